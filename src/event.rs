@@ -1,0 +1,284 @@
+//! What can happen. Every room reports what it did as an [`Event`]; an
+//! [`Observer`] is told each one, and [`Counters`] keep the totals. With no
+//! observer an event costs one test of an `Option`.
+//!
+//! Not here: what to do about it. Events are facts, never requests.
+
+use core::fmt;
+use smoltcp::time::Instant;
+use smoltcp::wire::IpEndpoint;
+
+/// Why a frame was dropped. Nothing is dropped without one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum DropReason {
+    /// A header was too short, had an impossible length or an unknown version.
+    Malformed = 0,
+    /// The hardware or IP address was somebody else's.
+    NotOurs = 1,
+    /// TCP to a broadcast or multicast address (RFC 9293, MUST-57).
+    NotUnicast = 2,
+    /// The source address cannot be a peer: ours, loopback, broadcast,
+    /// multicast or unspecified.
+    BadSource = 3,
+    /// A fragment of a TCP segment; smoltcp would need reassembly.
+    Fragment = 4,
+    /// A SYN for a listener whose backlog is full.
+    BacklogFull = 5,
+    /// A SYN while every slot was taken and none could be reclaimed.
+    NoSlot = 6,
+    /// A SYN that was admitted and turned out to be damaged.
+    BadSegment = 7,
+}
+
+impl DropReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = 8;
+}
+
+/// Why a task gave control back: the first half of what it yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Reason {
+    /// A new connection on a listener.
+    Accept = 0,
+    /// The answer to our SYN.
+    Connect = 1,
+    /// Bytes, or the end of the stream.
+    Read = 2,
+    /// Room in the transmit buffer.
+    Write = 3,
+    /// Acknowledgement of everything written.
+    Flush = 4,
+    /// Acknowledgement of our FIN.
+    Close = 5,
+    /// A moment in time.
+    Sleep = 6,
+    /// Another turn: `yield_now`.
+    Turn = 7,
+    /// Something cygnet does not know: a channel, a signal.
+    Other = 8,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Accept => "accept",
+            Reason::Connect => "connect",
+            Reason::Read => "read",
+            Reason::Write => "write",
+            Reason::Flush => "flush",
+            Reason::Close => "close",
+            Reason::Sleep => "sleep",
+            Reason::Turn => "turn",
+            Reason::Other => "other",
+        })
+    }
+}
+
+/// The socket a task waits for: the second half of what it yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// No socket: a timer, a channel.
+    None,
+    /// The listener on this port.
+    Listener(u16),
+    /// The stream in this slot.
+    Stream(u32),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::None => f.write_str("-"),
+            Source::Listener(port) => write!(f, ":{port}"),
+            Source::Stream(slot) => write!(f, "#{slot}"),
+        }
+    }
+}
+
+/// Which of a slot's deadlines passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Deadline {
+    /// The handshake did not finish.
+    Handshake = 0,
+    /// Our SYN was not answered.
+    Connect = 1,
+    /// A closed stream's peer did not finish the close.
+    Close = 2,
+    /// A read or write timeout that the program set.
+    Stream = 3,
+}
+
+/// Something that happened, in the order it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'e> {
+    /// A frame arrived.
+    FrameIn(&'e [u8]),
+    /// A frame left.
+    FrameOut(&'e [u8]),
+    /// A frame was dropped.
+    Dropped(DropReason),
+    /// A SYN took a slot.
+    Admitted {
+        /// The slot.
+        slot: u32,
+        /// Where it was sent.
+        local: IpEndpoint,
+        /// Who sent it.
+        remote: IpEndpoint,
+    },
+    /// A task took a connection from a listener's queue.
+    Accepted {
+        /// The slot.
+        slot: u32,
+        /// The peer.
+        remote: IpEndpoint,
+    },
+    /// `connect` took a slot.
+    Connecting {
+        /// The slot.
+        slot: u32,
+        /// The peer.
+        remote: IpEndpoint,
+    },
+    /// A handshake finished, ours or the peer's.
+    Established {
+        /// The slot.
+        slot: u32,
+    },
+    /// The application took these bytes from a stream.
+    Read {
+        /// The slot.
+        slot: u32,
+        /// What it took.
+        bytes: &'e [u8],
+    },
+    /// The application gave these bytes to a stream.
+    Written {
+        /// The slot.
+        slot: u32,
+        /// What it gave.
+        bytes: &'e [u8],
+    },
+    /// The peer reset a connection.
+    Reset {
+        /// The slot.
+        slot: u32,
+    },
+    /// A deadline passed.
+    Expired {
+        /// The slot.
+        slot: u32,
+        /// Which one.
+        deadline: Deadline,
+    },
+    /// A slot in TIME-WAIT was given to a newer connection.
+    Reclaimed {
+        /// The slot.
+        slot: u32,
+    },
+    /// A slot is free again.
+    Freed {
+        /// The slot.
+        slot: u32,
+    },
+    /// A task was spawned.
+    Spawned {
+        /// The task.
+        task: u32,
+        /// The name given at spawn, or the file of the spawn.
+        name: &'e str,
+        /// The line of the spawn, 0 when a name was given.
+        line: u32,
+    },
+    /// A task was taken from the ready set, in wake order.
+    Woken {
+        /// The task.
+        task: u32,
+    },
+    /// A task got control.
+    Resumed {
+        /// The task.
+        task: u32,
+    },
+    /// A task gave control back: `yield (reason, socket)`.
+    Yielded {
+        /// The task.
+        task: u32,
+        /// Why.
+        reason: Reason,
+        /// For which socket.
+        source: Source,
+    },
+    /// A task ended.
+    Done {
+        /// The task.
+        task: u32,
+    },
+}
+
+/// Is told every [`Event`] as it happens.
+///
+/// It runs while the stack or the tasks are busy, so it must not call back into
+/// a node; it should count, print or hash, and return.
+pub trait Observer {
+    /// Called once per event, in order. `now` is the time given to the turn.
+    fn event(&self, now: Instant, event: &Event<'_>);
+}
+
+/// Totals since the start. They only grow, except the two gauges in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames received.
+    pub frames_in: u64,
+    /// Bytes in them, link header included.
+    pub bytes_in: u64,
+    /// Frames sent.
+    pub frames_out: u64,
+    /// Bytes in them, link header included.
+    pub bytes_out: u64,
+    /// Frames dropped, by [`DropReason`].
+    pub dropped: [u64; DropReason::COUNT],
+    /// SYNs that took a slot.
+    pub syns_admitted: u64,
+    /// Connections handed to a task by `accept`.
+    pub accepts: u64,
+    /// Connections opened by `connect`.
+    pub connects: u64,
+    /// Connections that the peer reset.
+    pub resets: u64,
+    /// Connections that a deadline ended.
+    pub expired: u64,
+    /// TIME-WAIT slots given to a newer connection.
+    pub reclaimed: u64,
+    /// Slots in use now.
+    pub slots_used: u32,
+    /// Most slots ever in use.
+    pub slots_high: u32,
+    /// Tasks that live now.
+    pub tasks_used: u32,
+    /// Most tasks that ever lived.
+    pub tasks_high: u32,
+    /// Spawns refused: no place or too large.
+    pub spawns_refused: u64,
+    /// Timers beyond the fixed number, which poll instead.
+    pub timers_refused: u64,
+    /// Turns of the event loop.
+    pub turns: u64,
+    /// Polls of tasks.
+    pub polls: u64,
+}
+
+impl Counters {
+    /// Frames dropped for `reason`.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+}

@@ -1,0 +1,3 @@
+//! cygnet
+#![no_std]
+pub mod event;
