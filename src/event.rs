@@ -22,7 +22,7 @@ pub enum DropReason {
     /// The source address cannot be a peer: ours, loopback, broadcast,
     /// multicast or unspecified.
     BadSource = 3,
-    /// A fragment of a TCP segment; smoltcp would need reassembly.
+    /// A fragment of a TCP segment, or one behind IPv6 options.
     Fragment = 4,
     /// A SYN for a listener whose backlog is full.
     BacklogFull = 5,
@@ -30,11 +30,13 @@ pub enum DropReason {
     NoSlot = 6,
     /// A SYN that was admitted and turned out to be damaged.
     BadSegment = 7,
+    /// The stream's socket is borrowed: `fill_buf` without its `consume`.
+    Borrowed = 8,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 /// Why a task gave control back: the first half of what it yields.
@@ -95,6 +97,47 @@ impl fmt::Display for Source {
             Source::None => f.write_str("-"),
             Source::Listener(port) => write!(f, ":{port}"),
             Source::Stream(slot) => write!(f, "#{slot}"),
+        }
+    }
+}
+
+/// What a task yields: a reason and a socket. Kept in eight bytes, because
+/// there is one per task; the reason says how to read the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Yield {
+    pub(crate) reason: Reason,
+    number: u32,
+}
+
+impl Yield {
+    pub(crate) const OTHER: Yield = Yield::new(Reason::Other);
+
+    /// A reason without a socket.
+    pub(crate) const fn new(reason: Reason) -> Self {
+        Yield { reason, number: 0 }
+    }
+
+    pub(crate) const fn listener(port: u16) -> Self {
+        Yield {
+            reason: Reason::Accept,
+            number: port as u32,
+        }
+    }
+
+    pub(crate) const fn stream(reason: Reason, slot: u32) -> Self {
+        Yield {
+            reason,
+            number: slot,
+        }
+    }
+
+    pub(crate) fn source(self) -> Source {
+        match self.reason {
+            Reason::Accept => Source::Listener(self.number as u16),
+            Reason::Connect | Reason::Read | Reason::Write | Reason::Flush | Reason::Close => {
+                Source::Stream(self.number)
+            }
+            Reason::Sleep | Reason::Turn | Reason::Other => Source::None,
         }
     }
 }
@@ -220,6 +263,8 @@ pub enum Event<'e> {
     Done {
         /// The task.
         task: u32,
+        /// Whether it ended with an `Err`.
+        failed: bool,
     },
 }
 
@@ -268,7 +313,9 @@ pub struct Counters {
     pub tasks_high: u32,
     /// Spawns refused: no place or too large.
     pub spawns_refused: u64,
-    /// Timers beyond the fixed number, which poll instead.
+    /// Tasks that ended with an `Err`.
+    pub tasks_failed: u64,
+    /// Polls of timers beyond the fixed number, which poll instead of waiting.
     pub timers_refused: u64,
     /// Turns of the event loop.
     pub turns: u64,

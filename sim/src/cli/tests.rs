@@ -1,0 +1,145 @@
+use super::*;
+
+fn tap(words: &str) -> Result<TapConfig, Exit> {
+    match parse(
+        std::iter::once("sim")
+            .chain(["tap"])
+            .chain(words.split_whitespace()),
+    )?
+    .command
+    {
+        Command::Tap(config) => Ok(config),
+        Command::Loopback(_) => panic!("not tap"),
+    }
+}
+
+fn loopback(words: &str) -> Result<LoopbackConfig, Exit> {
+    match parse(std::iter::once("sim").chain(words.split_whitespace()))?.command {
+        Command::Loopback(config) => Ok(config),
+        Command::Tap(_) => panic!("not loopback"),
+    }
+}
+
+#[test]
+fn alone_it_is_loopback() {
+    let config = loopback("").unwrap();
+    assert_eq!(config, loopback("loopback").unwrap());
+    assert_eq!(
+        (config.clients, config.requests, config.service),
+        (8, 100, Service::Hello)
+    );
+    assert_eq!(config.latency, Duration::from_micros(50));
+    assert_eq!(parse(["sim", "-v"]).unwrap().level, Level::Debug);
+    assert_eq!(
+        parse(["sim", "loopback", "-vv"]).unwrap().level,
+        Level::Trace
+    );
+    assert_eq!(
+        parse(["sim", "--log", "warn", "-v"]).unwrap().level,
+        Level::Warn
+    );
+}
+
+#[test]
+fn the_issue_s_command_line_is_understood() {
+    let config =
+        loopback("loopback --clients 1000 --requests 20 --slots 64 --tasks 66 --backlog 8")
+            .unwrap();
+    assert_eq!(
+        (config.clients, config.slots, config.tasks, config.backlog),
+        (1000, 64, 66, 8)
+    );
+}
+
+#[test]
+fn tap_has_working_defaults() {
+    let config = tap("").unwrap();
+    assert_eq!(config.name, "cyg0");
+    assert_eq!(config.ips, ["192.168.69.2/24".parse().unwrap()]);
+    assert_eq!(config.host_ips, ["192.168.69.1/24".parse().unwrap()]);
+    let serve: Vec<String> = config.serve.iter().map(Serve::to_string).collect();
+    assert_eq!(serve, ["hello:5000", "echo:7"]);
+    assert_eq!((config.slots, config.drain), (64, Duration::from_secs(2)));
+}
+
+#[test]
+fn each_version_of_ip_gets_its_host_side() {
+    let config = tap("--create --ip 10.1.0.1/16 --ipv6 fd69::2/64 --gateway 10.1.0.9").unwrap();
+    assert_eq!(config.ips.len(), 2);
+    let hosts: Vec<IpCidr> = ["10.1.0.2/16", "fd69::1/64"]
+        .map(|cidr| cidr.parse().unwrap())
+        .into();
+    assert_eq!(config.host_ips, hosts);
+    let config = tap("--ipv6 fd69::2/64 --serve daytime:13 chargen:19 --serve echo:7").unwrap();
+    assert_eq!(config.ips.len(), 2, "--ipv6 comes on top of the default");
+    assert_eq!(config.serve.len(), 3);
+}
+
+#[test]
+fn each_mistake_is_one_clear_line_and_status_2() {
+    for (words, says) in [
+        (
+            "loopback --service ftp",
+            "known: hello, echo, discard, chargen, daytime",
+        ),
+        ("loopback --clients 0", "at least 1"),
+        ("loopback --slots 0", "at least 1"),
+        ("loopback --latency 5", "no duration"),
+        ("loopback --loss 2", "no rate"),
+        ("loopback --format xml", "invalid value 'xml'"),
+        ("loopback --bogus", "--bogus"),
+        ("bogus", "bogus"),
+        ("tap --slots 0", "at least 1"),
+        ("tap --serve ftp:21", "no service"),
+        ("tap --serve echo:0", "port 0"),
+        ("tap --serve echo:7 --serve hello:7", "same port"),
+        ("tap --ip 1.2.3.4", "no ADDRESS/BITS"),
+        ("tap --ip 10.0.0.1/8 --ip 10.0.0.1/16", "given twice"),
+        (
+            "tap --ip 10.0.0.1/8 --ip 10.0.0.2/8 --ipv6 fd69::2/64",
+            "at most 2",
+        ),
+        (
+            "tap --ip 10.0.0.1/24 --host-ip 10.0.0.1/24",
+            "need one each",
+        ),
+        (
+            "tap --ip 10.0.0.1/24 --host-ip 10.0.1.1/24",
+            "in no network",
+        ),
+        ("tap --create --ip 10.0.0.1/32", "no room for the host"),
+        ("tap --gateway 192.168.69.2", "our own address"),
+        ("tap --gateway 10.0.0.1", "in no network"),
+        ("tap --mac ff:ff:ff:ff:ff:ff", "not one host's address"),
+        ("tap --name 1234567890123456", "16 bytes; 15 are allowed"),
+        ("tap --name a/b", "cannot be an interface name"),
+        ("tap --drain soon", "no duration"),
+        ("tap --rx 1", "64 to 16MiB"),
+    ] {
+        let exit = parse(std::iter::once("sim").chain(words.split_whitespace())).unwrap_err();
+        assert_eq!(exit.status, 2, "{words}");
+        assert!(exit.text.contains(says), "{words}: {}", exit.text);
+        assert!(
+            exit.text.starts_with("error: ") && !exit.text.contains('\n'),
+            "{}",
+            exit.text
+        );
+    }
+}
+
+#[test]
+fn help_teaches_and_is_no_failure() {
+    for (words, says) in [
+        (vec!["sim", "--help"], "sim loopback --trace"),
+        (
+            vec!["sim", "tap", "--help"],
+            "ip tuntap add dev cyg0 mode tap user $USER",
+        ),
+        (vec!["sim", "loopback", "--help"], "wireshark run.pcapng"),
+        (vec!["sim", "--version"], env!("CARGO_PKG_VERSION")),
+    ] {
+        let exit = parse(words).unwrap_err();
+        assert_eq!(exit.status, 0);
+        assert!(exit.text.contains(says), "{}", exit.text);
+    }
+}

@@ -1,0 +1,278 @@
+//! The values of options: text to number, and one line that says why not. Pure;
+//! each error says what was wrong and what would be right.
+
+use std::fmt;
+use std::str::FromStr;
+
+use smoltcp::time::Duration;
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+
+/// A ready-made server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Answers each request with `Hello World`.
+    Hello,
+    /// Sends back what it receives (RFC 862).
+    Echo,
+    /// Takes everything, answers nothing (RFC 863).
+    Discard,
+    /// Sends characters until the peer stops (RFC 864).
+    Chargen,
+    /// Tells the time and closes (RFC 867).
+    Daytime,
+}
+
+impl Service {
+    /// All of them, in the order of their documentation.
+    pub const ALL: [Service; 5] = [
+        Service::Hello,
+        Service::Echo,
+        Service::Discard,
+        Service::Chargen,
+        Service::Daytime,
+    ];
+
+    /// The name that options use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Service::Hello => "hello",
+            Service::Echo => "echo",
+            Service::Discard => "discard",
+            Service::Chargen => "chargen",
+            Service::Daytime => "daytime",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Service, String> {
+        Service::ALL
+            .into_iter()
+            .find(|service| service.name() == text)
+            .ok_or_else(|| {
+                let known = Service::ALL.map(Service::name).join(", ");
+                format!("there is no service {text:?}; known: {known}")
+            })
+    }
+}
+
+/// A service and the port it listens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// What answers.
+    pub service: Service,
+    /// Where; never 0.
+    pub port: u16,
+}
+
+impl fmt::Display for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service, self.port)
+    }
+}
+
+impl FromStr for Serve {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Serve, String> {
+        let (service, port) = text
+            .split_once(':')
+            .ok_or_else(|| String::from("say SERVICE:PORT, such as echo:7"))?;
+        let service = service.parse()?;
+        match port.parse() {
+            Ok(0) => Err("port 0 cannot be listened on; choose 1 to 65535".into()),
+            Ok(port) => Ok(Serve { service, port }),
+            Err(_) => Err(format!("{port:?} is no port; choose 1 to 65535")),
+        }
+    }
+}
+
+/// Parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ppm(pub u32);
+
+impl fmt::Display for Ppm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ppm", self.0)
+    }
+}
+
+/// `1%`, `0.05%` (four decimals at most), `500ppm` or `0`.
+pub(super) fn ppm(text: &str) -> Result<Ppm, String> {
+    let wrong = || format!("{text:?} is no rate; say 1%, 0.05% or 500ppm");
+    let ppm = if text == "0" {
+        Some(0)
+    } else if let Some(percent) = text.strip_suffix('%') {
+        decimal(percent, 4)
+    } else {
+        text.strip_suffix("ppm").and_then(|ppm| decimal(ppm, 0))
+    };
+    match ppm {
+        Some(ppm @ ..=1_000_000) => Ok(Ppm(ppm as u32)),
+        Some(_) => Err(format!("{text:?} is more than all of them; at most 100%")),
+        None => Err(wrong()),
+    }
+}
+
+/// `text` times 10^places, exactly; `None` if it has more places or is no number.
+fn decimal(text: &str, places: usize) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let pointed = text.contains('.') && part.is_empty();
+    if whole.is_empty() || pointed || part.len() > places || !digits(whole) || !digits(part) {
+        return None;
+    }
+    format!("{whole}{part:0<places$}").parse().ok()
+}
+
+/// `50us`, `1.5ms`, `2s`, `1000ns`: whole microseconds, the core's clock.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("ns", 0), ("us", 3), ("µs", 3), ("ms", 6), ("s", 9)];
+    let nanos = units
+        .into_iter()
+        .find_map(|(unit, places)| decimal(text.strip_suffix(unit)?, places));
+    match nanos {
+        None if text == "0" => Ok(Duration::ZERO),
+        None => Err(format!("{text:?} is no duration; say 50us, 1.5ms or 2s")),
+        Some(nanos) if nanos % 1_000 != 0 => Err(format!(
+            "{text:?} is not whole microseconds, which the clock counts in"
+        )),
+        // A year is longer than any run, and nothing added to it overflows.
+        Some(nanos) if nanos > 365 * 86_400 * 1_000_000_000 => {
+            Err(format!("{text:?} is longer than a year"))
+        }
+        Some(nanos) => Ok(Duration::from_micros(nanos / 1_000)),
+    }
+}
+
+/// A number of bytes: `4096`, `16KiB` or `1MiB`, from 64 to 16 MiB.
+pub(super) fn buffer_bytes(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)];
+    let bytes = units.into_iter().find_map(|(unit, scale)| {
+        let number: usize = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(scale)
+    });
+    match bytes {
+        Some(bytes @ 64..=0x0100_0000) => Ok(bytes),
+        Some(_) => Err(format!(
+            "{text} bytes of buffer make no sense; choose 64 to 16MiB"
+        )),
+        None => Err(format!("{text:?} is no size; say 4096, 16KiB or 1MiB")),
+    }
+}
+
+/// A number of things, at least one.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 is too few; at least 1".into()),
+        // Slots and tasks have 32-bit numbers, and this is far beyond a machine.
+        Ok(number @ ..=16_777_216) => Ok(number),
+        Ok(_) => Err(format!("{text} is too many; at most 16777216")),
+        Err(_) => Err(format!("{text:?} is no number; at least 1")),
+    }
+}
+
+/// An address that one host can have, with its network: `192.168.69.2/24`.
+pub(super) fn host_cidr(text: &str) -> Result<IpCidr, String> {
+    let cidr: IpCidr = text
+        .parse()
+        .map_err(|()| format!("{text:?} is no ADDRESS/BITS; say 192.168.69.2/24 or fd69::2/64"))?;
+    let address = cidr.address();
+    let loopback = match address {
+        IpAddress::Ipv4(v4) => v4.is_loopback(),
+        IpAddress::Ipv6(v6) => v6.is_loopback(),
+    };
+    if !address.is_unicast() || loopback {
+        return Err(format!(
+            "{address} is no address that a host on a link can have"
+        ));
+    }
+    if cidr.prefix_len() == 0 {
+        return Err(format!(
+            "{text} would make the whole Internet one link; give a longer prefix"
+        ));
+    }
+    if is_network_or_broadcast(cidr) {
+        return Err(format!(
+            "{address} stands for the whole network {text}, not for a host"
+        ));
+    }
+    Ok(cidr)
+}
+
+/// IPv6 only, for `--ipv6`.
+pub(super) fn host_cidr_v6(text: &str) -> Result<IpCidr, String> {
+    match host_cidr(text)? {
+        IpCidr::Ipv4(_) => Err(format!("{text} is IPv4; say --ip {text}")),
+        v6 => Ok(v6),
+    }
+}
+
+fn is_network_or_broadcast(cidr: IpCidr) -> bool {
+    match cidr {
+        // RFC 3021: two addresses are two hosts.
+        IpCidr::Ipv4(v4) if v4.prefix_len() < 31 => {
+            let host_bits = u32::MAX >> v4.prefix_len();
+            let host = v4.address().to_bits() & host_bits;
+            host == 0 || host == host_bits
+        }
+        // RFC 4291, 2.6.1: the lowest is every router's.
+        IpCidr::Ipv6(v6) if v6.prefix_len() < 127 => {
+            v6.address().to_bits() & (u128::MAX >> v6.prefix_len()) == 0
+        }
+        _ => false,
+    }
+}
+
+/// The lowest address in the network of `ours` that is not it: what the host's
+/// side of the link gets by default. `None` in a network of one.
+pub(super) fn neighbor(ours: IpCidr) -> Option<IpCidr> {
+    let lowest = match ours {
+        IpCidr::Ipv4(v4) => {
+            let network = v4.network().address().to_bits();
+            let skip = u32::from(v4.prefix_len() < 31);
+            let bits = [network | skip, (network | skip) + 1];
+            bits.map(|bits| IpAddress::Ipv4(bits.into()))
+        }
+        IpCidr::Ipv6(v6) => {
+            let network = v6.address().to_bits()
+                & !u128::MAX.checked_shr(v6.prefix_len().into()).unwrap_or(0);
+            let skip = u128::from(v6.prefix_len() < 127);
+            let bits = [network | skip, (network | skip).wrapping_add(1)];
+            bits.map(|bits| IpAddress::Ipv6(bits.into()))
+        }
+    };
+    let free = |address: &IpAddress| *address != ours.address() && ours.contains_addr(address);
+    let address = lowest.into_iter().find(free)?;
+    Some(IpCidr::new(address, ours.prefix_len()))
+}
+
+/// A unicast hardware address: `02:63:79:67:00:01`.
+pub(super) fn mac(text: &str) -> Result<EthernetAddress, String> {
+    match text.parse::<EthernetAddress>() {
+        Ok(mac) if mac.is_unicast() && mac.0 != [0; 6] => Ok(mac),
+        Ok(_) => Err(format!(
+            "{text} is not one host's address; use 02:63:79:67:00:01"
+        )),
+        Err(()) => Err(format!(
+            "{text:?} is no hardware address; say 02:63:79:67:00:01"
+        )),
+    }
+}
+
+/// An address of a gateway.
+pub(super) fn address(text: &str) -> Result<IpAddress, String> {
+    text.parse()
+        .map_err(|()| format!("{text:?} is no IP address; say 192.168.69.1"))
+}
+
+#[cfg(test)]
+mod tests;

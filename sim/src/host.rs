@@ -1,0 +1,334 @@
+//! The machine that `sim` runs on: its clock, its readiness, its signals.
+//!
+//! Waiting is one `ppoll` over three descriptors: the device, an eventfd that
+//! wakers on other threads write to, and a socket that signal handlers write to.
+//! Its timeout has nanoseconds, so a deadline of 50 µs is 50 µs and not a whole
+//! millisecond, and a host with nothing to do sleeps in the kernel.
+//!
+//! The wake-up that must not be lost is the one between the loop's last look at
+//! its ready tasks and the sleep. The eventfd keeps it: it stays readable until
+//! [`Platform::wait`] has drained it. Wakes from the loop's own thread need no
+//! system call, since the loop looks before it sleeps; that is nearly all of them.
+//!
+//! Not here: what to do when a signal came. [`StopFlag`] says that one did.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant as Clock;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use smoltcp::phy::Device;
+use smoltcp::time::{Duration, Instant};
+
+use cygnet::Platform;
+
+/// A device whose frames arrive through a file descriptor.
+pub trait Readable {
+    /// The descriptor that is readable when a frame is there.
+    fn fd(&self) -> BorrowedFd<'_>;
+    /// Whether a frame was taken from the descriptor and not yet received.
+    fn has_buffered(&self) -> bool;
+}
+
+/// Set once somebody asked the program to stop. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets it. The next Ctrl-C then ends the process at once.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A device, this machine's clock and its signals. One per process: wakes from
+/// other threads ([`poke`]) have no address.
+pub struct HostPlatform<D> {
+    device: D,
+    start: Clock,
+    wake: &'static OwnedFd,
+    signal: Option<UnixStream>,
+    stop: StopFlag,
+    device_gone: bool,
+    _on_loop_thread: OnLoopThread,
+}
+
+impl<D: Device + Readable> HostPlatform<D> {
+    /// A host whose time starts now.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left: close some.
+    pub fn new(device: D) -> io::Result<HostPlatform<D>> {
+        Ok(HostPlatform {
+            device,
+            start: Clock::now(),
+            wake: wake_fd()?,
+            signal: None,
+            stop: StopFlag::default(),
+            device_gone: false,
+            _on_loop_thread: OnLoopThread,
+        })
+    }
+
+    /// From now on the first SIGINT or SIGTERM sets [`HostPlatform::stop_flag`]
+    /// and ends a wait; a second one ends the process at once, with status 130
+    /// or 143. Call it once per process: handlers are never taken back.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left: close some.
+    pub fn handle_signals(&mut self) -> io::Result<()> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        for (signal, status) in [(SIGINT, 130), (SIGTERM, 143)] {
+            let flag = &self.stop.0;
+            // In this order: the first signal finds the flag clear, sets it and
+            // wakes us; the second finds it set.
+            signal_hook::flag::register_conditional_shutdown(signal, status, flag.clone())?;
+            signal_hook::flag::register(signal, flag.clone())?;
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        self.signal = Some(read);
+        Ok(())
+    }
+
+    /// The flag that says when to stop.
+    pub fn stop_flag(&self) -> StopFlag {
+        self.stop.clone()
+    }
+
+    /// Whether the device was taken away while running; the stop flag is then
+    /// set too, since no frame can come any more.
+    pub fn device_gone(&self) -> bool {
+        self.device_gone
+    }
+
+    /// The device, to read its statistics.
+    pub fn get_ref(&self) -> &D {
+        &self.device
+    }
+
+    /// The device, for good: to finish a capture.
+    pub fn into_device(self) -> D {
+        self.device
+    }
+
+    fn elapsed(&self) -> Instant {
+        Instant::from_micros(i64::try_from(self.start.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.secs() as i64,
+            tv_nsec: (timeout.total_micros() % 1_000_000) as i64 * 1_000,
+        });
+        // A place without a descriptor of its own asks the wake fd for nothing.
+        let nothing = || PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::empty());
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
+            self.signal
+                .as_ref()
+                .map_or_else(nothing, |fd| PollFd::new(fd, PollFlags::IN)),
+            if self.device_gone {
+                nothing()
+            } else {
+                PollFd::from_borrowed_fd(self.device.fd(), PollFlags::IN)
+            },
+        ];
+        // An error here can only be EINTR (a signal: return) or a kernel without
+        // memory (return too: the caller looks again).
+        let Ok(1..) = poll(&mut fds, timeout.as_ref()) else {
+            return;
+        };
+        let [wake, signal, device] = fds.map(|fd| fd.revents());
+        if !wake.is_empty() {
+            drain_wake(self.wake);
+        }
+        if let (Some(fd), false) = (&self.signal, signal.is_empty()) {
+            while matches!(rustix::io::read(fd, &mut [0; 16]), Ok(1..)) {}
+        }
+        if device.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+            // Polled on, it would be "ready" for ever and burn a core.
+            self.device_gone = true;
+            self.stop.set();
+        }
+    }
+}
+
+impl<D: Device + Readable> Platform for HostPlatform<D> {
+    type Device = D;
+
+    fn device(&mut self) -> &mut D {
+        &mut self.device
+    }
+
+    fn now(&mut self) -> Instant {
+        self.elapsed()
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
+        ON_LOOP_THREAD.set(true);
+        if self.device.has_buffered() {
+            return;
+        }
+        // `elapsed` rounds down, so the rest is never too short: after the wait
+        // the deadline has passed.
+        let timeout = deadline.map(|deadline| match self.elapsed() {
+            now if now < deadline => deadline - now,
+            _ => Duration::ZERO,
+        });
+        if timeout != Some(Duration::ZERO) {
+            self.poll(timeout);
+        }
+    }
+}
+
+static WAKE: OnceLock<OwnedFd> = OnceLock::new();
+/// A wake was written and not yet drained: further ones add nothing.
+static WAKE_PENDING: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static ON_LOOP_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes the mark off a thread whose loop is over: it may wake another's.
+struct OnLoopThread;
+
+impl Drop for OnLoopThread {
+    fn drop(&mut self) {
+        ON_LOOP_THREAD.set(false);
+    }
+}
+
+/// Ends the wait of the process's [`HostPlatform`] from another thread. The
+/// loop's own thread calls it for nothing. Never blocks.
+///
+/// Call it after making what the loop should see visible.
+pub fn poke() {
+    if ON_LOOP_THREAD.get() || WAKE_PENDING.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    if let Some(wake) = WAKE.get() {
+        // It can only fail when the counter is full, and then it is readable.
+        let _ = rustix::io::write(wake, &1u64.to_ne_bytes());
+    } else {
+        WAKE_PENDING.store(false, Ordering::Release); // nobody waits yet
+    }
+}
+
+fn wake_fd() -> io::Result<&'static OwnedFd> {
+    if WAKE.get().is_none() {
+        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        let _ = WAKE.set(fd); // if another thread was first, its one serves
+    }
+    WAKE.get().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn drain_wake(wake: &OwnedFd) {
+    let _ = rustix::io::read(wake, &mut [0; 8]);
+    // After the read: a poke in between writes nothing and needs nothing, because
+    // this wait ends now and the caller looks at what the poke made visible. The
+    // other order could leave the flag set with nothing to read, for ever.
+    WAKE_PENDING.swap(false, Ordering::AcqRel);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tests::Queue;
+    use smoltcp::phy::DeviceCapabilities;
+
+    /// A device of which only the descriptor matters.
+    struct Pipe(UnixStream, Queue);
+
+    impl Readable for Pipe {
+        fn fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+        fn has_buffered(&self) -> bool {
+            false
+        }
+    }
+
+    impl Device for Pipe {
+        type RxToken<'a> = <Queue as Device>::RxToken<'a>;
+        type TxToken<'a> = <Queue as Device>::TxToken<'a>;
+        fn receive(&mut self, now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+            self.1.receive(now)
+        }
+        fn transmit(&mut self, now: Instant) -> Option<Self::TxToken<'_>> {
+            self.1.transmit(now)
+        }
+        fn capabilities(&self) -> DeviceCapabilities {
+            self.1.capabilities()
+        }
+    }
+
+    fn host() -> (HostPlatform<Pipe>, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let device = Pipe(near, Queue::default());
+        (HostPlatform::new(device).unwrap(), far)
+    }
+
+    /// One test, because pokes and signals belong to the process.
+    #[test]
+    fn a_wait_ends_for_each_of_its_reasons() {
+        use std::io::Write;
+        let (mut host, mut far) = host();
+
+        // A deadline: never early; one in the past, at once.
+        let deadline = host.now() + Duration::from_micros(300);
+        host.wait(Some(deadline));
+        assert!(host.now() >= deadline);
+        host.wait(Some(Instant::ZERO));
+
+        // A waker on another thread, many times over. A lost one would hang.
+        for _ in 0..100 {
+            let other = std::thread::spawn(|| (0..3).for_each(|_| poke()));
+            host.wait(None);
+            other.join().unwrap();
+        }
+        // The loop's own thread does not poke itself.
+        poke();
+        let mut polled = [PollFd::new(host.wake, PollFlags::IN)];
+        let zero = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        drain_wake(host.wake);
+        poke();
+        assert_eq!(poll(&mut polled, Some(&zero)), Ok(0));
+
+        // A frame.
+        far.write_all(b"frame").unwrap();
+        host.wait(None);
+
+        // A signal.
+        let (mut host, far) = self::host();
+        host.handle_signals().unwrap();
+        let stop = host.stop_flag();
+        assert!(!stop.is_set());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert!(stop.is_set());
+        host.wait(None);
+
+        // A device that goes away ends one wait and asks to stop; later waits sleep.
+        let (mut host, gone) = self::host();
+        drop(gone);
+        host.wait(None);
+        assert!(host.device_gone() && host.stop_flag().is_set());
+        let deadline = host.now() + Duration::from_micros(300);
+        host.wait(Some(deadline));
+        assert!(host.now() >= deadline, "the device no longer ends a wait");
+        drop(far);
+    }
+}

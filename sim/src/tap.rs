@@ -1,0 +1,386 @@
+//! A Linux TAP as a smoltcp device. A TAP is an Ethernet card whose cable ends
+//! in a file: what the kernel sends, we read; what we write, the kernel
+//! receives. One `read` is one frame, and a read that would wait says so, so a
+//! wake-up serves every frame that is there and then stops.
+//!
+//! A persistent TAP remembers the offloads that its last user asked for, and
+//! would hand a plain reader segments of 64 KiB with unfinished checksums.
+//! tun-rs clears them (`TUNSETOFFLOAD 0`) at every attach without
+//! `IFF_VNET_HDR`, and fails if it cannot; `tests/tap.rs` holds it to that.
+//!
+//! Two ways in, and neither guesses: [`Tap::attach`] never creates, because a
+//! mistyped name would quietly become a new interface for a privileged user;
+//! [`Tap::create`] never attaches, because what it makes disappears with it.
+//!
+//! Not here: waiting (`host.rs`) and routes, bridges or firewalls (`ip`, `nft`).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, IpCidr};
+use tun_rs::{DeviceBuilder, Layer, SyncDevice};
+
+use crate::host::Readable;
+pub use crate::tap_error::{Remedy, TapError};
+
+/// The longest frame: 1500 bytes of IP and 14 of Ethernet header.
+pub const MTU: usize = 1514;
+/// What a read offers, so that a frame that is too long is seen to be.
+const READ_BYTES: usize = 2048;
+/// The longest interface name, in bytes (`IFNAMSIZ` without its zero).
+pub const NAME_MAX: usize = 15;
+
+/// What went through a [`Tap`], and what did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapStats {
+    /// Frames read.
+    pub rx_frames: u64,
+    /// Frames longer than [`MTU`], dropped.
+    pub rx_oversized: u64,
+    /// Frames written.
+    pub tx_frames: u64,
+    /// Frames dropped because the kernel did not take them: its queue was full
+    /// or the interface was down.
+    pub tx_dropped: u64,
+}
+
+/// A TAP interface, open.
+///
+/// Dropping it closes it; an interface that [`Tap::create`] made goes with it.
+pub struct Tap {
+    tap: SyncDevice,
+    rx: Vec<u8>,
+    tx: Vec<u8>,
+    stats: TapStats,
+}
+
+impl Tap {
+    /// Opens a TAP that exists. Needs no privilege if it belongs to this user.
+    ///
+    /// `hosts`, the addresses that the host's side should have, only complete
+    /// the commands that an error suggests.
+    ///
+    /// # Errors
+    /// A [`TapError`]; its text says what to do.
+    pub fn attach(name: &str, hosts: &[IpCidr]) -> Result<Tap, TapError> {
+        check_name(name)?;
+        if !exists(name)? {
+            return Err(TapError::NotFound(Remedy::new(name, hosts, false)));
+        }
+        let tap = builder(name)
+            .build_sync()
+            .map_err(|error| open_error(name, hosts, error))?;
+        let tap = Tap::new(name, tap)?;
+        tap.probe(name)?;
+        Ok(tap)
+    }
+
+    /// Makes a TAP, gives the host's side its addresses and brings it up.
+    /// Needs root or `CAP_NET_ADMIN`. At most one address may be IPv4.
+    ///
+    /// # Errors
+    /// A [`TapError`]; nothing that was made is left behind.
+    pub fn create(name: &str, hosts: &[IpCidr]) -> Result<Tap, TapError> {
+        check_name(name)?;
+        if exists(name)? {
+            return Err(TapError::Exists { name: name.into() });
+        }
+        addresses_are_free(hosts)?;
+        let fail = |what: &'static str| {
+            move |error| TapError::Io {
+                what,
+                name: name.into(),
+                error,
+            }
+        };
+
+        let mut make = builder(name);
+        let mut v4 = 0;
+        for host in hosts {
+            if let IpAddress::Ipv4(address) = host.address() {
+                v4 += 1;
+                make = make.ipv4(address, host.prefix_len(), None);
+            }
+        }
+        if v4 > 1 {
+            return Err(TapError::AddressMalformed {
+                address: hosts[hosts.len() - 1],
+                why: "the host's side takes one IPv4 address; give the others as IPv6",
+            });
+        }
+        let tap = make
+            .build_sync()
+            .map_err(|error| open_error(name, hosts, error))?;
+        if v4 < hosts.len() {
+            // Both are best effort. Some containers start with IPv6 off, and
+            // duplicate address detection would make the first client wait a
+            // second on a link where nobody else can hold the address.
+            for (setting, value) in [("disable_ipv6", "0"), ("accept_dad", "0")] {
+                let path = format!("/proc/sys/net/ipv6/conf/{name}/{setting}");
+                let _ = std::fs::write(path, value);
+            }
+        }
+        for host in hosts {
+            if let IpAddress::Ipv6(address) = host.address() {
+                tap.add_address_v6(address, host.prefix_len())
+                    .map_err(fail("could not add an IPv6 address to"))?;
+            }
+        }
+        tap.enabled(true).map_err(fail("could not bring up"))?;
+        Tap::new(name, tap)
+    }
+
+    fn new(name: &str, tap: SyncDevice) -> Result<Tap, TapError> {
+        tap.set_nonblocking(true).map_err(|error| TapError::Io {
+            what: "could not make reads non-blocking on",
+            name: name.into(),
+            error,
+        })?;
+        Ok(Tap {
+            tap,
+            rx: vec![0; READ_BYTES],
+            tx: vec![0; MTU],
+            stats: TapStats::default(),
+        })
+    }
+
+    /// Finds out whether the interface is up by sending one frame that every
+    /// host ignores (EtherType 0x88B5, IEEE 802's for local experiments). The
+    /// flags would say `RUNNING` only some time after the cable is plugged in.
+    fn probe(&self, name: &str) -> Result<(), TapError> {
+        let mut frame = [0; 60];
+        frame[0] = 0x02;
+        frame[6] = 0x02;
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        match self.tap.send(&frame) {
+            Err(error) if errno(&error) == Some(Errno::IO) => {
+                Err(TapError::Down { name: name.into() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What went through so far.
+    pub fn stats(&self) -> TapStats {
+        self.stats
+    }
+}
+
+impl Readable for Tap {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.tap.as_fd()
+    }
+
+    fn has_buffered(&self) -> bool {
+        false // each frame is read when it is asked for
+    }
+}
+
+impl Device for Tap {
+    type RxToken<'a> = RxToken<'a>;
+    type TxToken<'a> = TxToken<'a>;
+
+    fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
+        let length = loop {
+            match self.tap.recv(&mut self.rx) {
+                Ok(length) if length <= MTU => break length,
+                Ok(_) => self.stats.rx_oversized += 1,
+                // Nothing there; or the interface is gone, which poll tells.
+                Err(_) => return None,
+            }
+        };
+        self.stats.rx_frames += 1;
+        let Tap { tap, rx, tx, stats } = self;
+        Some((
+            RxToken {
+                frame: &rx[..length],
+            },
+            TxToken {
+                tap,
+                buffer: tx,
+                stats,
+            },
+        ))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
+        let Tap { tap, tx, stats, .. } = self;
+        Some(TxToken {
+            tap,
+            buffer: tx,
+            stats,
+        })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = MTU;
+        capabilities
+    }
+}
+
+/// A frame that was read.
+pub struct RxToken<'a> {
+    frame: &'a [u8],
+}
+
+impl phy::RxToken for RxToken<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.frame)
+    }
+}
+
+/// Room for a frame to write.
+pub struct TxToken<'a> {
+    tap: &'a SyncDevice,
+    buffer: &'a mut [u8],
+    stats: &'a mut TapStats,
+}
+
+impl phy::TxToken for TxToken<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let frame = &mut self.buffer[..len];
+        let result = f(frame);
+        // As on a wire: what the kernel does not take is lost, and TCP repeats it.
+        match self.tap.send(frame) {
+            Ok(_) => self.stats.tx_frames += 1,
+            Err(_) => self.stats.tx_dropped += 1,
+        }
+        result
+    }
+}
+
+/// Fails if this machine itself has one of `addresses`: it would answer in our
+/// place, or have the same network twice.
+///
+/// # Errors
+/// [`TapError::AddressInUse`] with the first such address.
+pub fn addresses_are_free(addresses: &[IpCidr]) -> Result<(), TapError> {
+    // Only a local address can be bound. Unlike a list of interfaces, this asks
+    // the network namespace that we are in. It tells nothing where every address
+    // can be bound: with `ip_nonlocal_bind`, or in a namespace that has none yet.
+    let bound = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+    for cidr in addresses {
+        let nobodys: IpAddr = match cidr.address() {
+            IpAddress::Ipv4(_) => Ipv4Addr::new(240, 0, 0, 1).into(), // reserved: RFC 1112
+            IpAddress::Ipv6(_) => Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into(), // RFC 6666
+        };
+        if bound(cidr.address().into()) && !bound(nobodys) {
+            return Err(TapError::AddressInUse { address: *cidr });
+        }
+    }
+    Ok(())
+}
+
+/// Whether `name` can be an interface's name: 1 to [`NAME_MAX`] bytes, and what
+/// the kernel's `dev_valid_name` allows. `%`, its template sign, is refused too.
+///
+/// # Errors
+/// [`TapError::NameTooLong`] or [`TapError::BadName`].
+pub fn check_name(name: &str) -> Result<(), TapError> {
+    if name.len() > NAME_MAX {
+        return Err(TapError::NameTooLong { name: name.into() });
+    }
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
+    if name.is_empty() || name == "." || name == ".." || name.contains(bad) {
+        return Err(TapError::BadName { name: name.into() });
+    }
+    Ok(())
+}
+
+/// A TAP as plain as it gets: whole frames, no header in front, no offload. It
+/// is left up or down as it is.
+fn builder(name: &str) -> DeviceBuilder {
+    DeviceBuilder::new()
+        .name(name)
+        .layer(Layer::L2)
+        .inherit_enable_state()
+        .with(|linux| {
+            linux.offload(false).packet_information(false);
+        })
+}
+
+fn exists(name: &str) -> Result<bool, TapError> {
+    let found = UdpSocket::bind("0.0.0.0:0")
+        .or_else(|_| UdpSocket::bind("[::]:0"))
+        .and_then(
+            |any| match rustix::net::netdevice::name_to_index(&any, name) {
+                Ok(_) => Ok(true),
+                Err(Errno::NODEV) => Ok(false),
+                Err(error) => Err(error.into()),
+            },
+        );
+    found.map_err(|error| TapError::Io {
+        what: "could not look up",
+        name: name.into(),
+        error,
+    })
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    Errno::from_io_error(error)
+}
+
+fn open_error(name: &str, hosts: &[IpCidr], error: io::Error) -> TapError {
+    let there = || exists(name).unwrap_or(false);
+    match errno(&error) {
+        Some(Errno::PERM) => TapError::NoPermission(Remedy::new(name, hosts, there())),
+        Some(Errno::ACCESS) => TapError::NoPermission(Remedy {
+            unlock: true,
+            ..Remedy::new(name, hosts, there())
+        }),
+        Some(Errno::BUSY) => TapError::Busy { name: name.into() },
+        Some(Errno::INVAL) => TapError::NotATap { name: name.into() },
+        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => TapError::NoDriver,
+        _ => TapError::Io {
+            what: "could not open",
+            name: name.into(),
+            error,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_the_kernel_takes() {
+        for good in ["cyg0", "a", "123456789012345", "tap-1_x.y"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        assert!(matches!(
+            check_name("1234567890123456"),
+            Err(TapError::NameTooLong { .. })
+        ));
+        for bad in ["", ".", "..", "a b", "a/b", "a:1", "tap%d", "a\n"] {
+            assert!(
+                matches!(check_name(bad), Err(TapError::BadName { .. })),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_in_use() {
+        let ours = "127.0.0.1/8".parse().unwrap();
+        assert!(matches!(
+            addresses_are_free(&[ours]),
+            Err(TapError::AddressInUse { .. })
+        ));
+        let test_net = "203.0.113.77/24".parse().unwrap(); // RFC 5737
+        assert!(addresses_are_free(&[test_net]).is_ok());
+    }
+
+    #[test]
+    fn a_missing_tap_is_not_made_by_attach() {
+        let missing = Tap::attach("cyg-not-there", &[]);
+        assert!(matches!(missing, Err(TapError::NotFound(_))));
+        assert!(!exists("cyg-not-there").unwrap());
+    }
+}

@@ -1,0 +1,265 @@
+//! A TAP for real. These need root and make interfaces, so they run only when
+//! asked, one after the other, in a network namespace of their own:
+//!
+//! ```sh
+//! cargo test -p cygnet-sim --no-run
+//! sudo ip netns add cygnet-test
+//! sudo ip netns exec cygnet-test ip link set lo up
+//! sudo ip netns exec cygnet-test target/debug/deps/tap-... --ignored --test-threads 1
+//! sudo ip netns del cygnet-test
+//! ```
+#![cfg(target_os = "linux")]
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use cygnet::Platform;
+use cygnet_sim::capture::{Capture, CaptureFile, Epoch};
+use cygnet_sim::host::HostPlatform;
+use cygnet_sim::tap::{Tap, TapError};
+use smoltcp::iface::{Config, Interface, SocketSet};
+use smoltcp::phy::{Device, RxToken};
+use smoltcp::time::{Duration as Micros, Instant};
+use smoltcp::wire::{EthernetAddress, EthernetFrame, IpCidr, Ipv4Packet, TcpPacket};
+
+fn ip(command: &str) {
+    let done = Command::new("ip")
+        .args(command.split(' '))
+        .status()
+        .unwrap();
+    assert!(done.success(), "ip {command}");
+}
+
+fn cidrs(list: &[&str]) -> Vec<IpCidr> {
+    list.iter().map(|cidr| cidr.parse().unwrap()).collect()
+}
+
+#[test]
+#[ignore = "needs root and a network namespace"]
+fn ping_is_answered_over_both_versions_of_ip() {
+    let hosts = cidrs(&["192.168.69.1/24", "fd69::1/64"]);
+    let tap = Tap::create("cygping", &hosts).unwrap();
+    let path = std::env::var("CYGNET_PCAP").unwrap_or("/dev/null".into());
+    let file = CaptureFile::create(Path::new(&path), "cygping", Epoch::wall_now()).unwrap();
+    let mut host = HostPlatform::new(Capture::new(tap, file)).unwrap();
+
+    let mac = EthernetAddress([2, 0x63, 0x79, 0x67, 0, 1]);
+    let now = host.now();
+    let mut interface = Interface::new(Config::new(mac.into()), host.device(), now);
+    interface.update_ip_addrs(|ips| {
+        ips.extend(cidrs(&["192.168.69.2/24", "fd69::2/64"]));
+    });
+    for address in ["192.168.69.2", "fd69::2"] {
+        let mut ping = Command::new("ping")
+            .args(["-c", "5", "-i", "0.05", "-W", "1", "-s", "1400", address])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut turns = 0;
+        let status = loop {
+            let now = host.now();
+            let mut sockets = SocketSet::new(&mut [][..]);
+            while interface.poll_ingress_single(now, host.device(), &mut sockets)
+                != smoltcp::iface::PollIngressSingleResult::None
+            {}
+            interface.poll_egress(now, host.device(), &mut sockets);
+            if let Some(status) = ping.try_wait().unwrap() {
+                break status;
+            }
+            turns += 1;
+            assert!(turns < 1_000, "waiting does not wait");
+            host.wait(Some(now + Micros::from_millis(50)));
+        };
+        assert!(status.success(), "ping {address}");
+    }
+    let mut capture = host.into_device();
+    assert!(capture.finish().unwrap() >= 20);
+    let stats = capture.get_ref().stats();
+    assert!(
+        stats.rx_frames >= 10 && stats.tx_frames >= 10 && stats.tx_dropped == 0,
+        "{stats:?}"
+    );
+    assert!(matches!(
+        Tap::attach("cygping", &[]),
+        Err(TapError::Busy { .. })
+    ));
+    assert!(matches!(
+        Tap::create("cygping", &[]),
+        Err(TapError::Exists { .. })
+    ));
+    let twice = Tap::create("cygtwice", &hosts);
+    assert!(matches!(twice, Err(TapError::AddressInUse { .. })));
+    drop(capture);
+    for name in ["cygping", "cygtwice"] {
+        assert!(
+            matches!(Tap::attach(name, &[]), Err(TapError::NotFound(_))),
+            "{name} is left"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root and a network namespace"]
+fn each_refusal_says_what_it_is() {
+    assert!(matches!(
+        Tap::attach("lo", &[]),
+        Err(TapError::NotATap { .. })
+    ));
+    ip("tuntap add dev cygdown mode tap");
+    assert!(matches!(
+        Tap::attach("cygdown", &[]),
+        Err(TapError::Down { .. })
+    ));
+    ip("link set cygdown up");
+    let tap = Tap::attach("cygdown", &[]).unwrap();
+    let mut host = HostPlatform::new(tap).unwrap();
+    // Taken away while open: one wait ends, later ones sleep.
+    ip("link del cygdown");
+    while !host.device_gone() {
+        let now = host.now();
+        while host.device().receive(now).is_some() {}
+        host.wait(Some(now + Micros::from_secs(5)));
+        assert!(host.now() < now + Micros::from_secs(5));
+    }
+    assert!(host.stop_flag().is_set());
+    assert!(host.device().receive(Instant::ZERO).is_none());
+    let two = cidrs(&["10.9.0.1/24", "10.9.1.1/24"]);
+    assert!(matches!(
+        Tap::create("cygtwo", &two),
+        Err(TapError::AddressMalformed { .. })
+    ));
+    assert!(matches!(
+        Tap::attach("cygtwo", &[]),
+        Err(TapError::NotFound(_))
+    ));
+}
+
+/// A persistent TAP remembers its offloads (design.md, fact 8). The same SYN of
+/// the kernel, read with offload and then by us, has its checksum finished only
+/// if we cleared them.
+#[test]
+#[ignore = "needs root and a network namespace"]
+fn a_tap_that_remembers_offloads_is_cleared() {
+    ip("tuntap add dev cygoff mode tap");
+    ip("addr add 10.8.0.1/24 dev cygoff");
+    ip("link set cygoff up");
+    ip("neigh add 10.8.0.2 lladdr 02:63:79:67:00:01 dev cygoff");
+    let connect = || {
+        std::thread::spawn(|| {
+            let peer = "10.8.0.2:7".parse().unwrap();
+            TcpStream::connect_timeout(&peer, Duration::from_millis(300)).unwrap_err();
+        })
+    };
+    {
+        let offload = tun_rs::DeviceBuilder::new()
+            .name("cygoff")
+            .layer(tun_rs::Layer::L2)
+            .inherit_enable_state()
+            .with(|linux| {
+                linux.offload(true);
+            })
+            .build_sync()
+            .unwrap();
+        let kernel = connect();
+        let mut frame = [0; 2048];
+        let needs_checksum = loop {
+            let length = offload.recv(&mut frame).unwrap();
+            if let Some(finished) = syn_checksum(&frame[10..length]) {
+                assert!(
+                    !finished,
+                    "the kernel did not offload; this test shows nothing"
+                );
+                break frame[0] & 1 == 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
+            }
+        };
+        assert!(needs_checksum);
+        kernel.join().unwrap();
+    }
+    let tap = Tap::attach("cygoff", &[]).unwrap();
+    let mut host = HostPlatform::new(tap).unwrap();
+    let kernel = connect();
+    loop {
+        let now = host.now();
+        let frame = host
+            .device()
+            .receive(now)
+            .map(|(rx, _tx)| rx.consume(syn_checksum));
+        match frame {
+            Some(Some(finished)) => break assert!(finished, "offload was left on"),
+            Some(None) => {}
+            None => host.wait(Some(now + Micros::from_millis(100))),
+        }
+    }
+    kernel.join().unwrap();
+    ip("link del cygoff");
+}
+
+/// Whether the checksum of a TCP segment is right; `None` for other frames.
+fn syn_checksum(frame: &[u8]) -> Option<bool> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
+    if ip.next_header() != smoltcp::wire::IpProtocol::Tcp {
+        return None;
+    }
+    let (from, to) = (ip.src_addr().into(), ip.dst_addr().into());
+    Some(
+        TcpPacket::new_checked(ip.payload())
+            .ok()?
+            .verify_checksum(&from, &to),
+    )
+}
+
+/// Runs itself again as nobody, who has neither the TAP nor the right to make one.
+#[test]
+#[ignore = "needs root and a network namespace"]
+fn without_permission_the_commands_are_shown() {
+    let hosts = cidrs(&["192.168.69.1/24"]);
+    if rustix::process::geteuid().is_root() {
+        ip("tuntap add dev cygroot mode tap user root");
+        ip("tuntap add dev cyguser mode tap user nobody");
+        ip("link set cyguser up");
+        let again = Command::new("setpriv")
+            .args([
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+                "--bounding-set=-all",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--ignored",
+                "--exact",
+                "without_permission_the_commands_are_shown",
+            ])
+            .arg("--nocapture")
+            .status()
+            .unwrap();
+        ip("link del cygroot");
+        ip("link del cyguser");
+        assert!(again.success());
+        return;
+    }
+    for refused in [
+        Tap::attach("cygroot", &hosts),
+        Tap::create("cygnew", &hosts),
+    ] {
+        let text = refused.err().unwrap().to_string();
+        println!("{text}");
+        assert!(text.starts_with("no permission to use the TAP"), "{text}");
+        assert!(text.contains("mode tap user nobody\n"), "{text}");
+        assert!(
+            text.contains("\n  sudo ip addr add 192.168.69.1/24 dev cyg"),
+            "{text}"
+        );
+    }
+    // With the driver open to everybody, as usual, one's own TAP needs no privilege.
+    if std::fs::File::open("/dev/net/tun").is_ok() {
+        assert!(Tap::attach("cyguser", &hosts).is_ok());
+    }
+    let missing = Tap::attach("cygnew", &hosts).err().unwrap().to_string();
+    println!("{missing}");
+}

@@ -1,0 +1,118 @@
+//! The loop. The original, in five lines of Python: while any of `tasks`,
+//! `to_read`, `to_write` is not empty, ask `select` who is ready, resume the
+//! first ready task, park it under the reason and the socket it yields.
+//!
+//! One turn here:
+//!
+//! ```text
+//!   expire    deadlines that passed: slots, then tasks
+//!   receive   at most frames_per_turn frames, each to its slot
+//!   resume    every task woken before now, once, in wake order
+//!   transmit  every slot that was touched; answers ride on the
+//!             acknowledgement they cause, because tasks ran before
+//! ```
+//!
+//! Work per turn is bounded, and idle connections cost nothing.
+
+use smoltcp::phy::Device;
+use smoltcp::time::Instant;
+
+use crate::event::Yield;
+use crate::node::Node;
+use crate::task::slot::Pinned;
+
+/// What a board, or a host, must offer.
+pub trait Platform {
+    /// The Ethernet device.
+    type Device: Device + ?Sized;
+
+    /// The device to receive from and transmit to.
+    fn device(&mut self) -> &mut Self::Device;
+
+    /// The time since some fixed moment. It must never go backwards.
+    fn now(&mut self) -> Instant;
+
+    /// Sleeps until `deadline`, a frame or a wake, whichever is first; `None`
+    /// means no deadline. To return early is allowed and costs a turn.
+    ///
+    /// A wake may come from an interrupt between the turn and the sleep: mask
+    /// interrupts, look at [`ReadySet::is_woken`](crate::ReadySet::is_woken),
+    /// and only then sleep.
+    fn wait(&mut self, deadline: Option<Instant>);
+}
+
+/// What is to be done after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There is more to do now.
+    Ready,
+    /// Nothing to do before this time, a frame or a wake.
+    Idle(Option<Instant>),
+    /// No task is left, and what the last streams wrote was acknowledged or
+    /// given up.
+    Done,
+}
+
+/// Leave to step a node. See [`turns`].
+pub struct Turns<'t, 'a> {
+    node: Node<'a>,
+    pinned: &'t Pinned<'t, 'a>,
+}
+
+impl Turns<'_, '_> {
+    /// Takes one turn at time `now`, which must not lie before the last turn's.
+    pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
+        let Node { stack, tasks } = self.node;
+        let more_frames = stack.with(|inner| {
+            inner.begin(now);
+            inner.receive(device)
+        });
+        tasks.advance(now);
+        tasks.collect_ready();
+        while let Some(task) = tasks.next_ready() {
+            let _ = stack.take_note();
+            tasks.resume(self.pinned, task, || {
+                let waits = stack.take_note().or(tasks.timers.take_note());
+                waits.unwrap_or(Yield::OTHER)
+            });
+        }
+        let (more_to_send, closing, deadline) = stack.with(|inner| {
+            let more = inner.transmit(device);
+            (more, inner.is_closing(), inner.next_deadline())
+        });
+        if tasks.is_empty() && !closing {
+            return Turn::Done;
+        }
+        if more_frames || more_to_send || tasks.is_woken() {
+            return Turn::Ready;
+        }
+        Turn::Idle(deadline.into_iter().chain(tasks.timers.next()).min())
+    }
+}
+
+/// Runs `f`, inside which the node can be stepped one turn at a time. When it
+/// returns, every task that is left is dropped.
+///
+/// # Panics
+/// When the node is being stepped already.
+pub fn turns<'a, R>(node: Node<'a>, f: impl FnOnce(&mut Turns<'_, 'a>) -> R) -> R {
+    node.tasks.pinned(|pinned| f(&mut Turns { node, pinned }))
+}
+
+/// Runs a node until no task is left: the seed's
+/// `while any([tasks, to_read, to_write])`.
+///
+/// # Panics
+/// When the node is being stepped already.
+pub fn event_loop<P: Platform + ?Sized>(platform: &mut P, node: Node<'_>) {
+    turns(node, |turns| {
+        loop {
+            let now = platform.now();
+            match turns.turn(platform.device(), now) {
+                Turn::Ready => (),
+                Turn::Idle(deadline) => platform.wait(deadline),
+                Turn::Done => return,
+            }
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! Handing one chosen frame to smoltcp. An `Interface` takes frames from a
+//! device of its own accord; [`OneShot`] is a device that has just the frame
+//! the demux chose, and the real device's transmit token for the answer.
+//! [`Tallied`] is the real device on the way out. Both count what leaves in a
+//! [`Tally`].
+
+use core::cell::Cell;
+
+use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
+use smoltcp::time::Instant;
+
+use crate::event::{Event, Observer};
+use crate::net::demux::outgoing;
+
+/// What left through a device.
+pub(crate) struct Tally<'o> {
+    pub(crate) frames: Cell<u32>,
+    pub(crate) bytes: Cell<u64>,
+    /// Tokens that were asked for, used or not.
+    pub(crate) tokens: Cell<u32>,
+    /// The device had no room for a frame.
+    pub(crate) exhausted: Cell<bool>,
+    /// Whether the last frame was an acknowledgement and nothing else. Looked
+    /// at only when asked to, because it takes a parse.
+    pub(crate) pure_ack: Cell<bool>,
+    pub(crate) look: Cell<bool>,
+    now: Instant,
+    observer: Option<&'o dyn Observer>,
+}
+
+impl<'o> Tally<'o> {
+    pub(crate) fn new(now: Instant, observer: Option<&'o dyn Observer>) -> Self {
+        Tally {
+            frames: Cell::new(0),
+            bytes: Cell::new(0),
+            tokens: Cell::new(0),
+            exhausted: Cell::new(false),
+            pure_ack: Cell::new(false),
+            look: Cell::new(false),
+            now,
+            observer,
+        }
+    }
+
+    fn note(&self, frame: &[u8]) {
+        self.frames.set(self.frames.get() + 1);
+        self.bytes.set(self.bytes.get() + frame.len() as u64);
+        if self.look.get() {
+            let pure = outgoing(frame)
+                .is_some_and(|sent| sent.payload == 0 && !sent.syn && !sent.fin && !sent.rst);
+            self.pure_ack.set(pure);
+        }
+        if let Some(observer) = self.observer {
+            observer.event(self.now, &Event::FrameOut(frame));
+        }
+    }
+}
+
+/// A transmit token whose frame is counted.
+pub(crate) struct Counted<'t, T> {
+    token: T,
+    tally: &'t Tally<'t>,
+}
+
+impl<'t, T: TxToken> Counted<'t, T> {
+    pub(crate) fn new(token: T, tally: &'t Tally<'t>) -> Self {
+        Counted { token, tally }
+    }
+}
+
+impl<T: TxToken> TxToken for Counted<'_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let tally = self.tally;
+        self.token.consume(len, |buffer| {
+            let out = f(buffer);
+            tally.note(buffer);
+            out
+        })
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.token.set_meta(meta);
+    }
+}
+
+/// A receive token for a frame that is already here.
+pub(crate) struct Chosen<'f>(&'f [u8]);
+
+impl RxToken for Chosen<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+/// A device with one frame and one answer.
+pub(crate) struct OneShot<'f, T: TxToken> {
+    pub(crate) frame: &'f [u8],
+    pub(crate) token: Option<Counted<'f, T>>,
+    pub(crate) capabilities: &'f DeviceCapabilities,
+}
+
+impl<T: TxToken> Device for OneShot<'_, T> {
+    type RxToken<'a>
+        = Chosen<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Counted<'a, T>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Counted<'_, T>)> {
+        let token = self.token.take()?;
+        Some((Chosen(self.frame), token))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Counted<'_, T>> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.capabilities.clone()
+    }
+}
+
+/// The real device, counted, with nothing to receive.
+pub(crate) struct Tallied<'d, D: Device + ?Sized> {
+    pub(crate) device: &'d mut D,
+    pub(crate) tally: &'d Tally<'d>,
+}
+
+impl<D: Device + ?Sized> Device for Tallied<'_, D> {
+    type RxToken<'a>
+        = Chosen<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Counted<'a, D::TxToken<'a>>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Self::TxToken<'_>)> {
+        None
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Self::TxToken<'_>> {
+        let tally = self.tally;
+        tally.tokens.set(tally.tokens.get() + 1);
+        let token = self.device.transmit(now);
+        tally.exhausted.set(token.is_none());
+        token.map(|token| Counted::new(token, tally))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.device.capabilities()
+    }
+}
+
+/// A device that is only asked what it can do.
+pub(crate) struct Described<'c>(pub(crate) &'c DeviceCapabilities);
+
+/// There is no token for [`Described`].
+pub(crate) enum NoToken {}
+
+impl RxToken for NoToken {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, _: F) -> R {
+        match self {}
+    }
+}
+
+impl TxToken for NoToken {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
+        match self {}
+    }
+}
+
+impl Device for Described<'_> {
+    type RxToken<'a>
+        = NoToken
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = NoToken
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(NoToken, NoToken)> {
+        None
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<NoToken> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,263 @@
+//! Listening ports. A listener is a port, a limit and a queue: it holds no
+//! slot until a SYN arrives. Connections that finished their handshake wait in
+//! the queue for `accept`, oldest first; those still shaking hands count
+//! against the limit too.
+//!
+//! Tasks that wait in `accept` stand in line, and one connection wakes one of
+//! them. One that is dropped after it was woken passes the wake on.
+//!
+//! Not here: the slots in the queue. This file keeps their numbers linked
+//! through [`Slots`].
+
+use core::task::Waker;
+
+use crate::net::slots::{List, Slots};
+
+/// One listening port. Lives in [`Storage`](crate::net::Storage).
+#[derive(Debug)]
+pub struct Port {
+    /// Zero: this place is free.
+    number: u16,
+    open: bool,
+    limit: u16,
+    /// Connections admitted and not yet accepted.
+    pending: u16,
+    queue: List,
+    generation: u32,
+}
+
+impl Port {
+    /// A place for a listener.
+    pub const EMPTY: Port = Port {
+        number: 0,
+        open: false,
+        limit: 0,
+        pending: 0,
+        queue: List::EMPTY,
+        generation: 0,
+    };
+}
+
+/// A task in line for a connection. Lives in [`Storage`](crate::net::Storage).
+#[derive(Debug)]
+pub struct Acceptor {
+    port: u32,
+    ticket: u64,
+    waker: Option<Waker>,
+}
+
+impl Acceptor {
+    /// A place in no line.
+    pub const EMPTY: Acceptor = Acceptor {
+        port: 0,
+        ticket: 0,
+        waker: None,
+    };
+}
+
+/// Names one listener; stale once that listener is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortId {
+    index: u32,
+    generation: u32,
+}
+
+impl PortId {
+    pub(crate) fn index(self) -> u32 {
+        self.index
+    }
+}
+
+/// Every listener of a stack and every task that waits for one.
+pub(crate) struct Ports<'a> {
+    ports: &'a mut [Port],
+    acceptors: &'a mut [Acceptor],
+    tickets: u64,
+}
+
+/// Why a port cannot be listened on.
+pub(crate) enum OpenError {
+    InUse,
+    Full,
+}
+
+impl<'a> Ports<'a> {
+    pub(crate) fn new(ports: &'a mut [Port], acceptors: &'a mut [Acceptor]) -> Self {
+        ports.fill_with(|| Port::EMPTY);
+        acceptors.fill_with(|| Acceptor::EMPTY);
+        Ports {
+            ports,
+            acceptors,
+            tickets: 0,
+        }
+    }
+
+    pub(crate) fn open(&mut self, number: u16, limit: u16) -> Result<PortId, OpenError> {
+        if self.find(number).is_some() {
+            return Err(OpenError::InUse);
+        }
+        let free = self.ports.iter().position(|port| port.number == 0);
+        let index = free.ok_or(OpenError::Full)?;
+        let port = &mut self.ports[index];
+        let generation = port.generation;
+        *port = Port {
+            number,
+            open: true,
+            limit: limit.max(1),
+            generation,
+            ..Port::EMPTY
+        };
+        Ok(PortId {
+            index: index as u32,
+            generation,
+        })
+    }
+
+    /// The open listener on a port.
+    pub(crate) fn find(&self, number: u16) -> Option<u32> {
+        let found = self
+            .ports
+            .iter()
+            .position(|port| port.open && port.number == number);
+        found.map(|index| index as u32)
+    }
+
+    pub(crate) fn has_room(&self, index: u32) -> bool {
+        self.ports
+            .get(index as usize)
+            .is_some_and(|port| port.pending < port.limit)
+    }
+
+    /// A SYN for this listener took a slot.
+    pub(crate) fn admitted(&mut self, index: u32) {
+        if let Some(port) = self.ports.get_mut(index as usize) {
+            port.pending += 1;
+        }
+    }
+
+    /// A connection that was admitted is gone before it was accepted. One that
+    /// stands in the queue has `queued` set.
+    pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {
+        if let Some(port) = self.ports.get_mut(index as usize) {
+            port.pending = port.pending.saturating_sub(1);
+            if queued {
+                slots.unlink(&mut port.queue, slot);
+            }
+        }
+    }
+
+    /// A handshake finished: the slot joins the queue, the first in line wakes.
+    pub(crate) fn enqueue(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
+        if let Some(port) = self.ports.get_mut(index as usize) {
+            slots.push(&mut port.queue, slot);
+            self.wake_one(index);
+        }
+    }
+
+    /// Takes the oldest connection. `None`: there is none yet.
+    pub(crate) fn dequeue(&mut self, id: PortId, slots: &mut Slots<'_>) -> Option<u32> {
+        let port = self.get(id)?;
+        let slot = slots.pop(&mut port.queue)?;
+        port.pending = port.pending.saturating_sub(1);
+        Some(slot)
+    }
+
+    /// Refuses new SYNs from now on; wakes everyone in line.
+    pub(crate) fn close(&mut self, id: PortId) {
+        if let Some(port) = self.get(id) {
+            port.open = false;
+            self.wake_all(id.index);
+        }
+    }
+
+    /// Refuses new SYNs on every port.
+    pub(crate) fn close_all(&mut self) {
+        for index in 0..self.ports.len() {
+            self.ports[index].open = false;
+            self.wake_all(index as u32);
+        }
+    }
+
+    /// Whether `accept` can never succeed again.
+    pub(crate) fn is_over(&mut self, id: PortId) -> bool {
+        self.get(id)
+            .is_none_or(|port| !port.open && port.pending == 0)
+    }
+
+    /// Wakes everyone in line of a closed listener whose last connection left.
+    pub(crate) fn wake_if_over(&mut self, index: u32) {
+        let over = |port: &Port| !port.open && port.number != 0 && port.pending == 0;
+        if self.ports.get(index as usize).is_some_and(over) {
+            self.wake_all(index);
+        }
+    }
+
+    /// Forgets a listener whose slots have been freed.
+    pub(crate) fn remove(&mut self, id: PortId) {
+        self.wake_all(id.index);
+        if let Some(port) = self.get(id) {
+            let generation = port.generation.wrapping_add(1);
+            *port = Port {
+                generation,
+                ..Port::EMPTY
+            };
+        }
+    }
+
+    /// Joins the line, or keeps the place that `ticket` names. False when the
+    /// line is full.
+    pub(crate) fn wait(&mut self, id: PortId, ticket: &mut Option<u64>, waker: &Waker) -> bool {
+        let held = ticket.and_then(|ticket| self.place(ticket));
+        let free = || self.acceptors.iter().position(|one| one.waker.is_none());
+        let Some(place) = held.or_else(free) else {
+            return false;
+        };
+        if held.is_none() {
+            self.tickets += 1;
+            *ticket = Some(self.tickets);
+        }
+        self.acceptors[place] = Acceptor {
+            port: id.index,
+            ticket: ticket.unwrap_or_default(),
+            waker: Some(waker.clone()),
+        };
+        true
+    }
+
+    /// Leaves the line. One that was already woken hands the wake to the next
+    /// if a connection still waits.
+    pub(crate) fn leave(&mut self, id: PortId, ticket: u64) {
+        if let Some(place) = self.place(ticket) {
+            self.acceptors[place] = Acceptor::EMPTY;
+        } else if self.get(id).is_some_and(|port| !port.queue.is_empty()) {
+            self.wake_one(id.index);
+        }
+    }
+
+    fn get(&mut self, id: PortId) -> Option<&mut Port> {
+        let port = self.ports.get_mut(id.index as usize)?;
+        (port.generation == id.generation && port.number != 0).then_some(port)
+    }
+
+    fn place(&self, ticket: u64) -> Option<usize> {
+        let mine = |one: &Acceptor| one.waker.is_some() && one.ticket == ticket;
+        self.acceptors.iter().position(mine)
+    }
+
+    fn wake_one(&mut self, index: u32) {
+        let line = self.acceptors.iter_mut();
+        let waiting = line.filter(|one| one.waker.is_some() && one.port == index);
+        if let Some(first) = waiting.min_by_key(|one| one.ticket)
+            && let Some(waker) = first.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn wake_all(&mut self, index: u32) {
+        let waiting = |one: &Acceptor| one.waker.is_some() && one.port == index;
+        for _ in 0..self.acceptors.iter().filter(|one| waiting(one)).count() {
+            self.wake_one(index);
+        }
+    }
+}

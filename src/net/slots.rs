@@ -1,0 +1,396 @@
+//! One connection's life.
+//!
+//! ```text
+//!           admit                handshake             accept
+//!   Free ----------> HalfOpen ---------------> Queued ---------> Open
+//!    ^ \                |  handshake deadline,    | reset          |
+//!    |  \ connect       |  reset                  |                | stream
+//!    |   `-> Connecting-|--------. answered       |                | dropped
+//!    |            |     v         `--------------------> Open      v
+//!    `------------+---- free <--------------------+----------- Closing
+//!                         closed, TIME-WAIT over, reclaimed, deadline
+//! ```
+//!
+//! A slot is in at most one list at a time (free, one listener's queue,
+//! TIME-WAIT), so one pair of links serves all of them. Generations tell a
+//! stale handle from a live one.
+//!
+//! Not here: when a slot moves. [`Stack`](crate::net::Stack) decides that.
+
+use core::mem::ManuallyDrop;
+use core::task::Waker;
+
+use smoltcp::iface::SocketSet;
+use smoltcp::socket::{Socket, tcp};
+use smoltcp::time::Instant;
+use smoltcp::wire::TcpSeqNumber;
+
+/// No deadline.
+pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
+
+/// Where a slot is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    Free = 0,
+    HalfOpen,
+    Queued,
+    Connecting,
+    Open,
+    Closing,
+}
+
+/// A doubly linked list of slots; numbers counted from one, zero is the end.
+#[derive(Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+}
+
+impl List {
+    pub(crate) const EMPTY: List = List { head: 0, tail: 0 };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head == 0
+    }
+}
+
+/// One connection. Lives in [`Storage`](crate::net::Storage).
+pub struct Slot<'a> {
+    /// `None` before the stack starts and while a stream has borrowed it.
+    pub(crate) set: ManuallyDrop<Option<SocketSet<'a>>>,
+    pub(crate) rx_waker: Option<Waker>,
+    pub(crate) tx_waker: Option<Waker>,
+    /// Handshake, connect or close deadline, whichever the state calls for. In
+    /// an open stream in TIME-WAIT: when its timer must not run any more.
+    pub(crate) give_up: Instant,
+    pub(crate) read_at: Instant,
+    pub(crate) write_at: Instant,
+    pub(crate) generation: u32,
+    prev: u32,
+    next: u32,
+    /// The highest sequence number the peer used.
+    pub(crate) last_seq: TcpSeqNumber,
+    /// The listener it was admitted for.
+    pub(crate) port: u32,
+    pub(crate) state: State,
+    /// Owners: one stream, or one or two halves.
+    pub(crate) owners: u8,
+    pub(crate) dirty: bool,
+    pub(crate) waits_for_neighbor: bool,
+    pub(crate) in_time_wait: bool,
+    pub(crate) timed_out: bool,
+    /// Asked for while the socket was borrowed.
+    pub(crate) fin_asked: bool,
+    pub(crate) abort_asked: bool,
+}
+
+impl core::fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Slot").field("state", &self.state).finish()
+    }
+}
+
+impl<'a> Slot<'a> {
+    /// A slot before the stack starts, all zeros.
+    pub const EMPTY: Slot<'a> = Slot {
+        set: ManuallyDrop::new(None),
+        rx_waker: None,
+        tx_waker: None,
+        give_up: Instant::ZERO,
+        read_at: Instant::ZERO,
+        write_at: Instant::ZERO,
+        generation: 0,
+        prev: 0,
+        next: 0,
+        last_seq: TcpSeqNumber(0),
+        port: 0,
+        state: State::Free,
+        owners: 0,
+        dirty: false,
+        waits_for_neighbor: false,
+        in_time_wait: false,
+        timed_out: false,
+        fin_asked: false,
+        abort_asked: false,
+    };
+
+    /// The socket, unless it is borrowed.
+    pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
+        tcp_of((*self.set).as_mut()?)
+    }
+
+    pub(crate) fn wake_rx(&mut self) {
+        if let Some(waker) = self.rx_waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn wake_tx(&mut self) {
+        if let Some(waker) = self.tx_waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The earliest of the slot's own deadlines, [`FAR`] when it has none.
+    pub(crate) fn due(&self) -> Instant {
+        self.give_up.min(self.read_at).min(self.write_at)
+    }
+}
+
+/// The one socket of a set.
+pub(crate) fn tcp_of<'s, 'a>(set: &'s mut SocketSet<'a>) -> Option<&'s mut tcp::Socket<'a>> {
+    set.iter_mut().find_map(|(_, socket)| match socket {
+        Socket::Tcp(tcp) => Some(tcp),
+        #[allow(
+            unreachable_patterns,
+            reason = "other kinds exist when another crate enables them"
+        )]
+        _ => None,
+    })
+}
+
+/// All slots, the free ones, and those in TIME-WAIT.
+pub(crate) struct Slots<'a> {
+    slots: &'a mut [Slot<'a>],
+    free: List,
+    time_wait: List,
+    used: u32,
+}
+
+impl<'a> Slots<'a> {
+    /// All slots free. Each must have been given its socket set.
+    pub(crate) fn new(slots: &'a mut [Slot<'a>]) -> Self {
+        let count = slots.len() as u32;
+        let mut this = Slots {
+            slots,
+            free: List::EMPTY,
+            time_wait: List::EMPTY,
+            used: 0,
+        };
+        for index in 0..count {
+            let mut free = core::mem::replace(&mut this.free, List::EMPTY);
+            this.push(&mut free, index);
+            this.free = free;
+        }
+        this
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    pub(crate) fn used(&self) -> u32 {
+        self.used
+    }
+
+    pub(crate) fn get(&mut self, index: u32) -> Option<&mut Slot<'a>> {
+        self.slots.get_mut(index as usize)
+    }
+
+    /// The slot, if it is still the one that the handle was made for.
+    pub(crate) fn checked(&mut self, index: u32, generation: u32) -> Option<&mut Slot<'a>> {
+        self.get(index)
+            .filter(|slot| slot.generation == generation && slot.state != State::Free)
+    }
+
+    /// Takes a free slot and gives it a clean line.
+    pub(crate) fn take(&mut self) -> Option<u32> {
+        let mut free = core::mem::replace(&mut self.free, List::EMPTY);
+        let index = self.pop(&mut free);
+        self.free = free;
+        let slot = self.slots.get_mut(index? as usize)?;
+        slot.give_up = FAR;
+        slot.read_at = FAR;
+        slot.write_at = FAR;
+        slot.owners = 0;
+        slot.waits_for_neighbor = false;
+        slot.in_time_wait = false;
+        slot.timed_out = false;
+        slot.fin_asked = false;
+        slot.abort_asked = false;
+        self.used += 1;
+        index
+    }
+
+    /// The slot that has been in TIME-WAIT longest without an owner.
+    pub(crate) fn oldest_time_wait(&self) -> Option<u32> {
+        self.time_wait.head.checked_sub(1)
+    }
+
+    /// Puts a slot at the end of the TIME-WAIT line, once.
+    pub(crate) fn enter_time_wait(&mut self, index: u32) {
+        let Some(slot) = self.get(index) else { return };
+        if !core::mem::replace(&mut slot.in_time_wait, true) {
+            let mut list = core::mem::replace(&mut self.time_wait, List::EMPTY);
+            self.push(&mut list, index);
+            self.time_wait = list;
+        }
+    }
+
+    /// Gives a slot back; handles to it are stale from now on. It must not be
+    /// in a listener's queue any more.
+    pub(crate) fn release(&mut self, index: u32) {
+        if self.get(index).is_some_and(|slot| slot.in_time_wait) {
+            let mut list = core::mem::replace(&mut self.time_wait, List::EMPTY);
+            self.unlink(&mut list, index);
+            self.time_wait = list;
+        }
+        let Some(slot) = self.get(index).filter(|slot| slot.state != State::Free) else {
+            return;
+        };
+        slot.state = State::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.wake_rx();
+        slot.wake_tx();
+        // Last freed, first used: its memory is still in the cache.
+        let mut free = core::mem::replace(&mut self.free, List::EMPTY);
+        self.push_front(&mut free, index);
+        self.free = free;
+        self.used -= 1;
+    }
+
+    pub(crate) fn push(&mut self, list: &mut List, index: u32) {
+        let number = index + 1;
+        let last = list.tail;
+        match self.linked(last) {
+            Some(tail) => tail.next = number,
+            None => list.head = number,
+        }
+        list.tail = number;
+        if let Some(slot) = self.get(index) {
+            (slot.prev, slot.next) = (last, 0);
+        }
+    }
+
+    fn push_front(&mut self, list: &mut List, index: u32) {
+        let number = index + 1;
+        let first = list.head;
+        match self.linked(first) {
+            Some(head) => head.prev = number,
+            None => list.tail = number,
+        }
+        list.head = number;
+        if let Some(slot) = self.get(index) {
+            (slot.prev, slot.next) = (0, first);
+        }
+    }
+
+    pub(crate) fn pop(&mut self, list: &mut List) -> Option<u32> {
+        let index = list.head.checked_sub(1)?;
+        self.unlink(list, index);
+        Some(index)
+    }
+
+    pub(crate) fn unlink(&mut self, list: &mut List, index: u32) {
+        let Some(slot) = self.get(index) else { return };
+        let (prev, next) = (slot.prev, slot.next);
+        (slot.prev, slot.next) = (0, 0);
+        match self.linked(prev) {
+            Some(before) => before.next = next,
+            None => list.head = next,
+        }
+        match self.linked(next) {
+            Some(after) => after.prev = prev,
+            None => list.tail = prev,
+        }
+    }
+
+    fn linked(&mut self, number: u32) -> Option<&mut Slot<'a>> {
+        self.slots.get_mut((number as usize).checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    fn slots<'a>(memory: &'a mut [Slot<'a>]) -> Slots<'a> {
+        Slots::new(memory)
+    }
+
+    #[test]
+    fn every_slot_can_be_taken_once_and_given_back() {
+        let mut memory = [const { Slot::EMPTY }; 3];
+        let mut slots = slots(&mut memory);
+        for expected in 0..3 {
+            let index = slots.take().unwrap();
+            assert_eq!(index, expected);
+            slots.get(index).unwrap().state = State::Open;
+        }
+        assert_eq!((slots.take(), slots.used()), (None, 3));
+        slots.release(1);
+        slots.release(1);
+        assert_eq!(slots.used(), 2, "a second release changes nothing");
+        assert_eq!(slots.take(), Some(1));
+    }
+
+    #[test]
+    fn a_stale_handle_is_told_so() {
+        let mut memory = [const { Slot::EMPTY }; 1];
+        let mut slots = slots(&mut memory);
+        let index = slots.take().unwrap();
+        let slot = slots.get(index).unwrap();
+        slot.state = State::Open;
+        let generation = slot.generation;
+        assert!(slots.checked(index, generation).is_some());
+        slots.release(index);
+        assert!(slots.checked(index, generation).is_none());
+        slots.take();
+        slots.get(index).unwrap().state = State::Open;
+        assert!(slots.checked(index, generation).is_none());
+    }
+
+    #[test]
+    fn time_wait_gives_the_oldest_first_and_forgets_the_released() {
+        let mut memory = [const { Slot::EMPTY }; 4];
+        let mut slots = slots(&mut memory);
+        for _ in 0..4 {
+            let index = slots.take().unwrap();
+            slots.get(index).unwrap().state = State::Closing;
+        }
+        for index in [2, 0, 3, 0] {
+            slots.enter_time_wait(index);
+        }
+        assert_eq!(slots.oldest_time_wait(), Some(2));
+        slots.release(2);
+        assert_eq!(slots.oldest_time_wait(), Some(0));
+        slots.release(0);
+        slots.release(3);
+        assert_eq!(slots.oldest_time_wait(), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_list_is_a_queue_with_removal(steps in proptest::collection::vec((0u8..3, 0u32..8), 0..200)) {
+            let mut memory = [const { Slot::EMPTY }; 8];
+            let mut slots = slots(&mut memory);
+            while slots.take().is_some() {}
+            let mut list = List::EMPTY;
+            let mut model = VecDeque::new();
+            for (step, index) in steps {
+                match step {
+                    0 if !model.contains(&index) => {
+                        slots.push(&mut list, index);
+                        model.push_back(index);
+                    }
+                    1 => assert_eq!(slots.pop(&mut list), model.pop_front()),
+                    2 if model.contains(&index) => {
+                        slots.unlink(&mut list, index);
+                        model.retain(|&other| other != index);
+                    }
+                    _ => (),
+                }
+                assert_eq!(list.is_empty(), model.is_empty());
+            }
+            let mut rest = Vec::new();
+            while let Some(index) = slots.pop(&mut list) {
+                rest.push(index);
+            }
+            assert_eq!(rest, Vec::from(model));
+        }
+    }
+}

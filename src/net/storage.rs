@@ -1,0 +1,251 @@
+//! Every byte a stack owns. [`Storage`] is a plain value with all-zero
+//! contents, so that firmware puts it in a static and it costs no flash;
+//! [`StackParts`] is the same as slices, for a host that decides sizes at run
+//! time.
+//!
+//! Here is also the one thing about sockets that safe code cannot say. A
+//! smoltcp socket never gives its buffers back, and a socket that was used
+//! once keeps traces of its peer; so every connection gets a new socket on the
+//! same two buffers. [`Buffers`] remembers where they are and hands them to
+//! the next socket after the last one is gone.
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use heapless::deque::{Deque, DequeView};
+use smoltcp::iface::{SocketSet, SocketStorage};
+use smoltcp::socket::tcp;
+
+use crate::net::deadlines::DeadlineCell;
+use crate::net::flows::FlowEntry;
+use crate::net::ports::{Acceptor, Port};
+use crate::net::slots::Slot;
+
+/// Memory for a stack: `SLOTS` connections with `RX` and `TX` bytes of buffer
+/// each, `LISTENERS` listening ports, and places for `ACCEPTORS` tasks that
+/// wait in `accept` at the same time.
+///
+/// Beyond the buffers a slot takes at most 720 bytes on a 64-bit machine.
+///
+/// ```
+/// use cygnet::Storage;
+/// let mut storage: Storage<8, 1024, 1024> = Storage::new();
+/// # let _ = &mut storage;
+/// ```
+#[derive(Debug)]
+pub struct Storage<
+    'a,
+    const SLOTS: usize,
+    const RX: usize,
+    const TX: usize,
+    const LISTENERS: usize = 4,
+    const ACCEPTORS: usize = 8,
+> {
+    rx: [[u8; RX]; SLOTS],
+    tx: [[u8; TX]; SLOTS],
+    sockets: [MaybeUninit<SocketStorage<'a>>; SLOTS],
+    slots: [Slot<'a>; SLOTS],
+    flows: [FlowEntry; SLOTS],
+    buckets: [u32; SLOTS],
+    cells: [DeadlineCell; SLOTS],
+    heap: [u32; SLOTS],
+    dirty: Deque<u32, SLOTS>,
+    ports: [Port; LISTENERS],
+    acceptors: [Acceptor; ACCEPTORS],
+}
+
+impl<
+    'a,
+    const SLOTS: usize,
+    const RX: usize,
+    const TX: usize,
+    const LISTENERS: usize,
+    const ACCEPTORS: usize,
+> Storage<'a, SLOTS, RX, TX, LISTENERS, ACCEPTORS>
+{
+    /// Empty storage, all zeros, fit for a static.
+    pub const fn new() -> Self {
+        const {
+            assert!(SLOTS > 0, "a stack needs at least one slot");
+            assert!(RX > 0 && TX > 0, "a connection needs both buffers");
+            assert!(RX <= 1 << 30, "TCP's window ends at 1 GiB");
+        }
+        Storage {
+            rx: [[0; RX]; SLOTS],
+            tx: [[0; TX]; SLOTS],
+            sockets: [const { MaybeUninit::uninit() }; SLOTS],
+            slots: [const { Slot::EMPTY }; SLOTS],
+            flows: [FlowEntry::EMPTY; SLOTS],
+            buckets: [0; SLOTS],
+            cells: [DeadlineCell::EMPTY; SLOTS],
+            heap: [0; SLOTS],
+            dirty: Deque::new(),
+            ports: [const { Port::EMPTY }; LISTENERS],
+            acceptors: [const { Acceptor::EMPTY }; ACCEPTORS],
+        }
+    }
+
+    /// The parts, without const parameters.
+    pub fn parts(&'a mut self) -> StackParts<'a> {
+        StackParts {
+            rx: self.rx.as_flattened_mut(),
+            tx: self.tx.as_flattened_mut(),
+            sockets: &mut self.sockets,
+            slots: &mut self.slots,
+            flows: &mut self.flows,
+            buckets: &mut self.buckets,
+            cells: &mut self.cells,
+            heap: &mut self.heap,
+            dirty: self.dirty.as_mut_view(),
+            ports: &mut self.ports,
+            acceptors: &mut self.acceptors,
+        }
+    }
+}
+
+impl<
+    const SLOTS: usize,
+    const RX: usize,
+    const TX: usize,
+    const LISTENERS: usize,
+    const ACCEPTORS: usize,
+> Default for Storage<'_, SLOTS, RX, TX, LISTENERS, ACCEPTORS>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parts of a [`Storage`].
+///
+/// `sockets`, `slots`, `flows`, `buckets`, `cells` and `heap` have one element
+/// per slot, `dirty` room for as many; `rx` and `tx` are shared out evenly.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct StackParts<'a> {
+    pub rx: &'a mut [u8],
+    pub tx: &'a mut [u8],
+    pub sockets: &'a mut [MaybeUninit<SocketStorage<'a>>],
+    pub slots: &'a mut [Slot<'a>],
+    pub flows: &'a mut [FlowEntry],
+    pub buckets: &'a mut [u32],
+    pub cells: &'a mut [DeadlineCell],
+    pub heap: &'a mut [u32],
+    pub dirty: &'a mut DequeView<u32>,
+    pub ports: &'a mut [Port],
+    pub acceptors: &'a mut [Acceptor],
+}
+
+impl StackParts<'_> {
+    /// How many slots every part has room for.
+    pub(crate) fn count(&self) -> usize {
+        self.sockets
+            .len()
+            .min(self.slots.len())
+            .min(self.flows.len())
+            .min(self.buckets.len())
+            .min(self.cells.len())
+            .min(self.heap.len())
+            .min(self.dirty.storage_capacity())
+            .min(self.rx.len())
+            .min(self.tx.len())
+    }
+}
+
+/// Where the buffers of every slot are.
+///
+/// The invariant: slot `n`'s bytes are referred to by the socket in slot `n`'s
+/// set and by nothing else. `new` takes the memory away from everybody;
+/// `renew` removes and drops the old socket before it makes new slices.
+pub(crate) struct Buffers<'a> {
+    rx: NonNull<u8>,
+    tx: NonNull<u8>,
+    rx_bytes: usize,
+    tx_bytes: usize,
+    slots: usize,
+    memory: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Buffers<'a> {
+    /// Shares the memory out evenly among `slots` slots.
+    pub(crate) fn new(rx: &'a mut [u8], tx: &'a mut [u8], slots: usize) -> Self {
+        Buffers {
+            rx_bytes: rx.len().checked_div(slots).unwrap_or(0),
+            tx_bytes: tx.len().checked_div(slots).unwrap_or(0),
+            rx: NonNull::from(rx).cast(),
+            tx: NonNull::from(tx).cast(),
+            slots,
+            memory: PhantomData,
+        }
+    }
+
+    /// Puts a new socket with slot `slot`'s buffers into `set`, which must be
+    /// the set this slot was always renewed with. False when there is no such
+    /// slot.
+    pub(crate) fn renew(&mut self, slot: u32, set: &mut SocketSet<'a>) -> bool {
+        let slot = slot as usize;
+        let old = set.iter().next().map(|(handle, _)| handle);
+        drop(old.map(|handle| set.remove(handle)));
+        if slot >= self.slots {
+            return false;
+        }
+        let piece = |start: NonNull<u8>, bytes: usize| {
+            // SAFETY: `start` is the beginning of memory that `new` borrowed
+            // for 'a and that holds `bytes` for each slot, so the piece is
+            // inside it; the only other slice over it belonged to the socket
+            // that was removed and dropped above (the invariant).
+            // Test: `a_thousand_sockets_on_the_same_buffers`, under a sanitizer.
+            unsafe { core::slice::from_raw_parts_mut(start.add(slot * bytes).as_ptr(), bytes) }
+        };
+        let rx = piece(self.rx, self.rx_bytes);
+        let tx = piece(self.tx, self.tx_bytes);
+        set.add(tcp::Socket::new(
+            tcp::SocketBuffer::new(rx),
+            tcp::SocketBuffer::new(tx),
+        ));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::net::slots::tcp_of;
+
+    #[test]
+    fn a_thousand_sockets_on_the_same_buffers() {
+        let (mut rx, mut tx) = ([0; 3 * 64], [0; 3 * 32]);
+        let mut places = [SocketStorage::EMPTY, SocketStorage::EMPTY];
+        let [first, second] = &mut places;
+        let mut sets = [
+            SocketSet::new(core::slice::from_mut(first)),
+            SocketSet::new(core::slice::from_mut(second)),
+        ];
+        let mut buffers = Buffers::new(&mut rx, &mut tx, 3);
+        for round in 0..1000 {
+            for (slot, set) in sets.iter_mut().enumerate() {
+                assert!(buffers.renew(slot as u32, set));
+                let socket = tcp_of(set).unwrap();
+                assert_eq!((socket.recv_capacity(), socket.send_capacity()), (64, 32));
+                assert_eq!(socket.keep_alive(), None);
+                socket.set_keep_alive(Some(smoltcp::time::Duration::from_millis(round + 1)));
+            }
+        }
+        assert!(!buffers.renew(3, &mut sets[0]));
+    }
+
+    /// What each slot and each task costs beyond buffers and future. A change
+    /// here is felt in every board's RAM.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn memory_per_slot_is_pinned() {
+        let one = size_of::<Storage<'_, 100, 8, 8>>();
+        let two = size_of::<Storage<'_, 200, 8, 8>>();
+        let slot = (two - one) / 100 - 16;
+        assert!(slot <= 720, "a slot takes {slot} bytes beyond its buffers");
+        std::println!("{slot} bytes per slot");
+    }
+}

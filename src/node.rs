@@ -1,0 +1,144 @@
+//! The handle that programs hold. A [`Node`] is one host: its stack and its
+//! tasks behind one lifetime, two words, `Copy`. One handle with one lifetime
+//! is what lets a task spawn tasks that borrow the same things.
+
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpEndpoint;
+
+use crate::event::{Counters, Observer};
+use crate::net::Stack;
+use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
+use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
+
+/// A host: the network and the tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    pub(crate) stack: &'a Stack<'a>,
+    pub(crate) tasks: &'a Tasks<'a>,
+}
+
+impl<'a> Node<'a> {
+    /// Puts a stack and tasks together.
+    pub fn new(stack: &'a Stack<'a>, tasks: &'a Tasks<'a>) -> Self {
+        Node { stack, tasks }
+    }
+
+    /// Makes a task of `future`; it runs in the next turn. Its name is the
+    /// place of this call. Returns the task's number.
+    ///
+    /// # Errors
+    /// The future comes back in [`SpawnError`], with how many bytes it needs.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Result<u32, SpawnError<F>>
+    where
+        F: Future + 'a,
+        F::Output: Outcome,
+    {
+        self.tasks.spawn(None, future)
+    }
+
+    /// [`spawn`](Self::spawn) under a name of your choice.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_named<F>(&self, name: &'static str, future: F) -> Result<u32, SpawnError<F>>
+    where
+        F: Future + 'a,
+        F::Output: Outcome,
+    {
+        self.tasks.spawn(Some(name), future)
+    }
+
+    /// Every task: its name, its state, the reason and the socket it waits
+    /// for, how often it was polled and when last.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting> + 'a {
+        self.tasks.waiting()
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Instant {
+        self.tasks.timers.now()
+    }
+
+    /// Waits until `at`. See [`Sleep`].
+    pub fn sleep_until(&self, at: Instant) -> Sleep<'a> {
+        self.tasks.timers.sleep_until(at)
+    }
+
+    /// Waits for `delay`. See [`Sleep`].
+    pub fn sleep(&self, delay: Duration) -> Sleep<'a> {
+        self.sleep_until(crate::task::timer::after(self.now(), delay))
+    }
+
+    /// Gives what `future` gives, unless `delay` passes first.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time was up; the future has been dropped.
+    ///
+    /// # Cancel safety
+    /// As safe as `future`.
+    pub async fn timeout<F: Future>(
+        &self,
+        delay: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        crate::task::timer::timeout(self.sleep(delay), future).await
+    }
+
+    /// Lets every other ready task run first; goes on in the next turn.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It holds nothing.
+    pub async fn yield_now(&self) {
+        self.tasks.timers.yield_now().await;
+    }
+
+    /// Listens on `port` of every address of this host.
+    ///
+    /// # Errors
+    /// [`ListenError`] says what to change.
+    pub fn listen(&self, port: u16, backlog: Backlog) -> Result<TcpListener<'a>, ListenError> {
+        TcpListener::open(self.stack, port, backlog)
+    }
+
+    /// Connects to `remote` from a dynamic port.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says why and whether to try again.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future frees its slot; a late answer is reset.
+    pub async fn connect(
+        &self,
+        remote: impl Into<IpEndpoint>,
+    ) -> Result<TcpStream<'a>, ConnectError> {
+        TcpStream::connect(self.stack, remote.into()).await
+    }
+
+    /// Refuses new connections on every listener. Connections that wait in a
+    /// backlog can still be accepted; then `accept` says that it is over.
+    pub fn close_listeners(&self) {
+        self.stack.with(|inner| inner.ports.close_all());
+    }
+
+    /// Totals of the stack and the tasks.
+    pub fn counters(&self) -> Counters {
+        let tasks = self.tasks.counters();
+        Counters {
+            tasks_used: tasks.tasks_used,
+            tasks_high: tasks.tasks_high,
+            tasks_failed: tasks.tasks_failed,
+            spawns_refused: tasks.spawns_refused,
+            timers_refused: tasks.timers_refused,
+            polls: tasks.polls,
+            ..self.stack.with(|inner| inner.counters())
+        }
+    }
+
+    /// Tells `observer` every event from now on, or nobody.
+    pub fn set_observer(&self, observer: Option<&'a dyn Observer>) {
+        self.stack.with(|inner| inner.set_observer(observer));
+        self.tasks.set_observer(observer);
+    }
+}

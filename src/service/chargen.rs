@@ -1,0 +1,95 @@
+//! Character generator (RFC 864): lines of 72 printable characters, each one
+//! character further on, until the peer stops.
+
+use crate::node::Node;
+use crate::service::serve;
+use crate::socket::{Backlog, ListenError, TcpStream};
+
+/// Serves [`chargen_client`] on `port` until the listener is closed.
+///
+/// # Errors
+/// [`ListenError`] when the port cannot be listened on.
+///
+/// # Cancel safety
+/// **Safe.** As [`serve`].
+pub async fn chargen(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
+    serve(node, "chargen", port, backlog, chargen_client).await
+}
+
+/// Fills the transmit buffer whenever there is room, until the client resets
+/// or closes; what the client sends is thrown away.
+///
+/// # Cancel safety
+/// **Safe.** The stream closes in the background.
+pub async fn chargen_client(mut stream: TcpStream<'_>) {
+    let (reader, writer) = stream.split();
+    let mut at = 0;
+    let mut write = core::pin::pin!(async {
+        while let Ok(next) = writer.write_with(|room| fill(room, at)).await {
+            at = next;
+        }
+    });
+    let mut read = core::pin::pin!(async {
+        while let Ok(1..) = reader.read_with(|bytes| (bytes.len(), bytes.len())).await {}
+    });
+    // Whichever ends first ends the stream.
+    core::future::poll_fn(|cx| {
+        let ended = read.as_mut().poll(cx).is_ready() || write.as_mut().poll(cx).is_ready();
+        match ended {
+            true => core::task::Poll::Ready(()),
+            false => core::task::Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A line: 72 of the 95 printable characters and CR LF.
+const LINE: u32 = 74;
+const PRINTABLE: u32 = 95;
+
+/// Fills `room` from position `at` of the pattern, which repeats after 95
+/// lines. Returns how much it filled and the next position.
+fn fill(room: &mut [u8], at: u32) -> (usize, u32) {
+    let mut next = at;
+    for byte in room.iter_mut() {
+        let (line, column) = (next / LINE, next % LINE);
+        *byte = match column {
+            72 => b'\r',
+            73 => b'\n',
+            _ => b' ' + ((line + column) % PRINTABLE) as u8,
+        };
+        next = (next + 1) % (LINE * PRINTABLE);
+    }
+    (room.len(), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_is_the_same_in_any_pieces() {
+        let mut whole = [0; 3 * (LINE * PRINTABLE) as usize];
+        fill(&mut whole, 0);
+        let mut pieces = whole;
+        pieces.fill(0);
+        let (mut at, mut done) = (0, 0);
+        for size in (1..200).cycle() {
+            let end = (done + size).min(pieces.len());
+            let (count, next) = fill(&mut pieces[done..end], at);
+            (at, done) = (next, done + count);
+            if done == pieces.len() {
+                break;
+            }
+        }
+        assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_rfc() {
+        let mut lines = [0; 2 * LINE as usize];
+        fill(&mut lines, 0);
+        assert_eq!(&lines[..4], b" !\"#");
+        assert_eq!(&lines[70..78], b"fg\r\n!\"#$");
+    }
+}

@@ -1,0 +1,30 @@
+//! The seed: whatever a client sends, it is told `Hello World`. Message for
+//! message, as the original does: one answer for each receive.
+
+use crate::node::Node;
+use crate::service::serve;
+use crate::socket::{Backlog, ListenError, TcpStream};
+
+/// Serves [`hello_client`] on `port` until the listener is closed.
+///
+/// # Errors
+/// [`ListenError`] when the port cannot be listened on.
+///
+/// # Cancel safety
+/// **Safe.** As [`serve`].
+pub async fn hello(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
+    serve(node, "hello", port, backlog, hello_client).await
+}
+
+/// Answers every receive with `Hello World\n` until the client closes.
+///
+/// # Cancel safety
+/// **Safe.** The stream closes in the background.
+pub async fn hello_client(mut stream: TcpStream<'_>) {
+    // What was received does not matter, so it is not copied.
+    while let Ok(1..) = stream.read_with(|bytes| (bytes.len(), bytes.len())).await {
+        if stream.write_all(b"Hello World\n").await.is_err() {
+            break;
+        }
+    }
+}

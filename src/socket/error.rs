@@ -1,0 +1,129 @@
+//! What can go wrong with a socket: one small enum per operation. Each variant
+//! says what the caller can do; all of them are caused by peers, by the
+//! network, or by a capacity, and none by a bug.
+
+use core::fmt;
+use embedded_io_async::ErrorKind;
+
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident: $text:literal, $kind:ident;)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $($name::$variant => $text,)* })
+            }
+        }
+
+        impl core::error::Error for $name {}
+
+        impl embedded_io_async::Error for $name {
+            fn kind(&self) -> ErrorKind {
+                match self { $($name::$variant => ErrorKind::$kind,)* }
+            }
+        }
+    )*};
+}
+
+errors! {
+    /// Why a port cannot be listened on.
+    ListenError {
+        /// Port 0 is not a port to listen on: choose one.
+        PortZero: "port 0 cannot be listened on", InvalidInput;
+        /// Another listener has this port: close it first.
+        InUse: "another listener has this port", AddrInUse;
+        /// Every place for a listener is taken: raise `LISTENERS` of the storage.
+        TooMany: "every place for a listener is taken", OutOfMemory;
+    }
+    /// Why `accept` gives no connection.
+    AcceptError {
+        /// The listener was closed and its queue is empty: stop accepting.
+        Closed: "the listener is closed", NotConnected;
+        /// More tasks wait in `accept` than the storage has places for: raise
+        /// `ACCEPTORS`, or let fewer tasks accept.
+        TooManyWaiting: "too many tasks wait in accept", OutOfMemory;
+    }
+    /// Why a connection was not made.
+    ConnectError {
+        /// The peer refused: nobody listens there.
+        Refused: "the peer refused the connection", ConnectionRefused;
+        /// Nobody answered in time: try again later.
+        TimedOut: "nobody answered", TimedOut;
+        /// The address is no unicast address, is our own, or no address of
+        /// ours can reach it: give the host an address of that family.
+        Unaddressable: "the address cannot be reached from here", AddrNotAvailable;
+        /// Every slot is taken: close a connection, or raise `SLOTS`.
+        NoSlot: "every slot is taken", OutOfMemory;
+        /// Every dynamic port is in use with this peer.
+        NoPort: "every dynamic port is in use", AddrInUse;
+    }
+    /// Why nothing can be read.
+    ReadError {
+        /// The peer reset the connection (RFC 9293, 3.10.7): drop the stream.
+        Reset: "the connection was reset", ConnectionReset;
+        /// The read timeout passed, or the peer stopped answering: drop the
+        /// stream, or try again after a read timeout.
+        TimedOut: "the peer did not send in time", TimedOut;
+    }
+    /// Why nothing can be written.
+    WriteError {
+        /// The peer reset the connection: drop the stream.
+        Reset: "the connection was reset", ConnectionReset;
+        /// The write timeout passed, or the peer stopped answering: drop the
+        /// stream, or try again after a write timeout.
+        TimedOut: "the peer did not take it in time", TimedOut;
+        /// This side was shut down before: nothing can be written any more.
+        Closed: "the stream was shut down", BrokenPipe;
+    }
+    /// Why a close was not acknowledged. The connection is gone either way.
+    CloseError {
+        /// The peer reset the connection; it may not have read everything.
+        Reset: "the connection was reset", ConnectionReset;
+        /// The peer did not acknowledge in time and was reset.
+        TimedOut: "the peer did not acknowledge the close", TimedOut;
+    }
+}
+
+/// What the `embedded-io-async` traits give for a whole stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamError {
+    /// From reading.
+    Read(ReadError),
+    /// From writing.
+    Write(WriteError),
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamError::Read(error) => error.fmt(f),
+            StreamError::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for StreamError {}
+
+impl embedded_io_async::Error for StreamError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            StreamError::Read(error) => error.kind(),
+            StreamError::Write(error) => error.kind(),
+        }
+    }
+}
+
+impl From<ReadError> for StreamError {
+    fn from(error: ReadError) -> Self {
+        StreamError::Read(error)
+    }
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        StreamError::Write(error)
+    }
+}

@@ -1,0 +1,103 @@
+//! The `embedded-io-async` traits, on the stream and on its halves.
+
+use embedded_io_async::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
+
+use crate::socket::{
+    OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, StreamError, TcpStream, WriteError,
+    WriteHalf,
+};
+
+macro_rules! reader {
+    ($type:ident, $error:ident, |$this:ident| $half:expr) => {
+        impl Read for $type<'_> {
+            async fn read(&mut self, buf: &mut [u8]) -> Result<usize, $error> {
+                let $this = self;
+                Ok($half.read(buf).await?)
+            }
+        }
+
+        impl BufRead for $type<'_> {
+            async fn fill_buf(&mut self) -> Result<&[u8], $error> {
+                let $this = self;
+                Ok($half.fill_buf().await?)
+            }
+
+            fn consume(&mut self, amount: usize) {
+                let $this = self;
+                $half.consume(amount);
+            }
+        }
+
+        impl ReadReady for $type<'_> {
+            /// True also at the end of the stream: a read would not wait.
+            fn read_ready(&mut self) -> Result<bool, $error> {
+                let $this = self;
+                Ok($half.try_readable()?.is_some())
+            }
+        }
+    };
+}
+
+macro_rules! writer {
+    ($type:ident, $error:ident, |$this:ident| $half:expr) => {
+        impl Write for $type<'_> {
+            async fn write(&mut self, buf: &[u8]) -> Result<usize, $error> {
+                let $this = self;
+                Ok($half.write(buf).await?)
+            }
+
+            async fn flush(&mut self) -> Result<(), $error> {
+                let $this = self;
+                Ok($half.flush().await?)
+            }
+        }
+
+        impl WriteReady for $type<'_> {
+            fn write_ready(&mut self) -> Result<bool, $error> {
+                let $this = self;
+                Ok($half.try_writable()?)
+            }
+        }
+    };
+}
+
+impl ErrorType for TcpStream<'_> {
+    type Error = StreamError;
+}
+impl ErrorType for ReadHalf<'_> {
+    type Error = ReadError;
+}
+impl ErrorType for OwnedReadHalf<'_> {
+    type Error = ReadError;
+}
+impl ErrorType for WriteHalf<'_> {
+    type Error = WriteError;
+}
+impl ErrorType for OwnedWriteHalf<'_> {
+    type Error = WriteError;
+}
+
+reader!(TcpStream, StreamError, |stream| stream.split().0);
+reader!(ReadHalf, ReadError, |half| ReadHalf::by_ref(half));
+reader!(OwnedReadHalf, ReadError, |half| ReadHalf::by_ref(
+    &mut half.0
+));
+writer!(TcpStream, StreamError, |stream| stream.split().1);
+writer!(WriteHalf, WriteError, |half| WriteHalf::by_ref(half));
+writer!(OwnedWriteHalf, WriteError, |half| WriteHalf::by_ref(
+    &mut half.0
+));
+
+/// Inherent methods win over the traits' only on the type itself; these give
+/// the macros a place to say so.
+impl<'a> ReadHalf<'a> {
+    fn by_ref<'h>(half: &'h mut ReadHalf<'a>) -> &'h mut ReadHalf<'a> {
+        half
+    }
+}
+
+impl<'a> WriteHalf<'a> {
+    fn by_ref<'h>(half: &'h mut WriteHalf<'a>) -> &'h mut WriteHalf<'a> {
+        half
+    }
+}

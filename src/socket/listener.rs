@@ -1,0 +1,127 @@
+//! A listener: a port, a limit and a queue. It holds no slot of its own.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use smoltcp::wire::IpEndpoint;
+
+use crate::event::Yield;
+use crate::net::Stack;
+use crate::net::ports::{OpenError, PortId};
+use crate::socket::half::Handle;
+use crate::socket::{AcceptError, ListenError, TcpStream};
+
+/// How many connections may be shaking hands or waiting for `accept`, at
+/// least one. A SYN beyond it is dropped, not refused: the peer tries again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog(pub u16);
+
+/// Accepts connections on one port. Made by
+/// [`Node::listen`](crate::Node::listen).
+///
+/// Dropping it resets the connections that were not accepted and frees the
+/// port.
+#[derive(Debug)]
+pub struct TcpListener<'a> {
+    stack: &'a Stack<'a>,
+    id: PortId,
+    port: u16,
+}
+
+impl<'a> TcpListener<'a> {
+    pub(crate) fn open(
+        stack: &'a Stack<'a>,
+        port: u16,
+        backlog: Backlog,
+    ) -> Result<Self, ListenError> {
+        if port == 0 {
+            return Err(ListenError::PortZero);
+        }
+        let opened = stack.with(|inner| inner.ports.open(port, backlog.0));
+        let id = opened.map_err(|error| match error {
+            OpenError::InUse => ListenError::InUse,
+            OpenError::Full => ListenError::TooMany,
+        })?;
+        Ok(TcpListener { stack, id, port })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits for a connection and gives its stream and the peer's address.
+    ///
+    /// Several tasks may await it at once; each connection goes to one of
+    /// them, the one that has waited longest.
+    ///
+    /// # Errors
+    /// [`AcceptError::Closed`] after [`close`](Self::close), once the queue is
+    /// empty; [`AcceptError::TooManyWaiting`] when the storage has no place
+    /// for one more waiting task.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has taken no connection, and if one was
+    /// meant for it, the next task in line is woken.
+    pub async fn accept(&self) -> Result<(TcpStream<'a>, IpEndpoint), AcceptError> {
+        let mut place = Place {
+            listener: self,
+            ticket: None,
+        };
+        poll_fn(|cx| place.poll(cx)).await
+    }
+
+    /// Refuses new connections from now on, with a reset, as a closed port
+    /// does. Connections already in the queue, and handshakes under way, can
+    /// still be accepted.
+    pub fn close(&self) {
+        self.stack.with(|inner| inner.ports.close(self.id));
+    }
+}
+
+impl Drop for TcpListener<'_> {
+    fn drop(&mut self) {
+        self.stack.with(|inner| inner.remove_listener(self.id));
+    }
+}
+
+/// A place in the line of tasks that wait in `accept`.
+struct Place<'l, 'a> {
+    listener: &'l TcpListener<'a>,
+    ticket: Option<u64>,
+}
+
+impl<'a> Place<'_, 'a> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
+        let TcpListener { stack, id, port } = *self.listener;
+        stack.with(|inner| {
+            if let Some((slot, generation, remote)) = inner.accept(id) {
+                if let Some(ticket) = self.ticket.take() {
+                    inner.ports.leave(id, ticket);
+                }
+                let stream = TcpStream::new(Handle::new(stack, slot, generation));
+                return Poll::Ready(Ok((stream, remote)));
+            }
+            if inner.ports.is_over(id) {
+                return Poll::Ready(Err(AcceptError::Closed));
+            }
+            if !inner.ports.wait(id, &mut self.ticket, cx.waker()) {
+                return Poll::Ready(Err(AcceptError::TooManyWaiting));
+            }
+            stack.leave_note(Yield::listener(port));
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Place<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let TcpListener { stack, id, .. } = *self.listener;
+            stack.with(|inner| inner.ports.leave(id, ticket));
+        }
+    }
+}

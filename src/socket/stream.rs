@@ -1,0 +1,297 @@
+//! A connection. Dropping it closes in order in the background, with a
+//! deadline; `close` waits for that; `abort` resets. Three different things.
+
+use core::future::poll_fn;
+use core::mem::ManuallyDrop;
+use core::task::Poll;
+
+use smoltcp::socket::tcp;
+use smoltcp::time::Duration;
+use smoltcp::wire::IpEndpoint;
+
+use crate::event::{Reason, Yield};
+use crate::net::Stack;
+use crate::net::slots::State;
+use crate::net::stack::OpenError;
+use crate::socket::half::Handle;
+use crate::socket::{
+    CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
+    WriteHalf,
+};
+
+/// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)
+/// or [`Node::connect`](crate::Node::connect).
+///
+/// Dropping it sends what was written and then a FIN, in the background; the
+/// peer has [`Config::close_timeout`](crate::Config) to agree.
+#[derive(Debug)]
+pub struct TcpStream<'a> {
+    handle: Handle<'a>,
+    read: ReadHalf<'a>,
+    write: WriteHalf<'a>,
+}
+
+/// A connection that is not one yet; dropped, it frees its slot.
+struct Connecting<'a>(Handle<'a>);
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl<'a> TcpStream<'a> {
+    pub(crate) fn new(handle: Handle<'a>) -> Self {
+        TcpStream {
+            handle,
+            read: ReadHalf::new(handle, None),
+            write: WriteHalf::new(handle, None),
+        }
+    }
+
+    pub(crate) async fn connect(
+        stack: &'a Stack<'a>,
+        remote: IpEndpoint,
+    ) -> Result<Self, ConnectError> {
+        let opened = stack.with(|inner| inner.connect(remote));
+        let (slot, generation) = opened.map_err(|error| match error {
+            OpenError::Unaddressable => ConnectError::Unaddressable,
+            OpenError::NoSlot => ConnectError::NoSlot,
+            OpenError::NoPort => ConnectError::NoPort,
+        })?;
+        let connecting = Connecting(Handle::new(stack, slot, generation));
+        poll_fn(|cx| {
+            stack.with(|inner| {
+                let Some(slot_ref) = inner.slots.checked(slot, generation) else {
+                    return Poll::Ready(Err(ConnectError::Refused));
+                };
+                if slot_ref.state == State::Open {
+                    return Poll::Ready(Ok(()));
+                }
+                if slot_ref.timed_out {
+                    return Poll::Ready(Err(ConnectError::TimedOut));
+                }
+                let closed = |socket: &mut tcp::Socket<'_>| socket.state() == tcp::State::Closed;
+                if slot_ref.socket().is_some_and(closed) {
+                    return Poll::Ready(Err(ConnectError::Refused));
+                }
+                slot_ref.tx_waker = Some(cx.waker().clone());
+                stack.leave_note(Yield::stream(Reason::Connect, slot));
+                Poll::Pending
+            })
+        })
+        .await?;
+        let handle = ManuallyDrop::new(connecting).0;
+        Ok(TcpStream::new(handle))
+    }
+
+    /// The peer's address; `None` once the connection is gone.
+    pub fn remote_addr(&self) -> Option<IpEndpoint> {
+        self.handle.socket(|socket| socket.remote_endpoint())?
+    }
+
+    /// Our address; `None` once the connection is gone.
+    pub fn local_addr(&self) -> Option<IpEndpoint> {
+        self.handle.socket(|socket| socket.local_endpoint())?
+    }
+
+    /// Reads at least one byte; 0 at the end of the stream. See
+    /// [`ReadHalf::read`].
+    ///
+    /// # Errors
+    /// As [`ReadHalf::read`].
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has taken no byte.
+    pub async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
+        self.read.read(buf).await
+    }
+
+    /// Shows received bytes where they lie. See [`ReadHalf::read_with`].
+    ///
+    /// # Errors
+    /// As [`ReadHalf::read_with`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn read_with<R>(
+        &mut self,
+        f: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Result<R, ReadError> {
+        self.read.read_with(f).await
+    }
+
+    /// Waits until a read would not. See [`ReadHalf::readable`].
+    ///
+    /// # Errors
+    /// As [`ReadHalf::readable`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn readable(&mut self) -> Result<(), ReadError> {
+        self.read.readable().await
+    }
+
+    /// Lends received bytes out. See [`ReadHalf::fill_buf`].
+    ///
+    /// # Errors
+    /// As [`ReadHalf::fill_buf`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
+        self.read.fill_buf().await
+    }
+
+    /// Is done with lent bytes. See [`ReadHalf::consume`].
+    pub fn consume(&mut self, amount: usize) {
+        self.read.consume(amount);
+    }
+
+    /// Writes at least one byte. See [`WriteHalf::write`].
+    ///
+    /// # Errors
+    /// As [`WriteHalf::write`].
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has given no byte.
+    pub async fn write(&mut self, buf: &[u8]) -> Result<usize, WriteError> {
+        self.write.write(buf).await
+    }
+
+    /// Writes everything. See [`WriteHalf::write_all`].
+    ///
+    /// # Errors
+    /// As [`WriteHalf::write_all`].
+    ///
+    /// # Cancel safety
+    /// As [`WriteHalf::write_all`].
+    pub async fn write_all(&mut self, buf: &[u8]) -> Result<(), WriteError> {
+        self.write.write_all(buf).await
+    }
+
+    /// Fills the transmit buffer where it lies. See [`WriteHalf::write_with`].
+    ///
+    /// # Errors
+    /// As [`WriteHalf::write_with`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn write_with<R>(
+        &mut self,
+        f: impl FnOnce(&mut [u8]) -> (usize, R),
+    ) -> Result<R, WriteError> {
+        self.write.write_with(f).await
+    }
+
+    /// Waits until a write would not. See [`WriteHalf::writable`].
+    ///
+    /// # Errors
+    /// As [`WriteHalf::writable`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn writable(&mut self) -> Result<(), WriteError> {
+        self.write.writable().await
+    }
+
+    /// Waits for the acknowledgement of all that was written. See
+    /// [`WriteHalf::flush`].
+    ///
+    /// # Errors
+    /// As [`WriteHalf::flush`].
+    ///
+    /// # Cancel safety
+    /// **Safe.**
+    pub async fn flush(&mut self) -> Result<(), WriteError> {
+        self.write.flush().await
+    }
+
+    /// Sends a FIN after what was written; reading goes on. See
+    /// [`WriteHalf::shutdown`].
+    pub fn shutdown(&mut self) {
+        self.write.shutdown();
+    }
+
+    /// Closes and waits until the peer has acknowledged everything written and
+    /// our FIN. What it still sends is thrown away.
+    ///
+    /// # Errors
+    /// [`CloseError`]: the connection is gone, and the peer may not have read
+    /// everything.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future closes in the background, as dropping the
+    /// stream does.
+    pub async fn close(mut self) -> Result<(), CloseError> {
+        self.read.consume(0);
+        self.handle.closed().await
+    }
+
+    /// Resets the connection: the peer's reads and writes fail, and what it
+    /// has not read is lost.
+    pub fn abort(mut self) {
+        self.read.consume(0);
+        let Handle {
+            stack,
+            slot,
+            generation,
+        } = self.handle;
+        stack.with(|inner| inner.abort(slot, generation));
+    }
+
+    /// The two directions, to use at the same time in one task.
+    pub fn split(&mut self) -> (&mut ReadHalf<'a>, &mut WriteHalf<'a>) {
+        (&mut self.read, &mut self.write)
+    }
+
+    /// The two directions, to use in two tasks.
+    pub fn into_split(mut self) -> (OwnedReadHalf<'a>, OwnedWriteHalf<'a>) {
+        self.read.consume(0);
+        let whole = ManuallyDrop::new(self);
+        let handle = whole.handle;
+        handle.stack.with(|inner| {
+            if let Some(slot) = inner.slots.checked(handle.slot, handle.generation) {
+                slot.owners = 2;
+            }
+        });
+        (
+            OwnedReadHalf(ReadHalf::new(handle, whole.read.timeout)),
+            OwnedWriteHalf(WriteHalf::new(handle, whole.write.timeout)),
+        )
+    }
+
+    /// How long a read may wait. See [`ReadHalf::set_timeout`].
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read.set_timeout(timeout);
+    }
+
+    /// How long a write or flush may stand still. See
+    /// [`WriteHalf::set_timeout`].
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write.set_timeout(timeout);
+    }
+
+    /// Asks a silent peer every `interval` whether it is still there, and
+    /// resets the connection when four times that passed without an answer
+    /// (RFC 9293, 3.8.4). `None`, the default, never asks.
+    pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
+        self.handle.touch(|socket| {
+            socket.set_keep_alive(interval);
+            socket.set_timeout(interval.map(|interval| interval * 4));
+        });
+    }
+
+    /// Holds small segments back while others are on their way (RFC 896).
+    /// On by default; switch it off for chatty protocols.
+    pub fn set_nagle(&mut self, on: bool) {
+        self.handle.touch(|socket| socket.set_nagle_enabled(on));
+    }
+}
+
+impl Drop for TcpStream<'_> {
+    fn drop(&mut self) {
+        self.read.consume(0);
+        self.handle.release();
+    }
+}

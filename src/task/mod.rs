@@ -1,0 +1,14 @@
+//! Who runs: tasks, their wakers and their timers.
+
+pub(crate) mod slot;
+pub(crate) mod tasks;
+pub(crate) mod timer;
+pub(crate) mod waker;
+
+pub use slot::{Chunk, Outcome, RowCell};
+pub use tasks::{
+    FOREIGN_TIMERS, Header, SpawnError, SpawnRefused, TaskParts, TaskState, TaskStorage, Tasks,
+    Waiting,
+};
+pub use timer::{Elapsed, ForeignTimer, Sleep};
+pub use waker::{Flag, Queue, Ready, ReadySet};

@@ -1,0 +1,474 @@
+//! A future of unknown type in fixed bytes. [`FutureSlots`] owns rows of
+//! bytes; `put` writes a future into a vacant row, and from then on the row
+//! knows how to poll and drop it through two function pointers.
+//!
+//! The rule that makes pinning sound: futures are polled only inside
+//! [`FutureSlots::pinned`], and when that function ends, by return or by
+//! unwinding, every future that is left has been dropped where it lies. Until
+//! then the rows are borrowed for `'a`, so they neither move nor go away. A
+//! future that was put and never polled is merely forgotten.
+//!
+//! It refuses: a future too large or too strictly aligned, a row in use, any
+//! future while the last ones are being dropped, and polling a row that is
+//! being polled.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll};
+
+/// The unit of future storage: 16 bytes, aligned to 16.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct Chunk([MaybeUninit<u8>; 16]);
+
+impl Chunk {
+    /// A chunk that holds nothing.
+    pub const EMPTY: Chunk = Chunk([MaybeUninit::uninit(); 16]);
+}
+
+/// What a task's future gives when it ends.
+///
+/// An `Err` ends the task like any other value, and is counted and reported
+/// ([`Event::Done`](crate::event::Event::Done)).
+pub trait Outcome {
+    /// Whether the task failed.
+    fn failed(&self) -> bool;
+}
+
+impl Outcome for () {
+    fn failed(&self) -> bool {
+        false
+    }
+}
+
+impl Outcome for Infallible {
+    fn failed(&self) -> bool {
+        false
+    }
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    fn failed(&self) -> bool {
+        self.is_err()
+    }
+}
+
+/// How to poll and drop the future in a row.
+#[derive(Debug)]
+struct VTable {
+    poll: unsafe fn(*mut (), &mut Context<'_>) -> Poll<bool>,
+    drop: unsafe fn(*mut ()),
+}
+
+struct Vt<F>(PhantomData<F>);
+
+impl<F> Vt<F>
+where
+    F: Future,
+    F::Output: Outcome,
+{
+    const TABLE: &'static VTable = &VTable {
+        poll: |data, cx| {
+            // SAFETY: `Pinned::poll` passes the row that `put` wrote an `F`
+            // into, exclusively, and the future is never moved again.
+            let future = unsafe { Pin::new_unchecked(&mut *data.cast::<F>()) };
+            future.poll(cx).map(|outcome| outcome.failed())
+        },
+        // SAFETY: as above; `FutureSlots::end` calls it once per future.
+        drop: |data| unsafe { data.cast::<F>().drop_in_place() },
+    };
+}
+
+/// Stands in a row whose future is being polled or dropped.
+static BUSY: VTable = VTable {
+    poll: |_, _| Poll::Pending,
+    drop: |_| (),
+};
+
+/// One row's state, kept apart from its bytes: nothing, a future, or `BUSY`.
+/// Only this file changes it.
+#[derive(Debug, Default)]
+pub struct RowCell(Cell<Option<&'static VTable>>);
+
+impl RowCell {
+    /// The state of a row that holds nothing.
+    pub const EMPTY: RowCell = RowCell(Cell::new(None));
+
+    /// The future in this row, unless it is busy.
+    fn full(&self) -> Option<&'static VTable> {
+        self.0.get().filter(|table| !core::ptr::eq(*table, &BUSY))
+    }
+}
+
+/// Bytes for one future, aligned like a [`Chunk`] and rounded up to it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub(crate) struct FutureBytes<const BYTES: usize>([MaybeUninit<u8>; BYTES]);
+
+impl<const BYTES: usize> FutureBytes<BYTES> {
+    pub(crate) const EMPTY: Self = FutureBytes([MaybeUninit::uninit(); BYTES]);
+
+    /// The same memory in chunks.
+    pub(crate) fn chunks(rows: &mut [Self]) -> &mut [Chunk] {
+        let count = size_of_val(rows) / size_of::<Chunk>();
+        // SAFETY: same address, alignment and size (16 divides the size of a
+        // type aligned to 16), and both types are bytes that may be anything.
+        unsafe { core::slice::from_raw_parts_mut(rows.as_mut_ptr().cast(), count) }
+    }
+}
+
+/// Rows of bytes for futures that may borrow for `'a`.
+pub(crate) struct FutureSlots<'a> {
+    rows: &'a [RowCell],
+    bytes: NonNull<Chunk>,
+    row_chunks: usize,
+    pinned: Cell<bool>,
+    ending: Cell<bool>,
+    // Invariant in 'a: a shorter life must not be able to put shorter futures.
+    borrow: PhantomData<Cell<&'a mut [Chunk]>>,
+}
+
+/// A future that found no room, and how much it needs.
+pub(crate) struct Refused<F> {
+    pub future: F,
+    pub reason: RefusedReason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedReason {
+    TooLarge,
+    Ending,
+    InUse,
+}
+
+impl<'a> FutureSlots<'a> {
+    /// Shares `bytes` among as many rows as `rows` has.
+    pub(crate) fn new(rows: &'a [RowCell], bytes: &'a mut [Chunk]) -> Self {
+        for row in rows {
+            row.0.set(None);
+        }
+        FutureSlots {
+            row_chunks: bytes.len().checked_div(rows.len()).unwrap_or(0),
+            rows,
+            bytes: NonNull::from(bytes).cast(),
+            pinned: Cell::new(false),
+            ending: Cell::new(false),
+            borrow: PhantomData,
+        }
+    }
+
+    /// Whether a row holds no future.
+    pub(crate) fn is_vacant(&self, index: u32) -> bool {
+        let row = self.rows.get(index as usize);
+        row.is_none_or(|row| row.0.get().is_none())
+    }
+
+    /// How many bytes a future may need.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.row_chunks * size_of::<Chunk>()
+    }
+
+    /// Writes `future` into row `index`.
+    pub(crate) fn put<F>(&self, index: u32, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future + 'a,
+        F::Output: Outcome,
+    {
+        let refuse = |future, reason| Err(Refused { future, reason });
+        if size_of::<F>() > self.row_bytes() || align_of::<F>() > align_of::<Chunk>() {
+            return refuse(future, RefusedReason::TooLarge);
+        }
+        if self.ending.get() {
+            return refuse(future, RefusedReason::Ending);
+        }
+        match self.rows.get(index as usize) {
+            Some(row) if row.0.get().is_none() => {
+                // SAFETY: the row is vacant, so nothing else refers to its
+                // bytes; size and alignment were checked just above.
+                unsafe { self.row(index).cast::<F>().write(future) };
+                row.0.set(Some(Vt::<F>::TABLE));
+                Ok(())
+            }
+            _ => refuse(future, RefusedReason::InUse),
+        }
+    }
+
+    /// Runs `f`, in which futures may be polled; then drops every one left.
+    ///
+    /// # Panics
+    /// When called again from inside itself.
+    pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
+        assert!(
+            !self.pinned.replace(true),
+            "an event loop of this node is already running"
+        );
+        let scope = EndAll(self);
+        let out = f(&Pinned(self));
+        drop(scope);
+        out
+    }
+
+    /// The bytes of a row. `index` is in range wherever a `Row` was found.
+    fn row(&self, index: u32) -> *mut () {
+        let chunk = index as usize * self.row_chunks;
+        self.bytes.as_ptr().wrapping_add(chunk).cast()
+    }
+
+    /// Drops the future of a row, whose destructor may put others elsewhere.
+    fn end(&self, index: u32, table: &'static VTable) {
+        struct Vacate<'r>(&'r RowCell);
+        impl Drop for Vacate<'_> {
+            fn drop(&mut self) {
+                self.0.0.set(None);
+            }
+        }
+        let Some(row) = self.rows.get(index as usize) else {
+            return;
+        };
+        row.0.set(Some(&BUSY));
+        let _vacate = Vacate(row);
+        // SAFETY: `table` was taken out of this row, which is now busy, so the
+        // future is dropped exactly once and never polled again.
+        unsafe { (table.drop)(self.row(index)) }
+    }
+}
+
+/// Leave to poll, given by [`FutureSlots::pinned`].
+pub(crate) struct Pinned<'p, 'a>(&'p FutureSlots<'a>);
+
+impl Pinned<'_, '_> {
+    /// Polls the future in a row; a finished one is dropped and the row is
+    /// vacant when this returns. `None` when there is nothing to poll.
+    pub(crate) fn poll(&self, index: u32, cx: &mut Context<'_>) -> Option<Poll<bool>> {
+        struct Restore<'r>(&'r RowCell, &'static VTable);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.0.set(Some(self.1));
+            }
+        }
+        let row = self.0.rows.get(index as usize)?;
+        let table = row.full()?;
+        row.0.set(Some(&BUSY));
+        // A future that panics stays in its row and is dropped at the end.
+        let restore = Restore(row, table);
+        // SAFETY: the row was full, so `put` wrote the future that `table`
+        // belongs to; it is busy now, so this is the only reference; it is
+        // dropped in place before its bytes can be reused or freed.
+        let polled = unsafe { (table.poll)(self.0.row(index), cx) };
+        drop(restore);
+        if polled.is_ready() {
+            self.0.end(index, table);
+        }
+        Some(polled)
+    }
+}
+
+/// Drops every future; if a destructor unwinds, goes on with the next.
+struct EndAll<'p, 'a>(&'p FutureSlots<'a>);
+
+impl Drop for EndAll<'_, '_> {
+    fn drop(&mut self) {
+        struct Last<'p, 'a>(&'p FutureSlots<'a>);
+        impl Drop for Last<'_, '_> {
+            fn drop(&mut self) {
+                drop_rest(self.0);
+            }
+        }
+        fn drop_rest(slots: &FutureSlots<'_>) {
+            for (index, row) in slots.rows.iter().enumerate() {
+                if let Some(table) = row.full() {
+                    let again = Last(slots);
+                    slots.end(index as u32, table);
+                    core::mem::forget(again);
+                }
+            }
+        }
+        self.0.ending.set(true);
+        struct Reopen<'p, 'a>(&'p FutureSlots<'a>);
+        impl Drop for Reopen<'_, '_> {
+            fn drop(&mut self) {
+                self.0.ending.set(false);
+                self.0.pinned.set(false);
+            }
+        }
+        let _reopen = Reopen(self.0);
+        drop_rest(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use core::cell::RefCell;
+    use core::future::{pending, poll_fn};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::vec::Vec;
+
+    /// Writes its number down when dropped; a flag makes the drop panic.
+    struct Tell<'t>(&'t RefCell<Vec<u32>>, u32, bool);
+    impl Drop for Tell<'_> {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(self.1);
+            assert!(!self.2, "a destructor that panics");
+        }
+    }
+
+    fn noop() -> Context<'static> {
+        Context::from_waker(core::task::Waker::noop())
+    }
+
+    const ROWS: [RowCell; 3] = [RowCell::EMPTY; 3];
+
+    #[test]
+    fn the_largest_future_fits_and_one_byte_more_does_not() {
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        assert_eq!(slots.row_bytes(), 64);
+        let fits = poll_fn({
+            let load = [1u8; 64];
+            move |_| Poll::Ready(assert_eq!(load[63], 1))
+        });
+        assert_eq!(size_of_val(&fits), 64);
+        assert!(slots.put(0, fits).is_ok());
+        let large = poll_fn({
+            let load = [1u8; 65];
+            move |_| Poll::Ready(assert_eq!(load[64], 1))
+        });
+        let back = slots.put(1, large).err().unwrap();
+        assert_eq!(back.reason, RefusedReason::TooLarge);
+        assert_eq!(size_of_val(&back.future), 65);
+    }
+
+    #[test]
+    fn a_future_that_wants_more_alignment_comes_back() {
+        #[repr(align(32))]
+        struct Wide;
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        let wide = async {
+            let wide = Wide;
+            pending::<()>().await;
+            drop(wide);
+        };
+        assert_eq!(
+            slots.put(0, wide).err().unwrap().reason,
+            RefusedReason::TooLarge
+        );
+    }
+
+    #[test]
+    fn a_finished_future_is_dropped_at_once_and_its_row_is_vacant() {
+        let told = RefCell::new(Vec::new());
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        slots.pinned(|pinned| {
+            for number in 0..5 {
+                let tell = Tell(&told, number, false);
+                let future = async move {
+                    let tell = tell;
+                    if tell.1 % 2 == 0 { Ok(()) } else { Err(()) }
+                };
+                assert!(slots.put(1, future).is_ok());
+                let failed = number % 2 == 1;
+                assert_eq!(pinned.poll(1, &mut noop()), Some(Poll::Ready(failed)));
+                assert_eq!(told.borrow().len() as u32, number + 1);
+                assert_eq!(pinned.poll(1, &mut noop()), None);
+            }
+        });
+    }
+
+    #[test]
+    fn the_end_drops_every_future_even_when_destructors_panic() {
+        let told = RefCell::new(Vec::new());
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        for number in 0..3 {
+            let tell = Tell(&told, number, number == 1);
+            let future = async move {
+                let _tell = tell;
+                pending::<()>().await;
+            };
+            assert!(slots.put(number, future).is_ok());
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            slots.pinned(|pinned| {
+                for row in 0..3 {
+                    assert_eq!(pinned.poll(row, &mut noop()), Some(Poll::Pending));
+                }
+            })
+        }));
+        assert!(result.is_err());
+        assert_eq!(*told.borrow(), [0, 1, 2]);
+        assert!(slots.put(0, async {}).is_ok(), "open again afterwards");
+    }
+
+    #[test]
+    fn a_future_that_panics_is_dropped_and_so_are_the_others() {
+        let told = RefCell::new(Vec::new());
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        for number in 0..3 {
+            let tell = Tell(&told, number, false);
+            let future = async move {
+                let tell = tell;
+                assert!(tell.1 != 1, "a task that panics");
+                pending::<()>().await;
+            };
+            assert!(slots.put(number, future).is_ok());
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            slots.pinned(|pinned| {
+                for row in 0..3 {
+                    pinned.poll(row, &mut noop());
+                }
+            })
+        }));
+        assert!(result.is_err());
+        let mut all = told.borrow().clone();
+        all.sort();
+        assert_eq!(all, [0, 1, 2]);
+    }
+
+    #[test]
+    fn nothing_is_put_while_the_last_ones_are_dropped() {
+        struct SpawnOnDrop<'t, 's>(&'t FutureSlots<'s>, &'t Cell<Option<RefusedReason>>);
+        impl Drop for SpawnOnDrop<'_, '_> {
+            fn drop(&mut self) {
+                self.1
+                    .set(self.0.put(0, async {}).err().map(|back| back.reason));
+            }
+        }
+        let seen = Cell::new(None);
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        let on_drop = SpawnOnDrop(&slots, &seen);
+        let future = async move {
+            let _on_drop = on_drop;
+            pending::<()>().await;
+        };
+        assert!(slots.put(2, future).is_ok());
+        slots.pinned(|pinned| assert!(pinned.poll(2, &mut noop()).is_some()));
+        assert_eq!(seen.get(), Some(RefusedReason::Ending));
+    }
+
+    #[test]
+    #[should_panic(expected = "already running")]
+    fn a_second_scope_inside_the_first_is_refused() {
+        let rows = ROWS;
+        let mut bytes = [Chunk::EMPTY; 12];
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        slots.pinned(|_| slots.pinned(|_| ()));
+    }
+}

@@ -1,0 +1,495 @@
+//! Tasks: the seed's `tasks`, `to_read` and `to_write` in one table. A task is
+//! a future in a row of bytes, a flag that its waker sets, and a line that
+//! says what it waits for. Ready tasks stand in a FIFO queue, each at most
+//! once; a turn resumes those that were woken before it began.
+//!
+//! Full is an answer: [`Tasks::spawn`] gives the future back.
+//!
+//! Not here: sockets. A task's line names one, and this file does not look.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::panic::Location;
+use core::task::{Context, Poll};
+
+use heapless::deque::{Deque, DequeView};
+use smoltcp::time::Instant;
+
+use crate::event::{Counters, Event, Observer, Reason, Source, Yield};
+use crate::net::deadlines::DeadlineCell;
+use crate::task::slot::{
+    Chunk, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
+};
+use crate::task::timer::{ForeignTimer, Timers};
+use crate::task::waker::{Ready, ReadySet};
+
+/// The list of free tasks ends here; tasks on it are counted from one.
+const NONE: u32 = 0;
+
+/// What is known of one task. Lives in [`TaskStorage`].
+#[derive(Debug)]
+pub struct Header {
+    name: Cell<&'static str>,
+    line: Cell<u32>,
+    /// Polls so far; while the row is vacant, the next free task.
+    polls: Cell<u32>,
+    last_poll: Cell<Instant>,
+    /// What it yielded last; `None` before its first poll and while it runs.
+    waits: Cell<Option<Yield>>,
+}
+
+impl Header {
+    /// A header of no task.
+    pub const EMPTY: Header = Header {
+        name: Cell::new(""),
+        line: Cell::new(0),
+        polls: Cell::new(0),
+        last_poll: Cell::new(Instant::ZERO),
+        waits: Cell::new(None),
+    };
+}
+
+/// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each.
+///
+/// Beyond its future a task takes 96 bytes on a 64-bit machine, its flag in
+/// the [`ReadySet`] included.
+#[derive(Debug)]
+pub struct TaskStorage<const TASKS: usize, const BYTES: usize> {
+    headers: [Header; TASKS],
+    rows: [RowCell; TASKS],
+    bytes: [FutureBytes<BYTES>; TASKS],
+    run: Deque<u32, TASKS>,
+    cells: [DeadlineCell; TASKS],
+    heap: [u32; TASKS],
+    foreign: [ForeignTimer; FOREIGN_TIMERS],
+}
+
+/// How many timers with a waker that is not a task's own a [`TaskStorage`]
+/// serves. See [`Sleep`](crate::task::Sleep).
+pub const FOREIGN_TIMERS: usize = 4;
+
+impl<const TASKS: usize, const BYTES: usize> TaskStorage<TASKS, BYTES> {
+    /// Empty storage, all zeros, fit for a static.
+    pub const fn new() -> Self {
+        const { assert!(TASKS > 0, "an event loop needs at least one task") };
+        TaskStorage {
+            headers: [const { Header::EMPTY }; TASKS],
+            rows: [const { RowCell::EMPTY }; TASKS],
+            bytes: [FutureBytes::EMPTY; TASKS],
+            run: Deque::new(),
+            cells: [DeadlineCell::EMPTY; TASKS],
+            heap: [0; TASKS],
+            foreign: [const { ForeignTimer::EMPTY }; FOREIGN_TIMERS],
+        }
+    }
+
+    fn parts(&mut self) -> TaskParts<'_> {
+        TaskParts {
+            headers: &mut self.headers,
+            rows: &mut self.rows,
+            bytes: FutureBytes::chunks(&mut self.bytes),
+            run: self.run.as_mut_view(),
+            cells: &mut self.cells,
+            heap: &mut self.heap,
+            foreign: &mut self.foreign,
+        }
+    }
+}
+
+impl<const TASKS: usize, const BYTES: usize> Default for TaskStorage<TASKS, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parts of a [`TaskStorage`], for a host that decides sizes at run time.
+///
+/// `headers`, `rows`, `cells` and `heap` have one element per task, `run` room
+/// for as many, and `bytes` a whole number of chunks per task.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct TaskParts<'a> {
+    pub headers: &'a mut [Header],
+    pub rows: &'a mut [RowCell],
+    pub bytes: &'a mut [Chunk],
+    pub run: &'a mut DequeView<u32>,
+    pub cells: &'a mut [DeadlineCell],
+    pub heap: &'a mut [u32],
+    pub foreign: &'a mut [ForeignTimer],
+}
+
+/// The tasks of one host.
+pub struct Tasks<'a> {
+    headers: &'a [Header],
+    futures: FutureSlots<'a>,
+    ready: Ready,
+    run: RefCell<&'a mut DequeView<u32>>,
+    free: Cell<u32>,
+    used: Cell<u32>,
+    current: Cell<Option<u32>>,
+    counters: Cell<Counters>,
+    observer: Cell<Option<&'a dyn Observer>>,
+    pub(crate) timers: Timers<'a>,
+}
+
+impl fmt::Debug for Tasks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.waiting()).finish()
+    }
+}
+
+impl<'a> Tasks<'a> {
+    /// Tasks in `storage`, woken through `ready`.
+    pub fn new<const TASKS: usize, const BYTES: usize>(
+        storage: &'a mut TaskStorage<TASKS, BYTES>,
+        ready: &'static ReadySet<TASKS>,
+    ) -> Self {
+        Self::from_parts(storage.parts(), ready.ready())
+    }
+
+    /// The same from parts. With parts of different lengths the shortest
+    /// decides how many tasks there are.
+    pub fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
+        ready.claim();
+        let count = parts
+            .headers
+            .len()
+            .min(parts.rows.len())
+            .min(parts.run.storage_capacity())
+            .min(parts.cells.len())
+            .min(parts.heap.len())
+            .min(ready.len());
+        parts.run.clear();
+        let headers: &'a [Header] = &parts.headers[..count];
+        for (index, header) in headers.iter().enumerate() {
+            let next = index as u32 + 2;
+            header
+                .polls
+                .set(if index + 1 < count { next } else { NONE });
+        }
+        Tasks {
+            free: Cell::new(if count > 0 { 1 } else { NONE }),
+            headers,
+            futures: FutureSlots::new(&parts.rows[..count], parts.bytes),
+            ready,
+            run: RefCell::new(parts.run),
+            used: Cell::new(0),
+            current: Cell::new(None),
+            counters: Cell::new(Counters::default()),
+            observer: Cell::new(None),
+            timers: Timers::new(
+                &mut parts.heap[..count],
+                &mut parts.cells[..count],
+                parts.foreign,
+            ),
+        }
+    }
+
+    pub(crate) fn set_observer(&self, observer: Option<&'a dyn Observer>) {
+        self.observer.set(observer);
+    }
+
+    /// Makes a task of `future`. It runs in the next turn.
+    #[track_caller]
+    pub(crate) fn spawn<F>(
+        &self,
+        name: Option<&'static str>,
+        future: F,
+    ) -> Result<u32, SpawnError<F>>
+    where
+        F: Future + 'a,
+        F::Output: Outcome,
+    {
+        let Some(task) = self.free.get().checked_sub(1) else {
+            return Err(self.refused(SpawnRefused::Full, future));
+        };
+        if let Err(Refused { future, reason }) = self.futures.put(task, future) {
+            return Err(self.refused(
+                match reason {
+                    RefusedReason::TooLarge => SpawnRefused::TooLarge,
+                    RefusedReason::Ending => SpawnRefused::Ending,
+                    RefusedReason::InUse => SpawnRefused::Full,
+                },
+                future,
+            ));
+        }
+        let header = &self.headers[task as usize];
+        self.free.set(header.polls.replace(0));
+        let place = Location::caller();
+        let name = name.filter(|name| !name.is_empty());
+        header.name.set(name.unwrap_or(place.file()));
+        header
+            .line
+            .set(if name.is_some() { 0 } else { place.line() });
+        header.waits.set(None);
+        header.last_poll.set(self.timers.now());
+        self.used.set(self.used.get() + 1);
+        self.count(|counters| {
+            counters.tasks_used += 1;
+            counters.tasks_high = counters.tasks_high.max(counters.tasks_used);
+        });
+        self.tell(|| Event::Spawned {
+            task,
+            name: header.name.get(),
+            line: header.line.get(),
+        });
+        self.ready.wake(task);
+        Ok(task)
+    }
+
+    fn refused<F>(&self, refused: SpawnRefused, future: F) -> SpawnError<F> {
+        self.count(|counters| counters.spawns_refused += 1);
+        SpawnError {
+            future,
+            refused,
+            needs: size_of::<F>(),
+            has: self.futures.row_bytes(),
+        }
+    }
+
+    /// Whether no task is left: the seed's `while any([...])` is over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used.get() == 0
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.ready.is_woken()
+    }
+
+    /// Sets the time and wakes the tasks whose deadline has passed.
+    pub(crate) fn advance(&self, now: Instant) {
+        self.timers.advance(now, |task| self.ready.wake(task));
+    }
+
+    /// Moves every task woken so far into the run queue, in wake order.
+    pub(crate) fn collect_ready(&self) {
+        let mut run = self.run.borrow_mut();
+        // The list comes last woken first, and the queue is empty here.
+        self.ready.take(|task| {
+            let _ = run.push_front(task);
+        });
+        if self.observer.get().is_some() {
+            for &task in run.iter() {
+                self.tell(|| Event::Woken { task });
+            }
+        }
+    }
+
+    /// The next task of this turn.
+    pub(crate) fn next_ready(&self) -> Option<u32> {
+        self.run.borrow_mut().pop_front()
+    }
+
+    /// Runs `f`, inside which tasks may be resumed.
+    pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
+        /// Also after unwinding nobody runs and every row is vacant.
+        struct Clear<'t, 'a>(&'t Tasks<'a>);
+        impl Drop for Clear<'_, '_> {
+            fn drop(&mut self) {
+                self.0.current.set(None);
+                self.0.timers.leave();
+                for (index, header) in self.0.headers.iter().enumerate() {
+                    if !self.0.futures.is_vacant(index as u32) || header.name.get().is_empty() {
+                        continue;
+                    }
+                    self.0.release(index as u32);
+                }
+            }
+        }
+        let _clear = Clear(self);
+        self.futures.pinned(f)
+    }
+
+    /// Resumes one task. `waits` tells, after it yielded, what it waits for.
+    pub(crate) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
+        self.ready.clear(task);
+        let (Some(header), Some(waker)) = (self.headers.get(task as usize), self.ready.waker(task))
+        else {
+            return;
+        };
+        if self.futures.is_vacant(task) {
+            return; // a wake for a task that has ended
+        }
+        header.waits.set(None);
+        header.polls.set(header.polls.get().wrapping_add(1));
+        header.last_poll.set(self.timers.now());
+        self.count(|counters| counters.polls += 1);
+        self.tell(|| Event::Resumed { task });
+        self.current.set(Some(task));
+        self.timers.enter(task, &waker);
+        let polled = pinned.poll(task, &mut Context::from_waker(&waker));
+        self.current.set(None);
+        self.timers.leave();
+        match polled {
+            Some(Poll::Pending) => {
+                let waits = waits();
+                header.waits.set(Some(waits));
+                self.tell(|| Event::Yielded {
+                    task,
+                    reason: waits.reason,
+                    source: waits.source(),
+                });
+            }
+            Some(Poll::Ready(failed)) => {
+                self.count(|counters| counters.tasks_failed += u64::from(failed));
+                self.tell(|| Event::Done { task, failed });
+                self.release(task);
+            }
+            None => (),
+        }
+    }
+
+    /// Puts a vacant row back on the free list.
+    fn release(&self, task: u32) {
+        let header = &self.headers[task as usize];
+        header.name.set("");
+        header.waits.set(None);
+        header.polls.set(self.free.replace(task + 1));
+        self.timers.forget(task);
+        self.used.set(self.used.get().saturating_sub(1));
+        self.count(|counters| counters.tasks_used = counters.tasks_used.saturating_sub(1));
+    }
+
+    /// Every task and what it waits for.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting> + '_ {
+        let live = |task: &u32| !self.futures.is_vacant(*task);
+        (0..self.headers.len() as u32).filter(live).map(|task| {
+            let header = &self.headers[task as usize];
+            let waits = header.waits.get();
+            Waiting {
+                task,
+                name: header.name.get(),
+                line: header.line.get(),
+                state: match waits {
+                    _ if self.current.get() == Some(task) => TaskState::Running,
+                    Some(waits) => TaskState::Waiting(waits.reason, waits.source()),
+                    None => TaskState::Ready,
+                },
+                polls: header.polls.get(),
+                last_poll: header.last_poll.get(),
+            }
+        })
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let mut counters = self.counters.get();
+        counters.timers_refused = self.timers.refused();
+        counters
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        change(&mut counters);
+        self.counters.set(counters);
+    }
+
+    fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = self.observer.get() {
+            observer.event(self.timers.now(), &event());
+        }
+    }
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// In the queue, not yet polled since it was spawned.
+    Ready,
+    /// This is the task that asks.
+    Running,
+    /// It yielded this reason and this socket.
+    Waiting(Reason, Source),
+}
+
+/// One line of [`Tasks::waiting`]: the seed's `to_read` and `to_write`, made
+/// visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The task's number.
+    pub task: u32,
+    /// The name given at spawn, or the file where it was spawned.
+    pub name: &'static str,
+    /// The line where it was spawned, 0 when it has a name.
+    pub line: u32,
+    /// What it is doing.
+    pub state: TaskState,
+    /// How often it was polled.
+    pub polls: u32,
+    /// When it was polled last, or spawned.
+    pub last_poll: Instant,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.task, self.name)?;
+        if self.line != 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        match self.state {
+            TaskState::Ready => f.write_str(" ready"),
+            TaskState::Running => f.write_str(" running"),
+            TaskState::Waiting(reason, source) => write!(f, " ({reason}, {source})"),
+        }
+    }
+}
+
+/// Why a future did not become a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnRefused {
+    /// Every task is taken: wait for one to end, or raise `TASKS`.
+    Full,
+    /// The future needs more bytes, or a stricter alignment than 16, than a
+    /// task has: raise `BYTES`, or keep large buffers out of the future.
+    TooLarge,
+    /// The event loop is dropping its last tasks.
+    Ending,
+}
+
+impl fmt::Display for SpawnRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnRefused::Full => "every task is taken",
+            SpawnRefused::TooLarge => "the future does not fit into a task",
+            SpawnRefused::Ending => "the event loop is ending",
+        })
+    }
+}
+
+impl core::error::Error for SpawnRefused {}
+
+/// A future that did not become a task, given back.
+pub struct SpawnError<F> {
+    /// The future, as it was.
+    pub future: F,
+    /// Why.
+    pub refused: SpawnRefused,
+    /// How many bytes the future needs.
+    pub needs: usize,
+    /// How many bytes a task has.
+    pub has: usize,
+}
+
+impl<F> From<SpawnError<F>> for SpawnRefused {
+    fn from(error: SpawnError<F>) -> Self {
+        error.refused
+    }
+}
+
+impl<F> fmt::Debug for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SpawnError { needs, has, .. } = self;
+        write!(
+            f,
+            "{}: it needs {needs} bytes, a task has {has}",
+            self.refused
+        )
+    }
+}
+
+impl<F> core::error::Error for SpawnError<F> {}

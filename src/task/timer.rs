@@ -1,0 +1,268 @@
+//! Timers. A task has one deadline, the earliest of its sleeps; when it
+//! passes, the task is woken and the sleeps in it look at the clock. That
+//! serves any number of sleeps in one task without a timer for each.
+//!
+//! A combinator may hand a sleep a waker of its own, and then waking the task
+//! is not enough. A few timers keep such wakers
+//! ([`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS)); a sleep that finds none
+//! free asks to be polled every turn, which is right, costs the idle, and is
+//! counted.
+//!
+//! Not here: a clock. `now` is what the turn was given.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use smoltcp::time::{Duration, Instant};
+
+use crate::event::{Reason, Yield};
+use crate::net::deadlines::{DeadlineCell, Deadlines};
+
+/// A timer with a waker that is not a task's own. Lives in
+/// [`TaskStorage`](crate::task::TaskStorage).
+#[derive(Debug)]
+pub struct ForeignTimer {
+    taken: Cell<bool>,
+    due: Cell<Instant>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl ForeignTimer {
+    /// A timer that is free.
+    pub const EMPTY: ForeignTimer = ForeignTimer {
+        taken: Cell::new(false),
+        due: Cell::new(Instant::ZERO),
+        waker: RefCell::new(None),
+    };
+}
+
+/// The timers of all tasks of one host, and the time of the turn.
+pub(crate) struct Timers<'a> {
+    now: Cell<Instant>,
+    tasks: RefCell<Deadlines<'a>>,
+    foreign: &'a [ForeignTimer],
+    foreign_taken: Cell<u32>,
+    refused: Cell<u64>,
+    /// The task that runs, and its own waker.
+    current: RefCell<Option<(u32, Waker)>>,
+    note: Cell<Option<Yield>>,
+}
+
+impl<'a> Timers<'a> {
+    pub(crate) fn new(
+        heap: &'a mut [u32],
+        cells: &'a mut [DeadlineCell],
+        foreign: &'a mut [ForeignTimer],
+    ) -> Self {
+        for timer in foreign.iter_mut() {
+            *timer = ForeignTimer::EMPTY;
+        }
+        Timers {
+            now: Cell::new(Instant::ZERO),
+            tasks: RefCell::new(Deadlines::new(heap, cells)),
+            foreign,
+            foreign_taken: Cell::new(0),
+            refused: Cell::new(0),
+            current: RefCell::new(None),
+            note: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    pub(crate) fn enter(&self, task: u32, waker: &Waker) {
+        self.note.set(None);
+        *self.current.borrow_mut() = Some((task, waker.clone()));
+    }
+
+    pub(crate) fn leave(&self) {
+        *self.current.borrow_mut() = None;
+    }
+
+    /// What a future of this file said it waits for, in this poll.
+    pub(crate) fn take_note(&self) -> Option<Yield> {
+        self.note.take()
+    }
+
+    /// A task has ended; its deadline goes with it.
+    pub(crate) fn forget(&self, task: u32) {
+        self.tasks.borrow_mut().set(task, None);
+    }
+
+    /// Sets the time and wakes everyone whose deadline has passed.
+    pub(crate) fn advance(&self, now: Instant, mut wake: impl FnMut(u32)) {
+        self.now.set(now);
+        loop {
+            let due = self.tasks.borrow_mut().pop(now);
+            let Some(task) = due else { break };
+            wake(task);
+        }
+        if self.foreign_taken.get() > 0 {
+            for timer in self.foreign.iter().filter(|timer| timer.taken.get()) {
+                if timer.due.get() <= now
+                    && let Some(waker) = timer.waker.take()
+                {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    /// The earliest deadline of any task.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let task = self.tasks.borrow_mut().next();
+        if self.foreign_taken.get() == 0 {
+            return task;
+        }
+        let armed = |timer: &&ForeignTimer| timer.taken.get() && timer.waker.borrow().is_some();
+        let foreign = self.foreign.iter().filter(armed);
+        foreign.map(|timer| timer.due.get()).chain(task).min()
+    }
+
+    /// Arranges that the caller is polled at `due`. `own` is the foreign timer
+    /// it holds, if any.
+    fn arm(&self, due: Instant, own: &mut Option<usize>, cx: &Context<'_>) {
+        self.note.set(Some(Yield::new(Reason::Sleep)));
+        if own.is_none()
+            && let Some((task, waker)) = &*self.current.borrow()
+            && waker.will_wake(cx.waker())
+        {
+            let mut tasks = self.tasks.borrow_mut();
+            if tasks.get(*task).is_none_or(|earlier| due < earlier) {
+                tasks.set(*task, Some(due));
+            }
+            return;
+        }
+        if own.is_none() {
+            *own = self.foreign.iter().position(|timer| !timer.taken.get());
+        }
+        let Some(timer) = own.and_then(|index| self.foreign.get(index)) else {
+            self.refused.set(self.refused.get() + 1);
+            cx.waker().wake_by_ref();
+            return;
+        };
+        if !timer.taken.replace(true) {
+            self.foreign_taken.set(self.foreign_taken.get() + 1);
+        }
+        timer.due.set(due);
+        *timer.waker.borrow_mut() = Some(cx.waker().clone());
+    }
+
+    fn disarm(&self, own: Option<usize>) {
+        let Some(timer) = own.and_then(|index| self.foreign.get(index)) else {
+            return;
+        };
+        if timer.taken.replace(false) {
+            self.foreign_taken.set(self.foreign_taken.get() - 1);
+        }
+        timer.waker.take();
+    }
+
+    pub(crate) fn sleep_until(&'a self, due: Instant) -> Sleep<'a> {
+        Sleep {
+            timers: self,
+            due,
+            own: None,
+        }
+    }
+}
+
+/// Waits until a moment. Made by [`Node::sleep`](crate::Node::sleep).
+///
+/// Ready in the first turn at or after the moment, in the order of the
+/// moments. Any number of sleeps in one task share the task's one timer. Under
+/// a combinator that polls its children with wakers of its own
+/// (`FuturesUnordered`), the first
+/// [`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS) sleeps of a host have a
+/// timer each and the next ones are polled every turn.
+///
+/// # Cancel safety
+/// **Safe.** Dropping it gives its timer back.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep<'a> {
+    timers: &'a Timers<'a>,
+    due: Instant,
+    own: Option<usize>,
+}
+
+impl fmt::Debug for Sleep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sleep").field(&self.due).finish()
+    }
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timers.now() >= self.due {
+            return Poll::Ready(());
+        }
+        let this = &mut *self;
+        this.timers.arm(this.due, &mut this.own, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.timers.disarm(self.own);
+    }
+}
+
+/// The time was up before the future was ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is up")
+    }
+}
+
+impl core::error::Error for Elapsed {}
+
+/// Gives `future`'s output, or [`Elapsed`] once `sleep` is over. The future is
+/// polled first, so one that is ready in time always wins.
+pub(crate) async fn timeout<F: Future>(sleep: Sleep<'_>, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(sleep);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        sleep.as_mut().poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}
+
+impl Timers<'_> {
+    /// Lets every other ready task run, then goes on in the next turn.
+    pub(crate) async fn yield_now(&self) {
+        let mut yielded = false;
+        poll_fn(|cx| {
+            if core::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            self.note.set(Some(Yield::new(Reason::Turn)));
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// How long from `now`, without running over the end of time.
+pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
+    let micros = i64::try_from(delay.total_micros()).unwrap_or(i64::MAX);
+    Instant::from_micros(now.total_micros().saturating_add(micros))
+}

@@ -1,0 +1,508 @@
+//! Wakers. A waker may outlive every task, every stack and the function that
+//! made it, so it may only point at memory that is never freed: a
+//! [`ReadySet`], which is a static in firmware and leaked once on a host.
+//!
+//! Each task has one flag. Waking sets it and, if it was clear, puts the flag
+//! on a list that the event loop takes whole, once per turn, and turns around:
+//! first woken, first run. A flag that is already set is left alone, so the
+//! list can never hold more than one entry per task.
+//!
+//! The list head is a compare-and-swap where the core has one; where it has
+//! only loads and stores (ARMv6-M), a few instructions run in a critical
+//! section. Either way [`Waker::wake`] may be called from an interrupt handler
+//! or from another thread.
+//!
+//! Not here: what a flag means. This file knows numbers, not tasks.
+#![allow(unsafe_code)]
+
+use core::task::{RawWaker, RawWakerVTable, Waker};
+
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+/// One task's flag. `next` is the number, counted from one, of the flag that
+/// was woken just before this one.
+#[derive(Debug)]
+pub struct Flag {
+    next: AtomicU32,
+    queued: AtomicBool,
+    queue: AtomicPtr<Queue>,
+}
+
+/// The list of flags that are set.
+#[derive(Debug)]
+pub struct Queue {
+    /// The last flag woken, counted from one; zero when the list is empty.
+    head: AtomicU32,
+    /// The first flag of the array that `head` and `next` count in.
+    flags: AtomicPtr<Flag>,
+    hook: Option<fn()>,
+}
+
+macro_rules! const_unless_loom {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty $body:block) => {
+        #[cfg(not(loom))]
+        $(#[$doc])*
+        $vis const fn $name($($arg: $ty),*) -> $out $body
+        #[cfg(loom)]
+        $(#[$doc])*
+        $vis fn $name($($arg: $ty),*) -> $out $body
+    };
+}
+
+impl Flag {
+    const_unless_loom! {
+        /// A flag that is clear and belongs to no [`Queue`] yet.
+        pub fn new() -> Self {
+            Flag {
+                next: AtomicU32::new(0),
+                queued: AtomicBool::new(false),
+                queue: AtomicPtr::new(core::ptr::null_mut()),
+            }
+        }
+    }
+
+    fn wake(&'static self) {
+        let queue = self.queue.load(Ordering::Acquire);
+        // SAFETY: `queue` is null until `Ready::claim` stores a `&'static Queue`.
+        let Some(queue) = (unsafe { queue.as_ref() }) else {
+            return;
+        };
+        let first = queue.flags.load(Ordering::Relaxed) as usize;
+        let offset = core::ptr::from_ref(self) as usize - first;
+        let number = (offset / size_of::<Flag>()) as u32 + 1;
+        if arch::set_and_push(&self.queued, &self.next, &queue.head, number)
+            && let Some(hook) = queue.hook
+        {
+            hook();
+        }
+    }
+}
+
+impl Default for Flag {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Queue {
+    const_unless_loom! {
+        /// An empty list. `hook` runs after every wake that set a flag, on
+        /// the thread or in the interrupt handler that woke.
+        pub fn new(hook: Option<fn()>) -> Self {
+            Queue {
+                head: AtomicU32::new(0),
+                flags: AtomicPtr::new(core::ptr::null_mut()),
+                hook,
+            }
+        }
+    }
+}
+
+/// The few operations that need more than a load or a store.
+#[cfg(any(target_has_atomic = "ptr", loom))]
+mod arch {
+    use super::{AtomicBool, AtomicU32, Ordering};
+
+    /// Sets `queued`; if it was clear, makes `number` the head of the list.
+    pub(super) fn set_and_push(
+        queued: &AtomicBool,
+        next: &AtomicU32,
+        head: &AtomicU32,
+        number: u32,
+    ) -> bool {
+        // A swap even when the flag is set: it orders what the waker's caller
+        // wrote before the swap in `clear`, and so before the poll.
+        if queued.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let mut last = head.load(Ordering::Relaxed);
+        loop {
+            next.store(last, Ordering::Relaxed);
+            match head.compare_exchange_weak(last, number, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => last = now,
+            }
+        }
+    }
+
+    pub(super) fn clear(queued: &AtomicBool) {
+        queued.swap(false, Ordering::AcqRel);
+    }
+
+    pub(super) fn take(head: &AtomicU32) -> u32 {
+        head.swap(0, Ordering::Acquire)
+    }
+}
+
+#[cfg(not(any(target_has_atomic = "ptr", loom)))]
+mod arch {
+    use super::{AtomicBool, AtomicU32, Ordering};
+
+    pub(super) fn set_and_push(
+        queued: &AtomicBool,
+        next: &AtomicU32,
+        head: &AtomicU32,
+        number: u32,
+    ) -> bool {
+        critical_section::with(|_| {
+            if queued.load(Ordering::Relaxed) {
+                return false;
+            }
+            queued.store(true, Ordering::Relaxed);
+            next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+            head.store(number, Ordering::Relaxed);
+            true
+        })
+    }
+
+    pub(super) fn clear(queued: &AtomicBool) {
+        queued.store(false, Ordering::Release);
+    }
+
+    pub(super) fn take(head: &AtomicU32) -> u32 {
+        critical_section::with(|_| {
+            let last = head.load(Ordering::Relaxed);
+            head.store(0, Ordering::Relaxed);
+            last
+        })
+    }
+}
+
+/// Flags for `TASKS` tasks: the only memory that a [`Waker`] points at.
+///
+/// One set serves one [`Tasks`](crate::task::Tasks). A second `Tasks` on the
+/// same set takes it over; wakers of the first then wake tasks of the second,
+/// which is harmless (a spurious poll) and makes runs hard to repeat.
+///
+/// ```
+/// static READY: cygnet::ReadySet<8> = cygnet::ReadySet::new();
+/// ```
+#[derive(Debug)]
+pub struct ReadySet<const TASKS: usize> {
+    queue: Queue,
+    flags: [Flag; TASKS],
+}
+
+#[cfg(not(loom))]
+impl<const TASKS: usize> ReadySet<TASKS> {
+    /// A set with every flag clear.
+    pub const fn new() -> Self {
+        Self::build(None)
+    }
+
+    /// The same, with a function that runs after every wake that set a flag:
+    /// where a platform sleeps on something an interrupt does not end, the
+    /// hook ends it.
+    pub const fn with_hook(hook: fn()) -> Self {
+        Self::build(Some(hook))
+    }
+
+    const fn build(hook: Option<fn()>) -> Self {
+        const { assert!(TASKS > 0, "a ready set needs at least one flag") };
+        ReadySet {
+            queue: Queue::new(hook),
+            flags: [const { Flag::new() }; TASKS],
+        }
+    }
+
+    /// The set without its const parameter.
+    pub const fn ready(&'static self) -> Ready {
+        Ready {
+            queue: &self.queue,
+            flags: &self.flags,
+        }
+    }
+
+    /// Whether some task was woken and has not run yet.
+    ///
+    /// For [`Platform::wait`](crate::Platform::wait): with interrupts masked,
+    /// look here once more before going to sleep.
+    pub fn is_woken(&'static self) -> bool {
+        self.ready().is_woken()
+    }
+}
+
+#[cfg(not(loom))]
+impl<const TASKS: usize> Default for ReadySet<TASKS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A [`ReadySet`] of any size.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    queue: &'static Queue,
+    flags: &'static [Flag],
+}
+
+impl Ready {
+    /// A set from leaked parts, for a host that decides its size at run time.
+    pub fn new(queue: &'static Queue, flags: &'static [Flag]) -> Self {
+        Ready { queue, flags }
+    }
+
+    /// How many tasks it has flags for.
+    pub fn len(&self) -> usize {
+        self.flags.len()
+    }
+
+    /// Whether it has no flag at all.
+    pub fn is_empty(&self) -> bool {
+        self.flags.is_empty()
+    }
+
+    /// Whether some task was woken and has not run yet.
+    pub fn is_woken(&self) -> bool {
+        self.queue.head.load(Ordering::Acquire) != 0
+    }
+
+    /// Ties every flag to its queue and clears it.
+    pub(crate) fn claim(&self) {
+        let first = self.flags.as_ptr().cast_mut();
+        self.queue.flags.store(first, Ordering::Relaxed);
+        arch::take(&self.queue.head);
+        for flag in self.flags {
+            arch::clear(&flag.queued);
+            let queue = core::ptr::from_ref(self.queue).cast_mut();
+            flag.queue.store(queue, Ordering::Release);
+        }
+    }
+
+    /// The waker of one task.
+    pub(crate) fn waker(&self, task: u32) -> Option<Waker> {
+        let flag: &'static Flag = self.flags.get(task as usize)?;
+        // SAFETY: the data is a `&'static Flag`, which is what VTABLE expects;
+        // `Flag` is `Sync`, and nothing is freed by any of the functions.
+        // Test: `a_waker_outlives_everything`.
+        Some(unsafe { Waker::from_raw(raw(flag)) })
+    }
+
+    pub(crate) fn wake(&self, task: u32) {
+        if let Some(flag) = self.flags.get(task as usize) {
+            flag.wake();
+        }
+    }
+
+    /// Clears one flag; from now on a wake counts for the next poll.
+    pub(crate) fn clear(&self, task: u32) {
+        if let Some(flag) = self.flags.get(task as usize) {
+            arch::clear(&flag.queued);
+        }
+    }
+
+    /// Takes the list and gives the tasks in it, the last one woken first.
+    /// Their flags stay set until [`clear`](Self::clear).
+    pub(crate) fn take(&self, mut each: impl FnMut(u32)) {
+        let mut number = arch::take(&self.queue.head);
+        while number != 0 {
+            let Some(flag) = self.flags.get(number as usize - 1) else {
+                return;
+            };
+            let next = flag.next.load(Ordering::Relaxed);
+            each(number - 1);
+            number = next;
+        }
+    }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| ());
+
+fn raw(flag: &'static Flag) -> RawWaker {
+    RawWaker::new(core::ptr::from_ref(flag).cast(), &VTABLE)
+}
+
+fn clone(data: *const ()) -> RawWaker {
+    RawWaker::new(data, &VTABLE)
+}
+
+fn wake(data: *const ()) {
+    // SAFETY: `data` came from `Ready::waker`, so it is a live &'static Flag.
+    let flag: &'static Flag = unsafe { &*data.cast::<Flag>() };
+    flag.wake();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn leaked<const N: usize>() -> Ready {
+        let set: &'static ReadySet<N> = std::boxed::Box::leak(std::boxed::Box::default());
+        let ready = set.ready();
+        ready.claim();
+        ready
+    }
+
+    fn taken(ready: &Ready) -> Vec<u32> {
+        let mut order = Vec::new();
+        ready.take(|task| order.insert(0, task));
+        for &task in &order {
+            ready.clear(task);
+        }
+        order
+    }
+
+    #[test]
+    fn first_woken_is_first_taken_and_once() {
+        let ready = leaked::<4>();
+        for task in [2, 0, 2, 3, 0] {
+            ready.waker(task).unwrap().wake();
+        }
+        assert!(ready.is_woken());
+        assert_eq!(taken(&ready), [2, 0, 3]);
+        assert!(!ready.is_woken());
+        ready.wake(1);
+        assert_eq!(taken(&ready), [1]);
+    }
+
+    #[test]
+    fn a_flag_between_take_and_clear_is_not_queued_twice() {
+        let ready = leaked::<2>();
+        ready.wake(1);
+        ready.take(|_| ());
+        ready.wake(1);
+        assert!(!ready.is_woken(), "the coming poll serves this wake");
+        ready.clear(1);
+        ready.wake(1);
+        assert_eq!(taken(&ready), [1]);
+    }
+
+    #[test]
+    fn the_hook_runs_once_per_flag_set() {
+        use core::sync::atomic::AtomicUsize;
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        static SET: ReadySet<2> = ReadySet::with_hook(|| {
+            CALLS.fetch_add(1, Ordering::Relaxed);
+        });
+        let ready = SET.ready();
+        ready.claim();
+        ready.wake(0);
+        ready.wake(0);
+        ready.wake(1);
+        assert_eq!(CALLS.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_number_out_of_range_wakes_nobody() {
+        let ready = leaked::<1>();
+        ready.wake(1);
+        ready.clear(7);
+        assert!(ready.waker(1).is_none());
+        assert!(!ready.is_woken());
+    }
+
+    #[test]
+    fn wakes_from_many_threads_all_arrive() {
+        let ready = leaked::<64>();
+        let wakers: Vec<Waker> = (0..64).map(|task| ready.waker(task).unwrap()).collect();
+        std::thread::scope(|scope| {
+            for chunk in wakers.chunks(16) {
+                scope.spawn(move || chunk.iter().for_each(Waker::wake_by_ref));
+            }
+        });
+        let mut order = taken(&ready);
+        order.sort();
+        assert!(order.into_iter().eq(0..64));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    extern crate std;
+    use super::*;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    fn leaked(n: usize) -> Ready {
+        let queue = Box::leak(Box::new(Queue::new(None)));
+        let flags: Vec<Flag> = (0..n).map(|_| Flag::new()).collect();
+        let ready = Ready::new(queue, Vec::leak(flags));
+        ready.claim();
+        ready
+    }
+
+    /// What the event loop does in one turn: take, clear, poll.
+    fn turn(ready: &Ready, mut poll: impl FnMut(u32)) {
+        let mut batch = Vec::new();
+        ready.take(|task| batch.insert(0, task));
+        for task in batch {
+            ready.clear(task);
+            poll(task);
+        }
+    }
+
+    #[test]
+    fn loom_no_wake_is_lost() {
+        loom::model(|| {
+            let ready = leaked(1);
+            let data = Arc::new(AtomicUsize::new(0));
+            let writer = {
+                let (data, waker) = (data.clone(), ready.waker(0).unwrap());
+                thread::spawn(move || {
+                    for value in 1..=2 {
+                        data.store(value, Ordering::Relaxed);
+                        waker.wake_by_ref();
+                    }
+                })
+            };
+            let mut seen = 0;
+            turn(&ready, |_| seen = data.load(Ordering::Relaxed));
+            writer.join().unwrap();
+            turn(&ready, |_| seen = data.load(Ordering::Relaxed));
+            assert_eq!(seen, 2, "the last value was never polled for");
+        });
+    }
+
+    #[test]
+    fn loom_two_threads_wake_two_tasks() {
+        loom::model(|| {
+            let ready = leaked(2);
+            let threads: Vec<_> = (0..2)
+                .map(|task| {
+                    let waker = ready.waker(task).unwrap();
+                    thread::spawn(move || waker.wake())
+                })
+                .collect();
+            let mut polled = [0; 2];
+            turn(&ready, |task| polled[task as usize] += 1);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            turn(&ready, |task| polled[task as usize] += 1);
+            assert_eq!(polled, [1, 1]);
+            assert!(!ready.is_woken());
+        });
+    }
+
+    #[test]
+    fn loom_two_threads_wake_one_task() {
+        loom::model(|| {
+            let ready = leaked(1);
+            let data = Arc::new(AtomicUsize::new(0));
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let (data, waker) = (data.clone(), ready.waker(0).unwrap());
+                    thread::spawn(move || {
+                        data.fetch_add(1, Ordering::Relaxed);
+                        waker.wake();
+                    })
+                })
+                .collect();
+            let mut seen = 0;
+            turn(&ready, |_| seen = data.load(Ordering::Relaxed));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            turn(&ready, |_| seen = data.load(Ordering::Relaxed));
+            assert_eq!(seen, 2);
+        });
+    }
+}
