@@ -120,7 +120,7 @@ pub fn next(left: Turn, right: Turn, delivery: Option<Instant>) -> Option<Instan
 
 /// One host on a wire with nobody at the other end, and a clock that `wait`
 /// moves: what `event_loop` needs. A turn that follows another at once is one
-/// millisecond later.
+/// microsecond later.
 pub struct Alone<'w> {
     end: WireEnd<'w, 1>,
     pub now: Instant,
@@ -152,7 +152,7 @@ impl<'w> cygnet::Platform for Alone<'w> {
 
     fn now(&mut self) -> Instant {
         if std::mem::replace(&mut self.asked, true) {
-            self.now += Duration::from_millis(1);
+            self.now += Duration::from_micros(1);
         }
         self.now
     }
