@@ -193,7 +193,7 @@ impl<'a> Timers<'a> {
 /// timer each and the next ones are polled every turn.
 ///
 /// # Cancel safety
-/// **Safe.** Dropping it gives its timer back.
+/// **Safe.** Its timer is given back when it ends or is dropped.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep<'a> {
     timers: &'a Timers<'a>,
@@ -211,10 +211,11 @@ impl Future for Sleep<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.now() >= self.due {
+        let this = &mut *self;
+        if this.timers.now() >= this.due {
+            this.timers.disarm(this.own.take());
             return Poll::Ready(());
         }
-        let this = &mut *self;
         this.timers.arm(this.due, &mut this.own, cx);
         Poll::Pending
     }
