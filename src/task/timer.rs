@@ -161,7 +161,8 @@ impl<'a> Timers<'a> {
             self.foreign_taken.set(self.foreign_taken.get() + 1);
         }
         timer.due.set(due);
-        *timer.waker.borrow_mut() = Some(cx.waker().clone());
+        // The old waker goes outside the borrow: its drop may run any code.
+        drop(timer.waker.replace(Some(cx.waker().clone())));
     }
 
     fn disarm(&self, own: Option<usize>) {
