@@ -21,7 +21,9 @@ use crate::task::slot::{
     Chunk, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
 };
 use crate::task::timer::{ForeignTimer, Timers};
-use crate::task::waker::{Ready, ReadySet};
+use crate::task::waker::Ready;
+#[cfg(not(loom))]
+use crate::task::waker::ReadySet;
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
@@ -140,6 +142,7 @@ impl fmt::Debug for Tasks<'_> {
 
 impl<'a> Tasks<'a> {
     /// Tasks in `storage`, woken through `ready`.
+    #[cfg(not(loom))]
     pub fn new<const TASKS: usize, const BYTES: usize>(
         storage: &'a mut TaskStorage<TASKS, BYTES>,
         ready: &'static ReadySet<TASKS>,
