@@ -204,7 +204,11 @@ impl<'a> Tasks<'a> {
         F::Output: Outcome,
     {
         let Some(task) = self.free.get().checked_sub(1) else {
-            return Err(self.refused(SpawnRefused::Full, future));
+            let refused = match self.futures.is_ending() {
+                true => SpawnRefused::Ending,
+                false => SpawnRefused::Full,
+            };
+            return Err(self.refused(refused, future));
         };
         if let Err(Refused { future, reason }) = self.futures.put(task, future) {
             return Err(self.refused(
@@ -285,17 +289,23 @@ impl<'a> Tasks<'a> {
 
     /// Runs `f`, inside which tasks may be resumed.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        /// Also after unwinding nobody runs and every row is vacant.
+        /// Also after unwinding nobody runs, nobody is woken and every row is
+        /// on the free list.
         struct Clear<'t, 'a>(&'t Tasks<'a>);
         impl Drop for Clear<'_, '_> {
             fn drop(&mut self) {
-                self.0.current.set(None);
-                self.0.timers.leave();
-                for (index, header) in self.0.headers.iter().enumerate() {
-                    if !self.0.futures.is_vacant(index as u32) || header.name.get().is_empty() {
-                        continue;
+                let Clear(tasks) = self;
+                if tasks.futures.is_pinned() {
+                    return; // refused inside a loop that goes on
+                }
+                while let Some(task) = tasks.next_ready() {
+                    tasks.ready.clear(task);
+                }
+                tasks.ready.forget_wakes();
+                for (task, header) in (0..).zip(tasks.headers) {
+                    if !header.name.get().is_empty() {
+                        tasks.release(task);
                     }
-                    self.0.release(index as u32);
                 }
             }
         }
@@ -318,11 +328,11 @@ impl<'a> Tasks<'a> {
         header.last_poll.set(self.timers.now());
         self.count(|counters| counters.polls += 1);
         self.tell(|| Event::Resumed { task });
-        self.current.set(Some(task));
         self.timers.enter(task, &waker);
+        self.current.set(Some(task));
+        let running = Running(self, task);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
-        self.current.set(None);
-        self.timers.leave();
+        drop(running);
         match polled {
             Some(Poll::Pending) => {
                 let waits = waits();
@@ -336,7 +346,6 @@ impl<'a> Tasks<'a> {
             Some(Poll::Ready(failed)) => {
                 self.count(|counters| counters.tasks_failed += u64::from(failed));
                 self.tell(|| Event::Done { task, failed });
-                self.release(task);
             }
             None => (),
         }
@@ -389,6 +398,21 @@ impl<'a> Tasks<'a> {
     fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
         if let Some(observer) = self.observer.get() {
             observer.event(self.timers.now(), &event());
+        }
+    }
+}
+
+/// The task that runs. Afterwards, also by unwinding, none does, and a row
+/// whose future has ended is free.
+struct Running<'t, 'a>(&'t Tasks<'a>, u32);
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        let Running(tasks, task) = *self;
+        tasks.current.set(None);
+        tasks.timers.leave();
+        if tasks.futures.is_vacant(task) {
+            tasks.release(task);
         }
     }
 }
