@@ -8,6 +8,7 @@ use smoltcp::wire::IpEndpoint;
 use crate::event::{Counters, Observer};
 use crate::net::Stack;
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
+use crate::task::timer::Timeout;
 use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
 
 /// A host: the network and the tasks.
@@ -71,19 +72,20 @@ impl<'a> Node<'a> {
         self.sleep_until(crate::task::timer::after(self.now(), delay))
     }
 
-    /// Gives what `future` gives, unless `delay` passes first.
+    /// Gives what `future` gives, unless `delay` passes first; the time runs
+    /// from this call. A future that is ready in time wins.
     ///
     /// # Errors
     /// [`Elapsed`] when the time was up; the future has been dropped.
     ///
     /// # Cancel safety
     /// As safe as `future`.
-    pub async fn timeout<F: Future>(
+    pub fn timeout<F: Future>(
         &self,
         delay: Duration,
         future: F,
-    ) -> Result<F::Output, Elapsed> {
-        crate::task::timer::timeout(self.sleep(delay), future).await
+    ) -> impl Future<Output = Result<F::Output, Elapsed>> + use<'a, F> {
+        Timeout::new(Some(future), self.sleep(delay))
     }
 
     /// Lets every other ready task run first; goes on in the next turn.

@@ -250,6 +250,33 @@ fn a_timeout_that_elapses_drops_the_future_before_it_says_so() {
 }
 
 #[test]
+fn the_time_of_a_timeout_runs_from_the_call() {
+    node!(node, 1);
+    let future = async {
+        let timeout = node.timeout(millis(10), pending::<()>());
+        node.sleep(millis(8)).await;
+        timeout.await
+    };
+    alone!(let (out, end) = node, future);
+    assert_eq!((out, end), (Err(Elapsed), ms(10)));
+}
+
+#[test]
+fn a_timeout_holds_its_future_once() {
+    node!(node, 1);
+    let load = poll_fn({
+        let load = [0u8; 400];
+        move |_| Poll::Ready(load[0])
+    });
+    let timeout = node.timeout(millis(1), load);
+    assert!(
+        size_of_val(&timeout) <= 400 + 48,
+        "{}",
+        size_of_val(&timeout)
+    );
+}
+
+#[test]
 fn nested_timeouts_end_at_the_earlier_one() {
     node!(node, 1);
     let future = async {

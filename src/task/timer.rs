@@ -13,13 +13,14 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
 use crate::net::deadlines::{DeadlineCell, Deadlines};
+use crate::task::slot::Beside;
 
 /// A timer with a waker that is not a task's own. Lives in
 /// [`TaskStorage`](crate::task::TaskStorage).
@@ -240,18 +241,27 @@ impl fmt::Display for Elapsed {
 
 impl core::error::Error for Elapsed {}
 
-/// Gives `future`'s output, or [`Elapsed`] once `sleep` is over. The future is
-/// polled first, so one that is ready in time always wins.
-pub(crate) async fn timeout<F: Future>(sleep: Sleep<'_>, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
-    let mut sleep = pin!(sleep);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
+/// A future and the time it has. Gives the future's output, or [`Elapsed`]
+/// once the sleep is over. The future is polled first, so one that is ready in
+/// time always wins; either way it is dropped when this ends.
+pub(crate) type Timeout<'a, F> = Beside<Option<F>, Sleep<'a>>;
+
+impl<F: Future> Future for Timeout<'_, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (mut future, sleep) = self.project();
+        let running = future.as_mut().as_pin_mut();
+        let polled = running.expect("a timeout that has not ended").poll(cx);
+        let polled = match polled {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => Pin::new(sleep).poll(cx).map(|()| Err(Elapsed)),
+        };
+        if polled.is_ready() {
+            future.set(None);
         }
-        sleep.as_mut().poll(cx).map(|()| Err(Elapsed))
-    })
-    .await
+        polled
+    }
 }
 
 impl Timers<'_> {
