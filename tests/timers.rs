@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cygnet::task::FOREIGN_TIMERS;
@@ -487,6 +488,11 @@ fn a_waker_that_drops_another_sleep_when_it_is_dropped_is_harmless() {
     static READY: cygnet::ReadySet<1> = cygnet::ReadySet::new();
     let stack = Box::leak(Box::new(stack));
     let tasks = Box::leak(Box::new(cygnet::Tasks::new(tasks, &READY)));
+    // Leaked on purpose: known to the leak checker by these.
+    static KEPT_STACK: AtomicUsize = AtomicUsize::new(0);
+    static KEPT_TASKS: AtomicUsize = AtomicUsize::new(0);
+    KEPT_STACK.store(std::ptr::from_ref(stack).addr(), Relaxed);
+    KEPT_TASKS.store(std::ptr::from_ref(tasks).addr(), Relaxed);
     let node: Node<'static> = Node::new(stack, tasks);
     let mut sleep = Box::pin(node.sleep(millis(5)));
     let mut poll = |waker: &Waker| {

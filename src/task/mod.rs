@@ -1,5 +1,7 @@
 //! Who runs: tasks, their wakers and their timers.
 
+#[cfg(doctest)]
+mod refused;
 pub(crate) mod slot;
 pub(crate) mod tasks;
 pub(crate) mod timer;
