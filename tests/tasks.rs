@@ -288,7 +288,8 @@ fn a_task_that_is_woken_twice_runs_once_and_in_its_first_place() {
     let (words, wakers) = (&words, &wakers);
     for word in ["a", "b"] {
         node.spawn(async move {
-            wakers.borrow_mut().push(own_waker().await);
+            let waker = own_waker().await;
+            wakers.borrow_mut().push(waker);
             each_poll(words, word).await
         })
         .unwrap();
@@ -409,7 +410,7 @@ fn a_task_is_resumed_once_per_turn_however_often_it_is_woken() {
     node.spawn(poll_fn(move |cx| {
         polls.set(polls.get() + 1);
         cx.waker().wake_by_ref();
-        cx.waker().clone().wake();
+        cx.waker().wake_by_ref();
         Poll::<()>::Pending
     }))
     .unwrap();

@@ -456,7 +456,8 @@ fn a_task_that_ends_takes_its_deadline_with_it() {
     node!(node, 2);
     node.spawn(async {
         let mut sleep = pin!(node.sleep(millis(50)));
-        poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+        let pending = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending()));
+        assert!(pending.await);
     })
     .unwrap();
     node.spawn(node.sleep(millis(90))).unwrap();

@@ -4,7 +4,7 @@
 macro_rules! program {
     ($name:ident, $expect:literal, $body:literal) => {
         #[doc = concat!(
-                    "```", $expect, "
+                            "```", $expect, "
             use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, turns};
             use smoltcp::{phy::DeviceCapabilities, wire::EthernetAddress};
             use std::cell::Cell;
@@ -20,7 +20,7 @@ macro_rules! program {
             let node = Node::new(&stack, &tasks);
             ", $body, "
             ```"
-                )]
+                        )]
         mod $name {}
     };
 }

@@ -107,6 +107,10 @@ pub struct RowCell(Cell<Option<&'static VTable>>);
 
 impl RowCell {
     /// The state of a row that holds nothing.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "an initial value, never a place"
+    )]
     pub const EMPTY: RowCell = RowCell(Cell::new(None));
 
     /// The future in this row, unless it is busy.
@@ -365,6 +369,7 @@ mod tests {
         Context::from_waker(core::task::Waker::noop())
     }
 
+    #[expect(clippy::declare_interior_mutable_const, reason = "as above")]
     const ROWS: [RowCell; 3] = [RowCell::EMPTY; 3];
 
     #[test]
@@ -375,13 +380,19 @@ mod tests {
         assert_eq!(slots.row_bytes(), 64);
         let fits = poll_fn({
             let load = [1u8; 64];
-            move |_| Poll::Ready(assert_eq!(load[63], 1))
+            move |_| {
+                assert_eq!(load[63], 1);
+                Poll::Ready(())
+            }
         });
         assert_eq!(size_of_val(&fits), 64);
         assert!(slots.put(0, fits).is_ok());
         let large = poll_fn({
             let load = [1u8; 65];
-            move |_| Poll::Ready(assert_eq!(load[64], 1))
+            move |_| {
+                assert_eq!(load[64], 1);
+                Poll::Ready(())
+            }
         });
         let back = slots.put(1, large).err().unwrap();
         assert_eq!(back.reason, RefusedReason::TooLarge);
@@ -398,7 +409,7 @@ mod tests {
         let wide = async {
             let wide = Wide;
             pending::<()>().await;
-            drop(wide);
+            let _ = &wide;
         };
         assert_eq!(
             slots.put(0, wide).err().unwrap().reason,

@@ -42,6 +42,10 @@ pub struct Header {
 
 impl Header {
     /// A header of no task.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "an initial value, never a place"
+    )]
     pub const EMPTY: Header = Header {
         name: Cell::new(""),
         line: Cell::new(0),

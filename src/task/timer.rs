@@ -33,6 +33,10 @@ pub struct ForeignTimer {
 
 impl ForeignTimer {
     /// A timer that is free.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "an initial value, never a place"
+    )]
     pub const EMPTY: ForeignTimer = ForeignTimer {
         taken: Cell::new(false),
         due: Cell::new(Instant::ZERO),
