@@ -1,10 +1,11 @@
 //! What the compiler must refuse, as documentation tests. `accepted` compiles
 //! and runs; every other program differs from it in one way.
 
+#[rustfmt::skip] // or it moves the attribute to the right each time
 macro_rules! program {
     ($name:ident, $expect:literal, $body:literal) => {
         #[doc = concat!(
-                            "```", $expect, "
+            "```", $expect, "
             use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, turns};
             use smoltcp::{phy::DeviceCapabilities, wire::EthernetAddress};
             use std::cell::Cell;
@@ -20,7 +21,7 @@ macro_rules! program {
             let node = Node::new(&stack, &tasks);
             ", $body, "
             ```"
-                        )]
+        )]
         mod $name {}
     };
 }
