@@ -9,6 +9,7 @@ pub mod event;
 mod event_loop;
 pub mod net;
 mod node;
+pub mod pair;
 pub mod service;
 mod socket;
 pub mod task;
