@@ -29,7 +29,8 @@ const NONE: u32 = 0;
 /// What is known of one task. Lives in [`TaskStorage`].
 #[derive(Debug)]
 pub struct Header {
-    name: Cell<&'static str>,
+    /// `None`: this task is free.
+    name: Cell<Option<&'static str>>,
     line: Cell<u32>,
     /// Polls so far; while the row is vacant, the next free task.
     polls: Cell<u32>,
@@ -41,7 +42,7 @@ pub struct Header {
 impl Header {
     /// A header of no task.
     pub const EMPTY: Header = Header {
-        name: Cell::new(""),
+        name: Cell::new(None),
         line: Cell::new(0),
         polls: Cell::new(0),
         last_poll: Cell::new(Instant::ZERO),
@@ -216,8 +217,7 @@ impl<'a> Tasks<'a> {
         let header = &self.headers[task as usize];
         self.free.set(header.polls.replace(0));
         let place = Location::caller();
-        let name = name.filter(|name| !name.is_empty());
-        header.name.set(name.unwrap_or(place.file()));
+        header.name.set(name.or(Some(place.file())));
         header
             .line
             .set(if name.is_some() { 0 } else { place.line() });
@@ -230,7 +230,7 @@ impl<'a> Tasks<'a> {
         });
         self.tell(|| Event::Spawned {
             task,
-            name: header.name.get(),
+            name: header.name.get().unwrap_or_default(),
             line: header.line.get(),
         });
         self.ready.wake(task);
@@ -289,7 +289,7 @@ impl<'a> Tasks<'a> {
                 self.0.current.set(None);
                 self.0.timers.leave();
                 for (index, header) in self.0.headers.iter().enumerate() {
-                    if !self.0.futures.is_vacant(index as u32) || header.name.get().is_empty() {
+                    if !self.0.futures.is_vacant(index as u32) || header.name.get().is_none() {
                         continue;
                     }
                     self.0.release(index as u32);
@@ -342,7 +342,7 @@ impl<'a> Tasks<'a> {
     /// Puts a vacant row back on the free list.
     fn release(&self, task: u32) {
         let header = &self.headers[task as usize];
-        header.name.set("");
+        header.name.set(None);
         header.waits.set(None);
         header.polls.set(self.free.replace(task + 1));
         self.timers.forget(task);
@@ -358,7 +358,7 @@ impl<'a> Tasks<'a> {
             let waits = header.waits.get();
             Waiting {
                 task,
-                name: header.name.get(),
+                name: header.name.get().unwrap_or_default(),
                 line: header.line.get(),
                 state: match waits {
                     _ if self.current.get() == Some(task) => TaskState::Running,
