@@ -107,6 +107,8 @@ impl core::error::Error for ConfigError {}
 /// How long a slot whose `poll_at` lies in the past is left alone before it
 /// is asked again, when asking did not move it.
 const REARM: Duration = Duration::from_millis(10);
+/// When a device that took no more frames is asked again, at the latest.
+const DEVICE_RETRY: Duration = Duration::from_millis(1);
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
 /// run out: that would clear bytes which nobody has read yet.
 const TIME_WAIT: Duration = Duration::from_secs(10);
@@ -202,6 +204,7 @@ impl<'a> Stack<'a> {
                 draws: 0,
                 neighbor_news: false,
                 waiting_for_neighbor: 0,
+                device_full: false,
                 closing: 0,
             }),
             note: Cell::new(None),
@@ -278,6 +281,8 @@ pub(crate) struct Inner<'a> {
     /// A neighbor answered in this turn.
     neighbor_news: bool,
     waiting_for_neighbor: u32,
+    /// The device took no more frames in this turn.
+    device_full: bool,
     /// Slots whose stream is gone but whose peer has not agreed yet.
     closing: u32,
 }
@@ -346,23 +351,30 @@ impl<'a> Inner<'a> {
         true
     }
 
-    /// Lets every dirty slot send. True when some could not finish.
+    /// Lets every dirty slot send. True when some could not finish, and could
+    /// go on now.
     pub(crate) fn transmit<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
         if core::mem::take(&mut self.neighbor_news) && self.waiting_for_neighbor > 0 {
             self.wake_neighbor_waiters();
         }
+        self.device_full = false;
         for _ in 0..self.dirty.storage_len() {
             let Some(slot) = self.dirty.pop_front() else {
                 break;
             };
             self.transmit_slot(slot, device);
+            if self.device_full {
+                return false;
+            }
         }
         !self.dirty.is_empty()
     }
 
-    /// When the next slot's deadline is due.
+    /// When the next slot's deadline is due. A full device is asked again soon;
+    /// its interrupt may end the wait earlier.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        self.deadlines.next()
+        let again = self.device_full.then(|| self.now + DEVICE_RETRY);
+        self.deadlines.next().into_iter().chain(again).min()
     }
 
     /// Whether bytes or a FIN of a closed stream are still on their way.
@@ -686,7 +698,8 @@ impl<'a> Inner<'a> {
         }
         if moved && state == tcp::State::Closed {
             let was_last_ack = before.is_some_and(|before| before.state == tcp::State::LastAck);
-            if gone && !was_last_ack {
+            let timed_out = self.slots.get(index).is_some_and(|slot| slot.timed_out);
+            if gone && !was_last_ack && !timed_out {
                 self.reset_by_peer(index);
             }
         }
@@ -1033,6 +1046,11 @@ impl<'a> Inner<'a> {
         }
         let quiet = slot.state == State::Open && slot.is_time_wait();
         let timer = match (poll_at, passes) {
+            (_, Passes::DeviceFull) => {
+                self.device_full = true;
+                self.mark_dirty(index);
+                return;
+            }
             (Some(at), Passes::Cut) if at <= now => {
                 self.mark_dirty(index);
                 return;
@@ -1093,6 +1111,8 @@ enum Passes {
     Cut,
     /// The link address of the next hop is not known yet.
     NoNeighbor,
+    /// There is more, and the device has no room for it.
+    DeviceFull,
 }
 
 /// Lets one socket send until it has nothing left or the limit is reached. A
@@ -1110,9 +1130,10 @@ fn passes<D: Device + ?Sized>(
         device.tally.tokens.set(0);
         if iface.poll_egress(now, device, set) == PollResult::None {
             let asked = device.tally.tokens.get() > 0;
-            return match asked && !device.tally.exhausted.get() {
-                true => Passes::NoNeighbor,
-                false => Passes::Done,
+            return match (asked, device.tally.exhausted.get()) {
+                (true, true) => Passes::DeviceFull,
+                (true, false) => Passes::NoNeighbor,
+                (false, _) => Passes::Done,
             };
         }
         if device.tally.pure_ack.get() {
