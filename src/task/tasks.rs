@@ -128,7 +128,7 @@ pub struct Tasks<'a> {
     free: Cell<u32>,
     used: Cell<u32>,
     current: Cell<Option<u32>>,
-    counters: Cell<Counters>,
+    counters: TaskCounters,
     observer: Cell<Option<&'a dyn Observer>>,
     pub(crate) timers: Timers<'a>,
 }
@@ -176,7 +176,7 @@ impl<'a> Tasks<'a> {
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             current: Cell::new(None),
-            counters: Cell::new(Counters::default()),
+            counters: TaskCounters::default(),
             observer: Cell::new(None),
             timers: Timers::new(
                 &mut parts.heap[..count],
@@ -224,10 +224,8 @@ impl<'a> Tasks<'a> {
         header.waits.set(None);
         header.last_poll.set(self.timers.now());
         self.used.set(self.used.get() + 1);
-        self.count(|counters| {
-            counters.tasks_used += 1;
-            counters.tasks_high = counters.tasks_high.max(counters.tasks_used);
-        });
+        let used = self.used.get();
+        self.counters.high.set(self.counters.high.get().max(used));
         self.tell(|| Event::Spawned {
             task,
             name: header.name.get().unwrap_or_default(),
@@ -238,7 +236,7 @@ impl<'a> Tasks<'a> {
     }
 
     fn refused<F>(&self, refused: SpawnRefused, future: F) -> SpawnError<F> {
-        self.count(|counters| counters.spawns_refused += 1);
+        bump(&self.counters.refused);
         SpawnError {
             future,
             refused,
@@ -313,7 +311,7 @@ impl<'a> Tasks<'a> {
         header.waits.set(None);
         header.polls.set(header.polls.get().wrapping_add(1));
         header.last_poll.set(self.timers.now());
-        self.count(|counters| counters.polls += 1);
+        bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
         self.current.set(Some(task));
         self.timers.enter(task, &waker);
@@ -331,7 +329,9 @@ impl<'a> Tasks<'a> {
                 });
             }
             Some(Poll::Ready(failed)) => {
-                self.count(|counters| counters.tasks_failed += u64::from(failed));
+                if failed {
+                    bump(&self.counters.failed);
+                }
                 self.tell(|| Event::Done { task, failed });
                 self.release(task);
             }
@@ -347,7 +347,6 @@ impl<'a> Tasks<'a> {
         header.polls.set(self.free.replace(task + 1));
         self.timers.forget(task);
         self.used.set(self.used.get().saturating_sub(1));
-        self.count(|counters| counters.tasks_used = counters.tasks_used.saturating_sub(1));
     }
 
     /// Every task and what it waits for.
@@ -372,15 +371,15 @@ impl<'a> Tasks<'a> {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let mut counters = self.counters.get();
-        counters.timers_refused = self.timers.refused();
-        counters
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counters)) {
-        let mut counters = self.counters.get();
-        change(&mut counters);
-        self.counters.set(counters);
+        Counters {
+            tasks_used: self.used.get(),
+            tasks_high: self.counters.high.get(),
+            spawns_refused: self.counters.refused.get(),
+            tasks_failed: self.counters.failed.get(),
+            polls: self.counters.polls.get(),
+            timers_refused: self.timers.refused(),
+            ..Counters::default()
+        }
     }
 
     fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
@@ -388,6 +387,19 @@ impl<'a> Tasks<'a> {
             observer.event(self.timers.now(), &event());
         }
     }
+}
+
+/// The tasks' share of [`Counters`].
+#[derive(Default)]
+struct TaskCounters {
+    high: Cell<u32>,
+    refused: Cell<u64>,
+    failed: Cell<u64>,
+    polls: Cell<u64>,
+}
+
+fn bump(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 /// What a task is doing.
