@@ -1,87 +1,54 @@
-//! What one request costs the server: a 64-byte echo on one of `N` open
+//! What one request costs a server: a 64-byte echo on one of `N` open
 //! connections, everything the server does for it and nothing else.
 //!
-//! `cost N REQUESTS active|round` opens N connections and then makes REQUESTS
-//! echoes, on one connection or on all in turn. Under callgrind with
-//! `--toggle-collect=*server_turn*` only the server's turns are counted; two
-//! runs with different REQUESTS give the cost of one by subtraction. See
-//! `bench/run`.
+//! `cygnet-bench STACK N REQUESTS MODE` opens N connections and then makes the
+//! requests: on one connection (`active`), on all in turn (`round`). Under
+//! callgrind with `--toggle-collect=*server_turn*` only the server's turns are
+//! counted; two runs that differ in REQUESTS give the cost of one by
+//! subtraction. See `bench/run`.
 
-use std::cell::{Cell, RefCell};
+mod bare;
+mod cygnet;
+mod link;
 
-use cygnet::net::wire::{Faults, Wire, WireEnd};
-use cygnet::{Backlog, Config, Node, Stack, Storage, TaskStorage, Tasks, Turn, Turns, turns};
-use smoltcp::phy::DeviceCapabilities;
+use std::cell::Cell;
+
+use ::cygnet::{Node, turns};
+use link::End;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
-const FRAMES: usize = 64;
-const SLOTS: usize = 4100;
-const TASKS: usize = 4104;
-const BUFFER: usize = 256;
-const FUTURE: usize = 768;
+/// Receive and transmit buffer of every connection.
+pub const BUFFER: usize = 256;
+
+/// A contender.
+pub trait Server {
+    /// Does everything there is to do now; returns when it wants to be called
+    /// again without a frame.
+    fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant>;
+}
 
 /// The measured function.
 #[inline(never)]
-fn server_turn(turns: &mut Turns<'_, '_>, end: &mut WireEnd<'_, FRAMES>, now: Instant) -> Turn {
-    turns.turn(end, now)
+fn server_turn<S: Server>(server: &mut S, end: &mut End, now: Instant) -> Option<Instant> {
+    server.turn(end, now)
 }
 
-type BigStorage = Storage<'static, SLOTS, BUFFER, BUFFER>;
-type BigTasks = TaskStorage<TASKS, FUTURE>;
-
-/// A host whose memory is never given back.
-macro_rules! host {
-    ($number:literal) => {{
-        static READY: cygnet::ReadySet<TASKS> = cygnet::ReadySet::new();
-        let storage: &'static mut BigStorage = boxed(BigStorage::new);
-        let tasks: &'static mut BigTasks = boxed(BigTasks::new);
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.max_transmission_unit = 1514;
-        let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, $number]), [$number; 16]);
-        let stack = Stack::new(storage, &config, capabilities).expect("a stack");
-        let address = IpCidr::new(IpAddress::v4(10, 0, 0, $number), 24);
-        stack.add_address(address).expect("an address");
-        let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
-        let tasks: &'static Tasks<'static> = Box::leak(Box::new(Tasks::new(tasks, &READY)));
-        Node::new(stack, tasks)
-    }};
-}
-
-fn boxed<T>(make: fn() -> T) -> &'static mut T {
-    Box::leak(Box::new(make()))
-}
-
-async fn echo(mut stream: cygnet::TcpStream<'static>) {
-    let mut buf = [0; 64];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn serve(node: Node<'static>) -> Result<(), cygnet::ListenError> {
-    let listener = node.listen(7, Backlog(64))?;
-    while let Ok((stream, _)) = listener.accept().await {
-        if node.spawn(echo(stream)).is_err() {
-            panic!("the bench has too few tasks");
-        }
-    }
-    Ok(())
+pub fn address(number: u8) -> IpCidr {
+    IpCidr::new(IpAddress::v4(10, 0, 0, number), 24)
 }
 
 /// Opens every connection, then makes the requests one after another.
 async fn ask(node: Node<'static>, plan: Plan, done: &Cell<u64>) {
-    let streams = RefCell::new(Vec::new());
+    let mut streams = Vec::new();
     for _ in 0..plan.connections {
-        let remote = IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7);
-        streams.borrow_mut().push(node.connect(remote).await.expect("a connection"));
+        let remote = IpEndpoint::new(address(1).address(), 7);
+        streams.push(node.connect(remote).await.expect("a connection"));
     }
-    let mut streams = streams.into_inner();
     let (request, mut answer) = ([b'x'; 64], [0; 64]);
     for number in 0..plan.requests {
-        let index = if plan.round { number as usize % streams.len() } else { 0 };
+        let turn = if plan.round { number as usize } else { 0 };
+        let index = turn % streams.len();
         let stream = &mut streams[index];
         stream.write_all(&request).await.expect("a request");
         let mut got = 0;
@@ -100,45 +67,59 @@ struct Plan {
     round: bool,
 }
 
-fn run(plan: Plan) -> u64 {
-    let (server, client) = (host!(1), host!(2));
-    let wire: &'static Wire<FRAMES> = boxed(|| {
-        Wire::new(Faults {
-            latency: Duration::from_micros(50),
-            ..Faults::default()
-        })
-    });
-    let done: &'static Cell<u64> = boxed(|| Cell::new(0));
-    server.spawn(serve(server)).expect("a server");
+/// Lets client and server talk until every request was answered. A turn of
+/// either takes 50 virtual microseconds.
+fn drive<S: Server>(plan: Plan, server: &mut S, server_end: &mut End, client_end: &mut End) {
+    let done: &'static Cell<u64> = Box::leak(Box::default());
+    let client = cygnet::host(2);
     client.spawn(ask(client, plan, done)).expect("a client");
-    let (mut server_end, mut client_end) = wire.ends();
     let mut now = Instant::ZERO;
-    turns(server, |server| {
-        turns(client, |client| {
-            while done.get() < plan.requests {
-                let both = [
-                    server_turn(server, &mut server_end, now),
-                    client.turn(&mut client_end, now),
-                ];
-                let next = cygnet::pair::next(both, wire.next_delivery());
-                now = next.expect("something to do").max(now + Duration::from_micros(1));
+    turns(client, |client| {
+        while done.get() < plan.requests {
+            let step = Duration::from_micros(50);
+            let left = Server::turn(client, client_end, now);
+            let right = match server_end.has_frame() {
+                true => server_turn(server, server_end, now),
+                false => None,
+            };
+            let idle = !server_end.has_frame() && !client_end.has_frame();
+            let next = left.into_iter().chain(right).min();
+            now += step;
+            if let (true, Some(next)) = (idle, next) {
+                now = now.max(next);
+                server_turn(server, server_end, now);
             }
-        })
+        }
     });
-    done.get()
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let number = |index: usize| arguments.get(index).and_then(|text| text.parse().ok());
-    let (Some(connections), Some(requests)) = (number(1), number(2)) else {
-        eprintln!("usage: cygnet-bench CONNECTIONS REQUESTS [active|round]");
+    let text = |index: usize| arguments.get(index).map(String::as_str);
+    let number = |index| text(index).and_then(|text| text.parse::<u64>().ok());
+    let (Some(stack), Some(connections), Some(requests)) = (text(1), number(2), number(3)) else {
+        eprintln!("usage: cygnet-bench cygnet|bare CONNECTIONS REQUESTS [active|round]");
         std::process::exit(2);
     };
     let plan = Plan {
         connections: connections as usize,
         requests,
-        round: arguments.get(3).is_some_and(|mode| mode == "round"),
+        round: text(4) == Some("round"),
     };
-    println!("{} requests answered", run(plan));
+    let (mut server_end, mut client_end) = link::link();
+    match stack {
+        "bare" => {
+            let mut server = bare::Bare::new(plan.connections, &mut server_end);
+            drive(plan, &mut server, &mut server_end, &mut client_end);
+        }
+        _ => {
+            let node = cygnet::host(1);
+            node.spawn(cygnet::serve(node)).expect("a server");
+            turns(node, |server| {
+                server_turn(server, &mut server_end, Instant::ZERO);
+                drive(plan, server, &mut server_end, &mut client_end);
+            });
+        }
+    }
+    println!("{requests} requests answered");
 }
