@@ -14,7 +14,6 @@
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
-use core::convert::Infallible;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::pin::Pin;
@@ -46,7 +45,18 @@ impl Outcome for () {
     }
 }
 
-impl Outcome for Infallible {
+/// Names `!`, which stable Rust allows only as a return type.
+pub trait Returns {
+    /// What the function returns.
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+/// A task that never ends: `async { loop { … } }`, whose output is `!`.
+impl Outcome for <fn() -> ! as Returns>::Output {
     fn failed(&self) -> bool {
         false
     }

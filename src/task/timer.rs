@@ -101,31 +101,38 @@ impl<'a> Timers<'a> {
     /// Sets the time and wakes everyone whose deadline has passed.
     pub(crate) fn advance(&self, now: Instant, mut wake: impl FnMut(u32)) {
         self.now.set(now);
+        // Each foreign timer in its place among the tasks' deadlines.
+        while let Some(timer) = self.next_foreign().filter(|timer| timer.due.get() <= now) {
+            self.wake_tasks(timer.due.get(), &mut wake);
+            let waker = timer.waker.take();
+            waker.into_iter().for_each(Waker::wake);
+        }
+        self.wake_tasks(now, &mut wake);
+    }
+
+    fn wake_tasks(&self, until: Instant, wake: &mut impl FnMut(u32)) {
         loop {
-            let due = self.tasks.borrow_mut().pop(now);
+            let due = self.tasks.borrow_mut().pop(until);
             let Some(task) = due else { break };
             wake(task);
         }
-        if self.foreign_taken.get() > 0 {
-            for timer in self.foreign.iter().filter(|timer| timer.taken.get()) {
-                if timer.due.get() <= now
-                    && let Some(waker) = timer.waker.take()
-                {
-                    waker.wake();
-                }
-            }
+    }
+
+    /// The foreign timer that is due first.
+    fn next_foreign(&self) -> Option<&ForeignTimer> {
+        if self.foreign_taken.get() == 0 {
+            return None;
         }
+        let armed = |timer: &&ForeignTimer| timer.taken.get() && timer.waker.borrow().is_some();
+        let armed = self.foreign.iter().filter(armed);
+        armed.min_by_key(|timer| timer.due.get())
     }
 
     /// The earliest deadline of any task.
     pub(crate) fn next(&self) -> Option<Instant> {
+        let foreign = self.next_foreign().map(|timer| timer.due.get());
         let task = self.tasks.borrow_mut().next();
-        if self.foreign_taken.get() == 0 {
-            return task;
-        }
-        let armed = |timer: &&ForeignTimer| timer.taken.get() && timer.waker.borrow().is_some();
-        let foreign = self.foreign.iter().filter(armed);
-        foreign.map(|timer| timer.due.get()).chain(task).min()
+        foreign.into_iter().chain(task).min()
     }
 
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
@@ -154,7 +161,8 @@ impl<'a> Timers<'a> {
             self.foreign_taken.set(self.foreign_taken.get() + 1);
         }
         timer.due.set(due);
-        *timer.waker.borrow_mut() = Some(cx.waker().clone());
+        // The old waker goes outside the borrow: its drop may run any code.
+        drop(timer.waker.replace(Some(cx.waker().clone())));
     }
 
     fn disarm(&self, own: Option<usize>) {
@@ -186,7 +194,7 @@ impl<'a> Timers<'a> {
 /// timer each and the next ones are polled every turn.
 ///
 /// # Cancel safety
-/// **Safe.** Dropping it gives its timer back.
+/// **Safe.** Its timer is given back when it ends or is dropped.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep<'a> {
     timers: &'a Timers<'a>,
@@ -204,10 +212,11 @@ impl Future for Sleep<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.now() >= self.due {
+        let this = &mut *self;
+        if this.timers.now() >= this.due {
+            this.timers.disarm(this.own.take());
             return Poll::Ready(());
         }
-        let this = &mut *self;
         this.timers.arm(this.due, &mut this.own, cx);
         Poll::Pending
     }

@@ -117,3 +117,60 @@ pub fn next(left: Turn, right: Turn, delivery: Option<Instant>) -> Option<Instan
         .chain(delivery)
         .min()
 }
+
+/// One host on a wire with nobody at the other end, and a clock that `wait`
+/// moves: what `event_loop` needs. A turn that follows another at once is one
+/// microsecond later.
+pub struct Alone<'w> {
+    end: WireEnd<'w, 1>,
+    pub now: Instant,
+    asked: bool,
+}
+
+impl<'w> Alone<'w> {
+    pub fn new(wire: &'w Wire<1>) -> Self {
+        Alone {
+            end: wire.ends().0,
+            now: Instant::ZERO,
+            asked: false,
+        }
+    }
+
+    /// The time when no task was left.
+    pub fn run(&mut self, node: Node<'_>) -> Instant {
+        cygnet::event_loop(self, node);
+        self.now
+    }
+}
+
+impl<'w> cygnet::Platform for Alone<'w> {
+    type Device = WireEnd<'w, 1>;
+
+    fn device(&mut self) -> &mut Self::Device {
+        &mut self.end
+    }
+
+    fn now(&mut self) -> Instant {
+        if std::mem::replace(&mut self.asked, true) {
+            self.now += Duration::from_micros(1);
+        }
+        self.now
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
+        self.now = deadline.expect("no task is ready and none has a deadline");
+        self.asked = false;
+    }
+}
+
+/// Turns of one host, at times that the test decides.
+pub fn alone<R>(node: Node<'_>, f: impl FnOnce(&mut dyn FnMut(Instant) -> Turn) -> R) -> R {
+    let wire: Wire<1> = Wire::new(Default::default());
+    let (mut end, _other) = wire.ends();
+    turns(node, |turns| f(&mut |now| turns.turn(&mut end, now)))
+}
+
+/// Virtual time in milliseconds.
+pub fn ms(millis: i64) -> Instant {
+    Instant::from_millis(millis)
+}
