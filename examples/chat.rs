@@ -40,12 +40,12 @@ async fn listen(guest: u32, mut hears: OwnedWriteHalf<'_>) {
     loop {
         match room.next_message().await {
             WaitResult::Message((who, line)) if who == guest && line.is_empty() => return,
-            WaitResult::Message((who, line)) if who != guest => {
-                if hears.write_all(line.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-            _ => (),
+            WaitResult::Message((who, _)) if who == guest => (), // its own words
+            WaitResult::Message((_, line)) => match hears.write_all(line.as_bytes()).await {
+                Ok(()) => (),
+                Err(_) => return,
+            },
+            WaitResult::Lagged(_) => (), // the room spoke faster than this guest hears
         }
     }
 }

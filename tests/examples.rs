@@ -1,5 +1,6 @@
 //! Every example runs to its end and finds what it expects.
 #![allow(missing_docs)]
+#![allow(clippy::duplicate_mod, reason = "each example brings its hosts")]
 
 #[path = "../examples/chat.rs"]
 mod chat;

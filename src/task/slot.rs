@@ -107,6 +107,10 @@ pub struct RowCell(Cell<Option<&'static VTable>>);
 
 impl RowCell {
     /// The state of a row that holds nothing.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "copied into storage, never used in place"
+    )]
     pub const EMPTY: RowCell = RowCell(Cell::new(None));
 
     /// The future in this row, unless it is busy.
@@ -176,6 +180,16 @@ impl<'a> FutureSlots<'a> {
     pub(crate) fn is_vacant(&self, index: u32) -> bool {
         let row = self.rows.get(index as usize);
         row.is_none_or(|row| row.0.get().is_none())
+    }
+
+    /// Whether [`pinned`](Self::pinned) runs.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.get()
+    }
+
+    /// Whether the last futures are being dropped.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// How many bytes a future may need.
@@ -255,24 +269,24 @@ impl Pinned<'_, '_> {
     /// Polls the future in a row; a finished one is dropped and the row is
     /// vacant when this returns. `None` when there is nothing to poll.
     pub(crate) fn poll(&self, index: u32, cx: &mut Context<'_>) -> Option<Poll<bool>> {
-        struct Restore<'r>(&'r RowCell, &'static VTable);
-        impl Drop for Restore<'_> {
+        struct End<'p, 'a>(&'p FutureSlots<'a>, u32, &'static VTable);
+        impl Drop for End<'_, '_> {
             fn drop(&mut self) {
-                self.0.0.set(Some(self.1));
+                self.0.end(self.1, self.2);
             }
         }
         let row = self.0.rows.get(index as usize)?;
         let table = row.full()?;
         row.0.set(Some(&BUSY));
-        // A future that panics stays in its row and is dropped at the end.
-        let restore = Restore(row, table);
+        // A future that panics has ended, like one that is ready.
+        let end = End(self.0, index, table);
         // SAFETY: the row was full, so `put` wrote the future that `table`
         // belongs to; it is busy now, so this is the only reference; it is
         // dropped in place before its bytes can be reused or freed.
         let polled = unsafe { (table.poll)(self.0.row(index), cx) };
-        drop(restore);
-        if polled.is_ready() {
-            self.0.end(index, table);
+        if polled.is_pending() {
+            core::mem::forget(end);
+            row.0.set(Some(table));
         }
         Some(polled)
     }

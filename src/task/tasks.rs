@@ -21,7 +21,9 @@ use crate::task::slot::{
     Chunk, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
 };
 use crate::task::timer::{ForeignTimer, Timers};
-use crate::task::waker::{Ready, ReadySet};
+use crate::task::waker::Ready;
+#[cfg(not(loom))]
+use crate::task::waker::ReadySet;
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
@@ -41,6 +43,10 @@ pub struct Header {
 
 impl Header {
     /// A header of no task.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "copied into storage, never used in place"
+    )]
     pub const EMPTY: Header = Header {
         name: Cell::new(None),
         line: Cell::new(0),
@@ -141,6 +147,7 @@ impl fmt::Debug for Tasks<'_> {
 
 impl<'a> Tasks<'a> {
     /// Tasks in `storage`, woken through `ready`.
+    #[cfg(not(loom))]
     pub fn new<const TASKS: usize, const BYTES: usize>(
         storage: &'a mut TaskStorage<TASKS, BYTES>,
         ready: &'static ReadySet<TASKS>,
@@ -202,7 +209,11 @@ impl<'a> Tasks<'a> {
         F::Output: Outcome,
     {
         let Some(task) = self.free.get().checked_sub(1) else {
-            return Err(self.refused(SpawnRefused::Full, future));
+            let refused = match self.futures.is_ending() {
+                true => SpawnRefused::Ending,
+                false => SpawnRefused::Full,
+            };
+            return Err(self.refused(refused, future));
         };
         if let Err(Refused { future, reason }) = self.futures.put(task, future) {
             return Err(self.refused(
@@ -280,17 +291,23 @@ impl<'a> Tasks<'a> {
 
     /// Runs `f`, inside which tasks may be resumed.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        /// Also after unwinding nobody runs and every row is vacant.
+        /// Also after unwinding nobody runs, nobody is woken and every row is
+        /// on the free list.
         struct Clear<'t, 'a>(&'t Tasks<'a>);
         impl Drop for Clear<'_, '_> {
             fn drop(&mut self) {
-                self.0.current.set(None);
-                self.0.timers.leave();
-                for (index, header) in self.0.headers.iter().enumerate() {
-                    if !self.0.futures.is_vacant(index as u32) || header.name.get().is_none() {
-                        continue;
+                let Clear(tasks) = self;
+                if tasks.futures.is_pinned() {
+                    return; // refused inside a loop that goes on
+                }
+                while let Some(task) = tasks.next_ready() {
+                    tasks.ready.clear(task);
+                }
+                tasks.ready.forget_wakes();
+                for (task, header) in (0..).zip(tasks.headers) {
+                    if header.name.get().is_some() {
+                        tasks.release(task);
                     }
-                    self.0.release(index as u32);
                 }
             }
         }
@@ -313,11 +330,11 @@ impl<'a> Tasks<'a> {
         header.last_poll.set(self.timers.now());
         bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
-        self.current.set(Some(task));
         self.timers.enter(task, &waker);
+        self.current.set(Some(task));
+        let running = Running(self, task);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
-        self.current.set(None);
-        self.timers.leave();
+        drop(running);
         match polled {
             Some(Poll::Pending) => {
                 let waits = waits();
@@ -333,7 +350,6 @@ impl<'a> Tasks<'a> {
                     bump(&self.counters.failed);
                 }
                 self.tell(|| Event::Done { task, failed });
-                self.release(task);
             }
             None => (),
         }
@@ -400,6 +416,21 @@ struct TaskCounters {
 
 fn bump(count: &Cell<u64>) {
     count.set(count.get() + 1);
+}
+
+/// The task that runs. Afterwards, also by unwinding, none does, and a row
+/// whose future has ended is free.
+struct Running<'t, 'a>(&'t Tasks<'a>, u32);
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        let Running(tasks, task) = *self;
+        tasks.current.set(None);
+        tasks.timers.leave();
+        if tasks.futures.is_vacant(task) {
+            tasks.release(task);
+        }
+    }
 }
 
 /// What a task is doing.

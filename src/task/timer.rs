@@ -32,6 +32,10 @@ pub struct ForeignTimer {
 
 impl ForeignTimer {
     /// A timer that is free.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "copied into storage, never used in place"
+    )]
     pub const EMPTY: ForeignTimer = ForeignTimer {
         taken: Cell::new(false),
         due: Cell::new(Instant::ZERO),

@@ -241,6 +241,7 @@ pub struct Ready {
 
 impl Ready {
     /// A set from leaked parts, for a host that decides its size at run time.
+    /// A queue and its flags stay together for good.
     pub fn new(queue: &'static Queue, flags: &'static [Flag]) -> Self {
         Ready { queue, flags }
     }
@@ -260,16 +261,22 @@ impl Ready {
         self.queue.head.load(Ordering::Acquire) != 0
     }
 
-    /// Ties every flag to its queue and clears it.
+    /// Ties every flag to its queue, and forgets wakes of earlier owners.
     pub(crate) fn claim(&self) {
         let first = self.flags.as_ptr().cast_mut();
         self.queue.flags.store(first, Ordering::Relaxed);
-        arch::take(&self.queue.head);
         for flag in self.flags {
-            arch::clear(&flag.queued);
             let queue = core::ptr::from_ref(self.queue).cast_mut();
             flag.queue.store(queue, Ordering::Release);
         }
+        self.forget_wakes();
+    }
+
+    /// Clears every flag that is set, as a turn does: a flag that another
+    /// thread may be putting on the list is never cleared, or it could be put
+    /// there twice, and the list would go in a circle.
+    pub(crate) fn forget_wakes(&self) {
+        self.take(|task| self.clear(task));
     }
 
     /// The waker of one task.
@@ -479,6 +486,25 @@ mod loom_tests {
             turn(&ready, |task| polled[task as usize] += 1);
             assert_eq!(polled, [1, 1]);
             assert!(!ready.is_woken());
+        });
+    }
+
+    #[test]
+    fn loom_a_late_wake_while_the_set_changes_hands_breaks_nothing() {
+        loom::model(|| {
+            let ready = leaked(1);
+            let late = {
+                let waker = ready.waker(0).unwrap();
+                thread::spawn(move || (waker.wake_by_ref(), waker.wake()))
+            };
+            ready.claim();
+            late.join().unwrap();
+            let mut polled = 0;
+            turn(&ready, |_| polled += 1);
+            assert!(polled <= 1 && !ready.is_woken());
+            ready.wake(0);
+            turn(&ready, |_| polled += 1);
+            assert!(polled >= 1, "the flag is stuck");
         });
     }
 
