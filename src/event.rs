@@ -40,28 +40,30 @@ impl DropReason {
 }
 
 /// Why a task gave control back: the first half of what it yields.
+///
+/// Numbered from one, so that `None` is zero and task storage all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Reason {
     /// A new connection on a listener.
-    Accept = 0,
+    Accept = 1,
     /// The answer to our SYN.
-    Connect = 1,
+    Connect = 2,
     /// Bytes, or the end of the stream.
-    Read = 2,
+    Read = 3,
     /// Room in the transmit buffer.
-    Write = 3,
+    Write = 4,
     /// Acknowledgement of everything written.
-    Flush = 4,
+    Flush = 5,
     /// Acknowledgement of our FIN.
-    Close = 5,
+    Close = 6,
     /// A moment in time.
-    Sleep = 6,
+    Sleep = 7,
     /// Another turn: `yield_now`.
-    Turn = 7,
+    Turn = 8,
     /// Something cygnet does not know: a channel, a signal.
-    Other = 8,
+    Other = 9,
 }
 
 impl fmt::Display for Reason {

@@ -107,6 +107,11 @@ impl<'a> Deadlines<'a> {
     /// Takes the id with the earliest deadline, if that is at or before `now`.
     /// It has no deadline afterwards.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<u32> {
+        // No wanted time is earlier than its key, and no key than the top's.
+        let first = *self.heap[..self.len].first()?;
+        if self.cells[first as usize].key > now.total_micros() {
+            return None;
+        }
         let top = self.settle()?;
         if self.cells[top as usize].due > now.total_micros() {
             return None;

@@ -1,18 +1,24 @@
 //! How frames move: device to demux to slot to socket, and back.
 
+mod config;
+pub(crate) mod connect;
 pub(crate) mod deadlines;
 pub(crate) mod demux;
+mod egress;
 pub(crate) mod flows;
 pub(crate) mod handoff;
+mod ingress;
+mod life;
 pub(crate) mod ports;
 pub(crate) mod slots;
 pub(crate) mod stack;
 pub(crate) mod storage;
 pub mod wire;
 
+pub use config::{Config, ConfigError};
 pub use deadlines::DeadlineCell;
 pub use flows::FlowEntry;
 pub use ports::{Acceptor, Port};
 pub use slots::Slot;
-pub use stack::{Config, ConfigError, Stack};
+pub use stack::Stack;
 pub use storage::{StackParts, Storage};

@@ -187,7 +187,9 @@ impl<'a> Buffers<'a> {
     pub(crate) fn renew(&mut self, slot: u32, set: &mut SocketSet<'a>) -> bool {
         let slot = slot as usize;
         let old = set.iter().next().map(|(handle, _)| handle);
-        drop(old.map(|handle| set.remove(handle)));
+        if let Some(handle) = old {
+            set.remove(handle);
+        }
         if slot >= self.slots {
             return false;
         }

@@ -518,6 +518,9 @@ impl Draws {
 
     /// Uniform from 0 to `bound`, without `bound`.
     fn below(&self, kind: Kind, number: u64, copy: u8, bound: u64) -> u64 {
+        if bound <= 1 {
+            return 0; // the only answer needs no draw
+        }
         ((u128::from(self.draw(kind, number, copy)) * u128::from(bound)) >> 64) as u64
     }
 

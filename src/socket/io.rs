@@ -1,4 +1,8 @@
 //! The `embedded-io-async` traits, on the stream and on its halves.
+#![allow(
+    clippy::needless_question_mark,
+    reason = "one body converts the stream's error and leaves the halves' alone"
+)]
 
 use embedded_io_async::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
 

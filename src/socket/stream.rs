@@ -11,8 +11,8 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::net::Stack;
+use crate::net::connect::OpenError;
 use crate::net::slots::State;
-use crate::net::stack::OpenError;
 use crate::socket::half::Handle;
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,

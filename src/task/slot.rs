@@ -107,9 +107,9 @@ pub struct RowCell(Cell<Option<&'static VTable>>);
 
 impl RowCell {
     /// The state of a row that holds nothing.
-    #[expect(
+    #[allow(
         clippy::declare_interior_mutable_const,
-        reason = "an initial value, never a place"
+        reason = "copied into storage, never used in place"
     )]
     pub const EMPTY: RowCell = RowCell(Cell::new(None));
 

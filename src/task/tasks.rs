@@ -31,7 +31,8 @@ const NONE: u32 = 0;
 /// What is known of one task. Lives in [`TaskStorage`].
 #[derive(Debug)]
 pub struct Header {
-    name: Cell<&'static str>,
+    /// `None`: this task is free.
+    name: Cell<Option<&'static str>>,
     line: Cell<u32>,
     /// Polls so far; while the row is vacant, the next free task.
     polls: Cell<u32>,
@@ -42,12 +43,12 @@ pub struct Header {
 
 impl Header {
     /// A header of no task.
-    #[expect(
+    #[allow(
         clippy::declare_interior_mutable_const,
-        reason = "an initial value, never a place"
+        reason = "copied into storage, never used in place"
     )]
     pub const EMPTY: Header = Header {
-        name: Cell::new(""),
+        name: Cell::new(None),
         line: Cell::new(0),
         polls: Cell::new(0),
         last_poll: Cell::new(Instant::ZERO),
@@ -133,7 +134,7 @@ pub struct Tasks<'a> {
     free: Cell<u32>,
     used: Cell<u32>,
     current: Cell<Option<u32>>,
-    counters: Cell<Counters>,
+    counters: TaskCounters,
     observer: Cell<Option<&'a dyn Observer>>,
     pub(crate) timers: Timers<'a>,
 }
@@ -182,7 +183,7 @@ impl<'a> Tasks<'a> {
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             current: Cell::new(None),
-            counters: Cell::new(Counters::default()),
+            counters: TaskCounters::default(),
             observer: Cell::new(None),
             timers: Timers::new(
                 &mut parts.heap[..count],
@@ -227,21 +228,18 @@ impl<'a> Tasks<'a> {
         let header = &self.headers[task as usize];
         self.free.set(header.polls.replace(0));
         let place = Location::caller();
-        let name = name.filter(|name| !name.is_empty());
-        header.name.set(name.unwrap_or(place.file()));
+        header.name.set(name.or(Some(place.file())));
         header
             .line
             .set(if name.is_some() { 0 } else { place.line() });
         header.waits.set(None);
         header.last_poll.set(self.timers.now());
         self.used.set(self.used.get() + 1);
-        self.count(|counters| {
-            counters.tasks_used += 1;
-            counters.tasks_high = counters.tasks_high.max(counters.tasks_used);
-        });
+        let used = self.used.get();
+        self.counters.high.set(self.counters.high.get().max(used));
         self.tell(|| Event::Spawned {
             task,
-            name: header.name.get(),
+            name: header.name.get().unwrap_or_default(),
             line: header.line.get(),
         });
         self.ready.wake(task);
@@ -249,7 +247,7 @@ impl<'a> Tasks<'a> {
     }
 
     fn refused<F>(&self, refused: SpawnRefused, future: F) -> SpawnError<F> {
-        self.count(|counters| counters.spawns_refused += 1);
+        bump(&self.counters.refused);
         SpawnError {
             future,
             refused,
@@ -307,7 +305,7 @@ impl<'a> Tasks<'a> {
                 }
                 tasks.ready.forget_wakes();
                 for (task, header) in (0..).zip(tasks.headers) {
-                    if !header.name.get().is_empty() {
+                    if header.name.get().is_some() {
                         tasks.release(task);
                     }
                 }
@@ -330,7 +328,7 @@ impl<'a> Tasks<'a> {
         header.waits.set(None);
         header.polls.set(header.polls.get().wrapping_add(1));
         header.last_poll.set(self.timers.now());
-        self.count(|counters| counters.polls += 1);
+        bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
         self.timers.enter(task, &waker);
         self.current.set(Some(task));
@@ -348,7 +346,9 @@ impl<'a> Tasks<'a> {
                 });
             }
             Some(Poll::Ready(failed)) => {
-                self.count(|counters| counters.tasks_failed += u64::from(failed));
+                if failed {
+                    bump(&self.counters.failed);
+                }
                 self.tell(|| Event::Done { task, failed });
             }
             None => (),
@@ -358,12 +358,11 @@ impl<'a> Tasks<'a> {
     /// Puts a vacant row back on the free list.
     fn release(&self, task: u32) {
         let header = &self.headers[task as usize];
-        header.name.set("");
+        header.name.set(None);
         header.waits.set(None);
         header.polls.set(self.free.replace(task + 1));
         self.timers.forget(task);
         self.used.set(self.used.get().saturating_sub(1));
-        self.count(|counters| counters.tasks_used = counters.tasks_used.saturating_sub(1));
     }
 
     /// Every task and what it waits for.
@@ -374,7 +373,7 @@ impl<'a> Tasks<'a> {
             let waits = header.waits.get();
             Waiting {
                 task,
-                name: header.name.get(),
+                name: header.name.get().unwrap_or_default(),
                 line: header.line.get(),
                 state: match waits {
                     _ if self.current.get() == Some(task) => TaskState::Running,
@@ -388,15 +387,15 @@ impl<'a> Tasks<'a> {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let mut counters = self.counters.get();
-        counters.timers_refused = self.timers.refused();
-        counters
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counters)) {
-        let mut counters = self.counters.get();
-        change(&mut counters);
-        self.counters.set(counters);
+        Counters {
+            tasks_used: self.used.get(),
+            tasks_high: self.counters.high.get(),
+            spawns_refused: self.counters.refused.get(),
+            tasks_failed: self.counters.failed.get(),
+            polls: self.counters.polls.get(),
+            timers_refused: self.timers.refused(),
+            ..Counters::default()
+        }
     }
 
     fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
@@ -404,6 +403,19 @@ impl<'a> Tasks<'a> {
             observer.event(self.timers.now(), &event());
         }
     }
+}
+
+/// The tasks' share of [`Counters`].
+#[derive(Default)]
+struct TaskCounters {
+    high: Cell<u32>,
+    refused: Cell<u64>,
+    failed: Cell<u64>,
+    polls: Cell<u64>,
+}
+
+fn bump(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 /// The task that runs. Afterwards, also by unwinding, none does, and a row

@@ -1,0 +1,132 @@
+//! What begins a connection: our own SYN, a port for it, and a first sequence
+//! number that nobody can guess.
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+use smoltcp::iface::Interface;
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
+
+use crate::event::Event;
+use crate::net::demux::Flow;
+use crate::net::handoff::Described;
+use crate::net::slots::State;
+use crate::net::stack::Inner;
+
+/// First of the dynamic ports (RFC 6335).
+const FIRST_DYNAMIC_PORT: u16 = 49152;
+
+/// Why `connect` cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    Unaddressable,
+    NoSlot,
+    NoPort,
+}
+
+impl<'a> Inner<'a> {
+    /// Takes a slot and sends a SYN in this turn.
+    pub(crate) fn connect(&mut self, remote: IpEndpoint) -> Result<(u32, u32), OpenError> {
+        let usable = |addr: IpAddress| addr.is_unicast() && !addr.is_unspecified();
+        if remote.port == 0 || !usable(remote.addr) || self.is_broadcast(remote.addr) {
+            return Err(OpenError::Unaddressable);
+        }
+        let source = self.iface.get_source_address(&remote.addr);
+        let source = source.filter(|addr| self.iface.has_ip_addr(*addr) && *addr != remote.addr);
+        let addr = source.ok_or(OpenError::Unaddressable)?;
+        let port = self.dynamic_port(addr, remote).ok_or(OpenError::NoPort)?;
+        let local = IpEndpoint { addr, port };
+        let flow = Flow { local, remote };
+        let index = self.take_slot().ok_or(OpenError::NoSlot)?;
+        let mut scratch = self.scratch_interface(&flow);
+        let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
+        slot.state = State::Connecting;
+        slot.owners = 1;
+        slot.give_up = self.now + self.config.connect_timeout;
+        let generation = slot.generation;
+        let connected = slot
+            .socket()
+            .is_some_and(|socket| socket.connect(scratch.context(), remote, local).is_ok());
+        if !connected || self.flows.insert(index, flow).is_err() {
+            self.free(index);
+            return Err(OpenError::Unaddressable);
+        }
+        self.tell(&Event::Connecting {
+            slot: index,
+            remote,
+        });
+        self.mark_dirty(index);
+        Ok((index, generation))
+    }
+
+    pub(super) fn is_broadcast(&self, addr: IpAddress) -> bool {
+        self.iface.ip_addrs().iter().any(|cidr| match (cidr, addr) {
+            (IpCidr::Ipv4(cidr), IpAddress::Ipv4(addr)) => cidr.broadcast() == Some(addr),
+            #[cfg(feature = "ipv6")]
+            _ => false,
+        })
+    }
+
+    /// A local port that no connection to `remote` uses: a keyed hash of the
+    /// destination and a counter (RFC 6056, algorithm 3).
+    pub(super) fn dynamic_port(&mut self, addr: IpAddress, remote: IpEndpoint) -> Option<u16> {
+        let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
+        let mut hasher = SipHasher13::new_with_key(&self.port_key);
+        hash_endpoint(&mut hasher, IpEndpoint { addr, port: 0 });
+        hash_endpoint(&mut hasher, remote);
+        let start = hasher.finish() as u32;
+        // At most one port per slot is taken, so this many tries suffice.
+        let tries = range.min(self.slots.len() + 1);
+        for _ in 0..tries {
+            self.draws += 1;
+            let offset = start.wrapping_add(self.draws as u32) % range;
+            let port = FIRST_DYNAMIC_PORT + offset as u16;
+            let local = IpEndpoint { addr, port };
+            if self.flows.find(&Flow { local, remote }).is_none() {
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// An interface for one segment only, so that its one random draw, the
+    /// initial sequence number, comes from a keyed hash of the connection and
+    /// not from a generator that a peer can follow (RFC 6528).
+    pub(super) fn scratch_interface(&mut self, flow: &Flow) -> Interface {
+        self.draws += 1;
+        let mut hasher = SipHasher13::new_with_key(&self.isn_key);
+        hash_endpoint(&mut hasher, flow.local);
+        hash_endpoint(&mut hasher, flow.remote);
+        hasher.write(&self.now.total_micros().to_le_bytes());
+        hasher.write(&self.draws.to_le_bytes());
+        let hardware = HardwareAddress::Ethernet(self.config.hardware_addr);
+        let mut config = smoltcp::iface::Config::new(hardware);
+        config.random_seed = hasher.finish();
+        let mut scratch = Interface::new(config, &mut Described(&self.capabilities), self.now);
+        scratch.update_ip_addrs(|addresses| {
+            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
+        });
+        scratch
+    }
+}
+
+fn hash_endpoint(hasher: &mut SipHasher13, endpoint: IpEndpoint) {
+    match endpoint.addr {
+        IpAddress::Ipv4(addr) => hasher.write(&addr.octets()),
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(addr) => hasher.write(&addr.octets()),
+    }
+    hasher.write(&endpoint.port.to_le_bytes());
+}
+
+/// One key per use, so that what leaks through one says nothing of the others.
+pub(super) fn derive_key(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
+    let mut key = [0; 16];
+    for (half, bytes) in key.chunks_exact_mut(8).enumerate() {
+        let mut hasher = SipHasher13::new_with_key(secret);
+        hasher.write(&[half as u8]);
+        hasher.write(purpose);
+        bytes.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    key
+}

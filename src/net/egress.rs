@@ -1,0 +1,165 @@
+//! Frames on their way out: every slot that was touched sends what it has, in a
+//! bounded number of passes, and says when it wants to be looked at again.
+
+use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::phy::Device;
+use smoltcp::socket::tcp;
+use smoltcp::time::{Duration, Instant};
+
+use crate::net::handoff::{Tallied, Tally};
+use crate::net::life::{Before, before};
+use crate::net::slots::{FAR, State};
+use crate::net::stack::Inner;
+
+/// How long a slot whose `poll_at` lies in the past is left alone before it
+/// is asked again, when asking did not move it.
+const REARM: Duration = Duration::from_millis(10);
+
+impl<'a> Inner<'a> {
+    pub(super) fn transmit_slot<D: Device + ?Sized>(&mut self, index: u32, device: &mut D) {
+        let now = self.now;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        slot.dirty = false;
+        if slot.state == State::Free {
+            return;
+        }
+        if core::mem::take(&mut slot.waits_for_neighbor) {
+            self.waiting_for_neighbor -= 1;
+        }
+        // A held stream whose TIME-WAIT is over is left as it is.
+        if slot.state == State::Open && slot.is_time_wait() && slot.give_up <= now {
+            return;
+        }
+        let Some(mut set) = slot.set.take() else {
+            return;
+        };
+        let before = before(&mut set);
+        let tally = Tally::new(now, self.observer);
+        let passes = passes(
+            &mut self.iface,
+            &mut set,
+            &mut Tallied {
+                device,
+                tally: &tally,
+            },
+            now,
+            self.config.frames_per_slot,
+        );
+        let poll_at = self.iface.poll_at(now, &set);
+        *slot.set = Some(set);
+        self.counters.frames_out += u64::from(tally.frames.get());
+        self.counters.bytes_out += tally.bytes.get();
+        if passes == Passes::NoNeighbor {
+            slot.waits_for_neighbor = true;
+            self.waiting_for_neighbor += 1;
+        }
+        self.settle_if_moved(index, before);
+        self.rearm(index, passes, poll_at);
+    }
+
+    /// Most frames that leave change nothing a slot must react to.
+    pub(super) fn settle_if_moved(&mut self, index: u32, before: Option<Before>) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let timed_out = slot.state == State::Open;
+        let Some(socket) = slot.socket() else { return };
+        let after = Before::of(socket);
+        let moved = before.is_none_or(|before| before.state != after.state);
+        if moved && after.state == tcp::State::Closed && timed_out {
+            slot.timed_out = true;
+        }
+        if moved || after.state == tcp::State::Closed || slot.state == State::Closing {
+            self.settle(index, before);
+        }
+    }
+
+    /// Decides when the slot is looked at again.
+    pub(super) fn rearm(&mut self, index: u32, passes: Passes, poll_at: Option<Instant>) {
+        let now = self.now;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        if slot.state == State::Free {
+            return;
+        }
+        let quiet = slot.state == State::Open && slot.is_time_wait();
+        let timer = match (poll_at, passes) {
+            (_, Passes::DeviceFull) => {
+                self.device_full = true;
+                self.mark_dirty(index);
+                return;
+            }
+            (Some(at), Passes::Cut) if at <= now => {
+                self.mark_dirty(index);
+                return;
+            }
+            (Some(at), _) if at <= now => now + REARM,
+            (Some(at), _) => at,
+            (None, _) => FAR,
+        };
+        let timer = if quiet && timer >= slot.give_up {
+            FAR
+        } else {
+            timer
+        };
+        let due = slot.due().min(timer);
+        self.deadlines.set(index, (due != FAR).then_some(due));
+    }
+
+    /// Somebody answered: whoever waited for a neighbor tries again.
+    pub(super) fn wake_neighbor_waiters(&mut self) {
+        for index in 0..self.slots.len() {
+            if self
+                .slots
+                .get(index)
+                .is_some_and(|slot| slot.waits_for_neighbor)
+            {
+                self.mark_dirty(index);
+            }
+        }
+    }
+}
+
+/// How a slot's passes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passes {
+    /// There was nothing (more) to send.
+    Done,
+    /// There is more, and the limit was reached.
+    Cut,
+    /// The link address of the next hop is not known yet.
+    NoNeighbor,
+    /// There is more, and the device has no room for it.
+    DeviceFull,
+}
+
+/// Lets one socket send until it has nothing left or the limit is reached. A
+/// second bare acknowledgement in a row is no progress: smoltcp can be brought
+/// to send those for ever, and the loop ends there.
+fn passes<D: Device + ?Sized>(
+    iface: &mut Interface,
+    set: &mut SocketSet<'_>,
+    device: &mut Tallied<'_, D>,
+    now: Instant,
+    limit: u16,
+) -> Passes {
+    for pass in 0..limit {
+        device.tally.look.set(pass > 0);
+        device.tally.tokens.set(0);
+        if iface.poll_egress(now, device, set) == PollResult::None {
+            let asked = device.tally.tokens.get() > 0;
+            return match (asked, device.tally.exhausted.get()) {
+                (true, true) => Passes::DeviceFull,
+                (true, false) => Passes::NoNeighbor,
+                (false, _) => Passes::Done,
+            };
+        }
+        if device.tally.pure_ack.get() {
+            return Passes::Done;
+        }
+    }
+    Passes::Cut
+}

@@ -1,0 +1,186 @@
+//! Frames on their way in: from the demux to the slot they belong to, to a
+//! listener, or to nobody.
+//!
+//! A SYN that finds no place is dropped, never reset: the peer tries again, and
+//! that is the backlog behind the backlog.
+
+use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::phy::{DeviceCapabilities, TxToken};
+use smoltcp::socket::tcp;
+use smoltcp::time::Instant;
+use smoltcp::wire::IpListenEndpoint;
+
+use crate::event::{Counters, DropReason, Event, Observer};
+use crate::net::demux::{Control, Flow, Route, Segment, demux};
+use crate::net::handoff::{Counted, OneShot, Tally};
+use crate::net::life::before;
+use crate::net::slots::{State, tcp_of};
+use crate::net::stack::Inner;
+
+impl<'a> Inner<'a> {
+    pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
+        self.counters.frames_in += 1;
+        self.counters.bytes_in += frame.len() as u64;
+        self.tell(&Event::FrameIn(frame));
+        match demux(frame, self.config.hardware_addr, self.iface.ip_addrs()) {
+            Route::Tcp(segment) => self.segment_in(&segment, frame, token),
+            Route::General { neighbor } => {
+                self.answer(frame, token);
+                self.neighbor_news |= neighbor;
+            }
+            Route::Refuse(reason) => self.dropped(reason),
+        }
+    }
+
+    pub(super) fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
+        if let Some(slot) = self.flows.find(&segment.flow) {
+            if !self.is_new_life(slot, segment) {
+                return self.deliver(slot, segment, frame, token);
+            }
+            self.reclaim(slot);
+        }
+        if segment.control == Control::Syn
+            && let Some(port) = self.ports.find(segment.flow.local.port)
+        {
+            return self.admit(port, segment, frame, token);
+        }
+        self.answer(frame, token);
+    }
+
+    /// Lets smoltcp answer a frame that belongs to no slot: ARP, ping, a reset
+    /// for a closed port.
+    pub(super) fn answer<T: TxToken>(&mut self, frame: &[u8], token: T) {
+        let mut nobody = SocketSet::new(&mut [][..]);
+        hand(
+            &mut self.iface,
+            &mut self.counters,
+            self.observer,
+            (self.now, &self.capabilities),
+            frame,
+            token,
+            &mut nobody,
+        );
+    }
+
+    /// Gives a frame to the slot it belongs to.
+    pub(super) fn deliver<T: TxToken>(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let Some(mut set) = slot.set.take() else {
+            return self.dropped(DropReason::Borrowed);
+        };
+        if segment.seq > slot.last_seq {
+            slot.last_seq = segment.seq;
+        }
+        let before = before(&mut set);
+        hand(
+            &mut self.iface,
+            &mut self.counters,
+            self.observer,
+            (self.now, &self.capabilities),
+            frame,
+            token,
+            &mut set,
+        );
+        *slot.set = Some(set);
+        self.settle(index, before);
+        self.mark_dirty(index);
+    }
+
+    /// Whether a segment begins a new connection on the addresses of one that
+    /// is in TIME-WAIT (RFC 9293, 3.10.7.4, and RFC 6191).
+    pub(super) fn is_new_life(&mut self, index: u32, segment: &Segment) -> bool {
+        segment.control == Control::Syn
+            && self.slots.get(index).is_some_and(|slot| {
+                slot.state == State::Closing && slot.in_time_wait && segment.seq > slot.last_seq
+            })
+    }
+
+    /// Takes a slot for a SYN. A SYN that finds no place is dropped, never
+    /// reset: the peer tries again.
+    pub(super) fn admit<T: TxToken>(
+        &mut self,
+        port: u32,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) {
+        if !self.ports.has_room(port) {
+            return self.dropped(DropReason::BacklogFull);
+        }
+        let Some(index) = self.take_slot() else {
+            return self.dropped(DropReason::NoSlot);
+        };
+        let mut scratch = self.scratch_interface(&segment.flow);
+        let Flow { local, remote } = segment.flow;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        slot.state = State::HalfOpen;
+        slot.port = port;
+        slot.last_seq = segment.seq;
+        slot.give_up = self.now + self.config.handshake_timeout;
+        let Some(set) = (*slot.set).as_mut() else {
+            return;
+        };
+        let Some(socket) = tcp_of(set) else { return };
+        let endpoint = IpListenEndpoint {
+            addr: Some(local.addr),
+            port: local.port,
+        };
+        let listening = socket.listen(endpoint).is_ok();
+        hand(
+            &mut scratch,
+            &mut self.counters,
+            self.observer,
+            (self.now, &self.capabilities),
+            frame,
+            token,
+            set,
+        );
+        let state = tcp_of(set).map(|socket| socket.state());
+        self.ports.admitted(port);
+        if !listening
+            || state != Some(tcp::State::SynReceived)
+            || self.flows.insert(index, segment.flow).is_err()
+        {
+            self.free(index);
+            return self.dropped(DropReason::BadSegment);
+        }
+        self.counters.syns_admitted += 1;
+        self.tell(&Event::Admitted {
+            slot: index,
+            local,
+            remote,
+        });
+        self.mark_dirty(index);
+    }
+}
+
+/// Hands one frame to an interface and counts the answer.
+fn hand<T: TxToken>(
+    iface: &mut Interface,
+    counters: &mut Counters,
+    observer: Option<&dyn Observer>,
+    (now, capabilities): (Instant, &DeviceCapabilities),
+    frame: &[u8],
+    token: T,
+    set: &mut SocketSet<'_>,
+) {
+    let tally = Tally::new(now, observer);
+    let mut device = OneShot {
+        frame,
+        token: Some(Counted::new(token, &tally)),
+        capabilities,
+    };
+    iface.poll_ingress_single(now, &mut device, set);
+    counters.frames_out += u64::from(tally.frames.get());
+    counters.bytes_out += tally.bytes.get();
+}

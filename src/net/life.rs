@@ -1,0 +1,415 @@
+//! A slot's life as it happens: what a socket, a program or a deadline does to
+//! it. The picture is in [`slots`](crate::net::slots).
+
+use smoltcp::iface::SocketSet;
+use smoltcp::socket::tcp;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpEndpoint;
+
+use crate::event::{Deadline, Event};
+use crate::net::ports::PortId;
+use crate::net::slots::{FAR, Slot, State, tcp_of};
+use crate::net::stack::Inner;
+
+/// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
+/// run out: that would clear bytes which nobody has read yet.
+const TIME_WAIT: Duration = Duration::from_secs(10);
+/// An aborted slot must have sent its reset by then.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// What a socket looked like before smoltcp touched it.
+#[derive(Clone, Copy)]
+pub(super) struct Before {
+    pub(super) state: tcp::State,
+    pub(super) unacknowledged: usize,
+}
+
+impl Slot<'_> {
+    pub(super) fn is_time_wait(&mut self) -> bool {
+        self.socket()
+            .is_some_and(|socket| socket.state() == tcp::State::TimeWait)
+    }
+}
+
+impl Before {
+    pub(super) fn of(socket: &tcp::Socket<'_>) -> Self {
+        Before {
+            state: socket.state(),
+            unacknowledged: socket.send_queue(),
+        }
+    }
+}
+
+pub(super) fn before(set: &mut SocketSet<'_>) -> Option<Before> {
+    tcp_of(set).map(|socket| Before::of(socket))
+}
+
+impl<'a> Inner<'a> {
+    /// A fresh slot with a fresh socket; if none is free, the oldest in
+    /// TIME-WAIT.
+    pub(super) fn take_slot(&mut self) -> Option<u32> {
+        let index = match self.slots.take() {
+            Some(index) => index,
+            None => {
+                let oldest = self.slots.oldest_time_wait()?;
+                self.reclaim(oldest);
+                self.slots.take()?
+            }
+        };
+        let slot = self.slots.get(index)?;
+        if let Some(set) = (*slot.set).as_mut() {
+            self.buffers.renew(index, set);
+        }
+        let used = self.slots.used();
+        self.counters.slots_high = self.counters.slots_high.max(used);
+        Some(index)
+    }
+
+    pub(super) fn reclaim(&mut self, index: u32) {
+        self.counters.reclaimed += 1;
+        self.tell(&Event::Reclaimed { slot: index });
+        self.free(index);
+    }
+
+    /// Looks at a socket that smoltcp, a program or a deadline has touched and
+    /// moves the slot on.
+    pub(super) fn settle(&mut self, index: u32, before: Option<Before>) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let (life, port) = (slot.state, slot.port);
+        let Some(socket) = slot.socket() else { return };
+        let state = socket.state();
+        let gone = state == tcp::State::Closed && socket.remote_endpoint().is_none();
+        match life {
+            State::Free => (),
+            State::HalfOpen => match state {
+                tcp::State::SynReceived => (),
+                tcp::State::Listen | tcp::State::Closed => {
+                    self.reset_by_peer(index);
+                    self.free(index);
+                }
+                _ => {
+                    slot.state = State::Queued;
+                    slot.give_up = FAR;
+                    self.tell(&Event::Established { slot: index });
+                    self.ports.enqueue(port, &mut self.slots, index);
+                }
+            },
+            State::Queued => {
+                if state == tcp::State::Closed {
+                    self.reset_by_peer(index);
+                    self.free(index);
+                }
+            }
+            State::Connecting => match state {
+                tcp::State::SynSent | tcp::State::SynReceived => (),
+                tcp::State::Closed => slot.wake_tx(),
+                _ => {
+                    slot.state = State::Open;
+                    slot.give_up = FAR;
+                    slot.wake_tx();
+                    self.counters.connects += 1;
+                    self.tell(&Event::Established { slot: index });
+                }
+            },
+            State::Open => self.settle_open(index, before, gone),
+            State::Closing => self.settle_closing(index, state, gone),
+        }
+    }
+
+    pub(super) fn settle_open(&mut self, index: u32, before: Option<Before>, gone: bool) {
+        let now = self.now;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let Some(socket) = slot.socket() else { return };
+        let (state, queued) = (socket.state(), socket.send_queue());
+        let readable = socket.can_recv();
+        let moved = before.is_none_or(|before| before.state != state);
+        if moved || before.is_some_and(|before| queued < before.unacknowledged) {
+            slot.wake_tx();
+        }
+        if moved || readable {
+            slot.wake_rx();
+        }
+        if moved && state == tcp::State::TimeWait {
+            slot.give_up = now + TIME_WAIT;
+        }
+        if moved && state == tcp::State::Closed {
+            let was_last_ack = before.is_some_and(|before| before.state == tcp::State::LastAck);
+            let timed_out = self.slots.get(index).is_some_and(|slot| slot.timed_out);
+            if gone && !was_last_ack && !timed_out {
+                self.reset_by_peer(index);
+            }
+        }
+        if gone {
+            // The addresses may be used again while the stream is still held.
+            self.flows.remove(index);
+        }
+    }
+
+    /// A stream that nobody holds: what still arrives is read and forgotten,
+    /// so that the peer's FIN can arrive too.
+    pub(super) fn settle_closing(&mut self, index: u32, state: tcp::State, gone: bool) {
+        if gone {
+            return self.free(index);
+        }
+        if state == tcp::State::TimeWait {
+            if self.slots.get(index).is_some_and(|slot| !slot.in_time_wait) {
+                self.closing = self.closing.saturating_sub(1);
+            }
+            self.slots.enter_time_wait(index);
+        }
+        if let Some(slot) = self.slots.get(index) {
+            if state == tcp::State::TimeWait {
+                slot.give_up = FAR;
+            }
+            if let Some(socket) = slot.socket() {
+                while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
+            }
+        }
+    }
+
+    pub(super) fn reset_by_peer(&mut self, index: u32) {
+        self.counters.resets += 1;
+        self.tell(&Event::Reset { slot: index });
+    }
+
+    /// A deadline of this slot has passed: its own, or one of smoltcp's.
+    pub(super) fn expire(&mut self, index: u32) {
+        let now = self.now;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        if slot.read_at <= now {
+            slot.read_at = FAR;
+            slot.wake_rx();
+        }
+        if slot.write_at <= now {
+            slot.write_at = FAR;
+            slot.wake_tx();
+        }
+        if slot.give_up <= now {
+            let quiet = slot.is_time_wait();
+            let deadline = match slot.state {
+                State::HalfOpen => Some(Deadline::Handshake),
+                State::Connecting => Some(Deadline::Connect),
+                State::Closing => Some(Deadline::Close),
+                State::Open if !quiet => Some(Deadline::Close),
+                _ => None,
+            };
+            if let Some(deadline) = deadline {
+                self.counters.expired += 1;
+                self.tell(&Event::Expired {
+                    slot: index,
+                    deadline,
+                });
+                self.give_up(index);
+            }
+        }
+        self.mark_dirty(index);
+    }
+
+    pub(super) fn give_up(&mut self, index: u32) {
+        let now = self.now;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        match slot.state {
+            State::HalfOpen => self.free(index),
+            State::Closing if slot.timed_out => self.free(index),
+            State::Connecting | State::Open | State::Closing => {
+                slot.timed_out = true;
+                slot.give_up = if slot.state == State::Closing {
+                    now + LAST_WORD
+                } else {
+                    FAR
+                };
+                let aborts = slot.state != State::Connecting;
+                if let Some(socket) = slot.socket()
+                    && aborts
+                {
+                    socket.abort();
+                }
+                slot.wake_rx();
+                slot.wake_tx();
+            }
+            State::Free | State::Queued => (),
+        }
+    }
+
+    /// Gives a slot back, from whatever state it is in.
+    pub(crate) fn free(&mut self, index: u32) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let (state, port) = (slot.state, slot.port);
+        if state == State::Free {
+            return;
+        }
+        if core::mem::take(&mut slot.waits_for_neighbor) {
+            self.waiting_for_neighbor -= 1;
+        }
+        if state == State::Closing && !slot.in_time_wait {
+            self.closing = self.closing.saturating_sub(1);
+        }
+        if matches!(state, State::HalfOpen | State::Queued) {
+            let queued = state == State::Queued;
+            self.ports.left(port, &mut self.slots, index, queued);
+            self.ports.wake_if_over(port);
+        }
+        self.flows.remove(index);
+        self.deadlines.set(index, None);
+        self.slots.release(index);
+        self.tell(&Event::Freed { slot: index });
+    }
+
+    /// The last owner of a stream has let go.
+    pub(crate) fn orphan(&mut self, index: u32, generation: u32) {
+        let give_up = self.now + self.config.close_timeout;
+        let last_word = self.now + LAST_WORD;
+        let Some(slot) = self.slots.checked(index, generation) else {
+            return;
+        };
+        if slot.state == State::Connecting {
+            return self.free(index);
+        }
+        slot.state = State::Closing;
+        slot.owners = 0;
+        // An aborted stream has only its reset left to send.
+        slot.give_up = if slot.timed_out { last_word } else { give_up };
+        slot.read_at = FAR;
+        slot.write_at = FAR;
+        slot.rx_waker = None;
+        slot.tx_waker = None;
+        if let Some(socket) = slot.socket() {
+            socket.close();
+        }
+        self.closing += 1;
+        self.settle(index, None);
+        self.mark_dirty(index);
+    }
+
+    /// Resets a connection; the slot is freed once the reset has left.
+    pub(crate) fn abort(&mut self, index: u32, generation: u32) {
+        let Some(slot) = self.slots.checked(index, generation) else {
+            return;
+        };
+        if let Some(socket) = slot.socket() {
+            socket.abort();
+        } else {
+            slot.abort_asked = true;
+        }
+        slot.timed_out = true;
+        self.mark_dirty(index);
+    }
+
+    /// Resets every connection of a listener that was not accepted, and
+    /// forgets the listener.
+    pub(crate) fn remove_listener(&mut self, id: PortId) {
+        self.ports.close(id);
+        let mine = |slot: &&mut Slot<'_>| {
+            matches!(slot.state, State::HalfOpen | State::Queued) && slot.port == id.index()
+        };
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(index).filter(mine) else {
+                continue;
+            };
+            let queued = slot.state == State::Queued;
+            slot.state = State::Closing;
+            slot.give_up = self.now + LAST_WORD;
+            slot.timed_out = true;
+            if let Some(socket) = slot.socket() {
+                socket.abort();
+            }
+            self.closing += 1;
+            self.ports.left(id.index(), &mut self.slots, index, queued);
+            self.mark_dirty(index);
+        }
+        self.ports.remove(id);
+    }
+
+    /// Takes the oldest connection that waits for `accept`.
+    pub(crate) fn accept(&mut self, id: PortId) -> Option<(u32, u32, IpEndpoint)> {
+        let index = self.ports.dequeue(id, &mut self.slots)?;
+        let remote = self.flows.get(index)?.remote;
+        let slot = self.slots.get(index)?;
+        slot.state = State::Open;
+        slot.owners = 1;
+        let generation = slot.generation;
+        self.counters.accepts += 1;
+        self.tell(&Event::Accepted {
+            slot: index,
+            remote,
+        });
+        self.ports.wake_if_over(id.index());
+        Some((index, generation, remote))
+    }
+
+    /// Sends a FIN after what was written.
+    pub(crate) fn shutdown(&mut self, index: u32, generation: u32) {
+        let Some(slot) = self.slots.checked(index, generation) else {
+            return;
+        };
+        let Some(socket) = slot.socket() else {
+            slot.fin_asked = true;
+            return;
+        };
+        let before = Before::of(socket);
+        socket.close();
+        self.settle(index, Some(before));
+        self.mark_dirty(index);
+    }
+
+    /// From now on the close has a deadline although the stream is still held.
+    pub(crate) fn arm_close(&mut self, index: u32) {
+        let give_up = self.now + self.config.close_timeout;
+        if let Some(slot) = self.slots.get(index)
+            && slot.give_up == FAR
+        {
+            slot.give_up = give_up;
+            self.arm(index, give_up);
+        }
+    }
+
+    /// Lends a slot's socket to a stream, whose frames are dropped meanwhile.
+    pub(crate) fn lend(&mut self, index: u32, generation: u32) -> Option<SocketSet<'a>> {
+        self.slots.checked(index, generation)?.set.take()
+    }
+
+    /// Takes it back and does what was asked in between.
+    pub(crate) fn give_back(&mut self, index: u32, set: SocketSet<'a>) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        *slot.set = Some(set);
+        let generation = slot.generation;
+        let abort = core::mem::take(&mut slot.abort_asked);
+        let fin = core::mem::take(&mut slot.fin_asked);
+        if abort {
+            self.abort(index, generation);
+        } else if fin {
+            self.shutdown(index, generation);
+        }
+        self.mark_dirty(index);
+    }
+
+    /// Makes sure the slot is looked at by `at`.
+    pub(crate) fn arm(&mut self, index: u32, at: Instant) {
+        if self.deadlines.get(index).is_none_or(|due| at < due) {
+            self.deadlines.set(index, Some(at));
+        }
+    }
+
+    /// The slot has something to send, or its deadlines have moved.
+    pub(crate) fn mark_dirty(&mut self, index: u32) {
+        if let Some(slot) = self.slots.get(index)
+            && slot.state != State::Free
+            && !core::mem::replace(&mut slot.dirty, true)
+        {
+            // One entry per slot at most, and room for every slot.
+            let _ = self.dirty.push_back(index);
+        }
+    }
+}
