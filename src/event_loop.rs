@@ -63,11 +63,9 @@ impl Turns<'_, '_> {
     /// Takes one turn at time `now`, which must not lie before the last turn's.
     pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
         let Node { stack, tasks } = self.node;
-        let more_frames = stack.with(|inner| {
-            inner.begin(now);
-            inner.receive(device)
-        });
+        stack.with(|inner| inner.begin(now));
         tasks.advance(now);
+        let more_frames = stack.with(|inner| inner.receive(device));
         tasks.collect_ready();
         while let Some(task) = tasks.next_ready() {
             let _ = stack.take_note();
