@@ -156,21 +156,14 @@ where
         (None, _) => Level::Trace,
     };
     let command = match cli.command {
-        Some(Words::Tap(words)) => {
-            let config = words.check().map_err(|text| Exit {
-                text: mistake(&text),
-                status: 2,
-            })?;
-            Command::Tap(config)
-        }
-        Some(Words::Loopback(words)) => Command::Loopback(words.check()),
-        None => {
-            return Err(Exit {
-                text: mistake("say what to do"),
-                status: 2,
-            });
-        }
+        Some(Words::Tap(words)) => words.check().map(Command::Tap),
+        Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
+        None => Err("say what to do".into()),
     };
+    let command = command.map_err(|text| Exit {
+        text: mistake(&text),
+        status: 2,
+    })?;
     Ok(Invocation { command, level })
 }
 

@@ -49,6 +49,23 @@ impl StopFlag {
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    /// From now on the first SIGINT or SIGTERM sets it; a second one ends the
+    /// process at once, with status 130 or 143. Call it once per process:
+    /// handlers are never taken back.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn on_signals(&self) -> io::Result<()> {
+        for (signal, status) in [(SIGINT, 130), (SIGTERM, 143)] {
+            let flag = &self.0;
+            // In this order: the first signal finds the flag clear and sets it;
+            // the second finds it set.
+            signal_hook::flag::register_conditional_shutdown(signal, status, flag.clone())?;
+            signal_hook::flag::register(signal, flag.clone())?;
+        }
+        Ok(())
+    }
 }
 
 /// A device, this machine's clock and its signals. One per process: wakes from
@@ -80,21 +97,17 @@ impl<D: Device + Readable> HostPlatform<D> {
         })
     }
 
-    /// From now on the first SIGINT or SIGTERM sets [`HostPlatform::stop_flag`]
-    /// and ends a wait; a second one ends the process at once, with status 130
-    /// or 143. Call it once per process: handlers are never taken back.
+    /// [`StopFlag::on_signals`] for [`HostPlatform::stop_flag`]; the first
+    /// signal also ends a wait.
     ///
     /// # Errors
     /// The kernel has no descriptor left: close some.
     pub fn handle_signals(&mut self) -> io::Result<()> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
-        for (signal, status) in [(SIGINT, 130), (SIGTERM, 143)] {
-            let flag = &self.stop.0;
-            // In this order: the first signal finds the flag clear, sets it and
-            // wakes us; the second finds it set.
-            signal_hook::flag::register_conditional_shutdown(signal, status, flag.clone())?;
-            signal_hook::flag::register(signal, flag.clone())?;
+        self.stop.on_signals()?;
+        for signal in [SIGINT, SIGTERM] {
+            // After the flag: whoever is woken sees it set.
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
         self.signal = Some(read);

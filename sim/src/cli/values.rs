@@ -171,11 +171,29 @@ pub(super) fn buffer_bytes(text: &str) -> Result<usize, String> {
 
 /// A number of things, at least one.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    between_one_and(16_777_216, text) // far beyond a machine
+}
+
+/// Slots or tasks.
+pub(super) fn places(text: &str) -> Result<usize, String> {
+    between_one_and(131_072, text) // and the core's queues have twice as many
+}
+
+/// Clients of one host, each with a port of its own (RFC 6335).
+pub(super) fn clients(text: &str) -> Result<usize, String> {
+    between_one_and(16_384, text)
+}
+
+/// Connections in a backlog.
+pub(super) fn backlog(text: &str) -> Result<usize, String> {
+    between_one_and(u16::MAX.into(), text)
+}
+
+fn between_one_and(most: usize, text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("0 is too few; at least 1".into()),
-        // Slots and tasks have 32-bit numbers, and this is far beyond a machine.
-        Ok(number @ ..=16_777_216) => Ok(number),
-        Ok(_) => Err(format!("{text} is too many; at most 16777216")),
+        Ok(number) if number <= most => Ok(number),
+        Ok(_) => Err(format!("{text} is too many; at most {most}")),
         Err(_) => Err(format!("{text:?} is no number; at least 1")),
     }
 }

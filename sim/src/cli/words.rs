@@ -9,8 +9,8 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::values::{
-    Ppm, Serve, Service, address, at_least_one, buffer_bytes, duration, host_cidr, host_cidr_v6,
-    mac, neighbor, ppm,
+    Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
+    host_cidr, host_cidr_v6, mac, neighbor, places, ppm,
 };
 use super::{Level, LoopbackConfig, TapConfig};
 use crate::report::Format;
@@ -62,7 +62,7 @@ pub(super) enum Words {
 )]
 pub(super) struct LoopbackWords {
     /// Clients, all at once
-    #[arg(long, value_name = "N", default_value = "8", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clients)]
     clients: usize,
     /// Requests of each client, one after the other
     #[arg(long, value_name = "N", default_value = "100", value_parser = at_least_one)]
@@ -73,7 +73,7 @@ pub(super) struct LoopbackWords {
     #[command(flatten)]
     sizes: Sizes,
     /// Tasks the server can hold [default: slots + 2]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = places)]
     tasks: Option<usize>,
     /// Time on the wire, one way
     #[arg(long, value_name = "TIME", default_value = "50us", value_parser = duration)]
@@ -148,10 +148,10 @@ pub(super) struct TapWords {
 #[derive(Args)]
 struct Sizes {
     /// Connections the server can hold
-    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = places)]
     slots: usize,
     /// Connections of a listener that may wait for accept
-    #[arg(long, value_name = "N", default_value = "8", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = backlog)]
     backlog: usize,
     /// Receive buffer of each connection, such as 4096 or 16KiB
     #[arg(long, value_name = "BYTES", default_value = "4KiB", value_parser = buffer_bytes)]
@@ -172,19 +172,23 @@ struct Output {
 }
 
 impl LoopbackWords {
-    pub(super) fn check(self) -> LoopbackConfig {
+    pub(super) fn check(self) -> Result<LoopbackConfig, String> {
         let Sizes {
             slots,
             backlog,
             rx,
             tx,
         } = self.sizes;
-        LoopbackConfig {
+        let tasks = self.tasks.unwrap_or(slots + 2);
+        if tasks < 2 {
+            return Err("--tasks 1 is the listener alone; a connection needs one more".into());
+        }
+        Ok(LoopbackConfig {
             clients: self.clients,
             requests: self.requests,
             service: self.service,
             slots,
-            tasks: self.tasks.unwrap_or(slots + 2),
+            tasks,
             backlog,
             rx_bytes: rx,
             tx_bytes: tx,
@@ -195,7 +199,7 @@ impl LoopbackWords {
             digest: self.digest,
             pcap: self.output.pcap,
             format: self.output.format,
-        }
+        })
     }
 }
 
