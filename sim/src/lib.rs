@@ -1,11 +1,31 @@
 //! The host side of cygnet: what attaches the core to a TAP interface, and
 //! what shows people what it does.
+//!
+//! ```text
+//!   cli        words to two checked structures
+//!   memory     storage of the size that they ask for
+//!   report     the table at the end; totals: a host's rows in it
+//!   observe    lines while it runs; trace: every event; frame: a frame in a line
+//!   capture    frames to a file for Wireshark
+//!   tap        a TAP interface as a device; host: clock, readiness, signals
+//!   services   the core's services by name
+//!   loopback   `sim loopback`: two hosts, one wire, virtual time
+//!   serve      `sim tap`: one host, this machine's programs, real time
+//! ```
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod capture;
 pub mod cli;
+pub mod frame;
 pub mod host;
+pub mod loopback;
+pub mod memory;
+pub mod observe;
 pub mod report;
+pub mod serve;
+pub mod services;
 pub mod tap;
 mod tap_error;
+pub mod totals;
+pub mod trace;

@@ -1,1 +1,30 @@
-fn main() {}
+//! `sim`: reads the command line, runs what it says, exits with its status.
+
+use std::process::ExitCode;
+
+use cygnet_sim::cli::{Command, parse};
+use cygnet_sim::{loopback, serve};
+
+fn main() -> ExitCode {
+    let invocation = match parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(exit) if exit.status == 0 => {
+            use std::io::Write;
+            // `sim --help | head -1` is no failure.
+            let _ = writeln!(std::io::stdout(), "{}", exit.text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(exit) => {
+            eprintln!("sim: {}", exit.text);
+            return ExitCode::from(exit.status);
+        }
+    };
+    let status = match &invocation.command {
+        Command::Loopback(config) => loopback::run(config, invocation.level),
+        Command::Tap(config) => serve::run(config, invocation.level),
+    };
+    ExitCode::from(status.unwrap_or_else(|why| {
+        eprintln!("sim: error: {why}");
+        2
+    }))
+}

@@ -1,0 +1,287 @@
+//! `sim loopback`: a server and its clients in one process, two stacks on one
+//! wire, on virtual time. Nothing here waits: when both hosts are idle, time
+//! jumps to what happens next, and a turn that has more to do takes one
+//! microsecond. So a run is a function of its options, and its digest repeats.
+//!
+//! It cannot hang. When nothing can happen any more, or nothing moves for many
+//! turns, it says what every task waits for and fails.
+//!
+//! Not here: what clients do (`client.rs`), what lines look like (`trace.rs`).
+
+use std::cell::RefCell;
+use std::time::Instant as Clock;
+
+use cygnet::event::Observer;
+use cygnet::net::wire::{Faults, Wire};
+use cygnet::{Config, Digest, Node, Stack, Tasks};
+use smoltcp::phy::Device;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+
+mod client;
+mod drive;
+mod progress;
+use client::{Plan, Tally};
+use drive::{End, Run};
+use progress::Progress;
+
+use crate::capture::{Capture, CaptureFile, Epoch};
+use crate::cli::{Level, LoopbackConfig, Serve};
+use crate::frame::Sequences;
+use crate::host::StopFlag;
+use crate::memory::{NoMemory, TASK_BYTES, boxed, leak_stack, leak_tasks};
+use crate::observe::{All, Log, Out};
+use crate::report::{Report, Value};
+use crate::services;
+use crate::totals::{Given, host_rows};
+use crate::trace::Trace;
+
+/// Frames under way in each direction; a full wire makes its sender wait.
+const WIRE_FRAMES: usize = 1024;
+/// Where the service listens.
+const PORT: u16 = 5000;
+/// Slots of the client host beyond one per client, for closes under way.
+const SPARE_SLOTS: usize = 8;
+/// More clients than this connect without a line each.
+const CHATTY_CLIENTS: usize = 16;
+/// Turns without anything moving after which a run counts as stuck.
+const STUCK_TURNS: u64 = 5_000_000;
+/// A client that is not answered begins anew after this, with another port.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs it. Returns the exit status: 0 when every request was answered and
+/// verified, else 1.
+///
+/// # Errors
+/// One line about what cannot be had: memory, a file.
+pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let pcap = config.pcap.as_deref();
+    let pcap = pcap.map(|path| CaptureFile::create(path, "server", Epoch::Virtual));
+    let pcap = pcap.transpose().map_err(|error| text(&error))?;
+    let stop = StopFlag::default();
+    stop.on_signals().map_err(|error| text(&error))?;
+    let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));
+    let faults = Faults {
+        seed: config.seed,
+        latency: config.latency,
+        loss_ppm: config.loss.0,
+        ..Faults::NONE
+    };
+    let wire = boxed(move || Wire::<WIRE_FRAMES>::new(faults));
+    let (mut server_end, mut client_end) = wire.ends();
+
+    let (server, clients) = hosts(config, &server_end).map_err(|error| text(&error))?;
+    let digest: &'static Digest = Box::leak(Box::new(Digest::new()));
+    observe(config, level, (server, clients), (out, digest));
+    let service = Serve {
+        service: config.service,
+        port: PORT,
+    };
+    services::spawn(server, service, config.backlog, 0)?;
+    let plan = populate(config, clients)?;
+
+    let mut run = Run {
+        server,
+        plan,
+        stop,
+        out,
+        next_delivery: &|| wire.next_delivery(),
+        progress: Progress::new(config),
+        patience: STUCK_TURNS,
+    };
+    let start = Clock::now();
+    let (end, now) = match pcap {
+        None => run.drive(&mut server_end, &mut client_end),
+        Some(file) => {
+            let mut captured = Capture::new(server_end, file);
+            let end = run.drive(&mut captured, &mut client_end);
+            if let Err(error) = captured.finish() {
+                eprintln!("sim: the capture is incomplete: {error}");
+            }
+            end
+        }
+    };
+    let wall = start.elapsed();
+    run.progress.finish();
+    out.flush();
+    let lost = wire.stats().forth.lost + wire.stats().back.lost;
+    let report = report(config, plan, server, (lost, now, wall));
+    let report = match config.digest {
+        true => report.row("digest", format!("{:032x}", digest.value())),
+        false => report,
+    };
+    // A reader who went away is no failure of the run.
+    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    Ok(verdict(config, plan, &end))
+}
+
+/// The two hosts: the server with what the options give it, the clients with as
+/// much as they need.
+fn hosts(
+    config: &LoopbackConfig,
+    device: &impl Device,
+) -> Result<(Node<'static>, Node<'static>), NoMemory> {
+    let buffers = (config.rx_bytes, config.tx_bytes);
+    let server = host(1, config.seed, given(config), buffers, device)?;
+    let theirs = Given {
+        slots: config.clients + SPARE_SLOTS,
+        tasks: config.clients,
+    };
+    let buffers = (client::ECHO_MAX, client::ECHO_MAX);
+    Ok((server, host(2, config.seed, theirs, buffers, device)?))
+}
+
+fn given(config: &LoopbackConfig) -> Given {
+    Given {
+        slots: config.slots,
+        tasks: config.tasks,
+    }
+}
+
+/// Makes every client a task.
+fn populate(config: &LoopbackConfig, clients: Node<'static>) -> Result<&'static Plan, String> {
+    let plan: &'static Plan = Box::leak(Box::new(Plan {
+        node: clients,
+        server: IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), PORT),
+        service: config.service,
+        requests: config.requests,
+        seed: config.seed,
+        tally: Tally::new(),
+    }));
+    for number in 0..config.clients {
+        clients
+            .spawn_named("client", client::client(plan, number))
+            .map_err(|error| format!("a client cannot be a task: {error}"))?;
+    }
+    Ok(plan)
+}
+
+/// Host number `number`: 10.0.0.`number` and fd00::`number`.
+fn host(
+    number: u8,
+    seed: u64,
+    given: Given,
+    (rx, tx): (usize, usize),
+    device: &impl Device,
+) -> Result<Node<'static>, NoMemory> {
+    let parts = leak_stack(given.slots, rx, tx, 1, 1)?;
+    let mut secret = [number; 16];
+    secret[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), secret);
+    config.connect_timeout = CONNECT_TIMEOUT;
+    let stack = Stack::from_parts(parts, &config, device.capabilities())
+        .expect("the addresses and the device are ours");
+    for address in [
+        IpCidr::new(IpAddress::v4(10, 0, 0, number), 24),
+        IpCidr::new(IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, number.into()), 64),
+    ] {
+        stack.add_address(address).expect("two unicast addresses");
+    }
+    let (parts, ready) = leak_tasks(given.tasks, TASK_BYTES, None)?;
+    let tasks = Tasks::from_parts(parts, ready);
+    let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
+    Ok(Node::new(stack, Box::leak(Box::new(tasks))))
+}
+
+/// Sets the observers that the options ask for.
+fn observe(
+    config: &LoopbackConfig,
+    level: Level,
+    (server, clients): (Node<'static>, Node<'static>),
+    (out, digest): (&'static Out, &'static Digest),
+) {
+    let mut on_server: Vec<&'static dyn Observer> = Vec::new();
+    let mut on_clients: Vec<&'static dyn Observer> = Vec::new();
+    if config.trace || level == Level::Trace {
+        let sequences: &'static RefCell<Sequences> = Box::leak(Box::default());
+        Trace::head(out);
+        on_server.push(Box::leak(Box::new(Trace::new("server", out, sequences))));
+        on_clients.push(Box::leak(Box::new(Trace::new("client", out, sequences))));
+    } else if level >= Level::Debug || config.clients <= CHATTY_CLIENTS && level >= Level::Info {
+        on_server.push(Box::leak(Box::new(Log::new(out, level))));
+    }
+    if config.digest {
+        on_server.push(digest);
+        on_clients.push(digest);
+    }
+    for (node, mut observers) in [(server, on_server), (clients, on_clients)] {
+        node.set_observer(match observers.len() {
+            0 => None,
+            1 => observers.pop(),
+            _ => Some(Box::leak(Box::new(All(observers)))),
+        });
+    }
+}
+
+/// Prints what failed, if anything, and gives the exit status.
+fn verdict(config: &LoopbackConfig, plan: &Plan, end: &End) -> u8 {
+    let tally = &plan.tally;
+    let asked = (config.clients * config.requests) as u64;
+    let answered = tally.answered.get();
+    match end {
+        End::Over if answered == asked && tally.failures.get() == 0 => return 0,
+        End::Over => {
+            let first = tally.first.borrow();
+            let why = first.as_deref().unwrap_or("no client says why");
+            eprintln!("sim: {answered} of {asked} requests were answered; {why}");
+        }
+        End::Stopped => eprintln!("sim: stopped after {answered} of {asked} requests"),
+        End::Stuck { why, waiting } => {
+            eprintln!("sim: stuck after {answered} of {asked} requests: {why}");
+            for line in waiting {
+                eprintln!("  {line}");
+            }
+        }
+    }
+    1
+}
+
+fn report(
+    config: &LoopbackConfig,
+    plan: &Plan,
+    server: Node<'static>,
+    (lost, now, wall): (u64, Instant, std::time::Duration),
+) -> Report {
+    let tally = &plan.tally;
+    let (ours, theirs) = (server.counters(), plan.node.counters());
+    let title = format!("loopback: {} on virtual time", config.service);
+    let asked = config.clients * config.requests;
+    let report = Report::new(title)
+        .row("clients", config.clients)
+        .row("connections", tally.connections.get())
+        .row_with_note(
+            "requests",
+            tally.answered.get(),
+            format!("of {asked}, verified"),
+        )
+        .row("sent", Value::Bytes(tally.sent.get()))
+        .row("received", Value::Bytes(tally.received.get()))
+        .row("failures", tally.failures.get())
+        .row("retries", tally.retries.get())
+        .row_with_note("client resets", theirs.resets, "seen by clients")
+        .row_with_note("resets", ours.resets, "seen by the server")
+        .row_unless_zero("lost on the wire", lost);
+    let report = host_rows(report, &ours, given(config));
+    let virtual_micros = u64::try_from(now.total_micros()).unwrap_or(0);
+    let seconds = wall.as_secs_f64().max(1e-9);
+    let payload = (tally.sent.get() + tally.received.get()) as f64;
+    report
+        .latency("latency", &tally.latency.borrow(), "virtual clock")
+        .row_with_note(
+            "virtual time",
+            Value::Nanos(virtual_micros * 1_000),
+            "virtual clock",
+        )
+        .row_with_note("wall time", wall, "wall clock")
+        .row_with_note(
+            "throughput",
+            Value::PerSecond(tally.answered.get() as f64 / seconds),
+            "requests, wall clock",
+        )
+        .row_with_note(
+            "payload rate",
+            Value::BytesPerSecond(payload / seconds),
+            "both ways, wall clock",
+        )
+}

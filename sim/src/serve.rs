@@ -1,0 +1,262 @@
+//! `sim tap`: one host on a TAP interface, for the programs of this machine.
+//!
+//! It ends in order. The first Ctrl-C closes the listeners; open streams may
+//! finish for a bounded time; those that do not are closed by us, and their
+//! peers are told; then the table is printed. A second Ctrl-C ends the process
+//! at once.
+//!
+//! What can be wrong is found before anything is made: the capture file, then
+//! the addresses, then memory, and only then the interface.
+//!
+//! Not here: the services (`services.rs`) and the waiting (`host.rs`).
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cygnet::event::Observer;
+use cygnet::{Config, Node, Platform, Stack, Tasks, Turn, turns};
+use smoltcp::phy::Device;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpAddress;
+
+use crate::capture::{Capture, CaptureFile, Epoch};
+use crate::cli::{Level, Service, TapConfig};
+use crate::frame::Sequences;
+use crate::host::{HostPlatform, Readable, poke};
+use crate::memory::{TASK_BYTES, leak_stack, leak_tasks};
+use crate::observe::{Log, Out};
+use crate::report::{Report, Value};
+use crate::services;
+use crate::tap::{Tap, TapStats, addresses_are_free};
+use crate::totals::{Given, host_rows};
+use crate::trace::Trace;
+
+/// Streams that did not finish in time are closed, and their FINs have this
+/// long to leave.
+const GOODBYE: Duration = Duration::from_millis(100);
+
+/// Runs it. Returns the exit status: 0, or 1 when the interface was taken away.
+///
+/// # Errors
+/// One line, or one and the commands that help, about what cannot be had.
+pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let pcap = config.pcap.as_deref();
+    let pcap = pcap.map(|path| CaptureFile::create(path, &config.name, Epoch::wall_now()));
+    let pcap = pcap.transpose().map_err(|error| text(&error))?;
+    addresses_are_free(&config.ips).map_err(|error| text(&error))?;
+    let listeners = config.serve.len();
+    let (rx, tx) = (config.rx_bytes, config.tx_bytes);
+    let stack = leak_stack(config.slots, rx, tx, listeners, listeners);
+    let stack = stack.map_err(|error| text(&error))?;
+    let tasks = leak_tasks(config.tasks, TASK_BYTES, Some(poke)).map_err(|error| text(&error))?;
+    let mut secret = [0; 16];
+    entropy(&mut secret)?;
+    let tap = match config.create {
+        true => Tap::create(&config.name, &config.host_ips),
+        false => Tap::attach(&config.name, &config.host_ips),
+    };
+    let tap = tap.map_err(|error| text(&error))?;
+
+    let stack_config = Config::new(config.mac, secret);
+    let capabilities = tap.capabilities();
+    let stack =
+        Stack::from_parts(stack, &stack_config, capabilities).map_err(|error| text(&error))?;
+    for ip in &config.ips {
+        stack.add_address(*ip).map_err(|e| format!("{ip}: {e}"))?;
+    }
+    for gateway in &config.gateways {
+        let set = stack.set_gateway(*gateway);
+        set.map_err(|error| format!("{gateway}: {error}"))?;
+    }
+    let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
+    let (parts, ready) = tasks;
+    let tasks: &'static Tasks<'static> = Box::leak(Box::new(Tasks::from_parts(parts, ready)));
+    let node = Node::new(stack, tasks);
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let epoch = epoch.map_or(0, |since| since.as_secs() as i64);
+    let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));
+    out.line(format_args!("{}", greeting(config)));
+    out.flush();
+    node.set_observer(observer(level, out));
+    for what in &config.serve {
+        services::spawn(node, *what, config.backlog, epoch)?;
+    }
+
+    match pcap {
+        None => {
+            let (over, tap) = drive(config, node, out, tap)?;
+            finish(config, node, &over, tap.stats())
+        }
+        Some(file) => {
+            let (over, mut capture) = drive(config, node, out, Capture::new(tap, file))?;
+            if let Err(error) = capture.finish() {
+                eprintln!("sim: the capture is incomplete: {error}");
+            }
+            finish(config, node, &over, capture.get_ref().stats())
+        }
+    }
+}
+
+/// Fills `bytes` from the kernel.
+fn entropy(bytes: &mut [u8; 16]) -> Result<(), String> {
+    let drawn = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
+    match drawn {
+        Ok(16) => Ok(()),
+        Ok(_) => Err("the kernel has too little entropy".into()),
+        Err(error) => Err(format!("the kernel gives no entropy: {error}")),
+    }
+}
+
+fn observer(level: Level, out: &'static Out) -> Option<&'static dyn Observer> {
+    match level {
+        Level::Off => None,
+        Level::Trace => {
+            Trace::head(out);
+            let sequences: &'static std::cell::RefCell<Sequences> = Box::leak(Box::default());
+            Some(Box::leak(Box::new(Trace::new("tap", out, sequences))))
+        }
+        level => Some(Box::leak(Box::new(Log::new(out, level)))),
+    }
+}
+
+/// How a run ended.
+struct Over {
+    ran: Duration,
+    /// Streams that we closed because they did not finish in time.
+    cut: u32,
+    device_gone: bool,
+}
+
+/// Serves until it is told to stop, then in order.
+fn drive<D: Device + Readable>(
+    config: &TapConfig,
+    node: Node<'static>,
+    out: &Out,
+    device: D,
+) -> Result<(Over, D), String> {
+    let text = |error: std::io::Error| format!("cannot wait for frames: {error}");
+    let mut host = HostPlatform::new(device).map_err(text)?;
+    host.handle_signals().map_err(text)?;
+    let stop = host.stop_flag();
+    let by_itself = config.run_for.map(|after| Instant::ZERO + after);
+    let mut drain_until = None;
+    let cut = turns(node, |turns| {
+        loop {
+            let now = host.now();
+            if by_itself.is_some_and(|at| now >= at) || out.is_closed() {
+                stop.set();
+            }
+            if stop.is_set() && drain_until.is_none() {
+                node.close_listeners();
+                drain_until = Some(now + config.drain);
+            }
+            match turns.turn(host.device(), now) {
+                Turn::Done => return 0,
+                _ if drain_until.is_some_and(|at| now >= at) => {
+                    // Tasks that are left serve one stream each.
+                    return node.counters().tasks_used;
+                }
+                Turn::Ready => (),
+                Turn::Idle(deadline) => {
+                    out.flush();
+                    let ours = if stop.is_set() {
+                        drain_until
+                    } else {
+                        by_itself
+                    };
+                    host.wait(deadline.into_iter().chain(ours).min());
+                }
+            }
+        }
+    });
+    // The tasks are gone, and what they held closes: that is still to be sent.
+    let until = host.now() + GOODBYE;
+    turns(node, |turns| {
+        loop {
+            let now = host.now();
+            match turns.turn(host.device(), now) {
+                Turn::Done => return,
+                _ if now >= until => return,
+                Turn::Ready => (),
+                Turn::Idle(deadline) => host.wait(deadline.map(|at| at.min(until)).or(Some(until))),
+            }
+        }
+    });
+    out.flush();
+    let over = Over {
+        ran: host.now() - Instant::ZERO,
+        cut,
+        device_gone: host.device_gone(),
+    };
+    Ok((over, host.into_device()))
+}
+
+fn finish(
+    config: &TapConfig,
+    node: Node<'static>,
+    over: &Over,
+    tap: TapStats,
+) -> Result<u8, String> {
+    let counters = node.counters();
+    let given = Given {
+        slots: config.slots,
+        tasks: config.tasks,
+    };
+    let report = Report::new(format!("tap {}", config.name))
+        .row_with_note(
+            "ran for",
+            Value::Nanos(over.ran.total_micros() * 1_000),
+            "wall clock",
+        )
+        .row("connections", counters.accepts)
+        .row("resets", counters.resets)
+        .row_unless_zero("closed at the end", over.cut)
+        .row("slots in use", counters.slots_used);
+    let report = host_rows(report, &counters, given)
+        .row_unless_zero("frames oversized", tap.rx_oversized)
+        .row_unless_zero("frames refused by the kernel", tap.tx_dropped);
+    // A reader who went away is no failure.
+    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    if over.device_gone {
+        eprintln!("sim: the TAP {:?} was taken away", config.name);
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+/// What runs here and how to talk to it, to copy and paste.
+fn greeting(config: &TapConfig) -> String {
+    let ips: Vec<String> = config.ips.iter().map(ToString::to_string).collect();
+    let mac = config.mac.0.map(|byte| format!("{byte:02x}"));
+    let mut text = format!(
+        "cygnet on {} is {} ({}), {} slots",
+        config.name,
+        ips.join(" and "),
+        mac.join(":"),
+        config.slots
+    );
+    for what in &config.serve {
+        let name = what.service;
+        let port = what.port;
+        for ip in &config.ips {
+            let ip = ip.address();
+            let host = match ip {
+                IpAddress::Ipv4(ip) => ip.to_string(),
+                IpAddress::Ipv6(ip) => format!("[{ip}]"),
+            };
+            let command = match what.service {
+                // These say something without being asked.
+                Service::Chargen | Service::Daytime => format!("curl telnet://{host}:{port}"),
+                Service::Discard => format!("nc -N {ip} {port} < /etc/services"),
+                Service::Hello | Service::Echo => format!("nc {ip} {port}"),
+            };
+            let _ = write!(text, "\n  {name:<8}  {command}");
+        }
+    }
+    for ip in &config.ips {
+        let _ = write!(text, "\n  ping      ping {}", ip.address());
+    }
+    text.push_str("\nCtrl-C stops.");
+    text
+}
