@@ -1,14 +1,8 @@
-//! A TAP for real. These need root and make interfaces, so they run only when
-//! asked, one after the other, in a network namespace of their own:
-//!
-//! ```sh
-//! cargo test -p cygnet-sim --no-run
-//! sudo ip netns add cygnet-test
-//! sudo ip netns exec cygnet-test ip link set lo up
-//! sudo ip netns exec cygnet-test target/debug/deps/tap-... --ignored --test-threads 1
-//! sudo ip netns del cygnet-test
-//! ```
+//! A TAP for real, each test in a network namespace of its own. They need root;
+//! see `netns/mod.rs` for what happens without.
 #![cfg(target_os = "linux")]
+
+mod netns;
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -19,6 +13,7 @@ use cygnet::Platform;
 use cygnet_sim::capture::{Capture, CaptureFile, Epoch};
 use cygnet_sim::host::HostPlatform;
 use cygnet_sim::tap::{Tap, TapError};
+use netns::Netns;
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::phy::{Device, RxToken};
 use smoltcp::time::{Duration as Micros, Instant};
@@ -37,8 +32,14 @@ fn cidrs(list: &[&str]) -> Vec<IpCidr> {
 }
 
 #[test]
-#[ignore = "needs root and a network namespace"]
 fn ping_is_answered_over_both_versions_of_ip() {
+    let Some(netns) = Netns::new(&["ping"]) else {
+        return;
+    };
+    netns.inside(ping_is_answered);
+}
+
+fn ping_is_answered() {
     let hosts = cidrs(&["192.168.69.1/24", "fd69::1/64"]);
     let tap = Tap::create("cygping", &hosts).unwrap();
     let path = std::env::var("CYGNET_PCAP").unwrap_or("/dev/null".into());
@@ -101,8 +102,14 @@ fn ping_is_answered_over_both_versions_of_ip() {
 }
 
 #[test]
-#[ignore = "needs root and a network namespace"]
 fn each_refusal_says_what_it_is() {
+    let Some(netns) = Netns::new(&[]) else {
+        return;
+    };
+    netns.inside(each_refusal);
+}
+
+fn each_refusal() {
     assert!(matches!(
         Tap::attach("lo", &[]),
         Err(TapError::NotATap { .. })
@@ -140,8 +147,14 @@ fn each_refusal_says_what_it_is() {
 /// the kernel, read with offload and then by us, has its checksum finished only
 /// if we cleared them.
 #[test]
-#[ignore = "needs root and a network namespace"]
 fn a_tap_that_remembers_offloads_is_cleared() {
+    let Some(netns) = Netns::new(&[]) else {
+        return;
+    };
+    netns.inside(offloads_are_cleared);
+}
+
+fn offloads_are_cleared() {
     ip("tuntap add dev cygoff mode tap");
     ip("addr add 10.8.0.1/24 dev cygoff");
     ip("link set cygoff up");
@@ -213,36 +226,32 @@ fn syn_checksum(frame: &[u8]) -> Option<bool> {
 
 /// Runs itself again as nobody, who has neither the TAP nor the right to make one.
 #[test]
-#[ignore = "needs root and a network namespace"]
 fn without_permission_the_commands_are_shown() {
-    let hosts = cidrs(&["192.168.69.1/24"]);
-    if rustix::process::geteuid().is_root() {
+    if std::env::var_os("CYGNET_AS_NOBODY").is_some() {
+        return as_nobody();
+    }
+    let Some(netns) = Netns::new(&["setpriv"]) else {
+        return;
+    };
+    netns.inside(|| {
         ip("tuntap add dev cygroot mode tap user root");
         ip("tuntap add dev cyguser mode tap user nobody");
         ip("link set cyguser up");
+        let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
         let again = Command::new("setpriv")
-            .args([
-                "--reuid",
-                "65534",
-                "--regid",
-                "65534",
-                "--clear-groups",
-                "--bounding-set=-all",
-            ])
+            .args(user)
+            .arg("--bounding-set=-all")
             .arg(std::env::current_exe().unwrap())
-            .args([
-                "--ignored",
-                "--exact",
-                "without_permission_the_commands_are_shown",
-            ])
-            .arg("--nocapture")
-            .status()
+            .args(["--exact", "without_permission_the_commands_are_shown"])
+            .env("CYGNET_AS_NOBODY", "1")
+            .output()
             .unwrap();
-        ip("link del cygroot");
-        ip("link del cyguser");
-        assert!(again.success());
-        return;
-    }
+        assert!(again.status.success(), "{}", netns::text(&again));
+    });
+}
+
+fn as_nobody() {
+    let hosts = cidrs(&["192.168.69.1/24"]);
     for refused in [
         Tap::attach("cygroot", &hosts),
         Tap::create("cygnew", &hosts),
