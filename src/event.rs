@@ -157,6 +157,8 @@ pub enum Deadline {
     Close = 2,
     /// A read or write timeout that the program set.
     Stream = 3,
+    /// A peer that keep-alive asked did not answer.
+    Silent = 4,
 }
 
 /// Something that happened, in the order it happened.

@@ -13,9 +13,12 @@ use smoltcp::wire::IpListenEndpoint;
 use crate::event::{Counters, DropReason, Event, Observer};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::handoff::{Counted, OneShot, Tally};
-use crate::net::life::before;
-use crate::net::slots::{State, tcp_of};
+use crate::net::life::{before, patience};
+use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
+
+/// The longest segment.
+const SEGMENT_BYTES: usize = 1 << 16;
 
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
@@ -76,7 +79,12 @@ impl<'a> Inner<'a> {
         let Some(mut set) = slot.set.take() else {
             return self.dropped(DropReason::Borrowed);
         };
-        if segment.seq > slot.last_seq {
+        // Nobody has looked at the checksum yet: what is out of any window says
+        // nothing.
+        let window = tcp_of(&mut set).map_or(0, |socket| socket.recv_capacity());
+        let credible =
+            segment.seq > slot.last_seq && segment.seq - slot.last_seq <= window + SEGMENT_BYTES;
+        if credible || slot.state == State::Connecting {
             slot.last_seq = segment.seq;
         }
         let before = before(&mut set);
@@ -89,7 +97,13 @@ impl<'a> Inner<'a> {
             token,
             &mut set,
         );
+        if slot.silent_at != FAR {
+            slot.silent_at = patience(self.now, &mut set);
+        }
         *slot.set = Some(set);
+        if segment.control == Control::Rst {
+            self.notice_reset(index, before);
+        }
         self.settle(index, before);
         self.mark_dirty(index);
     }

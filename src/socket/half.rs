@@ -16,7 +16,8 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason, Yield};
 use crate::net::Stack;
-use crate::net::slots::{FAR, Slot, tcp_of};
+use crate::net::demux::Flow;
+use crate::net::slots::{Cut, FAR, Slot, tcp_of};
 use crate::net::stack::Inner;
 use crate::socket::{CloseError, ReadError, WriteError};
 use crate::task::timer::after;
@@ -36,9 +37,6 @@ enum Ask<T> {
     Later,
 }
 
-/// The answer for a stream whose slot is gone.
-const GONE: bool = false;
-
 impl<'a> Handle<'a> {
     pub(crate) fn new(stack: &'a Stack<'a>, slot: u32, generation: u32) -> Self {
         Handle {
@@ -48,16 +46,14 @@ impl<'a> Handle<'a> {
         }
     }
 
-    /// Runs `f` on the socket, unless the slot is gone or lent.
-    pub(crate) fn socket<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
-        self.stack.with(|inner| {
-            let slot = inner.slots.checked(self.slot, self.generation)?;
-            slot.socket().map(f)
-        })
+    /// Both ends of the connection, unless it is gone.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        self.stack
+            .with(|inner| inner.flow(self.slot, self.generation))
     }
 
-    /// Like [`socket`](Self::socket), after which the socket may have
-    /// something to send.
+    /// Runs `f` on the socket, unless the slot is gone or lent; afterwards it
+    /// may have something to send.
     pub(crate) fn touch<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
         self.stack.with(|inner| {
             let slot = inner.slots.checked(self.slot, self.generation)?;
@@ -74,25 +70,25 @@ impl<'a> Handle<'a> {
         cx: &Context<'_>,
         reason: Reason,
         until: Instant,
-        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, bool) -> Ask<T>,
+        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
     ) -> Poll<Option<T>> {
         self.stack.with(|inner| {
             let now = inner.now();
             let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
-                return match ask(None, GONE) {
+                return match ask(None, Cut::No) {
                     Ask::Now(answer) => Poll::Ready(Some(answer)),
                     Ask::Later => Poll::Ready(None),
                 };
             };
-            let timed_out = slot.timed_out;
+            let cut = slot.cut;
             match slot.socket() {
                 Some(socket) => {
-                    if let Ask::Now(answer) = ask(Some(socket), timed_out) {
+                    if let Ask::Now(answer) = ask(Some(socket), cut) {
                         return Poll::Ready(Some(answer));
                     }
                 }
                 // Lent to the other half for the length of a closure.
-                None => cx.waker().wake_by_ref(),
+                None => slot.missed = true,
             }
             if now >= until {
                 return Poll::Ready(None);
@@ -115,7 +111,7 @@ impl<'a> Handle<'a> {
             }
         });
         let done = poll_fn(|cx| {
-            self.poll(cx, Reason::Close, FAR, |socket, timed_out| {
+            self.poll(cx, Reason::Close, FAR, |socket, cut| {
                 let Some(socket) = socket else {
                     return Ask::Now(Ok(()));
                 };
@@ -123,11 +119,11 @@ impl<'a> Handle<'a> {
                 while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
                 match socket.state() {
                     tcp::State::FinWait2 | tcp::State::TimeWait => Ask::Now(Ok(())),
-                    tcp::State::Closed if timed_out => Ask::Now(Err(CloseError::TimedOut)),
-                    tcp::State::Closed if socket.send_queue() > 0 => {
-                        Ask::Now(Err(CloseError::Reset))
-                    }
-                    tcp::State::Closed => Ask::Now(Ok(())),
+                    tcp::State::Closed => Ask::Now(match cut {
+                        Cut::No => Ok(()),
+                        Cut::ByUs => Err(CloseError::TimedOut),
+                        Cut::ByPeer => Err(CloseError::Reset),
+                    }),
                     _ => Ask::Later,
                 }
             })
@@ -205,6 +201,8 @@ pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
     pub(crate) timeout: Option<Duration>,
     loan: Option<Loan<'a>>,
+    /// How many bytes `fill_buf` has shown, until they are consumed.
+    shown: usize,
 }
 
 /// What a reader waits for has come: bytes, or the end of the stream.
@@ -220,7 +218,13 @@ impl<'a> ReadHalf<'a> {
             handle,
             timeout,
             loan: None,
+            shown: 0,
         }
+    }
+
+    /// Gives a lent socket back; what was shown can still be consumed.
+    pub(crate) fn give_back(&mut self) {
+        self.loan = None;
     }
 
     /// A read that waits longer than this fails with
@@ -236,9 +240,9 @@ impl<'a> ReadHalf<'a> {
             let slot = inner
                 .slots
                 .checked(self.handle.slot, self.handle.generation)?;
-            let timed_out = slot.timed_out;
+            let cut = slot.cut;
             Some(match slot.socket() {
-                Some(socket) => look(socket, timed_out),
+                Some(socket) => look(socket, cut),
                 None => Ask::Later,
             })
         });
@@ -251,11 +255,12 @@ impl<'a> ReadHalf<'a> {
 
     pub(crate) async fn ready(&mut self) -> Result<Readable, ReadError> {
         self.loan = None;
+        self.shown = 0;
         let until = until(self.handle.stack, self.timeout);
         let waited = poll_fn(|cx| {
             self.handle
-                .poll(cx, Reason::Read, until, |socket, timed_out| match socket {
-                    Some(socket) => look(socket, timed_out),
+                .poll(cx, Reason::Read, until, |socket, cut| match socket {
+                    Some(socket) => look(socket, cut),
                     None => Ask::Now(Err(ReadError::Reset)),
                 })
         });
@@ -372,7 +377,10 @@ impl<'a> ReadHalf<'a> {
             set,
         });
         match loan.socket().map(|socket| socket.peek(usize::MAX)) {
-            Some(Ok(bytes)) => Ok(bytes),
+            Some(Ok(bytes)) => {
+                self.shown = bytes.len();
+                Ok(bytes)
+            }
             _ => Err(ReadError::Reset),
         }
     }
@@ -380,11 +388,13 @@ impl<'a> ReadHalf<'a> {
     /// Is done with the first `amount` bytes that [`fill_buf`](Self::fill_buf)
     /// lent, at most all of them.
     pub fn consume(&mut self, amount: usize) {
-        let Some(mut loan) = self.loan.take() else {
+        self.loan = None;
+        let amount = amount.min(core::mem::take(&mut self.shown));
+        if amount == 0 {
             return;
-        };
+        }
         let handle = self.handle;
-        if let Some(socket) = loan.socket() {
+        handle.lent(|socket| {
             let _ = socket.recv(|bytes| {
                 let done = amount.min(bytes.len());
                 let event = Event::Read {
@@ -394,19 +404,19 @@ impl<'a> ReadHalf<'a> {
                 handle.stack.with(|inner| inner.tell(&event));
                 (done, ())
             });
-        }
+        });
     }
 }
 
 /// What a socket has for a reader.
-fn look(socket: &mut tcp::Socket<'_>, timed_out: bool) -> Ask<Result<Readable, ReadError>> {
+fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<Readable, ReadError>> {
     if socket.can_recv() {
         return Ask::Now(Ok(Readable::Bytes));
     }
     match socket.recv(|_| (0, ())) {
         Ok(()) => Ask::Later,
         Err(RecvError::Finished) => Ask::Now(Ok(Readable::End)),
-        Err(RecvError::InvalidState) if timed_out => Ask::Now(Err(ReadError::TimedOut)),
+        Err(RecvError::InvalidState) if cut == Cut::ByUs => Ask::Now(Err(ReadError::TimedOut)),
         Err(RecvError::InvalidState) => Ask::Now(Err(ReadError::Reset)),
     }
 }
@@ -442,9 +452,9 @@ impl<'a> WriteHalf<'a> {
             let slot = inner
                 .slots
                 .checked(self.handle.slot, self.handle.generation)?;
-            let timed_out = slot.timed_out;
+            let cut = slot.cut;
             Some(match slot.socket() {
-                Some(socket) => room(socket, timed_out),
+                Some(socket) => room(socket, cut),
                 None => Ask::Later,
             })
         });
@@ -466,8 +476,8 @@ impl<'a> WriteHalf<'a> {
         let until = until(self.handle.stack, self.timeout);
         let waited = poll_fn(|cx| {
             self.handle
-                .poll(cx, Reason::Write, until, |socket, timed_out| match socket {
-                    Some(socket) => room(socket, timed_out),
+                .poll(cx, Reason::Write, until, |socket, cut| match socket {
+                    Some(socket) => room(socket, cut),
                     None => Ask::Now(Err(WriteError::Reset)),
                 })
         });
@@ -567,18 +577,17 @@ impl<'a> WriteHalf<'a> {
     pub async fn flush(&mut self) -> Result<(), WriteError> {
         let until = until(self.handle.stack, self.timeout);
         let waited = poll_fn(|cx| {
-            self.handle
-                .poll(cx, Reason::Flush, until, |socket, timed_out| {
-                    let Some(socket) = socket else {
-                        return Ask::Now(Err(WriteError::Reset));
-                    };
-                    match socket.state() {
-                        _ if socket.send_queue() == 0 => Ask::Now(Ok(())),
-                        tcp::State::Closed if timed_out => Ask::Now(Err(WriteError::TimedOut)),
-                        tcp::State::Closed => Ask::Now(Err(WriteError::Reset)),
-                        _ => Ask::Later,
-                    }
-                })
+            self.handle.poll(cx, Reason::Flush, until, |socket, cut| {
+                let Some(socket) = socket else {
+                    return Ask::Now(Err(WriteError::Reset));
+                };
+                match socket.state() {
+                    _ if socket.send_queue() == 0 => Ask::Now(Ok(())),
+                    tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
+                    tcp::State::Closed => Ask::Now(Err(WriteError::Reset)),
+                    _ => Ask::Later,
+                }
+            })
         });
         waited.await.unwrap_or(Err(WriteError::TimedOut))
     }
@@ -596,16 +605,14 @@ impl<'a> WriteHalf<'a> {
 }
 
 /// What a socket has for a writer.
-fn room(socket: &mut tcp::Socket<'_>, timed_out: bool) -> Ask<Result<(), WriteError>> {
+fn room(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<(), WriteError>> {
     if socket.can_send() {
         return Ask::Now(Ok(()));
     }
     match socket.state() {
         tcp::State::Established | tcp::State::CloseWait => Ask::Later,
-        tcp::State::Closed if timed_out => Ask::Now(Err(WriteError::TimedOut)),
-        tcp::State::Closed if socket.remote_endpoint().is_none() => {
-            Ask::Now(Err(WriteError::Reset))
-        }
+        tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
+        tcp::State::Closed if cut == Cut::ByPeer => Ask::Now(Err(WriteError::Reset)),
         _ => Ask::Now(Err(WriteError::Closed)),
     }
 }
