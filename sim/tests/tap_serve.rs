@@ -177,9 +177,11 @@ fn resets_in(path: &std::path::Path) -> usize {
     resets
 }
 
-/// Connects as a program does that tries again by itself. The kernel's own
-/// retries come after whole seconds and for all clients in the same instant, so
-/// eight places would serve a crowd eight at a time.
+/// Connects as a program does that tries again by itself. With the kernel's own
+/// retries alone this is not reliable: they come after whole seconds and for all
+/// clients in the same instant, each crowd gets eight places, and after seven
+/// crowds, 134 s, the kernel gives up. Of 100 such clients 100, 100, 100, 96 and
+/// (within 100 s) 88 were served.
 fn insist(client: u64) -> TcpStream {
     let address = SocketAddr::new(V4.parse().unwrap(), 7);
     let start = Instant::now();
