@@ -171,6 +171,8 @@ pub enum Event<'e> {
     FrameOut(&'e [u8]),
     /// A frame was dropped.
     Dropped(DropReason),
+    /// A SYN found no place, for this reason, and waits for one.
+    Parked(DropReason),
     /// A SYN took a slot.
     Admitted {
         /// The slot.
@@ -297,6 +299,8 @@ pub struct Counters {
     pub dropped: [u64; DropReason::COUNT],
     /// SYNs that took a slot.
     pub syns_admitted: u64,
+    /// SYNs that found no place and waited for one.
+    pub syns_parked: u64,
     /// Connections handed to a task by `accept`.
     pub accepts: u64,
     /// Connections opened by `connect`.

@@ -168,6 +168,7 @@ impl<'a> Inner<'a> {
                 self.closing = self.closing.saturating_sub(1);
             }
             self.slots.enter_time_wait(index);
+            self.room_made = true; // it can be reclaimed
         }
         if let Some(slot) = self.slots.get(index) {
             if state == tcp::State::TimeWait {
@@ -272,6 +273,7 @@ impl<'a> Inner<'a> {
             self.ports.left(port, &mut self.slots, index, queued);
             self.ports.wake_if_over(port);
         }
+        self.room_made = true;
         self.flows.remove(index);
         self.deadlines.set(index, None);
         self.slots.release(index);
@@ -356,6 +358,7 @@ impl<'a> Inner<'a> {
         slot.owners = 1;
         let generation = slot.generation;
         self.counters.accepts += 1;
+        self.room_made = true;
         self.tell(&Event::Accepted {
             slot: index,
             remote,

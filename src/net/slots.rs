@@ -233,6 +233,11 @@ impl<'a> Slots<'a> {
         index
     }
 
+    /// Whether a slot is free or can be reclaimed.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.free.is_empty() || !self.time_wait.is_empty()
+    }
+
     /// The slot that has been in TIME-WAIT longest without an owner.
     pub(crate) fn oldest_time_wait(&self) -> Option<u32> {
         self.time_wait.head.checked_sub(1)

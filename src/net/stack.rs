@@ -27,6 +27,7 @@ use crate::net::connect::derive_key;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
 use crate::net::handoff::Described;
+use crate::net::lobby::Lobby;
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
@@ -54,8 +55,15 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// [`ConfigError`] names the setting to change.
-    pub fn new<const S: usize, const R: usize, const T: usize, const L: usize, const A: usize>(
-        storage: &'a mut Storage<'a, S, R, T, L, A>,
+    pub fn new<
+        const S: usize,
+        const R: usize,
+        const T: usize,
+        const L: usize,
+        const A: usize,
+        const P: usize,
+    >(
+        storage: &'a mut Storage<'a, S, R, T, L, A, P>,
         config: &Config,
         capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
@@ -113,6 +121,8 @@ impl<'a> Stack<'a> {
                 deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
                 dirty: parts.dirty,
                 ports: Ports::new(parts.ports, parts.acceptors),
+                lobby: Lobby::new(parts.parked),
+                room_made: false,
                 counters: Counters::default(),
                 observer: None,
                 now: Instant::ZERO,
@@ -188,6 +198,9 @@ pub(crate) struct Inner<'a> {
     pub(super) deadlines: Deadlines<'a>,
     pub(super) dirty: &'a mut DequeView<u32>,
     pub(crate) ports: Ports<'a>,
+    pub(super) lobby: Lobby<'a>,
+    /// A slot or a place in a backlog became free since SYNs were let in.
+    pub(super) room_made: bool,
     pub(super) counters: Counters,
     pub(super) observer: Option<&'a dyn Observer>,
     pub(super) now: Instant,
@@ -244,6 +257,7 @@ impl<'a> Inner<'a> {
 
     /// Receives up to the turn's share of frames. True when there may be more.
     pub(crate) fn receive<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
+        self.admit_parked(device);
         for _ in 0..self.config.frames_per_turn {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
@@ -269,7 +283,7 @@ impl<'a> Inner<'a> {
                 return false;
             }
         }
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || (self.room_made && self.lobby.len() > 0)
     }
 
     /// When the next slot's deadline is due. A full device is asked again soon;

@@ -130,6 +130,7 @@ pub struct Tasks<'a> {
     headers: &'a [Header],
     futures: FutureSlots<'a>,
     ready: Ready,
+    claim: u32,
     run: RefCell<&'a mut DequeView<u32>>,
     free: Cell<u32>,
     used: Cell<u32>,
@@ -158,7 +159,7 @@ impl<'a> Tasks<'a> {
     /// The same from parts. With parts of different lengths the shortest
     /// decides how many tasks there are.
     pub fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
-        ready.claim();
+        let claim = ready.claim();
         let count = parts
             .headers
             .len()
@@ -180,6 +181,7 @@ impl<'a> Tasks<'a> {
             headers,
             futures: FutureSlots::new(&parts.rows[..count], parts.bytes),
             ready,
+            claim,
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             current: Cell::new(None),
@@ -271,7 +273,14 @@ impl<'a> Tasks<'a> {
     }
 
     /// Moves every task woken so far into the run queue, in wake order.
+    ///
+    /// # Panics
+    /// When another `Tasks` was made with the same ready set.
     pub(crate) fn collect_ready(&self) {
+        assert!(
+            self.ready.is_owned_by(self.claim),
+            "two Tasks share one ReadySet: give each its own"
+        );
         let mut run = self.run.borrow_mut();
         // The list comes last woken first, and the queue is empty here.
         self.ready.take(|task| {

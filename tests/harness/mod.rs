@@ -16,7 +16,13 @@ macro_rules! host {
     };
     ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
      bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal) => {
-        let mut storage: cygnet::Storage<'_, $slots, $rx, $tx> = cygnet::Storage::new();
+        host!($node, $number, slots: $slots, tasks: $tasks, bytes: $bytes, rx: $rx, tx: $tx, parked: 0)
+    };
+    ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
+     bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal) => {
+        // Nobody waits in the lobby unless a test is about it.
+        let mut storage: cygnet::Storage<'_, $slots, $rx, $tx, 4, 8, $parked> =
+            cygnet::Storage::new();
         let mut task_storage: cygnet::TaskStorage<$tasks, $bytes> = cygnet::TaskStorage::new();
         let stack = cygnet::Stack::new(
             &mut storage,
