@@ -13,7 +13,7 @@ use crate::event::{Reason, Yield};
 use crate::net::Stack;
 use crate::net::connect::OpenError;
 use crate::net::slots::{Cut, State};
-use crate::socket::half::Handle;
+use crate::socket::handle::Handle;
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
