@@ -39,7 +39,7 @@ impl<'a> Inner<'a> {
         };
         let before = before(&mut set);
         let tally = Tally::new(now, self.observer);
-        let passes = passes(
+        let (passes, poll_at) = passes(
             &mut self.iface,
             &mut set,
             &mut Tallied {
@@ -49,7 +49,6 @@ impl<'a> Inner<'a> {
             now,
             self.config.frames_per_slot,
         );
-        let poll_at = self.iface.poll_at(now, &set);
         *slot.set = Some(set);
         self.counters.frames_out += u64::from(tally.frames.get());
         self.counters.bytes_out += tally.bytes.get();
@@ -149,21 +148,30 @@ fn passes<D: Device + ?Sized>(
     device: &mut Tallied<'_, D>,
     now: Instant,
     limit: u16,
-) -> Passes {
+) -> (Passes, Option<Instant>) {
     for pass in 0..limit {
         device.tally.look.set(pass > 0);
         device.tally.tokens.set(0);
         if iface.poll_egress(now, device, set) == PollResult::None {
             let asked = device.tally.tokens.get() > 0;
-            return match (asked, device.tally.exhausted.get()) {
+            let end = match (asked, device.tally.exhausted.get()) {
                 (true, true) => Passes::DeviceFull,
                 (true, false) => Passes::NoNeighbor,
                 (false, _) => Passes::Done,
             };
+            return (end, iface.poll_at(now, set));
         }
         if device.tally.pure_ack.get() {
-            return Passes::Done;
+            return (Passes::Done, iface.poll_at(now, set));
+        }
+        // Most often one frame was all there was, and to ask costs less than
+        // another pass that finds nothing.
+        if pass == 0 {
+            let poll_at = iface.poll_at(now, set);
+            if poll_at.is_none_or(|at| at > now) {
+                return (Passes::Done, poll_at);
+            }
         }
     }
-    Passes::Cut
+    (Passes::Cut, iface.poll_at(now, set))
 }

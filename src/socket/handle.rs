@@ -18,7 +18,6 @@ use crate::net::Stack;
 use crate::net::deadlines::after;
 use crate::net::demux::Flow;
 use crate::net::slots::{Cut, FAR, Slot, tcp_of};
-use crate::net::stack::Inner;
 use crate::socket::CloseError;
 
 /// Names one connection of one stack. Stale once the slot was given back.
@@ -155,9 +154,13 @@ impl<'a> Handle<'a> {
         loan.socket().map(f)
     }
 
-    pub(super) fn tell(&self, inner: &mut Inner<'a>, event: &Event<'_>) {
-        inner.tell(event);
-        inner.mark_dirty(self.slot);
+    /// Tells the observer, and lets the slot send: its window or its buffer
+    /// has changed.
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        self.stack.with(|inner| {
+            inner.tell(event);
+            inner.mark_dirty(self.slot);
+        });
     }
 }
 

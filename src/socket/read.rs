@@ -1,12 +1,13 @@
 //! The receiving direction of a stream.
 
 use core::future::poll_fn;
+use core::task::Poll;
 
 use smoltcp::socket::tcp::{self, RecvError};
 use smoltcp::time::Duration;
 
 use crate::event::{Event, Reason};
-use crate::net::slots::{Cut, Slot};
+use crate::net::slots::Cut;
 use crate::socket::ReadError;
 use crate::socket::handle::{Ask, Handle, Loan, until};
 
@@ -107,28 +108,32 @@ impl<'a> ReadHalf<'a> {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.ready().await? {
-            Readable::End => Ok(0),
-            Readable::Bytes => Ok(self.take(buf)),
-        }
-    }
-
-    fn take(&mut self, buf: &mut [u8]) -> usize {
+        self.loan = None;
+        self.shown = 0;
         let handle = self.handle;
-        handle.stack.with(|inner| {
-            let slot = inner.slots.checked(handle.slot, handle.generation);
-            let socket = slot.and_then(Slot::socket);
-            let taken = socket.map_or(0, |socket| socket.recv_slice(buf).unwrap_or(0));
-            let bytes = &buf[..taken];
-            handle.tell(
-                inner,
-                &Event::Read {
-                    slot: handle.slot,
-                    bytes,
+        let until = until(handle.stack, self.timeout);
+        // Waits and takes in one look at the socket.
+        let waited = poll_fn(|cx| {
+            let polled = handle.poll(cx, Reason::Read, until, |socket, cut| match socket {
+                Some(socket) => match look(socket, cut) {
+                    Ask::Now(Ok(Readable::Bytes)) => {
+                        Ask::Now(socket.recv_slice(buf).map_err(|_| ReadError::Reset))
+                    }
+                    Ask::Now(Ok(Readable::End)) => Ask::Now(Ok(0)),
+                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
+                    Ask::Later => Ask::Later,
                 },
-            );
-            taken
-        })
+                None => Ask::Now(Err(ReadError::Reset)),
+            });
+            if let Poll::Ready(Some(Ok(taken @ 1..))) = polled {
+                handle.tell(&Event::Read {
+                    slot: handle.slot,
+                    bytes: &buf[..taken],
+                });
+            }
+            polled
+        });
+        waited.await.unwrap_or(Err(ReadError::TimedOut))
     }
 
     /// Waits for bytes and shows them to `f` where they lie. `f` returns how

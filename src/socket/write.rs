@@ -1,12 +1,13 @@
 //! The sending direction of a stream.
 
 use core::future::poll_fn;
+use core::task::Poll;
 
 use smoltcp::socket::tcp;
 use smoltcp::time::Duration;
 
 use crate::event::{Event, Reason};
-use crate::net::slots::{Cut, Slot};
+use crate::net::slots::Cut;
 use crate::socket::WriteError;
 use crate::socket::handle::{Ask, Handle, until};
 
@@ -79,21 +80,29 @@ impl<'a> WriteHalf<'a> {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.writable().await?;
         let handle = self.handle;
-        handle.stack.with(|inner| {
-            let slot = inner.slots.checked(handle.slot, handle.generation);
-            let socket = slot.and_then(Slot::socket).ok_or(WriteError::Reset)?;
-            let given = socket.send_slice(buf).map_err(|_| WriteError::Closed)?;
-            handle.tell(
-                inner,
-                &Event::Written {
+        let until = until(handle.stack, self.timeout);
+        // Waits and gives in one look at the socket.
+        let waited = poll_fn(|cx| {
+            let polled = handle.poll(cx, Reason::Write, until, |socket, cut| match socket {
+                Some(socket) => match room(socket, cut) {
+                    Ask::Now(Ok(())) => {
+                        Ask::Now(socket.send_slice(buf).map_err(|_| WriteError::Closed))
+                    }
+                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
+                    Ask::Later => Ask::Later,
+                },
+                None => Ask::Now(Err(WriteError::Reset)),
+            });
+            if let Poll::Ready(Some(Ok(given))) = polled {
+                handle.tell(&Event::Written {
                     slot: handle.slot,
                     bytes: &buf[..given],
-                },
-            );
-            Ok(given)
-        })
+                });
+            }
+            polled
+        });
+        waited.await.unwrap_or(Err(WriteError::TimedOut))
     }
 
     /// Writes all of `buf`.
