@@ -76,7 +76,10 @@ fn more_clients_than_slots_are_all_served() {
     assert_eq!(table["failures"], 0);
     assert!(table["slots_high"].as_u64() <= Some(16));
     // Most of the burst waits for a slot instead of trying again.
-    assert!(table["syns_parked"].as_u64() > Some(100), "there was no overload");
+    assert!(
+        table["syns_parked"].as_u64() > Some(100),
+        "there was no overload"
+    );
 }
 
 #[test]
