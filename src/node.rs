@@ -125,6 +125,11 @@ impl<'a> Node<'a> {
         self.stack.with(|inner| inner.ports.close_all());
     }
 
+    /// Forgets what a power cycle forgets. See [`Stack::reboot`].
+    pub fn reboot(&self, secret: [u8; 16]) {
+        self.stack.reboot(secret);
+    }
+
     /// Totals of the stack and the tasks.
     pub fn counters(&self) -> Counters {
         let tasks = self.tasks.counters();

@@ -194,6 +194,17 @@ impl<'a> Ports<'a> {
         }
     }
 
+    /// Forgets every listener and everyone in line.
+    pub(crate) fn reset(&mut self) {
+        for port in &mut *self.ports {
+            *port = Port {
+                generation: port.generation.wrapping_add(1),
+                ..Port::EMPTY
+            };
+        }
+        self.acceptors.fill_with(|| Acceptor::EMPTY);
+    }
+
     /// Forgets a listener whose slots have been freed.
     pub(crate) fn remove(&mut self, id: PortId) {
         self.wake_all(id.index);

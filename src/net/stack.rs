@@ -103,9 +103,7 @@ impl<'a> Stack<'a> {
         let flow_key = derive_key(&config.secret, b"flows");
         let isn_key = derive_key(&config.secret, b"isn");
         let port_key = derive_key(&config.secret, b"ports");
-        let iface_config =
-            smoltcp::iface::Config::new(HardwareAddress::Ethernet(config.hardware_addr));
-        let iface = Interface::new(iface_config, &mut Described(&capabilities), Instant::ZERO);
+        let iface = interface(config, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
                 config: config.clone(),
@@ -169,6 +167,16 @@ impl<'a> Stack<'a> {
             IpAddress::Ipv6(gateway) => routes.add_default_ipv6_route(gateway).map(|_| ()),
         };
         set.map_err(|_| ConfigError::TooMany)
+    }
+
+    /// Forgets everything that a power cycle forgets: connections, listeners,
+    /// neighbors, sequence numbers; `secret` is the new boot's. Addresses,
+    /// routes and counters stay. Nobody is told: peers find out as they would,
+    /// and handles that are left are stale.
+    ///
+    /// Drop the tasks first, or they see their streams end as reset.
+    pub fn reboot(&self, secret: [u8; 16]) {
+        self.inner.borrow_mut().reboot(secret);
     }
 
     /// Runs `f` with the stack to itself.
@@ -239,6 +247,30 @@ impl<'a> Inner<'a> {
         }
     }
 
+    /// See [`Stack::reboot`].
+    fn reboot(&mut self, secret: [u8; 16]) {
+        for index in 0..self.slots.len() {
+            self.free(index);
+            if let Some(slot) = self.slots.get(index) {
+                slot.dirty = false;
+            }
+        }
+        self.ports.reset();
+        self.dirty.clear();
+        while self.lobby.pop().is_some() {}
+        self.config.secret = secret;
+        self.isn_key = derive_key(&secret, b"isn");
+        self.port_key = derive_key(&secret, b"ports");
+        self.draws = 0;
+        self.neighbor_news = false;
+        let mut fresh = interface(&self.config, &self.capabilities, self.now);
+        core::mem::swap(fresh.routes_mut(), self.iface.routes_mut());
+        fresh.update_ip_addrs(|addresses| {
+            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
+        });
+        self.iface = fresh;
+    }
+
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.counters.dropped[reason as usize] += 1;
         self.tell(&Event::Dropped(reason));
@@ -297,4 +329,11 @@ impl<'a> Inner<'a> {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing > 0
     }
+}
+
+/// An interface that knows nobody yet.
+fn interface(config: &Config, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
+    let hardware = HardwareAddress::Ethernet(config.hardware_addr);
+    let config = smoltcp::iface::Config::new(hardware);
+    Interface::new(config, &mut Described(capabilities), now)
 }

@@ -18,7 +18,7 @@ use smoltcp::time::Instant;
 use crate::event::{Counters, Event, Observer, Reason, Source, Yield};
 use crate::net::deadlines::DeadlineCell;
 use crate::task::slot::{
-    Chunk, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
+    Chunk, Forever, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
 };
 use crate::task::timer::{ForeignTimer, Timers};
 use crate::task::waker::Ready;
@@ -300,26 +300,6 @@ impl<'a> Tasks<'a> {
 
     /// Runs `f`, inside which tasks may be resumed.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        /// Also after unwinding nobody runs, nobody is woken and every row is
-        /// on the free list.
-        struct Clear<'t, 'a>(&'t Tasks<'a>);
-        impl Drop for Clear<'_, '_> {
-            fn drop(&mut self) {
-                let Clear(tasks) = self;
-                if tasks.futures.is_pinned() {
-                    return; // refused inside a loop that goes on
-                }
-                while let Some(task) = tasks.next_ready() {
-                    tasks.ready.clear(task);
-                }
-                tasks.ready.forget_wakes();
-                for (task, header) in (0..).zip(tasks.headers) {
-                    if header.name.get().is_some() {
-                        tasks.release(task);
-                    }
-                }
-            }
-        }
         let _clear = Clear(self);
         self.futures.pinned(f)
     }
@@ -439,6 +419,51 @@ impl Drop for Running<'_, '_> {
         if tasks.futures.is_vacant(task) {
             tasks.release(task);
         }
+    }
+}
+
+/// After a scope, also after unwinding, nobody runs, nobody is woken and every
+/// row is on the free list.
+struct Clear<'t, 'a>(&'t Tasks<'a>);
+
+impl Drop for Clear<'_, '_> {
+    fn drop(&mut self) {
+        let Clear(tasks) = self;
+        if tasks.futures.is_pinned() {
+            return; // refused inside a loop that goes on
+        }
+        while let Some(task) = tasks.next_ready() {
+            tasks.ready.clear(task);
+        }
+        tasks.ready.forget_wakes();
+        for (task, header) in (0..).zip(tasks.headers) {
+            if header.name.get().is_some() {
+                tasks.release(task);
+            }
+        }
+    }
+}
+
+impl Tasks<'static> {
+    /// Lets tasks be resumed until the scope is dropped.
+    pub(crate) fn pin(&'static self) -> PinnedTasks {
+        let clear = Clear(self);
+        PinnedTasks {
+            futures: self.futures.pin(),
+            _clear: clear,
+        }
+    }
+}
+
+/// A scope over tasks that are never freed. The futures end first.
+pub(crate) struct PinnedTasks {
+    futures: Forever,
+    _clear: Clear<'static, 'static>,
+}
+
+impl PinnedTasks {
+    pub(crate) fn pinned(&self) -> Pinned<'_, 'static> {
+        self.futures.pinned()
     }
 }
 
