@@ -68,8 +68,8 @@ fn a_rebooted_server_serves_again_and_its_old_peers_are_reset() {
                 assert_eq!(stream.read(&mut answer).await, Ok(4));
                 client.sleep(Duration::from_secs(2)).await; // the crash is at 1 s
                 let asked = stream.write_all(b"swan").await;
-                told.borrow_mut()
-                    .push((asked, stream.read(&mut answer).await));
+                let answered = stream.read(&mut answer).await;
+                told.borrow_mut().push((asked, answered));
             }
         })
         .unwrap();

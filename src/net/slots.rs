@@ -179,19 +179,24 @@ pub(crate) struct Slots<'a> {
 impl<'a> Slots<'a> {
     /// All slots free. Each must have been given its socket set.
     pub(crate) fn new(slots: &'a mut [Slot<'a>]) -> Self {
-        let count = slots.len() as u32;
         let mut this = Slots {
             slots,
             free: List::EMPTY,
             time_wait: List::EMPTY,
             used: 0,
         };
-        for index in 0..count {
-            let mut free = core::mem::replace(&mut this.free, List::EMPTY);
-            this.push(&mut free, index);
-            this.free = free;
-        }
+        this.put_in_order();
         this
+    }
+
+    /// Lists every slot as free, the first one first, whatever happened before:
+    /// a new boot takes them in the same order as the first. All must be free.
+    pub(crate) fn put_in_order(&mut self) {
+        let mut free = List::EMPTY;
+        for index in 0..self.len() {
+            self.push(&mut free, index);
+        }
+        self.free = free;
     }
 
     pub(crate) fn len(&self) -> u32 {

@@ -255,6 +255,7 @@ impl<'a> Inner<'a> {
                 slot.dirty = false;
             }
         }
+        self.slots.put_in_order();
         self.ports.reset();
         self.dirty.clear();
         while self.lobby.pop().is_some() {}

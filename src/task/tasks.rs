@@ -170,14 +170,8 @@ impl<'a> Tasks<'a> {
             .min(ready.len());
         parts.run.clear();
         let headers: &'a [Header] = &parts.headers[..count];
-        for (index, header) in headers.iter().enumerate() {
-            let next = index as u32 + 2;
-            header
-                .polls
-                .set(if index + 1 < count { next } else { NONE });
-        }
-        Tasks {
-            free: Cell::new(if count > 0 { 1 } else { NONE }),
+        let tasks = Tasks {
+            free: Cell::new(NONE),
             headers,
             futures: FutureSlots::new(&parts.rows[..count], parts.bytes),
             ready,
@@ -192,6 +186,17 @@ impl<'a> Tasks<'a> {
                 &mut parts.cells[..count],
                 parts.foreign,
             ),
+        };
+        tasks.put_in_order();
+        tasks
+    }
+
+    /// Lists every task as free, the first one first: the next loop takes them
+    /// in the same order as the last. All must be free.
+    fn put_in_order(&self) {
+        self.free.set(NONE);
+        for (index, header) in self.headers.iter().enumerate().rev() {
+            header.polls.set(self.free.replace(index as u32 + 1));
         }
     }
 
@@ -441,6 +446,7 @@ impl Drop for Clear<'_, '_> {
                 tasks.release(task);
             }
         }
+        tasks.put_in_order();
     }
 }
 
