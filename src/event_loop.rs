@@ -93,6 +93,14 @@ impl StaticTurns {
     pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
         turn(self.node, &self.tasks.pinned(), device, now)
     }
+
+    /// When the next timer of the stack or of a task is due. Also after
+    /// [`Turn::Done`]: connections in TIME-WAIT outlive the tasks.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let Node { stack, tasks } = self.node;
+        let slots = stack.with(|inner| inner.next_deadline());
+        slots.into_iter().chain(tasks.timers.next()).min()
+    }
 }
 
 fn turn<'a, D: Device + ?Sized>(
