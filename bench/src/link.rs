@@ -17,7 +17,8 @@ struct Lane {
     spare: Vec<Vec<u8>>,
 }
 
-/// One end of the link.
+/// One end of the link. A clone is the same end.
+#[derive(Clone)]
 pub struct End {
     receives: Rc<RefCell<Lane>>,
     sends: Rc<RefCell<Lane>>,
@@ -42,6 +43,16 @@ impl End {
     pub fn has_frame(&self) -> bool {
         !self.receives.borrow().frames.is_empty()
     }
+
+    /// The next frame, and leave to answer it.
+    pub fn tokens(&mut self) -> Option<(Receive<'_>, Send<'_>)> {
+        let frame = self.receives.borrow_mut().frames.pop_front()?;
+        Some((Receive(frame, &self.receives), Send(&self.sends)))
+    }
+
+    pub fn sender(&mut self) -> Send<'_> {
+        Send(&self.sends)
+    }
 }
 
 pub fn capabilities() -> DeviceCapabilities {
@@ -50,19 +61,24 @@ pub fn capabilities() -> DeviceCapabilities {
     capabilities
 }
 
+/// A frame that arrived.
 pub struct Receive<'e>(Vec<u8>, &'e RefCell<Lane>);
+
+/// Leave to send a frame.
 pub struct Send<'e>(&'e RefCell<Lane>);
 
-impl RxToken for Receive<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        let out = f(&self.0);
+impl Receive<'_> {
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    pub fn give_back(self) {
         self.1.borrow_mut().spare.push(self.0);
-        out
     }
 }
 
-impl TxToken for Send<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+impl Send<'_> {
+    pub fn fill<R>(self, len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let mut frame = self.0.borrow_mut().spare.pop().unwrap_or_default();
         frame.resize(len, 0);
         let out = f(&mut frame);
@@ -71,17 +87,30 @@ impl TxToken for Send<'_> {
     }
 }
 
+impl RxToken for Receive<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(mut self, f: F) -> R {
+        let out = f(self.bytes());
+        self.give_back();
+        out
+    }
+}
+
+impl TxToken for Send<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.fill(len, f)
+    }
+}
+
 impl Device for End {
     type RxToken<'a> = Receive<'a>;
     type TxToken<'a> = Send<'a>;
 
     fn receive(&mut self, _: Instant) -> Option<(Receive<'_>, Send<'_>)> {
-        let frame = self.receives.borrow_mut().frames.pop_front()?;
-        Some((Receive(frame, &self.receives), Send(&self.sends)))
+        self.tokens()
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Send<'_>> {
-        Some(Send(&self.sends))
+        Some(self.sender())
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -1,125 +1,140 @@
-//! What one request costs a server: a 64-byte echo on one of `N` open
-//! connections, everything the server does for it and nothing else.
+//! What a connection costs a server: everything the server does for it and
+//! nothing else. The same client talks to cygnet, to smoltcp's own loop and to
+//! embassy-net over an in-memory Ethernet link, in virtual time.
 //!
-//! `cygnet-bench STACK N REQUESTS MODE` opens N connections and then makes the
-//! requests: on one connection (`active`), on all in turn (`round`). Under
-//! callgrind with `--toggle-collect=*server_turn*` only the server's turns are
-//! counted; two runs that differ in REQUESTS give the cost of one by
-//! subtraction. See `bench/run`.
+//! `cygnet-bench count STACK MODE N BUFFER UNITS` opens N connections, uses each
+//! once, and then does UNITS requests (bytes in bulk) more; under callgrind with
+//! `--toggle-collect=*server_turn*` only those are counted. `wall MODE N BUFFER`
+//! measures the same in nanoseconds, all contenders in turn. `ram` prints bytes
+//! per connection. See `bench/run`.
 
 mod bare;
+mod client;
 mod cygnet;
+mod embassy;
 mod link;
+#[path = "../../sim/src/memory.rs"]
+#[allow(dead_code, reason = "the bench does not need all of it")]
+mod memory;
+mod plan;
+mod ram;
+mod wall;
+mod world;
 
-use std::cell::Cell;
+use ::cygnet::turns;
+use client::Progress;
+use plan::{Mode, Plan};
+use smoltcp::wire::{IpAddress, IpCidr};
+use world::{Host, Watch, World};
 
-use ::cygnet::{Node, turns};
-use link::End;
-use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
+/// Bytes of a request.
+pub const REQUEST: usize = 64;
 
-/// Receive and transmit buffer of every connection.
-pub const BUFFER: usize = 256;
-
-/// A contender.
-pub trait Server {
-    /// Does everything there is to do now; returns when it wants to be called
-    /// again without a frame.
-    fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant>;
-}
-
-/// The measured function.
-#[inline(never)]
-fn server_turn<S: Server>(server: &mut S, end: &mut End, now: Instant) -> Option<Instant> {
-    server.turn(end, now)
-}
+/// Bytes a program moves at a time in bulk.
+pub const CHUNK: usize = 1024;
 
 pub fn address(number: u8) -> IpCidr {
     IpCidr::new(IpAddress::v4(10, 0, 0, number), 24)
 }
 
-/// Opens every connection, then makes the requests one after another.
-async fn ask(node: Node<'static>, plan: Plan, done: &Cell<u64>) {
-    let mut streams = Vec::new();
-    for _ in 0..plan.connections {
-        let remote = IpEndpoint::new(address(1).address(), 7);
-        streams.push(node.connect(remote).await.expect("a connection"));
-    }
-    let (request, mut answer) = ([b'x'; 64], [0; 64]);
-    for number in 0..plan.requests {
-        let turn = if plan.round { number as usize } else { 0 };
-        let index = turn % streams.len();
-        let stream = &mut streams[index];
-        stream.write_all(&request).await.expect("a request");
-        let mut got = 0;
-        while got < answer.len() {
-            got += stream.read(&mut answer[got..]).await.expect("an answer");
-        }
-        done.set(done.get() + 1);
-    }
-    std::mem::forget(streams);
+/// Runs `f` in a world with this server in it and all connections open.
+pub fn with_client<S: Host, R>(
+    plan: Plan,
+    server: (S, link::End),
+    end: link::End,
+    f: impl FnOnce(&mut dyn Contest) -> R,
+) -> R {
+    let progress: &'static Progress = Box::leak(Box::default());
+    // A few slots more for connections that are closing.
+    let slots = plan.connections + 64;
+    let node = cygnet::host(2, slots, plan.buffer, 1, size_of::<usize>() * 2);
+    let client = Box::pin(client::client(node, plan, progress));
+    assert!(node.spawn(client).is_ok(), "a client");
+    turns(node, |client| {
+        let mut world = World::new(server, (client, end), progress);
+        world.open();
+        f(&mut world)
+    })
 }
 
-#[derive(Clone, Copy)]
-struct Plan {
-    connections: usize,
-    requests: u64,
-    round: bool,
+/// A world whatever its server is.
+pub trait Contest {
+    /// See [`World::advance`].
+    fn advance(&mut self, units: u64, watch: Watch) -> u64;
+    /// Nanoseconds in timed turns, and their number, since the last call.
+    fn spent(&mut self) -> (f64, u32);
 }
 
-/// Lets client and server talk until every request was answered. A turn of
-/// either takes 50 virtual microseconds.
-fn drive<S: Server>(plan: Plan, server: &mut S, server_end: &mut End, client_end: &mut End) {
-    let done: &'static Cell<u64> = Box::leak(Box::default());
-    let client = cygnet::host(2);
-    client.spawn(ask(client, plan, done)).expect("a client");
-    let mut now = Instant::ZERO;
-    turns(client, |client| {
-        while done.get() < plan.requests {
-            let step = Duration::from_micros(50);
-            let left = Server::turn(client, client_end, now);
-            let right = match server_end.has_frame() {
-                true => server_turn(server, server_end, now),
-                false => None,
-            };
-            let idle = !server_end.has_frame() && !client_end.has_frame();
-            let next = left.into_iter().chain(right).min();
-            now += step;
-            if let (true, Some(next)) = (idle, next) {
-                now = now.max(next);
-                server_turn(server, server_end, now);
-            }
+impl<S: Host, C: Host> Contest for World<S, C> {
+    fn advance(&mut self, units: u64, watch: Watch) -> u64 {
+        World::advance(self, units, watch)
+    }
+
+    fn spent(&mut self) -> (f64, u32) {
+        let spent = std::mem::take(&mut self.spent);
+        (spent.as_nanos() as f64, std::mem::take(&mut self.turns))
+    }
+}
+
+/// Runs `f` against the contender of this name.
+pub fn with_contender<R>(
+    stack: &str,
+    plan: Plan,
+    f: impl FnOnce(&mut dyn Contest) -> R,
+) -> Option<R> {
+    let (mut here, there) = link::link();
+    Some(match stack {
+        "cygnet" => turns(cygnet::server(plan), |server| {
+            with_client(plan, (server, here), there, f)
+        }),
+        "bare" => {
+            let server = bare::Bare::new(plan, &mut here);
+            with_client(plan, (server, here), there, f)
         }
-    });
+        "embassy" => {
+            let server = embassy::Embassy::new(plan, &here);
+            with_client(plan, (server, here), there, f)
+        }
+        _ => return None,
+    })
+}
+
+const USAGE: &str = "usage: cygnet-bench count cygnet|bare|embassy MODE N BUFFER UNITS
+       cygnet-bench wall MODE N BUFFER
+       cygnet-bench ram
+MODE: active, round, all, churn, bulk-down, bulk-up";
+
+/// What the command line asks for; `None` when it makes no sense.
+fn run(arguments: &[&str]) -> Option<()> {
+    let plan = |mode, connections: &str, buffer: &str| {
+        Some(Plan {
+            mode: Mode::parse(mode)?,
+            connections: connections.parse().ok()?,
+            buffer: buffer.parse().ok()?,
+        })
+    };
+    match arguments {
+        ["count", stack, mode, connections, buffer, units] => {
+            let plan = plan(mode, connections, buffer)?;
+            let units = units.parse().ok()?;
+            let counted = with_contender(stack, plan, |world| {
+                world.advance(wall::warm_up(plan), Watch::Nothing);
+                world.advance(units, Watch::Count)
+            })?;
+            println!("{counted}");
+        }
+        ["wall", mode, connections, buffer] => wall::print(plan(mode, connections, buffer)?),
+        ["ram"] => ram::print(),
+        _ => return None,
+    }
+    Some(())
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let text = |index: usize| arguments.get(index).map(String::as_str);
-    let number = |index| text(index).and_then(|text| text.parse::<u64>().ok());
-    let (Some(stack), Some(connections), Some(requests)) = (text(1), number(2), number(3)) else {
-        eprintln!("usage: cygnet-bench cygnet|bare CONNECTIONS REQUESTS [active|round]");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if run(&arguments).is_none() {
+        eprintln!("{USAGE}");
         std::process::exit(2);
-    };
-    let plan = Plan {
-        connections: connections as usize,
-        requests,
-        round: text(4) == Some("round"),
-    };
-    let (mut server_end, mut client_end) = link::link();
-    match stack {
-        "bare" => {
-            let mut server = bare::Bare::new(plan.connections, &mut server_end);
-            drive(plan, &mut server, &mut server_end, &mut client_end);
-        }
-        _ => {
-            let node = cygnet::host(1);
-            node.spawn(cygnet::serve(node)).expect("a server");
-            turns(node, |server| {
-                server_turn(server, &mut server_end, Instant::ZERO);
-                drive(plan, server, &mut server_end, &mut client_end);
-            });
-        }
     }
-    println!("{requests} requests answered");
 }
