@@ -3,14 +3,13 @@
 #[cfg(doctest)]
 mod refused;
 pub(crate) mod slot;
+pub(crate) mod storage;
 pub(crate) mod tasks;
 pub(crate) mod timer;
 pub(crate) mod waker;
 
 pub use slot::{Chunk, Outcome, RowCell};
-pub use tasks::{
-    FOREIGN_TIMERS, Header, SpawnError, SpawnRefused, TaskParts, TaskState, TaskStorage, Tasks,
-    Waiting,
-};
+pub use storage::{FOREIGN_TIMERS, Header, TaskParts, TaskStorage};
+pub use tasks::{SpawnError, SpawnRefused, TaskState, Tasks, Waiting};
 pub use timer::{Elapsed, ForeignTimer, Sleep};
 pub use waker::{Flag, Queue, Ready, ReadySet};

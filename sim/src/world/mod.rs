@@ -41,11 +41,12 @@ mod draws;
 mod host;
 mod link;
 mod queue;
+mod run;
 
 use std::collections::BTreeMap;
 
+use cygnet::Node;
 use cygnet::event::Counters;
-use cygnet::{Node, Turn};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
@@ -400,155 +401,5 @@ impl World {
         planned.reordered += u64::from(link.reorder > 0);
         planned.corrupted += u64::from(link.corrupt > 0);
         planned.spiked += u64::from(link.spike > 0);
-    }
-
-    fn step(&mut self) {
-        let Some((at, what)) = self.queue.pop() else {
-            return;
-        };
-        self.now = at;
-        self.events += 1;
-        match what {
-            What::Fault(fault) => self.strike(fault),
-            What::Deliver { link, to, frame } => self.deliver(link, to, frame),
-            What::Turn { host } => {
-                if self.hosts[host].wake_at == Some(at) {
-                    self.hosts[host].wake_at = None;
-                    self.turn(host);
-                }
-            }
-        }
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        let now = self.now;
-        match fault {
-            Fault::Crash(host) => {
-                self.hosts[host.0].crash();
-                self.effects.crashed += 1;
-            }
-            Fault::Boot(host) => {
-                self.boot(host);
-                self.effects.rebooted += 1;
-            }
-            Fault::Pause(host) => {
-                self.hosts[host.0].paused = true;
-                self.effects.paused += 1;
-            }
-            Fault::Resume(host) => {
-                self.hosts[host.0].paused = false;
-                self.wake(host.0, now);
-            }
-            Fault::Drift(host, ppm) => {
-                self.hosts[host.0].clock.set_drift(now, ppm);
-                self.effects.clocked += 1;
-                self.wake(host.0, now);
-            }
-            Fault::Jump(host, ahead) => {
-                self.hosts[host.0].clock.jump(now, ahead);
-                self.effects.clocked += 1;
-                self.wake(host.0, now);
-            }
-            Fault::Partition { link, forth, back } => {
-                let [there, here] = &mut self.wires[link.0].directions;
-                (there.blocked, here.blocked) = (forth, back);
-            }
-            Fault::Change(link, to) => {
-                for direction in &mut self.wires[link.0].directions {
-                    direction.link = to;
-                }
-            }
-        }
-    }
-
-    fn boot(&mut self, host: HostId) {
-        self.hosts[host.0].boot(self.now, &self.draws);
-        self.wake(host.0, self.now);
-    }
-
-    /// Plans a turn, unless an earlier one is planned.
-    fn wake(&mut self, host: usize, at: Instant) {
-        let at = at.max(self.now);
-        let planned = &mut self.hosts[host].wake_at;
-        if planned.is_none_or(|planned| at < planned) {
-            *planned = Some(at);
-            self.queue.push(at, What::Turn { host });
-        }
-    }
-
-    fn turn(&mut self, index: usize) {
-        let host = &mut self.hosts[index];
-        if host.paused {
-            return;
-        }
-        let Some(turn) = host.turn(self.now) else {
-            return;
-        };
-        let clock = host.clock;
-        for frame in std::mem::take(&mut host.card.outbox) {
-            self.frames += 1;
-            let link = self.link_of(HostId(index));
-            self.send(link, End::Host(HostId(index)), &frame);
-        }
-        match turn {
-            Turn::Ready => self.wake(index, self.now + Duration::from_micros(1)),
-            Turn::Idle(Some(local)) => {
-                let at = clock.world(local).max(self.now + Duration::from_micros(1));
-                self.wake(index, at);
-            }
-            Turn::Idle(None) | Turn::Done => (),
-        }
-    }
-
-    fn link_of(&self, host: HostId) -> Option<LinkId> {
-        let mine = |wire: &Wire| wire.ends.contains(&End::Host(host));
-        self.wires.iter().position(mine).map(LinkId)
-    }
-
-    fn send(&mut self, link: Option<LinkId>, from: End, frame: &[u8]) {
-        let Some(link) = link else { return };
-        let Wire { ends, directions } = &mut self.wires[link.0];
-        let way = usize::from(ends[0] != from);
-        let to = ends[1 - way];
-        for (at, frame) in directions[way].send(self.now, frame, &self.draws) {
-            self.queue.push(at, What::Deliver { link, to, frame });
-        }
-    }
-
-    fn deliver(&mut self, link: LinkId, to: End, frame: Vec<u8>) {
-        match to {
-            End::Host(HostId(index)) => {
-                let host = &mut self.hosts[index];
-                if !host.is_up() {
-                    self.effects.unheard += 1;
-                } else if !host.card.deliver(frame) {
-                    self.effects.overrun += 1;
-                } else if !host.paused {
-                    self.wake(index, self.now);
-                }
-            }
-            End::Switch(SwitchId(index)) => self.forward(index, link, &frame),
-        }
-    }
-
-    /// A learning switch: to where the address was seen, or to everywhere else.
-    fn forward(&mut self, switch: usize, from: LinkId, frame: &[u8]) {
-        let (Some(Ok(to)), Some(Ok(source))) = (
-            frame.get(..6).map(<[u8; 6]>::try_from),
-            frame.get(6..12).map(<[u8; 6]>::try_from),
-        ) else {
-            return;
-        };
-        let Switch { links, table } = &mut self.switches[switch];
-        if source[0] & 1 == 0 {
-            table.insert(source, from);
-        }
-        let targets = match table.get(&to) {
-            Some(&link) => vec![link],
-            None => links.clone(),
-        };
-        for link in targets.into_iter().filter(|link| *link != from) {
-            self.send(Some(link), End::Switch(SwitchId(switch)), frame);
-        }
     }
 }
