@@ -99,6 +99,7 @@ impl Record<'_> {
                 reason,
                 source,
             } => self.kind(17).u32(task).u32(reason as u32).source(source),
+            Event::Parked(reason) => self.kind(19).u32(reason as u32),
             Event::Done { task, failed } => self.kind(18).u32(task).u32(failed.into()),
         };
     }

@@ -157,6 +157,8 @@ pub enum Deadline {
     Close = 2,
     /// A read or write timeout that the program set.
     Stream = 3,
+    /// A peer that keep-alive asked did not answer.
+    Silent = 4,
 }
 
 /// Something that happened, in the order it happened.
@@ -169,6 +171,8 @@ pub enum Event<'e> {
     FrameOut(&'e [u8]),
     /// A frame was dropped.
     Dropped(DropReason),
+    /// A SYN found no place, for this reason, and waits for one.
+    Parked(DropReason),
     /// A SYN took a slot.
     Admitted {
         /// The slot.
@@ -295,6 +299,8 @@ pub struct Counters {
     pub dropped: [u64; DropReason::COUNT],
     /// SYNs that took a slot.
     pub syns_admitted: u64,
+    /// SYNs that found no place and waited for one.
+    pub syns_parked: u64,
     /// Connections handed to a task by `accept`.
     pub accepts: u64,
     /// Connections opened by `connect`.

@@ -20,6 +20,7 @@ use smoltcp::time::Instant;
 use crate::event::Yield;
 use crate::node::Node;
 use crate::task::slot::Pinned;
+use crate::task::tasks::PinnedTasks;
 
 /// What a board, or a host, must offer.
 pub trait Platform {
@@ -62,30 +63,75 @@ pub struct Turns<'t, 'a> {
 impl Turns<'_, '_> {
     /// Takes one turn at time `now`, which must not lie before the last turn's.
     pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
-        let Node { stack, tasks } = self.node;
-        stack.with(|inner| inner.begin(now));
-        tasks.advance(now);
-        let more_frames = stack.with(|inner| inner.receive(device));
-        tasks.collect_ready();
-        while let Some(task) = tasks.next_ready() {
-            let _ = stack.take_note();
-            tasks.resume(self.pinned, task, || {
-                let waits = stack.take_note().or(tasks.timers.take_note());
-                waits.unwrap_or(Yield::OTHER)
-            });
-        }
-        let (more_to_send, closing, deadline) = stack.with(|inner| {
-            let more = inner.transmit(device);
-            (more, inner.is_closing(), inner.next_deadline())
-        });
-        if tasks.is_empty() && !closing {
-            return Turn::Done;
-        }
-        if more_frames || more_to_send || tasks.is_woken() {
-            return Turn::Ready;
-        }
-        Turn::Idle(deadline.into_iter().chain(tasks.timers.next()).min())
+        turn(self.node, self.pinned, device, now)
     }
+}
+
+/// Steps a node whose memory is never freed, without a function around it: what
+/// a simulation of many hosts needs. Dropping it drops every task that is left.
+///
+/// A host crashes when this is dropped and [`Stack::reboot`](crate::Stack::reboot)
+/// is called; it comes up again with a new one.
+pub struct StaticTurns {
+    node: Node<'static>,
+    tasks: PinnedTasks,
+}
+
+impl StaticTurns {
+    /// Begins to step `node`.
+    ///
+    /// # Panics
+    /// When it is being stepped already.
+    pub fn new(node: Node<'static>) -> Self {
+        StaticTurns {
+            node,
+            tasks: node.tasks.pin(),
+        }
+    }
+
+    /// Takes one turn at time `now`, which must not lie before the last turn's.
+    pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
+        turn(self.node, &self.tasks.pinned(), device, now)
+    }
+
+    /// When the next timer of the stack or of a task is due. Also after
+    /// [`Turn::Done`]: connections in TIME-WAIT outlive the tasks.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let Node { stack, tasks } = self.node;
+        let slots = stack.with(|inner| inner.next_deadline());
+        slots.into_iter().chain(tasks.timers.next()).min()
+    }
+}
+
+fn turn<'a, D: Device + ?Sized>(
+    node: Node<'a>,
+    pinned: &Pinned<'_, 'a>,
+    device: &mut D,
+    now: Instant,
+) -> Turn {
+    let Node { stack, tasks } = node;
+    stack.with(|inner| inner.begin(now));
+    tasks.advance(now);
+    let more_frames = stack.with(|inner| inner.receive(device));
+    tasks.collect_ready();
+    while let Some(task) = tasks.next_ready() {
+        let _ = stack.take_note();
+        tasks.resume(pinned, task, || {
+            let waits = stack.take_note().or(tasks.timers.take_note());
+            waits.unwrap_or(Yield::OTHER)
+        });
+    }
+    let (more_to_send, closing, deadline) = stack.with(|inner| {
+        let more = inner.transmit(device);
+        (more, inner.is_closing(), inner.next_deadline())
+    });
+    if tasks.is_empty() && !closing {
+        return Turn::Done;
+    }
+    if more_frames || more_to_send || tasks.is_woken() {
+        return Turn::Ready;
+    }
+    Turn::Idle(deadline.into_iter().chain(tasks.timers.next()).min())
 }
 
 /// Runs `f`, inside which the node can be stepped one turn at a time. When it

@@ -60,7 +60,7 @@ mod socket;
 pub mod task;
 
 pub use digest::Digest;
-pub use event_loop::{Platform, Turn, Turns, event_loop, turns};
+pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
 pub use net::{Config, ConfigError, Stack, Storage};
 pub use node::Node;
 pub use socket::{

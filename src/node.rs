@@ -7,6 +7,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Counters, Observer};
 use crate::net::Stack;
+use crate::net::deadlines::after;
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::task::timer::Timeout;
 use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
@@ -69,7 +70,7 @@ impl<'a> Node<'a> {
 
     /// Waits for `delay`. See [`Sleep`].
     pub fn sleep(&self, delay: Duration) -> Sleep<'a> {
-        self.sleep_until(crate::task::timer::after(self.now(), delay))
+        self.sleep_until(after(self.now(), delay))
     }
 
     /// Gives what `future` gives, unless `delay` passes first; the time runs
@@ -122,6 +123,11 @@ impl<'a> Node<'a> {
     /// backlog can still be accepted; then `accept` says that it is over.
     pub fn close_listeners(&self) {
         self.stack.with(|inner| inner.ports.close_all());
+    }
+
+    /// Forgets what a power cycle forgets. See [`Stack::reboot`].
+    pub fn reboot(&self, secret: [u8; 16]) {
+        self.stack.reboot(secret);
     }
 
     /// Totals of the stack and the tasks.

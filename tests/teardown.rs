@@ -425,3 +425,20 @@ fn a_waker_works_from_another_thread_while_turns_are_taken() {
         alone(node, |turn| while turn(ms(0)) != Turn::Done {});
     });
 }
+
+#[test]
+#[should_panic(expected = "two Tasks share one ReadySet")]
+fn a_second_owner_of_a_ready_set_is_told_to_the_first() {
+    static READY: cygnet::ReadySet<2> = cygnet::ReadySet::new();
+    let mut storage: cygnet::Storage<'_, 1, 64, 64> = cygnet::Storage::new();
+    let stack = cygnet::Stack::new(&mut storage, &config(1), capabilities()).unwrap();
+    let mut first: cygnet::TaskStorage<2, 64> = cygnet::TaskStorage::new();
+    let mut second: cygnet::TaskStorage<2, 64> = cygnet::TaskStorage::new();
+    let first = cygnet::Tasks::new(&mut first, &READY);
+    let _second = cygnet::Tasks::new(&mut second, &READY);
+    let node = cygnet::Node::new(&stack, &first);
+    let wire: cygnet::net::wire::Wire<1> = cygnet::net::wire::Wire::new(Default::default());
+    cygnet::turns(node, |turns| {
+        turns.turn(&mut wire.ends().0, smoltcp::time::Instant::ZERO)
+    });
+}

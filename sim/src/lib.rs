@@ -29,3 +29,4 @@ pub mod tap;
 mod tap_error;
 pub mod totals;
 pub mod trace;
+pub mod world;

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
-use cygnet::net::{Acceptor, DeadlineCell, FlowEntry, Port, Slot, StackParts};
+use cygnet::net::{Acceptor, DeadlineCell, FlowEntry, Parked, Port, Slot, StackParts};
 use cygnet::task::{
     Chunk, FOREIGN_TIMERS, Flag, ForeignTimer, Header, Queue, Ready, RowCell, TaskParts,
 };
@@ -21,6 +21,10 @@ use smoltcp::iface::SocketStorage;
 
 /// The most slots or tasks that there is a queue for.
 pub const CAPACITY_MAX: usize = 1 << 18;
+
+/// How many SYNs may wait for a slot: a burst of that many clients more than
+/// there are slots is served as fast as slots become free.
+pub const PARKED: usize = 256;
 
 /// What the future of a service or of a client may need.
 pub const TASK_BYTES: usize = 2048;
@@ -46,7 +50,8 @@ impl fmt::Display for NoMemory {
 impl std::error::Error for NoMemory {}
 
 /// Memory for a stack: `slots` connections with `rx_bytes` and `tx_bytes` of
-/// buffer each, `listeners` ports, and `acceptors` tasks waiting in `accept`.
+/// buffer each, `listeners` ports, `acceptors` tasks waiting in `accept`, and
+/// [`PARKED`] SYNs waiting for a slot.
 ///
 /// # Errors
 /// [`NoMemory`]: ask for less.
@@ -71,6 +76,7 @@ pub fn leak_stack(
         heap: leak(slots, || 0),
         ports: leak(listeners, || Port::EMPTY),
         acceptors: leak(acceptors, || Acceptor::EMPTY),
+        parked: leak(PARKED, || Parked::EMPTY),
     })
 }
 

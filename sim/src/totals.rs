@@ -22,6 +22,7 @@ pub fn host_rows(report: Report, counters: &Counters, given: Given) -> Report {
     let mut report = report
         .row_with_note("slots high", counters.slots_high, format!("of {slots}"))
         .row_with_note("tasks high", counters.tasks_high, format!("of {tasks}"))
+        .row_unless_zero("syns parked", counters.syns_parked)
         .row("slots reclaimed", counters.reclaimed)
         .row_unless_zero("deadlines passed", counters.expired)
         .row_unless_zero("spawns refused", counters.spawns_refused)

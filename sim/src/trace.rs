@@ -88,6 +88,7 @@ impl Observer for Trace<'_> {
                 say("send", format_args!("{summary}"));
             }
             Event::Dropped(reason) => say("drop", format_args!("{}", drop_words(reason))),
+            Event::Parked(reason) => say("park", format_args!("{}", drop_words(reason))),
             Event::Admitted { slot, remote, .. } => {
                 say("admit", format_args!("#{slot} {}", endpoint(remote)));
             }

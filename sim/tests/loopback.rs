@@ -75,7 +75,11 @@ fn more_clients_than_slots_are_all_served() {
     assert_eq!(table["client_resets"], 0);
     assert_eq!(table["failures"], 0);
     assert!(table["slots_high"].as_u64() <= Some(16));
-    assert!(table["retries"].as_u64() > Some(0), "there was no overload");
+    // Most of the burst waits for a slot instead of trying again.
+    assert!(
+        table["syns_parked"].as_u64() > Some(100),
+        "there was no overload"
+    );
 }
 
 #[test]

@@ -5,13 +5,13 @@
 
 mod netns;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netns::{LONG, Netns, Sim, V4, V6, connect, echo, no_tap_is_left, require_all, skip, text};
+use netns::{Netns, Sim, V4, V6, connect, echo, no_tap_is_left, require_all, skip, text};
 
 /// Feeds `input` to a program in the namespace and returns what it prints.
 fn pipe(netns: &Netns, program: &str, words: &[&str], input: &str) -> String {
@@ -177,27 +177,6 @@ fn resets_in(path: &std::path::Path) -> usize {
     resets
 }
 
-/// Connects as a program does that tries again by itself. The kernel's own
-/// retries come after whole seconds and for all clients in the same instant, so
-/// eight places would serve a crowd eight at a time.
-fn insist(client: u64) -> TcpStream {
-    let address = SocketAddr::new(V4.parse().unwrap(), 7);
-    let start = Instant::now();
-    loop {
-        let patience = Duration::from_millis(100 + 7 * client);
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(LONG)).unwrap();
-                return stream;
-            }
-            Err(error) => assert!(
-                error.kind() == ErrorKind::TimedOut && start.elapsed() < LONG,
-                "client {client}: {error}"
-            ),
-        }
-    }
-}
-
 #[test]
 fn a_hundred_clients_at_once_on_eight_slots_are_all_served() {
     let Some(netns) = Netns::new(&[]) else { return };
@@ -209,7 +188,7 @@ fn a_hundred_clients_at_once_on_eight_slots_are_all_served() {
                 let all = &all;
                 scope.spawn(move || {
                     all.wait();
-                    let mut stream = insist(client);
+                    let mut stream = connect(V4, 7).unwrap();
                     echo(&mut stream, format!("client {client}").as_bytes()).unwrap();
                 });
             }

@@ -27,12 +27,17 @@ pub(crate) enum OpenError {
 impl<'a> Inner<'a> {
     /// Takes a slot and sends a SYN in this turn.
     pub(crate) fn connect(&mut self, remote: IpEndpoint) -> Result<(u32, u32), OpenError> {
-        let usable = |addr: IpAddress| addr.is_unicast() && !addr.is_unspecified();
-        if remote.port == 0 || !usable(remote.addr) || self.is_broadcast(remote.addr) {
+        let usable = |addr: IpAddress| {
+            addr.is_unicast()
+                && !is_loopback(addr)
+                && !self.is_broadcast(addr)
+                && !self.iface.has_ip_addr(addr)
+        };
+        if remote.port == 0 || !usable(remote.addr) {
             return Err(OpenError::Unaddressable);
         }
         let source = self.iface.get_source_address(&remote.addr);
-        let source = source.filter(|addr| self.iface.has_ip_addr(*addr) && *addr != remote.addr);
+        let source = source.filter(|addr| self.iface.has_ip_addr(*addr));
         let addr = source.ok_or(OpenError::Unaddressable)?;
         let port = self.dynamic_port(addr, remote).ok_or(OpenError::NoPort)?;
         let local = IpEndpoint { addr, port };
@@ -107,6 +112,14 @@ impl<'a> Inner<'a> {
             let _ = addresses.extend_from_slice(self.iface.ip_addrs());
         });
         scratch
+    }
+}
+
+fn is_loopback(addr: IpAddress) -> bool {
+    match addr {
+        IpAddress::Ipv4(addr) => addr.is_loopback(),
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(addr) => addr.is_loopback(),
     }
 }
 

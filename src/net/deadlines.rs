@@ -11,7 +11,7 @@
 //! Not here: what a deadline means, and more than one per id: who has several
 //! sets the earliest. TCP's timers are smoltcp's.
 
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 
 /// The wanted time of an id without a deadline.
 const NEVER: i64 = i64::MAX;
@@ -192,6 +192,12 @@ impl<'a> Deadlines<'a> {
 
 fn instant(micros: i64) -> Option<Instant> {
     (micros != NEVER).then(|| Instant::from_micros(micros))
+}
+
+/// How long from `now`, without running over the end of time.
+pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
+    let micros = i64::try_from(delay.total_micros()).unwrap_or(i64::MAX);
+    Instant::from_micros(now.total_micros().saturating_add(micros))
 }
 
 #[cfg(test)]

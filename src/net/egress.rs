@@ -8,12 +8,13 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::net::handoff::{Tallied, Tally};
 use crate::net::life::{Before, before};
-use crate::net::slots::{FAR, State};
+use crate::net::slots::{Cut, FAR, State};
 use crate::net::stack::Inner;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
-/// is asked again, when asking did not move it.
-const REARM: Duration = Duration::from_millis(10);
+/// is asked again, when asking did not move it. A peer can bring smoltcp
+/// there, and gets two acknowledgements each time.
+const REARM: Duration = Duration::from_secs(1);
 
 impl<'a> Inner<'a> {
     pub(super) fn transmit_slot<D: Device + ?Sized>(&mut self, index: u32, device: &mut D) {
@@ -25,7 +26,8 @@ impl<'a> Inner<'a> {
         if slot.state == State::Free {
             return;
         }
-        if core::mem::take(&mut slot.waits_for_neighbor) {
+        let waited = core::mem::take(&mut slot.waits_for_neighbor);
+        if waited {
             self.waiting_for_neighbor -= 1;
         }
         // A held stream whose TIME-WAIT is over is left as it is.
@@ -37,7 +39,7 @@ impl<'a> Inner<'a> {
         };
         let before = before(&mut set);
         let tally = Tally::new(now, self.observer);
-        let passes = passes(
+        let (passes, poll_at) = passes(
             &mut self.iface,
             &mut set,
             &mut Tallied {
@@ -47,11 +49,12 @@ impl<'a> Inner<'a> {
             now,
             self.config.frames_per_slot,
         );
-        let poll_at = self.iface.poll_at(now, &set);
         *slot.set = Some(set);
         self.counters.frames_out += u64::from(tally.frames.get());
         self.counters.bytes_out += tally.bytes.get();
-        if passes == Passes::NoNeighbor {
+        // smoltcp keeps a socket silent after it asked for a neighbor.
+        let silent = waited && tally.tokens.get() == 0;
+        if passes == Passes::NoNeighbor || silent {
             slot.waits_for_neighbor = true;
             self.waiting_for_neighbor += 1;
         }
@@ -64,12 +67,12 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let timed_out = slot.state == State::Open;
+        let open = slot.state == State::Open;
         let Some(socket) = slot.socket() else { return };
         let after = Before::of(socket);
         let moved = before.is_none_or(|before| before.state != after.state);
-        if moved && after.state == tcp::State::Closed && timed_out {
-            slot.timed_out = true;
+        if moved && after.state == tcp::State::Closed && open {
+            slot.cut = Cut::ByUs;
         }
         if moved || after.state == tcp::State::Closed || slot.state == State::Closing {
             self.settle(index, before);
@@ -145,21 +148,30 @@ fn passes<D: Device + ?Sized>(
     device: &mut Tallied<'_, D>,
     now: Instant,
     limit: u16,
-) -> Passes {
+) -> (Passes, Option<Instant>) {
     for pass in 0..limit {
         device.tally.look.set(pass > 0);
         device.tally.tokens.set(0);
         if iface.poll_egress(now, device, set) == PollResult::None {
             let asked = device.tally.tokens.get() > 0;
-            return match (asked, device.tally.exhausted.get()) {
+            let end = match (asked, device.tally.exhausted.get()) {
                 (true, true) => Passes::DeviceFull,
                 (true, false) => Passes::NoNeighbor,
                 (false, _) => Passes::Done,
             };
+            return (end, iface.poll_at(now, set));
         }
         if device.tally.pure_ack.get() {
-            return Passes::Done;
+            return (Passes::Done, iface.poll_at(now, set));
+        }
+        // Most often one frame was all there was, and to ask costs less than
+        // another pass that finds nothing.
+        if pass == 0 {
+            let poll_at = iface.poll_at(now, set);
+            if poll_at.is_none_or(|at| at > now) {
+                return (Passes::Done, poll_at);
+            }
         }
     }
-    Passes::Cut
+    (Passes::Cut, iface.poll_at(now, set))
 }

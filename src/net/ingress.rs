@@ -1,11 +1,11 @@
 //! Frames on their way in: from the demux to the slot they belong to, to a
 //! listener, or to nobody.
 //!
-//! A SYN that finds no place is dropped, never reset: the peer tries again, and
-//! that is the backlog behind the backlog.
+//! A SYN that finds no place waits in the lobby; one that finds none there
+//! either is dropped, never reset: the peer tries again.
 
 use smoltcp::iface::{Interface, SocketSet};
-use smoltcp::phy::{DeviceCapabilities, TxToken};
+use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpListenEndpoint;
@@ -13,9 +13,12 @@ use smoltcp::wire::IpListenEndpoint;
 use crate::event::{Counters, DropReason, Event, Observer};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::handoff::{Counted, OneShot, Tally};
-use crate::net::life::before;
-use crate::net::slots::{State, tcp_of};
+use crate::net::life::{before, patience};
+use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
+
+/// The longest segment.
+const SEGMENT_BYTES: usize = 1 << 16;
 
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
@@ -76,7 +79,12 @@ impl<'a> Inner<'a> {
         let Some(mut set) = slot.set.take() else {
             return self.dropped(DropReason::Borrowed);
         };
-        if segment.seq > slot.last_seq {
+        // Nobody has looked at the checksum yet: what is out of any window says
+        // nothing.
+        let window = tcp_of(&mut set).map_or(0, |socket| socket.recv_capacity());
+        let credible =
+            segment.seq > slot.last_seq && segment.seq - slot.last_seq <= window + SEGMENT_BYTES;
+        if credible || slot.state == State::Connecting {
             slot.last_seq = segment.seq;
         }
         let before = before(&mut set);
@@ -89,7 +97,13 @@ impl<'a> Inner<'a> {
             token,
             &mut set,
         );
+        if slot.silent_at != FAR {
+            slot.silent_at = patience(self.now, &mut set);
+        }
         *slot.set = Some(set);
+        if segment.control == Control::Rst {
+            self.notice_reset(index, before);
+        }
         self.settle(index, before);
         self.mark_dirty(index);
     }
@@ -103,8 +117,56 @@ impl<'a> Inner<'a> {
             })
     }
 
-    /// Takes a slot for a SYN. A SYN that finds no place is dropped, never
-    /// reset: the peer tries again.
+    /// Lets a SYN wait for a place, or drops it, never resets it: the peer tries
+    /// again.
+    fn park(&mut self, frame: &[u8], reason: DropReason) {
+        if !self.lobby.park(frame, self.now) {
+            return self.dropped(reason);
+        }
+        self.counters.syns_parked += 1;
+        self.tell(&Event::Parked(reason));
+    }
+
+    /// Lets parked SYNs in, oldest first, if there is room for them now. Those
+    /// whose listener still has none keep their order.
+    pub(super) fn admit_parked<D: Device + ?Sized>(&mut self, device: &mut D) {
+        if !core::mem::take(&mut self.room_made) {
+            return;
+        }
+        for _ in 0..self.lobby.len() {
+            let Some(parked) = self.lobby.pop() else {
+                return;
+            };
+            if parked.is_stale(self.now, self.config.handshake_timeout) {
+                self.dropped(DropReason::NoSlot);
+                continue;
+            }
+            let frame = parked.frame();
+            let route = demux(frame, self.config.hardware_addr, self.iface.ip_addrs());
+            let Route::Tcp(segment) = route else { continue };
+            if self.flows.find(&segment.flow).is_some() {
+                continue; // a repeated SYN got in before
+            }
+            // Without its listener the peer's next SYN is answered by a reset.
+            let Some(port) = self.ports.find(segment.flow.local.port) else {
+                continue;
+            };
+            match device.transmit(self.now) {
+                Some(token) if self.ports.has_room(port) && self.slots.has_room() => {
+                    self.admit(port, &segment, frame, token);
+                }
+                Some(_) => {
+                    self.lobby.push(parked);
+                }
+                None => {
+                    self.lobby.push(parked);
+                    self.room_made = true;
+                }
+            }
+        }
+    }
+
+    /// Takes a slot for a SYN, or lets it wait for one.
     pub(super) fn admit<T: TxToken>(
         &mut self,
         port: u32,
@@ -113,10 +175,10 @@ impl<'a> Inner<'a> {
         token: T,
     ) {
         if !self.ports.has_room(port) {
-            return self.dropped(DropReason::BacklogFull);
+            return self.park(frame, DropReason::BacklogFull);
         }
         let Some(index) = self.take_slot() else {
-            return self.dropped(DropReason::NoSlot);
+            return self.park(frame, DropReason::NoSlot);
         };
         let mut scratch = self.scratch_interface(&segment.flow);
         let Flow { local, remote } = segment.flow;

@@ -7,8 +7,9 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Deadline, Event};
+use crate::net::demux::Flow;
 use crate::net::ports::PortId;
-use crate::net::slots::{FAR, Slot, State, tcp_of};
+use crate::net::slots::{Cut, FAR, Slot, State, tcp_of};
 use crate::net::stack::Inner;
 
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
@@ -25,6 +26,24 @@ pub(super) struct Before {
 }
 
 impl Slot<'_> {
+    /// Which deadline that ends the connection has passed. A stream that is
+    /// held in TIME-WAIT has none, and one whose socket is lent gets none.
+    fn passed(&mut self, now: Instant) -> Option<Deadline> {
+        if self.set.is_none() || (self.state == State::Open && self.is_time_wait()) {
+            return None;
+        }
+        if self.silent_at <= now {
+            return Some(Deadline::Silent);
+        }
+        match self.state {
+            _ if self.give_up > now => None,
+            State::HalfOpen => Some(Deadline::Handshake),
+            State::Connecting => Some(Deadline::Connect),
+            State::Closing | State::Open => Some(Deadline::Close),
+            State::Free | State::Queued => None,
+        }
+    }
+
     pub(super) fn is_time_wait(&mut self) -> bool {
         self.socket()
             .is_some_and(|socket| socket.state() == tcp::State::TimeWait)
@@ -85,10 +104,7 @@ impl<'a> Inner<'a> {
             State::Free => (),
             State::HalfOpen => match state {
                 tcp::State::SynReceived => (),
-                tcp::State::Listen | tcp::State::Closed => {
-                    self.reset_by_peer(index);
-                    self.free(index);
-                }
+                tcp::State::Listen | tcp::State::Closed => self.free(index),
                 _ => {
                     slot.state = State::Queued;
                     slot.give_up = FAR;
@@ -98,7 +114,6 @@ impl<'a> Inner<'a> {
             },
             State::Queued => {
                 if state == tcp::State::Closed {
-                    self.reset_by_peer(index);
                     self.free(index);
                 }
             }
@@ -136,13 +151,6 @@ impl<'a> Inner<'a> {
         if moved && state == tcp::State::TimeWait {
             slot.give_up = now + TIME_WAIT;
         }
-        if moved && state == tcp::State::Closed {
-            let was_last_ack = before.is_some_and(|before| before.state == tcp::State::LastAck);
-            let timed_out = self.slots.get(index).is_some_and(|slot| slot.timed_out);
-            if gone && !was_last_ack && !timed_out {
-                self.reset_by_peer(index);
-            }
-        }
         if gone {
             // The addresses may be used again while the stream is still held.
             self.flows.remove(index);
@@ -160,6 +168,7 @@ impl<'a> Inner<'a> {
                 self.closing = self.closing.saturating_sub(1);
             }
             self.slots.enter_time_wait(index);
+            self.room_made = true; // it can be reclaimed
         }
         if let Some(slot) = self.slots.get(index) {
             if state == tcp::State::TimeWait {
@@ -171,9 +180,23 @@ impl<'a> Inner<'a> {
         }
     }
 
-    pub(super) fn reset_by_peer(&mut self, index: u32) {
-        self.counters.resets += 1;
-        self.tell(&Event::Reset { slot: index });
+    /// A reset was delivered: if the socket took it, the peer has cut the
+    /// connection. In TIME-WAIT nothing is left to cut (RFC 1337), and a
+    /// connection that is not yet one was refused.
+    pub(super) fn notice_reset(&mut self, index: u32, before: Option<Before>) {
+        let over =
+            |before: &Before| matches!(before.state, tcp::State::Closed | tcp::State::TimeWait);
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let took = slot.socket().is_some_and(|socket| {
+            matches!(socket.state(), tcp::State::Closed | tcp::State::Listen)
+        });
+        if took && slot.state != State::Connecting && !before.as_ref().is_some_and(over) {
+            slot.cut = Cut::ByPeer;
+            self.counters.resets += 1;
+            self.tell(&Event::Reset { slot: index });
+        }
     }
 
     /// A deadline of this slot has passed: its own, or one of smoltcp's.
@@ -190,23 +213,13 @@ impl<'a> Inner<'a> {
             slot.write_at = FAR;
             slot.wake_tx();
         }
-        if slot.give_up <= now {
-            let quiet = slot.is_time_wait();
-            let deadline = match slot.state {
-                State::HalfOpen => Some(Deadline::Handshake),
-                State::Connecting => Some(Deadline::Connect),
-                State::Closing => Some(Deadline::Close),
-                State::Open if !quiet => Some(Deadline::Close),
-                _ => None,
-            };
-            if let Some(deadline) = deadline {
-                self.counters.expired += 1;
-                self.tell(&Event::Expired {
-                    slot: index,
-                    deadline,
-                });
-                self.give_up(index);
-            }
+        if let Some(deadline) = slot.passed(now) {
+            self.counters.expired += 1;
+            self.tell(&Event::Expired {
+                slot: index,
+                deadline,
+            });
+            self.give_up(index);
         }
         self.mark_dirty(index);
     }
@@ -218,9 +231,10 @@ impl<'a> Inner<'a> {
         };
         match slot.state {
             State::HalfOpen => self.free(index),
-            State::Closing if slot.timed_out => self.free(index),
+            State::Closing if slot.cut != Cut::No => self.free(index),
             State::Connecting | State::Open | State::Closing => {
-                slot.timed_out = true;
+                slot.cut = Cut::ByUs;
+                slot.silent_at = FAR;
                 slot.give_up = if slot.state == State::Closing {
                     now + LAST_WORD
                 } else {
@@ -259,6 +273,7 @@ impl<'a> Inner<'a> {
             self.ports.left(port, &mut self.slots, index, queued);
             self.ports.wake_if_over(port);
         }
+        self.room_made = true;
         self.flows.remove(index);
         self.deadlines.set(index, None);
         self.slots.release(index);
@@ -278,9 +293,13 @@ impl<'a> Inner<'a> {
         slot.state = State::Closing;
         slot.owners = 0;
         // An aborted stream has only its reset left to send.
-        slot.give_up = if slot.timed_out { last_word } else { give_up };
+        slot.give_up = match slot.cut {
+            Cut::No => give_up,
+            _ => last_word,
+        };
         slot.read_at = FAR;
         slot.write_at = FAR;
+        slot.silent_at = FAR;
         slot.rx_waker = None;
         slot.tx_waker = None;
         if let Some(socket) = slot.socket() {
@@ -301,7 +320,7 @@ impl<'a> Inner<'a> {
         } else {
             slot.abort_asked = true;
         }
-        slot.timed_out = true;
+        slot.cut = Cut::ByUs;
         self.mark_dirty(index);
     }
 
@@ -319,7 +338,7 @@ impl<'a> Inner<'a> {
             let queued = slot.state == State::Queued;
             slot.state = State::Closing;
             slot.give_up = self.now + LAST_WORD;
-            slot.timed_out = true;
+            slot.cut = Cut::ByUs;
             if let Some(socket) = slot.socket() {
                 socket.abort();
             }
@@ -339,6 +358,7 @@ impl<'a> Inner<'a> {
         slot.owners = 1;
         let generation = slot.generation;
         self.counters.accepts += 1;
+        self.room_made = true;
         self.tell(&Event::Accepted {
             slot: index,
             remote,
@@ -373,6 +393,35 @@ impl<'a> Inner<'a> {
         }
     }
 
+    /// Asks a silent peer every `interval` whether it is still there; four
+    /// times that without a frame from it is the end. smoltcp's own timeout
+    /// does not serve: it counts from the last frame, however long ago.
+    pub(crate) fn set_keep_alive(
+        &mut self,
+        index: u32,
+        generation: u32,
+        interval: Option<Duration>,
+    ) {
+        let now = self.now;
+        let Some(slot) = self.slots.checked(index, generation) else {
+            return;
+        };
+        let Some(set) = (*slot.set).as_mut() else {
+            return;
+        };
+        if let Some(socket) = tcp_of(set) {
+            socket.set_keep_alive(interval);
+        }
+        slot.silent_at = patience(now, set);
+        self.mark_dirty(index);
+    }
+
+    /// Both ends of a connection, unless it is gone.
+    pub(crate) fn flow(&mut self, index: u32, generation: u32) -> Option<Flow> {
+        self.slots.checked(index, generation)?;
+        self.flows.get(index)
+    }
+
     /// Lends a slot's socket to a stream, whose frames are dropped meanwhile.
     pub(crate) fn lend(&mut self, index: u32, generation: u32) -> Option<SocketSet<'a>> {
         self.slots.checked(index, generation)?.set.take()
@@ -380,10 +429,19 @@ impl<'a> Inner<'a> {
 
     /// Takes it back and does what was asked in between.
     pub(crate) fn give_back(&mut self, index: u32, set: SocketSet<'a>) {
+        let now = self.now;
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        *slot.set = Some(set);
+        let set = (*slot.set).insert(set);
+        if slot.silent_at <= now {
+            // What the peer said meanwhile was dropped.
+            slot.silent_at = patience(now, set);
+        }
+        if core::mem::take(&mut slot.missed) {
+            slot.wake_rx();
+            slot.wake_tx();
+        }
         let generation = slot.generation;
         let abort = core::mem::take(&mut slot.abort_asked);
         let fin = core::mem::take(&mut slot.fin_asked);
@@ -412,4 +470,13 @@ impl<'a> Inner<'a> {
             let _ = self.dirty.push_back(index);
         }
     }
+}
+
+/// How long a peer that is asked may stay silent from now on.
+pub(super) fn patience(now: Instant, set: &mut SocketSet<'_>) -> Instant {
+    let interval = tcp_of(set).and_then(|socket| socket.keep_alive());
+    interval.map_or(FAR, |interval| {
+        let micros = interval.total_micros().saturating_mul(4);
+        Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))
+    })
 }

@@ -42,7 +42,9 @@ impl Port {
 #[derive(Debug)]
 pub struct Acceptor {
     port: u32,
+    /// Zero: this place is free.
     ticket: u64,
+    /// `None`: it was woken, and keeps its place until it has looked.
     waker: Option<Waker>,
 }
 
@@ -192,6 +194,17 @@ impl<'a> Ports<'a> {
         }
     }
 
+    /// Forgets every listener and everyone in line.
+    pub(crate) fn reset(&mut self) {
+        for port in &mut *self.ports {
+            *port = Port {
+                generation: port.generation.wrapping_add(1),
+                ..Port::EMPTY
+            };
+        }
+        self.acceptors.fill_with(|| Acceptor::EMPTY);
+    }
+
     /// Forgets a listener whose slots have been freed.
     pub(crate) fn remove(&mut self, id: PortId) {
         self.wake_all(id.index);
@@ -208,17 +221,16 @@ impl<'a> Ports<'a> {
     /// line is full.
     pub(crate) fn wait(&mut self, id: PortId, ticket: &mut Option<u64>, waker: &Waker) -> bool {
         let held = ticket.and_then(|ticket| self.place(ticket));
-        let free = || self.acceptors.iter().position(|one| one.waker.is_none());
-        let Some(place) = held.or_else(free) else {
+        let Some(place) = held.or_else(|| self.place(0)) else {
             return false;
         };
-        if held.is_none() {
+        let ticket = *ticket.get_or_insert_with(|| {
             self.tickets += 1;
-            *ticket = Some(self.tickets);
-        }
+            self.tickets
+        });
         self.acceptors[place] = Acceptor {
             port: id.index,
-            ticket: ticket.unwrap_or_default(),
+            ticket,
             waker: Some(waker.clone()),
         };
         true
@@ -227,9 +239,11 @@ impl<'a> Ports<'a> {
     /// Leaves the line. One that was already woken hands the wake to the next
     /// if a connection still waits.
     pub(crate) fn leave(&mut self, id: PortId, ticket: u64) {
-        if let Some(place) = self.place(ticket) {
-            self.acceptors[place] = Acceptor::EMPTY;
-        } else if self.get(id).is_some_and(|port| !port.queue.is_empty()) {
+        let Some(place) = self.place(ticket) else {
+            return;
+        };
+        let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
+        if left.waker.is_none() && self.get(id).is_some_and(|port| !port.queue.is_empty()) {
             self.wake_one(id.index);
         }
     }
@@ -240,8 +254,7 @@ impl<'a> Ports<'a> {
     }
 
     fn place(&self, ticket: u64) -> Option<usize> {
-        let mine = |one: &Acceptor| one.waker.is_some() && one.ticket == ticket;
-        self.acceptors.iter().position(mine)
+        self.acceptors.iter().position(|one| one.ticket == ticket)
     }
 
     fn wake_one(&mut self, index: u32) {

@@ -40,6 +40,17 @@ pub(crate) enum State {
     Closing,
 }
 
+/// Whether a connection was cut before both sides had closed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cut {
+    No = 0,
+    /// By us: a deadline passed, or the program aborted it.
+    ByUs,
+    /// The peer has reset it.
+    ByPeer,
+}
+
 /// A doubly linked list of slots; numbers counted from one, zero is the end.
 #[derive(Debug)]
 pub(crate) struct List {
@@ -66,6 +77,8 @@ pub struct Slot<'a> {
     pub(crate) give_up: Instant,
     pub(crate) read_at: Instant,
     pub(crate) write_at: Instant,
+    /// With keep-alive: when a peer that stays silent is given up.
+    pub(crate) silent_at: Instant,
     pub(crate) generation: u32,
     prev: u32,
     next: u32,
@@ -79,10 +92,12 @@ pub struct Slot<'a> {
     pub(crate) dirty: bool,
     pub(crate) waits_for_neighbor: bool,
     pub(crate) in_time_wait: bool,
-    pub(crate) timed_out: bool,
+    pub(crate) cut: Cut,
     /// Asked for while the socket was borrowed.
     pub(crate) fin_asked: bool,
     pub(crate) abort_asked: bool,
+    /// Somebody waits for the socket to come back.
+    pub(crate) missed: bool,
 }
 
 impl core::fmt::Debug for Slot<'_> {
@@ -100,6 +115,7 @@ impl<'a> Slot<'a> {
         give_up: Instant::ZERO,
         read_at: Instant::ZERO,
         write_at: Instant::ZERO,
+        silent_at: Instant::ZERO,
         generation: 0,
         prev: 0,
         next: 0,
@@ -110,9 +126,10 @@ impl<'a> Slot<'a> {
         dirty: false,
         waits_for_neighbor: false,
         in_time_wait: false,
-        timed_out: false,
+        cut: Cut::No,
         fin_asked: false,
         abort_asked: false,
+        missed: false,
     };
 
     /// The socket, unless it is borrowed.
@@ -134,7 +151,8 @@ impl<'a> Slot<'a> {
 
     /// The earliest of the slot's own deadlines, [`FAR`] when it has none.
     pub(crate) fn due(&self) -> Instant {
-        self.give_up.min(self.read_at).min(self.write_at)
+        let own = self.give_up.min(self.silent_at);
+        own.min(self.read_at).min(self.write_at)
     }
 }
 
@@ -161,19 +179,24 @@ pub(crate) struct Slots<'a> {
 impl<'a> Slots<'a> {
     /// All slots free. Each must have been given its socket set.
     pub(crate) fn new(slots: &'a mut [Slot<'a>]) -> Self {
-        let count = slots.len() as u32;
         let mut this = Slots {
             slots,
             free: List::EMPTY,
             time_wait: List::EMPTY,
             used: 0,
         };
-        for index in 0..count {
-            let mut free = core::mem::replace(&mut this.free, List::EMPTY);
-            this.push(&mut free, index);
-            this.free = free;
-        }
+        this.put_in_order();
         this
+    }
+
+    /// Lists every slot as free, the first one first, whatever happened before:
+    /// a new boot takes them in the same order as the first. All must be free.
+    pub(crate) fn put_in_order(&mut self) {
+        let mut free = List::EMPTY;
+        for index in 0..self.len() {
+            self.push(&mut free, index);
+        }
+        self.free = free;
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -203,14 +226,21 @@ impl<'a> Slots<'a> {
         slot.give_up = FAR;
         slot.read_at = FAR;
         slot.write_at = FAR;
+        slot.silent_at = FAR;
         slot.owners = 0;
         slot.waits_for_neighbor = false;
         slot.in_time_wait = false;
-        slot.timed_out = false;
+        slot.cut = Cut::No;
         slot.fin_asked = false;
         slot.abort_asked = false;
+        slot.missed = false;
         self.used += 1;
         index
+    }
+
+    /// Whether a slot is free or can be reclaimed.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.free.is_empty() || !self.time_wait.is_empty()
     }
 
     /// The slot that has been in TIME-WAIT longest without an owner.

@@ -27,6 +27,7 @@ use crate::net::connect::derive_key;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
 use crate::net::handoff::Described;
+use crate::net::lobby::Lobby;
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
@@ -54,8 +55,15 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// [`ConfigError`] names the setting to change.
-    pub fn new<const S: usize, const R: usize, const T: usize, const L: usize, const A: usize>(
-        storage: &'a mut Storage<'a, S, R, T, L, A>,
+    pub fn new<
+        const S: usize,
+        const R: usize,
+        const T: usize,
+        const L: usize,
+        const A: usize,
+        const P: usize,
+    >(
+        storage: &'a mut Storage<'a, S, R, T, L, A, P>,
         config: &Config,
         capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
@@ -95,9 +103,7 @@ impl<'a> Stack<'a> {
         let flow_key = derive_key(&config.secret, b"flows");
         let isn_key = derive_key(&config.secret, b"isn");
         let port_key = derive_key(&config.secret, b"ports");
-        let iface_config =
-            smoltcp::iface::Config::new(HardwareAddress::Ethernet(config.hardware_addr));
-        let iface = Interface::new(iface_config, &mut Described(&capabilities), Instant::ZERO);
+        let iface = interface(config, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
                 config: config.clone(),
@@ -113,6 +119,8 @@ impl<'a> Stack<'a> {
                 deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
                 dirty: parts.dirty,
                 ports: Ports::new(parts.ports, parts.acceptors),
+                lobby: Lobby::new(parts.parked),
+                room_made: false,
                 counters: Counters::default(),
                 observer: None,
                 now: Instant::ZERO,
@@ -161,6 +169,16 @@ impl<'a> Stack<'a> {
         set.map_err(|_| ConfigError::TooMany)
     }
 
+    /// Forgets everything that a power cycle forgets: connections, listeners,
+    /// neighbors, sequence numbers; `secret` is the new boot's. Addresses,
+    /// routes and counters stay. Nobody is told: peers find out as they would,
+    /// and handles that are left are stale.
+    ///
+    /// Drop the tasks first, or they see their streams end as reset.
+    pub fn reboot(&self, secret: [u8; 16]) {
+        self.inner.borrow_mut().reboot(secret);
+    }
+
     /// Runs `f` with the stack to itself.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
         f(&mut self.inner.borrow_mut())
@@ -188,6 +206,9 @@ pub(crate) struct Inner<'a> {
     pub(super) deadlines: Deadlines<'a>,
     pub(super) dirty: &'a mut DequeView<u32>,
     pub(crate) ports: Ports<'a>,
+    pub(super) lobby: Lobby<'a>,
+    /// A slot or a place in a backlog became free since SYNs were let in.
+    pub(super) room_made: bool,
     pub(super) counters: Counters,
     pub(super) observer: Option<&'a dyn Observer>,
     pub(super) now: Instant,
@@ -226,6 +247,31 @@ impl<'a> Inner<'a> {
         }
     }
 
+    /// See [`Stack::reboot`].
+    fn reboot(&mut self, secret: [u8; 16]) {
+        for index in 0..self.slots.len() {
+            self.free(index);
+            if let Some(slot) = self.slots.get(index) {
+                slot.dirty = false;
+            }
+        }
+        self.slots.put_in_order();
+        self.ports.reset();
+        self.dirty.clear();
+        while self.lobby.pop().is_some() {}
+        self.config.secret = secret;
+        self.isn_key = derive_key(&secret, b"isn");
+        self.port_key = derive_key(&secret, b"ports");
+        self.draws = 0;
+        self.neighbor_news = false;
+        let mut fresh = interface(&self.config, &self.capabilities, self.now);
+        core::mem::swap(fresh.routes_mut(), self.iface.routes_mut());
+        fresh.update_ip_addrs(|addresses| {
+            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
+        });
+        self.iface = fresh;
+    }
+
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.counters.dropped[reason as usize] += 1;
         self.tell(&Event::Dropped(reason));
@@ -244,6 +290,7 @@ impl<'a> Inner<'a> {
 
     /// Receives up to the turn's share of frames. True when there may be more.
     pub(crate) fn receive<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
+        self.admit_parked(device);
         for _ in 0..self.config.frames_per_turn {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
@@ -269,7 +316,7 @@ impl<'a> Inner<'a> {
                 return false;
             }
         }
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || (self.room_made && self.lobby.len() > 0)
     }
 
     /// When the next slot's deadline is due. A full device is asked again soon;
@@ -283,4 +330,11 @@ impl<'a> Inner<'a> {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing > 0
     }
+}
+
+/// An interface that knows nobody yet.
+fn interface(config: &Config, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
+    let hardware = HardwareAddress::Ethernet(config.hardware_addr);
+    let config = smoltcp::iface::Config::new(hardware);
+    Interface::new(config, &mut Described(capabilities), now)
 }

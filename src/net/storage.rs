@@ -20,12 +20,14 @@ use smoltcp::socket::tcp;
 
 use crate::net::deadlines::DeadlineCell;
 use crate::net::flows::FlowEntry;
+use crate::net::lobby::Parked;
 use crate::net::ports::{Acceptor, Port};
 use crate::net::slots::Slot;
 
 /// Memory for a stack: `SLOTS` connections with `RX` and `TX` bytes of buffer
 /// each, `LISTENERS` listening ports, and places for `ACCEPTORS` tasks that
-/// wait in `accept` at the same time.
+/// wait in `accept` at the same time, and for `PARKED` SYNs that found every slot
+/// taken.
 ///
 /// Beyond the buffers a slot takes at most 720 bytes on a 64-bit machine.
 ///
@@ -42,6 +44,7 @@ pub struct Storage<
     const TX: usize,
     const LISTENERS: usize = 4,
     const ACCEPTORS: usize = 8,
+    const PARKED: usize = 4,
 > {
     rx: [[u8; RX]; SLOTS],
     tx: [[u8; TX]; SLOTS],
@@ -54,6 +57,7 @@ pub struct Storage<
     dirty: Deque<u32, SLOTS>,
     ports: [Port; LISTENERS],
     acceptors: [Acceptor; ACCEPTORS],
+    parked: [Parked; PARKED],
 }
 
 impl<
@@ -63,7 +67,8 @@ impl<
     const TX: usize,
     const LISTENERS: usize,
     const ACCEPTORS: usize,
-> Storage<'a, SLOTS, RX, TX, LISTENERS, ACCEPTORS>
+    const PARKED: usize,
+> Storage<'a, SLOTS, RX, TX, LISTENERS, ACCEPTORS, PARKED>
 {
     /// Empty storage, all zeros, fit for a static.
     pub const fn new() -> Self {
@@ -84,6 +89,7 @@ impl<
             dirty: Deque::new(),
             ports: [const { Port::EMPTY }; LISTENERS],
             acceptors: [const { Acceptor::EMPTY }; ACCEPTORS],
+            parked: [const { Parked::EMPTY }; PARKED],
         }
     }
 
@@ -101,6 +107,7 @@ impl<
             dirty: self.dirty.as_mut_view(),
             ports: &mut self.ports,
             acceptors: &mut self.acceptors,
+            parked: &mut self.parked,
         }
     }
 }
@@ -111,7 +118,8 @@ impl<
     const TX: usize,
     const LISTENERS: usize,
     const ACCEPTORS: usize,
-> Default for Storage<'_, SLOTS, RX, TX, LISTENERS, ACCEPTORS>
+    const PARKED: usize,
+> Default for Storage<'_, SLOTS, RX, TX, LISTENERS, ACCEPTORS, PARKED>
 {
     fn default() -> Self {
         Self::new()
@@ -136,6 +144,7 @@ pub struct StackParts<'a> {
     pub dirty: &'a mut DequeView<u32>,
     pub ports: &'a mut [Port],
     pub acceptors: &'a mut [Acceptor],
+    pub parked: &'a mut [Parked],
 }
 
 impl StackParts<'_> {

@@ -8,7 +8,7 @@ use smoltcp::wire::IpEndpoint;
 use crate::event::Yield;
 use crate::net::Stack;
 use crate::net::ports::{OpenError, PortId};
-use crate::socket::half::Handle;
+use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 
 /// How many connections may be shaking hands or waiting for `accept`, at

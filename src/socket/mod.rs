@@ -1,14 +1,20 @@
 //! What tasks hold: listeners and streams.
 
 mod error;
-mod half;
+mod handle;
 mod io;
 mod listener;
+mod owned;
+mod read;
 mod stream;
+mod write;
 
 pub use error::{
     AcceptError, CloseError, ConnectError, ListenError, ReadError, StreamError, WriteError,
 };
-pub use half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+
 pub use listener::{Backlog, TcpListener};
+pub use owned::{OwnedReadHalf, OwnedWriteHalf};
+pub use read::ReadHalf;
 pub use stream::TcpStream;
+pub use write::WriteHalf;

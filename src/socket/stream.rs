@@ -12,8 +12,8 @@ use smoltcp::wire::IpEndpoint;
 use crate::event::{Reason, Yield};
 use crate::net::Stack;
 use crate::net::connect::OpenError;
-use crate::net::slots::State;
-use crate::socket::half::Handle;
+use crate::net::slots::{Cut, State};
+use crate::socket::handle::Handle;
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
@@ -68,7 +68,7 @@ impl<'a> TcpStream<'a> {
                 if slot_ref.state == State::Open {
                     return Poll::Ready(Ok(()));
                 }
-                if slot_ref.timed_out {
+                if slot_ref.cut == Cut::ByUs {
                     return Poll::Ready(Err(ConnectError::TimedOut));
                 }
                 let closed = |socket: &mut tcp::Socket<'_>| socket.state() == tcp::State::Closed;
@@ -87,12 +87,12 @@ impl<'a> TcpStream<'a> {
 
     /// The peer's address; `None` once the connection is gone.
     pub fn remote_addr(&self) -> Option<IpEndpoint> {
-        self.handle.socket(|socket| socket.remote_endpoint())?
+        self.handle.flow().map(|flow| flow.remote)
     }
 
     /// Our address; `None` once the connection is gone.
     pub fn local_addr(&self) -> Option<IpEndpoint> {
-        self.handle.socket(|socket| socket.local_endpoint())?
+        self.handle.flow().map(|flow| flow.local)
     }
 
     /// Reads at least one byte; 0 at the end of the stream. See
@@ -156,7 +156,7 @@ impl<'a> TcpStream<'a> {
     /// # Cancel safety
     /// **Safe.** A dropped future has given no byte.
     pub async fn write(&mut self, buf: &[u8]) -> Result<usize, WriteError> {
-        self.write.write(buf).await
+        self.writer().write(buf).await
     }
 
     /// Writes everything. See [`WriteHalf::write_all`].
@@ -167,7 +167,7 @@ impl<'a> TcpStream<'a> {
     /// # Cancel safety
     /// As [`WriteHalf::write_all`].
     pub async fn write_all(&mut self, buf: &[u8]) -> Result<(), WriteError> {
-        self.write.write_all(buf).await
+        self.writer().write_all(buf).await
     }
 
     /// Fills the transmit buffer where it lies. See [`WriteHalf::write_with`].
@@ -181,7 +181,7 @@ impl<'a> TcpStream<'a> {
         &mut self,
         f: impl FnOnce(&mut [u8]) -> (usize, R),
     ) -> Result<R, WriteError> {
-        self.write.write_with(f).await
+        self.writer().write_with(f).await
     }
 
     /// Waits until a write would not. See [`WriteHalf::writable`].
@@ -192,7 +192,7 @@ impl<'a> TcpStream<'a> {
     /// # Cancel safety
     /// **Safe.**
     pub async fn writable(&mut self) -> Result<(), WriteError> {
-        self.write.writable().await
+        self.writer().writable().await
     }
 
     /// Waits for the acknowledgement of all that was written. See
@@ -204,13 +204,13 @@ impl<'a> TcpStream<'a> {
     /// # Cancel safety
     /// **Safe.**
     pub async fn flush(&mut self) -> Result<(), WriteError> {
-        self.write.flush().await
+        self.writer().flush().await
     }
 
     /// Sends a FIN after what was written; reading goes on. See
     /// [`WriteHalf::shutdown`].
     pub fn shutdown(&mut self) {
-        self.write.shutdown();
+        self.writer().shutdown();
     }
 
     /// Closes and waits until the peer has acknowledged everything written and
@@ -242,7 +242,14 @@ impl<'a> TcpStream<'a> {
 
     /// The two directions, to use at the same time in one task.
     pub fn split(&mut self) -> (&mut ReadHalf<'a>, &mut WriteHalf<'a>) {
+        self.read.give_back();
         (&mut self.read, &mut self.write)
+    }
+
+    /// Nobody can hold lent bytes while the whole stream is borrowed, so a
+    /// write need not wait for their `consume`.
+    fn writer(&mut self) -> &mut WriteHalf<'a> {
+        self.split().1
     }
 
     /// The two directions, to use in two tasks.
@@ -276,15 +283,19 @@ impl<'a> TcpStream<'a> {
     /// resets the connection when four times that passed without an answer
     /// (RFC 9293, 3.8.4). `None`, the default, never asks.
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
-        self.handle.touch(|socket| {
-            socket.set_keep_alive(interval);
-            socket.set_timeout(interval.map(|interval| interval * 4));
-        });
+        self.read.give_back();
+        let Handle {
+            stack,
+            slot,
+            generation,
+        } = self.handle;
+        stack.with(|inner| inner.set_keep_alive(slot, generation, interval));
     }
 
     /// Holds small segments back while others are on their way (RFC 896).
     /// On by default; switch it off for chatty protocols.
     pub fn set_nagle(&mut self, on: bool) {
+        self.read.give_back();
         self.handle.touch(|socket| socket.set_nagle_enabled(on));
     }
 }

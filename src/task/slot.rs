@@ -227,14 +227,18 @@ impl<'a> FutureSlots<'a> {
     /// # Panics
     /// When called again from inside itself.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
+        let scope = self.begin();
+        let out = f(&Pinned(self));
+        drop(scope);
+        out
+    }
+
+    fn begin(&self) -> EndAll<'_, 'a> {
         assert!(
             !self.pinned.replace(true),
             "an event loop of this node is already running"
         );
-        let scope = EndAll(self);
-        let out = f(&Pinned(self));
-        drop(scope);
-        out
+        EndAll(self)
     }
 
     /// The bytes of a row. `index` is in range wherever a `Row` was found.
@@ -259,6 +263,24 @@ impl<'a> FutureSlots<'a> {
         // SAFETY: `table` was taken out of this row, which is now busy, so the
         // future is dropped exactly once and never polled again.
         unsafe { (table.drop)(self.row(index)) }
+    }
+}
+
+impl FutureSlots<'static> {
+    /// Like [`pinned`](Self::pinned), without a function around it. Rows that
+    /// are never freed need none: should the scope be forgotten, its futures lie
+    /// where they are for ever, and no other scope can begin.
+    pub(crate) fn pin(&'static self) -> Forever {
+        Forever(self.begin())
+    }
+}
+
+/// A scope that ends when it is dropped.
+pub(crate) struct Forever(EndAll<'static, 'static>);
+
+impl Forever {
+    pub(crate) fn pinned(&self) -> Pinned<'_, 'static> {
+        Pinned(self.0.0)
     }
 }
 

@@ -18,7 +18,7 @@ use smoltcp::time::Instant;
 use crate::event::{Counters, Event, Observer, Reason, Source, Yield};
 use crate::net::deadlines::DeadlineCell;
 use crate::task::slot::{
-    Chunk, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
+    Chunk, Forever, FutureBytes, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell,
 };
 use crate::task::timer::{ForeignTimer, Timers};
 use crate::task::waker::Ready;
@@ -130,6 +130,7 @@ pub struct Tasks<'a> {
     headers: &'a [Header],
     futures: FutureSlots<'a>,
     ready: Ready,
+    claim: u32,
     run: RefCell<&'a mut DequeView<u32>>,
     free: Cell<u32>,
     used: Cell<u32>,
@@ -158,7 +159,7 @@ impl<'a> Tasks<'a> {
     /// The same from parts. With parts of different lengths the shortest
     /// decides how many tasks there are.
     pub fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
-        ready.claim();
+        let claim = ready.claim();
         let count = parts
             .headers
             .len()
@@ -169,17 +170,12 @@ impl<'a> Tasks<'a> {
             .min(ready.len());
         parts.run.clear();
         let headers: &'a [Header] = &parts.headers[..count];
-        for (index, header) in headers.iter().enumerate() {
-            let next = index as u32 + 2;
-            header
-                .polls
-                .set(if index + 1 < count { next } else { NONE });
-        }
-        Tasks {
-            free: Cell::new(if count > 0 { 1 } else { NONE }),
+        let tasks = Tasks {
+            free: Cell::new(NONE),
             headers,
             futures: FutureSlots::new(&parts.rows[..count], parts.bytes),
             ready,
+            claim,
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             current: Cell::new(None),
@@ -190,6 +186,17 @@ impl<'a> Tasks<'a> {
                 &mut parts.cells[..count],
                 parts.foreign,
             ),
+        };
+        tasks.put_in_order();
+        tasks
+    }
+
+    /// Lists every task as free, the first one first: the next loop takes them
+    /// in the same order as the last. All must be free.
+    fn put_in_order(&self) {
+        self.free.set(NONE);
+        for (index, header) in self.headers.iter().enumerate().rev() {
+            header.polls.set(self.free.replace(index as u32 + 1));
         }
     }
 
@@ -271,7 +278,14 @@ impl<'a> Tasks<'a> {
     }
 
     /// Moves every task woken so far into the run queue, in wake order.
+    ///
+    /// # Panics
+    /// When another `Tasks` was made with the same ready set.
     pub(crate) fn collect_ready(&self) {
+        assert!(
+            self.ready.is_owned_by(self.claim),
+            "two Tasks share one ReadySet: give each its own"
+        );
         let mut run = self.run.borrow_mut();
         // The list comes last woken first, and the queue is empty here.
         self.ready.take(|task| {
@@ -291,26 +305,6 @@ impl<'a> Tasks<'a> {
 
     /// Runs `f`, inside which tasks may be resumed.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        /// Also after unwinding nobody runs, nobody is woken and every row is
-        /// on the free list.
-        struct Clear<'t, 'a>(&'t Tasks<'a>);
-        impl Drop for Clear<'_, '_> {
-            fn drop(&mut self) {
-                let Clear(tasks) = self;
-                if tasks.futures.is_pinned() {
-                    return; // refused inside a loop that goes on
-                }
-                while let Some(task) = tasks.next_ready() {
-                    tasks.ready.clear(task);
-                }
-                tasks.ready.forget_wakes();
-                for (task, header) in (0..).zip(tasks.headers) {
-                    if header.name.get().is_some() {
-                        tasks.release(task);
-                    }
-                }
-            }
-        }
         let _clear = Clear(self);
         self.futures.pinned(f)
     }
@@ -430,6 +424,52 @@ impl Drop for Running<'_, '_> {
         if tasks.futures.is_vacant(task) {
             tasks.release(task);
         }
+    }
+}
+
+/// After a scope, also after unwinding, nobody runs, nobody is woken and every
+/// row is on the free list.
+struct Clear<'t, 'a>(&'t Tasks<'a>);
+
+impl Drop for Clear<'_, '_> {
+    fn drop(&mut self) {
+        let Clear(tasks) = self;
+        if tasks.futures.is_pinned() {
+            return; // refused inside a loop that goes on
+        }
+        while let Some(task) = tasks.next_ready() {
+            tasks.ready.clear(task);
+        }
+        tasks.ready.forget_wakes();
+        for (task, header) in (0..).zip(tasks.headers) {
+            if header.name.get().is_some() {
+                tasks.release(task);
+            }
+        }
+        tasks.put_in_order();
+    }
+}
+
+impl Tasks<'static> {
+    /// Lets tasks be resumed until the scope is dropped.
+    pub(crate) fn pin(&'static self) -> PinnedTasks {
+        let clear = Clear(self);
+        PinnedTasks {
+            futures: self.futures.pin(),
+            _clear: clear,
+        }
+    }
+}
+
+/// A scope over tasks that are never freed. The futures end first.
+pub(crate) struct PinnedTasks {
+    futures: Forever,
+    _clear: Clear<'static, 'static>,
+}
+
+impl PinnedTasks {
+    pub(crate) fn pinned(&self) -> Pinned<'_, 'static> {
+        self.futures.pinned()
     }
 }
 

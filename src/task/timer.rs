@@ -16,7 +16,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 
 use crate::event::{Reason, Yield};
 use crate::net::deadlines::{DeadlineCell, Deadlines};
@@ -282,10 +282,4 @@ impl Timers<'_> {
         })
         .await
     }
-}
-
-/// How long from `now`, without running over the end of time.
-pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
-    let micros = i64::try_from(delay.total_micros()).unwrap_or(i64::MAX);
-    Instant::from_micros(now.total_micros().saturating_add(micros))
 }

@@ -38,6 +38,8 @@ pub struct Queue {
     head: AtomicU32,
     /// The first flag of the array that `head` and `next` count in.
     flags: AtomicPtr<Flag>,
+    /// How often it was claimed: who claimed it last owns it.
+    claims: AtomicU32,
     hook: Option<fn()>,
 }
 
@@ -95,6 +97,7 @@ impl Queue {
             Queue {
                 head: AtomicU32::new(0),
                 flags: AtomicPtr::new(core::ptr::null_mut()),
+                claims: AtomicU32::new(0),
                 hook,
             }
         }
@@ -173,9 +176,9 @@ mod arch {
 
 /// Flags for `TASKS` tasks: the only memory that a [`Waker`] points at.
 ///
-/// One set serves one [`Tasks`](crate::task::Tasks). A second `Tasks` on the
-/// same set takes it over; wakers of the first then wake tasks of the second,
-/// which is harmless (a spurious poll) and makes runs hard to repeat.
+/// One set serves one [`Tasks`](crate::task::Tasks) at a time. A second `Tasks`
+/// on the same set takes it over; the first one's event loop then panics
+/// instead of waiting for wakes that never come.
 ///
 /// ```
 /// static READY: cygnet::ReadySet<8> = cygnet::ReadySet::new();
@@ -262,7 +265,8 @@ impl Ready {
     }
 
     /// Ties every flag to its queue, and forgets wakes of earlier owners.
-    pub(crate) fn claim(&self) {
+    /// Returns the number of this claim.
+    pub(crate) fn claim(&self) -> u32 {
         let first = self.flags.as_ptr().cast_mut();
         self.queue.flags.store(first, Ordering::Relaxed);
         for flag in self.flags {
@@ -270,6 +274,14 @@ impl Ready {
             flag.queue.store(queue, Ordering::Release);
         }
         self.forget_wakes();
+        let claim = self.queue.claims.load(Ordering::Relaxed).wrapping_add(1);
+        self.queue.claims.store(claim, Ordering::Relaxed);
+        claim
+    }
+
+    /// Whether nobody has claimed the set since `claim`.
+    pub(crate) fn is_owned_by(&self, claim: u32) -> bool {
+        self.queue.claims.load(Ordering::Relaxed) == claim
     }
 
     /// Clears every flag that is set, as a turn does: a flag that another

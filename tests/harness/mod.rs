@@ -1,6 +1,8 @@
 //! Two hosts, a wire and virtual time: what every behaviour test starts from.
 #![allow(dead_code, unused_macros, unused_imports)]
 
+pub mod peer;
+
 use cygnet::net::wire::{Wire, WireEnd};
 use cygnet::{Node, Turn, turns};
 use smoltcp::time::{Duration, Instant};
@@ -14,7 +16,13 @@ macro_rules! host {
     };
     ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
      bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal) => {
-        let mut storage: cygnet::Storage<'_, $slots, $rx, $tx> = cygnet::Storage::new();
+        host!($node, $number, slots: $slots, tasks: $tasks, bytes: $bytes, rx: $rx, tx: $tx, parked: 0)
+    };
+    ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
+     bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal) => {
+        // Nobody waits in the lobby unless a test is about it.
+        let mut storage: cygnet::Storage<'_, $slots, $rx, $tx, 4, 8, $parked> =
+            cygnet::Storage::new();
         let mut task_storage: cygnet::TaskStorage<$tasks, $bytes> = cygnet::TaskStorage::new();
         let stack = cygnet::Stack::new(
             &mut storage,
@@ -25,10 +33,10 @@ macro_rules! host {
         for address in $crate::harness::addresses($number) {
             stack.add_address(address).unwrap();
         }
-        let tasks = {
-            static READY: cygnet::ReadySet<$tasks> = cygnet::ReadySet::new();
-            cygnet::Tasks::new(&mut task_storage, &READY)
-        };
+        // Not a static: tests that share a helper run in threads of their own,
+        // and two hosts must never share a ready set.
+        let ready = $crate::harness::leak(cygnet::ReadySet::<$tasks>::new());
+        let tasks = cygnet::Tasks::new(&mut task_storage, ready);
         let $node = cygnet::Node::new(&stack, &tasks);
     };
 }
@@ -49,6 +57,7 @@ pub fn capabilities() -> DeviceCapabilities {
 
 /// 10.0.0.`number`, and fd00::`number` with IPv6.
 pub fn addresses(number: u8) -> Vec<IpCidr> {
+    #[allow(unused_mut, reason = "grows with IPv6")]
     let mut addresses = vec![IpCidr::new(IpAddress::v4(10, 0, 0, number), 24)];
     #[cfg(feature = "ipv6")]
     addresses.push(IpCidr::new(
@@ -173,4 +182,122 @@ pub fn alone<R>(node: Node<'_>, f: impl FnOnce(&mut dyn FnMut(Instant) -> Turn) 
 /// Virtual time in milliseconds.
 pub fn ms(millis: i64) -> Instant {
     Instant::from_millis(millis)
+}
+
+/// Leaks on purpose, where a leak detector sees that it is on purpose.
+pub fn leak<T>(value: T) -> &'static T {
+    static LEAKED: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+    let value = Box::leak(Box::new(value));
+    LEAKED
+        .lock()
+        .unwrap()
+        .push(std::ptr::from_ref(value) as usize);
+    value
+}
+
+/// Two hosts with four slots each, and room for large test tasks.
+#[macro_export]
+macro_rules! pair {
+    ($server:ident, $client:ident) => {
+        host!($server, 1, slots: 4, tasks: 24, bytes: 64, rx: 1024, tx: 1024);
+        host!($client, 2, slots: 4, tasks: 24, bytes: 64, rx: 1024, tx: 1024);
+    };
+}
+
+/// The addresses of host `number`, one per IP version that is built in.
+pub fn targets(number: u8, port: u16) -> Vec<IpEndpoint> {
+    #[allow(unused_mut)]
+    let mut targets = vec![v4(number, port)];
+    #[cfg(feature = "ipv6")]
+    targets.push(v6(number, port));
+    targets
+}
+
+/// A perfect wire with one millisecond of latency.
+pub const LAN: cygnet::net::wire::Faults = cygnet::net::wire::Faults {
+    latency: Duration::from_millis(1),
+    ..cygnet::net::wire::Faults::NONE
+};
+
+/// Runs both parts to their ends, then waits a minute and looks whether every
+/// slot of both hosts is free again. Returns when both parts had ended.
+pub fn play<'a, 'b, const F: usize>(
+    wire: &Wire<F>,
+    a: Node<'a>,
+    b: Node<'b>,
+    part_a: impl Future<Output = ()> + 'a,
+    part_b: impl Future<Output = ()> + 'b,
+) -> Instant {
+    let score = std::rc::Rc::new(Score {
+        parts: 0.into(),
+        rested: 0.into(),
+        ended: Instant::ZERO.into(),
+    });
+    let (score_a, score_b) = (score.clone(), score.clone());
+    a.spawn(Box::pin(async move {
+        part_a.await;
+        score_a.rest(a).await;
+    }))
+    .unwrap();
+    b.spawn(Box::pin(async move {
+        part_b.await;
+        score_b.rest(b).await;
+    }))
+    .unwrap();
+    let end = run(wire, a, b, seconds(100 * 3600));
+    let waits = a.waiting().chain(b.waiting());
+    let waits: Vec<_> = waits.map(|task| format!("{task:?}")).collect();
+    assert_eq!(score.rested.get(), 2, "at {end}: {waits:#?}");
+    score.ended.get()
+}
+
+struct Score {
+    parts: std::cell::Cell<u32>,
+    rested: std::cell::Cell<u32>,
+    ended: std::cell::Cell<Instant>,
+}
+
+impl Score {
+    async fn rest(&self, node: Node<'_>) {
+        self.parts.set(self.parts.get() + 1);
+        self.ended.set(self.ended.get().max(node.now()));
+        while self.parts.get() < 2 {
+            node.sleep(Duration::from_secs(1)).await;
+        }
+        node.sleep(Duration::from_secs(60)).await;
+        assert_eq!(node.counters().slots_used, 0, "a slot leaked");
+        self.rested.set(self.rested.get() + 1);
+    }
+}
+
+/// Polls `future` `polls` times at most, then drops it.
+pub async fn give_up_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |cx| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        let poll = future.as_mut().poll(cx);
+        if poll.is_pending() && left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        poll.map(Some)
+    })
+    .await
+}
+
+/// Bytes that show a loss, a repetition and a swap.
+pub fn pattern(from: usize, buf: &mut [u8]) {
+    for (at, byte) in buf.iter_mut().enumerate() {
+        let at = from + at;
+        *byte = (at ^ (at >> 8) ^ (at >> 16)) as u8;
+    }
+}
+
+/// Runs `f` with a host of two slots, number 1.
+pub fn host_with(f: impl for<'a> FnOnce(Node<'a>)) {
+    host!(node, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    f(node);
 }

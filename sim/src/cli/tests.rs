@@ -41,7 +41,7 @@ fn alone_it_is_loopback() {
 }
 
 #[test]
-fn the_issue_s_command_line_is_understood() {
+fn every_flag_is_understood() {
     let config =
         loopback("loopback --clients 1000 --requests 20 --slots 64 --tasks 66 --backlog 8")
             .unwrap();

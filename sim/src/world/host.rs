@@ -1,0 +1,307 @@
+//! A host of a world: a real stack and real tasks on memory that is never
+//! freed, a network card, a clock that may run wrong, and a program that starts
+//! anew at every boot.
+
+use std::collections::VecDeque;
+
+use cygnet::{Config, Digest, Node, Stack, StaticTurns, Tasks, Turn};
+use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+
+use super::draws::{Draws, Kind};
+use crate::memory::{NoMemory, leak_stack, leak_tasks};
+
+/// How much memory a host has. Start from [`Size::SMALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Connections.
+    pub slots: usize,
+    /// Receive buffer of each.
+    pub rx_bytes: usize,
+    /// Transmit buffer of each.
+    pub tx_bytes: usize,
+    /// Tasks.
+    pub tasks: usize,
+    /// What a task's future may need.
+    pub task_bytes: usize,
+}
+
+impl Size {
+    /// 16 connections of 2 KiB and 2 KiB, 24 tasks of 2 KiB.
+    pub const SMALL: Size = Size {
+        slots: 16,
+        rx_bytes: 2048,
+        tx_bytes: 2048,
+        tasks: 24,
+        task_bytes: 2048,
+    };
+}
+
+/// What a host runs. Called at every boot; it spawns the first tasks.
+pub(super) type Program = Box<dyn Fn(Node<'static>)>;
+
+/// Frames that a network card holds for a host that does not look.
+const RING: usize = 256;
+
+pub(super) struct Host {
+    pub(super) name: &'static str,
+    pub(super) node: Node<'static>,
+    pub(super) card: Card,
+    pub(super) clock: Clock,
+    pub(super) paused: bool,
+    /// The one turn that is planned; others in the queue are stale.
+    pub(super) wake_at: Option<Instant>,
+    pub(super) digest: &'static Digest,
+    turns: Option<StaticTurns>,
+    program: Program,
+    number: u32,
+    boots: u64,
+}
+
+impl Host {
+    pub(super) fn new(
+        number: u32,
+        name: &'static str,
+        size: Size,
+        program: Program,
+    ) -> Result<Self, NoMemory> {
+        let card = Card::default();
+        let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
+        let config = Config::new(hardware(number), [0; 16]);
+        let stack = Stack::from_parts(parts, &config, card.capabilities())
+            .expect("the address and the card are ours");
+        let four = IpCidr::new(address(number), 16);
+        let six = IpCidr::new(
+            IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, (number >> 16) as u16, number as u16),
+            64,
+        );
+        for cidr in [four, six] {
+            stack.add_address(cidr).expect("two unicast addresses");
+        }
+        let (parts, ready) = leak_tasks(size.tasks, size.task_bytes, None)?;
+        let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
+        let node = Node::new(stack, Box::leak(Box::new(Tasks::from_parts(parts, ready))));
+        let digest: &'static Digest = Box::leak(Box::default());
+        node.set_observer(Some(digest));
+        Ok(Host {
+            name,
+            node,
+            card,
+            clock: Clock::default(),
+            paused: false,
+            wake_at: None,
+            digest,
+            turns: None,
+            program,
+            number,
+            boots: 0,
+        })
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.turns.is_some()
+    }
+
+    /// Power on: new sequence numbers and ports, no neighbors, the program from
+    /// its beginning. The time since power on is zero again.
+    pub(super) fn boot(&mut self, now: Instant, draws: &Draws) {
+        self.crash();
+        let mut secret = [0; 16];
+        for (half, bytes) in (0..).zip(secret.chunks_exact_mut(8)) {
+            let number = 2 * self.boots + half;
+            let drawn = draws.draw(u64::from(self.number), Kind::Secret, number);
+            bytes.copy_from_slice(&drawn.to_le_bytes());
+        }
+        self.boots += 1;
+        self.node.reboot(secret);
+        self.clock.restart(now);
+        self.turns = Some(StaticTurns::new(self.node));
+        (self.program)(self.node);
+    }
+
+    /// Power off: every task is dropped, nothing is sent.
+    pub(super) fn crash(&mut self) {
+        self.turns = None;
+        self.paused = false;
+        self.wake_at = None;
+        self.card = Card::default();
+    }
+
+    /// One turn; `None` when the host is down. A host whose program has ended
+    /// is still there: its last connections time out in their own time.
+    pub(super) fn turn(&mut self, now: Instant) -> Option<Turn> {
+        let local = self.clock.local(now);
+        let turns = self.turns.as_mut()?;
+        Some(match turns.turn(&mut self.card, local) {
+            Turn::Done => Turn::Idle(turns.next_deadline()),
+            other => other,
+        })
+    }
+}
+
+/// 02:00 and the host's number.
+pub(super) fn hardware(number: u32) -> EthernetAddress {
+    let [a, b, c, d] = number.to_be_bytes();
+    EthernetAddress([2, 0, a, b, c, d])
+}
+
+/// 10.0.0.1 is host 1, 10.0.1.0 host 256.
+pub(super) fn address(number: u32) -> IpAddress {
+    let [_, _, high, low] = number.to_be_bytes();
+    IpAddress::v4(10, 0, high, low)
+}
+
+/// What a host believes the time to be: the time since it booted, drifting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    world: Instant,
+    local: Instant,
+    /// Parts per million too fast, or too slow.
+    drift: i32,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock {
+            world: Instant::ZERO,
+            local: Instant::ZERO,
+            drift: 0,
+        }
+    }
+}
+
+impl Clock {
+    const MILLION: i128 = 1_000_000;
+
+    fn restart(&mut self, now: Instant) {
+        (self.world, self.local) = (now, Instant::ZERO);
+    }
+
+    /// From `now` on it runs this much too fast.
+    pub(super) fn set_drift(&mut self, now: Instant, drift: i32) {
+        let local = self.local(now);
+        *self = Clock {
+            world: now,
+            local,
+            drift: drift.max(-900_000),
+        };
+    }
+
+    /// It jumps ahead: the core's time never goes back.
+    pub(super) fn jump(&mut self, now: Instant, ahead: Duration) {
+        let local = self.local(now) + ahead;
+        (self.world, self.local) = (now, local);
+    }
+
+    pub(super) fn local(&self, now: Instant) -> Instant {
+        let passed = i128::from(now.total_micros() - self.world.total_micros());
+        let local = passed * (Self::MILLION + i128::from(self.drift)) / Self::MILLION;
+        Instant::from_micros(self.local.total_micros().saturating_add(clamp(local)))
+    }
+
+    /// When the world's time is such that this clock shows at least `local`.
+    pub(super) fn world(&self, local: Instant) -> Instant {
+        let rate = Self::MILLION + i128::from(self.drift);
+        let ahead = i128::from(local.total_micros()) - i128::from(self.local.total_micros());
+        let passed = (ahead * Self::MILLION + rate - 1).div_euclid(rate);
+        Instant::from_micros(self.world.total_micros().saturating_add(clamp(passed)))
+    }
+}
+
+fn clamp(micros: i128) -> i64 {
+    micros.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// A network card: frames in, frames out.
+#[derive(Debug, Default)]
+pub(super) struct Card {
+    inbox: VecDeque<Vec<u8>>,
+    pub(super) outbox: Vec<Vec<u8>>,
+}
+
+impl Card {
+    /// Takes a frame from the link. False when nobody has emptied the ring.
+    pub(super) fn deliver(&mut self, frame: Vec<u8>) -> bool {
+        let room = self.inbox.len() < RING;
+        if room {
+            self.inbox.push_back(frame);
+        }
+        room
+    }
+}
+
+pub(super) struct Received(Vec<u8>);
+pub(super) struct Room<'c>(&'c mut Vec<Vec<u8>>);
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+impl TxToken for Room<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = vec![0; len];
+        let out = f(&mut frame);
+        self.0.push(frame);
+        out
+    }
+}
+
+impl Device for Card {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Room<'a>;
+
+    fn receive(&mut self, _: Instant) -> Option<(Received, Room<'_>)> {
+        let frame = self.inbox.pop_front()?;
+        Some((Received(frame), Room(&mut self.outbox)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Room<'_>> {
+        Some(Room(&mut self.outbox))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.max_transmission_unit = 1514;
+        capabilities
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_on_a_wrong_clock_comes_at_the_first_moment_it_is_reached() {
+        let at = Instant::from_micros;
+        for drift in [-900_000, -100_000, -1, 0, 1, 50_000, 3_000_000] {
+            let mut clock = Clock::default();
+            clock.restart(at(1000));
+            clock.set_drift(at(5000), drift);
+            for micros in [4001, 4999, 1_000_000, 123_456_789] {
+                let world = clock.world(at(micros));
+                assert!(clock.local(world) >= at(micros), "{drift} {micros}");
+                let before = world - Duration::from_micros(1);
+                assert!(clock.local(before) < at(micros), "{drift} {micros}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_jump_goes_ahead_and_time_never_back() {
+        let mut clock = Clock::default();
+        let mut last = clock.local(Instant::ZERO);
+        for step in 1..100 {
+            let now = Instant::from_micros(step * 1000);
+            match step % 3 {
+                0 => clock.set_drift(now, -500_000),
+                1 => clock.jump(now, Duration::from_millis(step as u64)),
+                _ => clock.set_drift(now, 200_000),
+            }
+            assert!(clock.local(now) >= last);
+            last = clock.local(now);
+        }
+    }
+}

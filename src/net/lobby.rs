@@ -1,0 +1,131 @@
+//! SYNs that found no place wait here, oldest first, until a slot or a place
+//! in a backlog is free.
+//!
+//! Without it a burst is served at the pace of the peers' retries: a hundred
+//! clients that connect in the same millisecond to eight slots come back
+//! together after 1, 3, 7, … seconds, eight get in each time, and the last give
+//! up after two minutes. A parked SYN costs a hundred bytes instead of a slot
+//! and is admitted in the turn after one is free.
+//!
+//! It holds frames, not connections: the peer has been told nothing, so
+//! nothing is owed. Full is full: then a SYN is dropped and counted.
+
+use smoltcp::time::{Duration, Instant};
+
+/// The longest SYN frame that can wait: Ethernet, IPv6, TCP with 40 bytes of
+/// options.
+const FRAME_BYTES: usize = 14 + 40 + 60;
+
+/// A SYN that waits. Lives in [`Storage`](crate::net::Storage).
+#[derive(Clone, Copy, Debug)]
+pub struct Parked {
+    frame: [u8; FRAME_BYTES],
+    len: u8,
+    since: Instant,
+}
+
+impl Parked {
+    /// A place where nobody waits.
+    pub const EMPTY: Parked = Parked {
+        frame: [0; FRAME_BYTES],
+        len: 0,
+        since: Instant::ZERO,
+    };
+
+    /// The frame as it came.
+    pub(crate) fn frame(&self) -> &[u8] {
+        self.frame.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Whether it came too long ago for its sender still to wait.
+    pub(crate) fn is_stale(&self, now: Instant, patience: Duration) -> bool {
+        now >= self.since + patience
+    }
+}
+
+/// The SYNs that wait: a ring.
+pub(crate) struct Lobby<'a> {
+    ring: &'a mut [Parked],
+    first: usize,
+    len: usize,
+}
+
+impl<'a> Lobby<'a> {
+    pub(crate) fn new(ring: &'a mut [Parked]) -> Self {
+        Lobby {
+            ring,
+            first: 0,
+            len: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Lets a frame wait. False when there is no place for it.
+    pub(crate) fn park(&mut self, frame: &[u8], now: Instant) -> bool {
+        let mut parked = Parked {
+            len: frame.len() as u8,
+            since: now,
+            ..Parked::EMPTY
+        };
+        let Some(place) = parked.frame.get_mut(..frame.len()) else {
+            return false;
+        };
+        place.copy_from_slice(frame);
+        self.push(parked)
+    }
+
+    /// Puts one back behind all others.
+    pub(crate) fn push(&mut self, parked: Parked) -> bool {
+        if self.len == self.ring.len() {
+            return false;
+        }
+        let end = (self.first + self.len) % self.ring.len();
+        self.ring[end] = parked;
+        self.len += 1;
+        true
+    }
+
+    /// Takes the one that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<Parked> {
+        if self.len == 0 {
+            return None;
+        }
+        let parked = self.ring[self.first];
+        self.first = (self.first + 1) % self.ring.len();
+        self.len -= 1;
+        Some(parked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_leaves_first_and_full_is_full() {
+        let mut ring = [Parked::EMPTY; 2];
+        let mut lobby = Lobby::new(&mut ring);
+        for round in 0..5u8 {
+            assert!(lobby.park(&[round; 60], Instant::from_secs(1)));
+            assert!(lobby.park(&[round + 100; 114], Instant::from_secs(2)));
+            assert!(!lobby.park(&[0; 60], Instant::from_secs(3)), "N + 1");
+            let first = lobby.pop().unwrap();
+            assert_eq!(first.frame(), [round; 60]);
+            assert!(first.is_stale(Instant::from_secs(21), Duration::from_secs(20)));
+            assert!(!first.is_stale(Instant::from_secs(20), Duration::from_secs(20)));
+            assert_eq!(lobby.pop().unwrap().frame(), [round + 100; 114]);
+            assert!(lobby.pop().is_none());
+        }
+    }
+
+    #[test]
+    fn a_frame_too_long_and_a_lobby_of_none_refuse() {
+        let mut ring = [Parked::EMPTY; 1];
+        assert!(!Lobby::new(&mut ring).park(&[0; 115], Instant::ZERO));
+        assert!(!Lobby::new(&mut []).park(&[0; 60], Instant::ZERO));
+        assert!(Lobby::new(&mut []).pop().is_none());
+    }
+}

@@ -1,0 +1,206 @@
+//! One connection as its owners see it. A [`Handle`] names a slot of a stack;
+//! every operation of a stream goes through one, in the form that waits first,
+//! without touching a byte, and then moves bytes in the poll that returns. That
+//! is why every future of a stream can be dropped at any time.
+//!
+//! Not here: what is asked of a socket. Reading is in `read`, writing in
+//! `write`.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker};
+
+use smoltcp::iface::SocketSet;
+use smoltcp::socket::tcp;
+use smoltcp::time::{Duration, Instant};
+
+use crate::event::{Event, Reason, Yield};
+use crate::net::Stack;
+use crate::net::deadlines::after;
+use crate::net::demux::Flow;
+use crate::net::slots::{Cut, FAR, Slot, tcp_of};
+use crate::socket::CloseError;
+
+/// Names one connection of one stack. Stale once the slot was given back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handle<'a> {
+    pub(crate) stack: &'a Stack<'a>,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// What a socket can do for a task that asks.
+pub(super) enum Ask<T> {
+    Now(T),
+    /// Ask again when this direction's waker fires.
+    Later,
+}
+
+impl<'a> Handle<'a> {
+    pub(crate) fn new(stack: &'a Stack<'a>, slot: u32, generation: u32) -> Self {
+        Handle {
+            stack,
+            slot,
+            generation,
+        }
+    }
+
+    /// Both ends of the connection, unless it is gone.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        self.stack
+            .with(|inner| inner.flow(self.slot, self.generation))
+    }
+
+    /// Runs `f` on the socket, unless the slot is gone or lent; afterwards it
+    /// may have something to send.
+    pub(crate) fn touch<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
+        self.stack.with(|inner| {
+            let slot = inner.slots.checked(self.slot, self.generation)?;
+            let out = slot.socket().map(f);
+            inner.mark_dirty(self.slot);
+            out
+        })
+    }
+
+    /// Asks the socket; if the answer is later, parks the caller's waker in
+    /// the direction that `reason` belongs to.
+    pub(super) fn poll<T>(
+        &self,
+        cx: &Context<'_>,
+        reason: Reason,
+        until: Instant,
+        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
+    ) -> Poll<Option<T>> {
+        self.stack.with(|inner| {
+            let now = inner.now();
+            let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
+                return match ask(None, Cut::No) {
+                    Ask::Now(answer) => Poll::Ready(Some(answer)),
+                    Ask::Later => Poll::Ready(None),
+                };
+            };
+            let cut = slot.cut;
+            match slot.socket() {
+                Some(socket) => {
+                    if let Ask::Now(answer) = ask(Some(socket), cut) {
+                        return Poll::Ready(Some(answer));
+                    }
+                }
+                // Lent to the other half for the length of a closure.
+                None => slot.missed = true,
+            }
+            if now >= until {
+                return Poll::Ready(None);
+            }
+            park(slot, reason, until, cx.waker());
+            if until != FAR {
+                inner.arm(self.slot, until);
+            }
+            self.stack.leave_note(Yield::stream(reason, self.slot));
+            Poll::Pending
+        })
+    }
+
+    /// Waits until the peer has acknowledged our FIN.
+    pub(crate) async fn closed(&self) -> Result<(), CloseError> {
+        self.stack.with(|inner| {
+            inner.shutdown(self.slot, self.generation);
+            if inner.slots.checked(self.slot, self.generation).is_some() {
+                inner.arm_close(self.slot);
+            }
+        });
+        let done = poll_fn(|cx| {
+            self.poll(cx, Reason::Close, FAR, |socket, cut| {
+                let Some(socket) = socket else {
+                    return Ask::Now(Ok(()));
+                };
+                // What still arrives is not wanted, and must not stop the FIN.
+                while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
+                match socket.state() {
+                    tcp::State::FinWait2 | tcp::State::TimeWait => Ask::Now(Ok(())),
+                    tcp::State::Closed => Ask::Now(match cut {
+                        Cut::No => Ok(()),
+                        Cut::ByUs => Err(CloseError::TimedOut),
+                        Cut::ByPeer => Err(CloseError::Reset),
+                    }),
+                    _ => Ask::Later,
+                }
+            })
+        });
+        done.await.unwrap_or(Err(CloseError::TimedOut))
+    }
+
+    pub(crate) fn release(&self) {
+        self.stack.with(|inner| {
+            let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
+                return;
+            };
+            slot.owners = slot.owners.saturating_sub(1);
+            if slot.owners == 0 {
+                inner.orphan(self.slot, self.generation);
+            }
+        });
+    }
+
+    /// Runs `f` on the borrowed socket: the stack is free meanwhile, so `f`
+    /// may use any other socket of the node.
+    pub(super) fn lent<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
+        let set = self
+            .stack
+            .with(|inner| inner.lend(self.slot, self.generation))?;
+        let mut loan = Loan {
+            handle: *self,
+            set: Some(set),
+        };
+        loan.socket().map(f)
+    }
+
+    /// Tells the observer, and lets the slot send: its window or its buffer
+    /// has changed.
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        self.stack.with(|inner| {
+            inner.tell(event);
+            inner.mark_dirty(self.slot);
+        });
+    }
+}
+
+fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, waker: &Waker) {
+    let (place, at) = match reason {
+        Reason::Read => (&mut slot.rx_waker, &mut slot.read_at),
+        _ => (&mut slot.tx_waker, &mut slot.write_at),
+    };
+    if !place.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
+        *place = Some(waker.clone());
+    }
+    *at = until;
+}
+
+/// A socket out on loan; goes back when dropped, also when a closure panics.
+#[derive(Debug)]
+pub(super) struct Loan<'a> {
+    pub(super) handle: Handle<'a>,
+    pub(super) set: Option<SocketSet<'a>>,
+}
+
+impl<'a> Loan<'a> {
+    pub(super) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
+        tcp_of(self.set.as_mut()?)
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let Some(set) = self.set.take() {
+            let Handle { stack, slot, .. } = self.handle;
+            stack.with(|inner| inner.give_back(slot, set));
+        }
+    }
+}
+
+/// When a wait that begins now is over.
+pub(super) fn until(stack: &Stack<'_>, timeout: Option<Duration>) -> Instant {
+    match timeout {
+        Some(timeout) => after(stack.with(|inner| inner.now()), timeout),
+        None => FAR,
+    }
+}

@@ -1,0 +1,242 @@
+//! The receiving direction of a stream.
+
+use core::future::poll_fn;
+use core::task::Poll;
+
+use smoltcp::socket::tcp::{self, RecvError};
+use smoltcp::time::Duration;
+
+use crate::event::{Event, Reason};
+use crate::net::slots::Cut;
+use crate::socket::ReadError;
+use crate::socket::handle::{Ask, Handle, Loan, until};
+
+/// The receiving direction of a stream.
+#[derive(Debug)]
+pub struct ReadHalf<'a> {
+    pub(crate) handle: Handle<'a>,
+    pub(crate) timeout: Option<Duration>,
+    loan: Option<Loan<'a>>,
+    /// How many bytes `fill_buf` has shown, until they are consumed.
+    shown: usize,
+}
+
+/// What a reader waits for has come: bytes, or the end of the stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readable {
+    Bytes,
+    End,
+}
+
+impl<'a> ReadHalf<'a> {
+    pub(crate) fn new(handle: Handle<'a>, timeout: Option<Duration>) -> Self {
+        ReadHalf {
+            handle,
+            timeout,
+            loan: None,
+            shown: 0,
+        }
+    }
+
+    /// Gives a lent socket back; what was shown can still be consumed.
+    pub(crate) fn give_back(&mut self) {
+        self.loan = None;
+    }
+
+    /// A read that waits longer than this fails with
+    /// [`ReadError::TimedOut`] and can be tried again. `None`, the default,
+    /// waits for ever.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    pub(crate) fn try_readable(&mut self) -> Result<Option<Readable>, ReadError> {
+        self.loan = None;
+        let state = self.handle.stack.with(|inner| {
+            let slot = inner
+                .slots
+                .checked(self.handle.slot, self.handle.generation)?;
+            let cut = slot.cut;
+            Some(match slot.socket() {
+                Some(socket) => look(socket, cut),
+                None => Ask::Later,
+            })
+        });
+        match state {
+            Some(Ask::Now(answer)) => answer.map(Some),
+            Some(Ask::Later) => Ok(None),
+            None => Err(ReadError::Reset),
+        }
+    }
+
+    pub(crate) async fn ready(&mut self) -> Result<Readable, ReadError> {
+        self.loan = None;
+        self.shown = 0;
+        let until = until(self.handle.stack, self.timeout);
+        let waited = poll_fn(|cx| {
+            self.handle
+                .poll(cx, Reason::Read, until, |socket, cut| match socket {
+                    Some(socket) => look(socket, cut),
+                    None => Ask::Now(Err(ReadError::Reset)),
+                })
+        });
+        waited.await.unwrap_or(Err(ReadError::TimedOut))
+    }
+
+    /// Waits until a read would not: bytes have arrived, or the end has.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    /// **Safe.** It takes nothing.
+    pub async fn readable(&mut self) -> Result<(), ReadError> {
+        self.ready().await.map(|_| ())
+    }
+
+    /// Reads at least one byte into `buf` and returns how many, 0 at the end
+    /// of the stream or when `buf` is empty.
+    ///
+    /// # Errors
+    /// [`ReadError::Reset`] when the peer reset the connection (RFC 9293,
+    /// 3.10.7): drop the stream. [`ReadError::TimedOut`] after the read
+    /// timeout: try again or drop the stream.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has taken no byte.
+    pub async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.loan = None;
+        self.shown = 0;
+        let handle = self.handle;
+        let until = until(handle.stack, self.timeout);
+        // Waits and takes in one look at the socket.
+        let waited = poll_fn(|cx| {
+            let polled = handle.poll(cx, Reason::Read, until, |socket, cut| match socket {
+                Some(socket) => match look(socket, cut) {
+                    Ask::Now(Ok(Readable::Bytes)) => {
+                        Ask::Now(socket.recv_slice(buf).map_err(|_| ReadError::Reset))
+                    }
+                    Ask::Now(Ok(Readable::End)) => Ask::Now(Ok(0)),
+                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
+                    Ask::Later => Ask::Later,
+                },
+                None => Ask::Now(Err(ReadError::Reset)),
+            });
+            if let Poll::Ready(Some(Ok(taken @ 1..))) = polled {
+                handle.tell(&Event::Read {
+                    slot: handle.slot,
+                    bytes: &buf[..taken],
+                });
+            }
+            polled
+        });
+        waited.await.unwrap_or(Err(ReadError::TimedOut))
+    }
+
+    /// Waits for bytes and shows them to `f` where they lie. `f` returns how
+    /// many it is done with, and anything. At the end of the stream the slice
+    /// is empty. `f` may use every other socket of the node.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    /// **Safe.** `f` runs to its end once it was called.
+    pub async fn read_with<R>(
+        &mut self,
+        f: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Result<R, ReadError> {
+        if self.ready().await? == Readable::End {
+            return Ok(f(&[]).1);
+        }
+        let handle = self.handle;
+        let read = handle.lent(|socket| {
+            socket.recv(|bytes| {
+                let (done, out) = f(bytes);
+                let done = done.min(bytes.len());
+                let event = Event::Read {
+                    slot: handle.slot,
+                    bytes: &bytes[..done],
+                };
+                handle.stack.with(|inner| inner.tell(&event));
+                (done, out)
+            })
+        });
+        match read {
+            Some(Ok(out)) => Ok(out),
+            _ => Err(ReadError::Reset),
+        }
+    }
+
+    /// Waits for bytes and lends them out where they lie; empty at the end of
+    /// the stream. Call [`consume`](Self::consume) before awaiting anything
+    /// else: until then, or until the next operation of this half, the
+    /// connection stands still, frames for it are dropped and counted, and the
+    /// peer sends them again.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    /// **Safe.** It takes nothing; `consume` does.
+    pub async fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
+        if self.ready().await? == Readable::End {
+            return Ok(&[]);
+        }
+        let Handle {
+            stack,
+            slot,
+            generation,
+        } = self.handle;
+        let set = stack.with(|inner| inner.lend(slot, generation));
+        let loan = self.loan.insert(Loan {
+            handle: self.handle,
+            set,
+        });
+        match loan.socket().map(|socket| socket.peek(usize::MAX)) {
+            Some(Ok(bytes)) => {
+                self.shown = bytes.len();
+                Ok(bytes)
+            }
+            _ => Err(ReadError::Reset),
+        }
+    }
+
+    /// Is done with the first `amount` bytes that [`fill_buf`](Self::fill_buf)
+    /// lent, at most all of them.
+    pub fn consume(&mut self, amount: usize) {
+        self.loan = None;
+        let amount = amount.min(core::mem::take(&mut self.shown));
+        if amount == 0 {
+            return;
+        }
+        let handle = self.handle;
+        handle.lent(|socket| {
+            let _ = socket.recv(|bytes| {
+                let done = amount.min(bytes.len());
+                let event = Event::Read {
+                    slot: handle.slot,
+                    bytes: &bytes[..done],
+                };
+                handle.stack.with(|inner| inner.tell(&event));
+                (done, ())
+            });
+        });
+    }
+}
+
+/// What a socket has for a reader.
+fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<Readable, ReadError>> {
+    if socket.can_recv() {
+        return Ask::Now(Ok(Readable::Bytes));
+    }
+    match socket.recv(|_| (0, ())) {
+        Ok(()) => Ask::Later,
+        Err(RecvError::Finished) => Ask::Now(Ok(Readable::End)),
+        Err(RecvError::InvalidState) if cut == Cut::ByUs => Ask::Now(Err(ReadError::TimedOut)),
+        Err(RecvError::InvalidState) => Ask::Now(Err(ReadError::Reset)),
+    }
+}

@@ -1,0 +1,208 @@
+//! The sending direction of a stream.
+
+use core::future::poll_fn;
+use core::task::Poll;
+
+use smoltcp::socket::tcp;
+use smoltcp::time::Duration;
+
+use crate::event::{Event, Reason};
+use crate::net::slots::Cut;
+use crate::socket::WriteError;
+use crate::socket::handle::{Ask, Handle, until};
+
+/// The sending direction of a stream.
+#[derive(Debug)]
+pub struct WriteHalf<'a> {
+    pub(crate) handle: Handle<'a>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl<'a> WriteHalf<'a> {
+    pub(crate) fn new(handle: Handle<'a>, timeout: Option<Duration>) -> Self {
+        WriteHalf { handle, timeout }
+    }
+
+    /// A write or flush that makes no progress for this long fails with
+    /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {
+        let state = self.handle.stack.with(|inner| {
+            let slot = inner
+                .slots
+                .checked(self.handle.slot, self.handle.generation)?;
+            let cut = slot.cut;
+            Some(match slot.socket() {
+                Some(socket) => room(socket, cut),
+                None => Ask::Later,
+            })
+        });
+        match state {
+            Some(Ask::Now(answer)) => answer.map(|()| true),
+            Some(Ask::Later) => Ok(false),
+            None => Err(WriteError::Reset),
+        }
+    }
+
+    /// Waits until a write would not: there is room in the transmit buffer.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// **Safe.** It gives nothing.
+    pub async fn writable(&mut self) -> Result<(), WriteError> {
+        let until = until(self.handle.stack, self.timeout);
+        let waited = poll_fn(|cx| {
+            self.handle
+                .poll(cx, Reason::Write, until, |socket, cut| match socket {
+                    Some(socket) => room(socket, cut),
+                    None => Ask::Now(Err(WriteError::Reset)),
+                })
+        });
+        waited.await.unwrap_or(Err(WriteError::TimedOut))
+    }
+
+    /// Copies at least one byte of `buf` into the transmit buffer and returns
+    /// how many; 0 only when `buf` is empty.
+    ///
+    /// # Errors
+    /// [`WriteError::Reset`]: drop the stream. [`WriteError::Closed`] after
+    /// [`shutdown`](Self::shutdown). [`WriteError::TimedOut`] after the write
+    /// timeout.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has given no byte.
+    pub async fn write(&mut self, buf: &[u8]) -> Result<usize, WriteError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let handle = self.handle;
+        let until = until(handle.stack, self.timeout);
+        // Waits and gives in one look at the socket.
+        let waited = poll_fn(|cx| {
+            let polled = handle.poll(cx, Reason::Write, until, |socket, cut| match socket {
+                Some(socket) => match room(socket, cut) {
+                    Ask::Now(Ok(())) => {
+                        Ask::Now(socket.send_slice(buf).map_err(|_| WriteError::Closed))
+                    }
+                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
+                    Ask::Later => Ask::Later,
+                },
+                None => Ask::Now(Err(WriteError::Reset)),
+            });
+            if let Poll::Ready(Some(Ok(given))) = polled {
+                handle.tell(&Event::Written {
+                    slot: handle.slot,
+                    bytes: &buf[..given],
+                });
+            }
+            polled
+        });
+        waited.await.unwrap_or(Err(WriteError::TimedOut))
+    }
+
+    /// Writes all of `buf`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); some bytes may have been given before.
+    ///
+    /// # Cancel safety
+    /// **No byte is lost or sent twice**, but a dropped future does not tell
+    /// how many were given. Where that matters, loop over
+    /// [`write`](Self::write).
+    pub async fn write_all(&mut self, mut buf: &[u8]) -> Result<(), WriteError> {
+        while !buf.is_empty() {
+            let given = self.write(buf).await?;
+            buf = &buf[given..];
+        }
+        Ok(())
+    }
+
+    /// Waits for room and lets `f` fill the transmit buffer where it lies. `f`
+    /// returns how many bytes it wrote, and anything. `f` may use every other
+    /// socket of the node.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// **Safe.** `f` runs to its end once it was called.
+    pub async fn write_with<R>(
+        &mut self,
+        f: impl FnOnce(&mut [u8]) -> (usize, R),
+    ) -> Result<R, WriteError> {
+        self.writable().await?;
+        let handle = self.handle;
+        let written = handle.lent(|socket| {
+            socket.send(|room| {
+                let (done, out) = f(room);
+                let done = done.min(room.len());
+                let event = Event::Written {
+                    slot: handle.slot,
+                    bytes: &room[..done],
+                };
+                handle.stack.with(|inner| inner.tell(&event));
+                (done, out)
+            })
+        });
+        match written {
+            Some(Ok(out)) => Ok(out),
+            Some(Err(_)) => Err(WriteError::Closed),
+            None => Err(WriteError::Reset),
+        }
+    }
+
+    /// Waits until the peer has acknowledged every byte written so far.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), except that a stream that was shut down can
+    /// be flushed.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It moves nothing.
+    pub async fn flush(&mut self) -> Result<(), WriteError> {
+        let until = until(self.handle.stack, self.timeout);
+        let waited = poll_fn(|cx| {
+            self.handle.poll(cx, Reason::Flush, until, |socket, cut| {
+                let Some(socket) = socket else {
+                    return Ask::Now(Err(WriteError::Reset));
+                };
+                match socket.state() {
+                    _ if socket.send_queue() == 0 => Ask::Now(Ok(())),
+                    tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
+                    tcp::State::Closed => Ask::Now(Err(WriteError::Reset)),
+                    _ => Ask::Later,
+                }
+            })
+        });
+        waited.await.unwrap_or(Err(WriteError::TimedOut))
+    }
+
+    /// Sends a FIN after everything written so far; the peer reads the end of
+    /// the stream, and can still send. Returns at once.
+    pub fn shutdown(&mut self) {
+        let Handle {
+            stack,
+            slot,
+            generation,
+        } = self.handle;
+        stack.with(|inner| inner.shutdown(slot, generation));
+    }
+}
+
+/// What a socket has for a writer.
+fn room(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<(), WriteError>> {
+    if socket.can_send() {
+        return Ask::Now(Ok(()));
+    }
+    match socket.state() {
+        tcp::State::Established | tcp::State::CloseWait => Ask::Later,
+        tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
+        tcp::State::Closed if cut == Cut::ByPeer => Ask::Now(Err(WriteError::Reset)),
+        _ => Ask::Now(Err(WriteError::Closed)),
+    }
+}

@@ -1,0 +1,278 @@
+//! A peer without a stack: frames made and read by hand, for what no honest
+//! stack would send.
+
+use cygnet::net::wire::{Wire, WireEnd};
+use cygnet::{Node, Turn, turns};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
+    EthernetRepr, IpAddress, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket,
+    TcpRepr, TcpSeqNumber, TcpTimestampRepr,
+};
+
+/// The address of the host under test: number 1 of the harness.
+pub const HOST: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
+pub const HOST_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+
+/// One segment, ours or the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seg {
+    pub from: Ipv4Address,
+    pub to: Ipv4Address,
+    pub from_port: u16,
+    pub to_port: u16,
+    pub control: TcpControl,
+    pub seq: TcpSeqNumber,
+    pub ack: Option<TcpSeqNumber>,
+    pub window: u16,
+    pub scale: Option<u8>,
+    pub mss: Option<u16>,
+    pub sack: bool,
+    pub timestamp: bool,
+    pub payload: Vec<u8>,
+}
+
+impl Seg {
+    pub fn is_rst(&self) -> bool {
+        self.control == TcpControl::Rst
+    }
+
+    /// SYN and ACK.
+    pub fn is_answer(&self) -> bool {
+        self.control == TcpControl::Syn && self.ack.is_some()
+    }
+
+    fn repr(&self) -> TcpRepr<'_> {
+        TcpRepr {
+            src_port: self.from_port,
+            dst_port: self.to_port,
+            control: self.control,
+            seq_number: self.seq,
+            ack_number: self.ack,
+            window_len: self.window,
+            window_scale: self.scale,
+            max_seg_size: self.mss,
+            sack_permitted: self.sack,
+            sack_ranges: [None; 3],
+            timestamp: self.timestamp.then(|| TcpTimestampRepr::new(1, 0)),
+            payload: &self.payload,
+        }
+    }
+
+    /// The Ethernet frame.
+    pub fn frame(&self) -> Vec<u8> {
+        let tcp = self.repr();
+        let ip = Ipv4Repr {
+            src_addr: self.from,
+            dst_addr: self.to,
+            next_header: IpProtocol::Tcp,
+            payload_len: tcp.buffer_len(),
+            hop_limit: 64,
+        };
+        let link = EthernetRepr {
+            src_addr: mac(self.from),
+            dst_addr: HOST_MAC,
+            ethertype: EthernetProtocol::Ipv4,
+        };
+        let mut bytes = vec![0; link.buffer_len() + ip.buffer_len() + tcp.buffer_len()];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+        link.emit(&mut frame);
+        let checksums = ChecksumCapabilities::default();
+        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
+        ip.emit(&mut packet, &checksums);
+        let (from, to) = (IpAddress::from(self.from), IpAddress::from(self.to));
+        let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
+        tcp.emit(&mut segment, &from, &to, &checksums);
+        bytes
+    }
+
+    /// Reads a frame of the host; `None` when it is not TCP.
+    pub fn read(frame: &[u8]) -> Option<Seg> {
+        let frame = EthernetFrame::new_checked(frame).ok()?;
+        if frame.ethertype() != EthernetProtocol::Ipv4 {
+            return None;
+        }
+        let checksums = ChecksumCapabilities::default();
+        let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
+        let ip = Ipv4Repr::parse(&packet, &checksums).ok()?;
+        let (from, to) = (IpAddress::from(ip.src_addr), IpAddress::from(ip.dst_addr));
+        let segment = TcpPacket::new_checked(packet.payload()).ok()?;
+        let tcp = TcpRepr::parse(&segment, &from, &to, &checksums).ok()?;
+        Some(Seg {
+            from: ip.src_addr,
+            to: ip.dst_addr,
+            from_port: tcp.src_port,
+            to_port: tcp.dst_port,
+            control: tcp.control,
+            seq: tcp.seq_number,
+            ack: tcp.ack_number,
+            window: tcp.window_len,
+            scale: tcp.window_scale,
+            mss: tcp.max_seg_size,
+            sack: tcp.sack_permitted,
+            timestamp: tcp.timestamp.is_some(),
+            payload: tcp.payload.to_vec(),
+        })
+    }
+}
+
+/// The hardware address of a peer.
+pub fn mac(ip: Ipv4Address) -> EthernetAddress {
+    let [_, b, c, d] = ip.octets();
+    EthernetAddress([2, 1, 0, b, c, d])
+}
+
+/// A SYN of 10.0.0.`number`, without options.
+pub fn syn(number: u8, from_port: u16, to_port: u16, seq: i32) -> Seg {
+    Seg {
+        from: Ipv4Address::new(10, 0, 0, number),
+        to: HOST,
+        from_port,
+        to_port,
+        control: TcpControl::Syn,
+        seq: TcpSeqNumber(seq),
+        ack: None,
+        window: 1000,
+        scale: None,
+        mss: None,
+        sack: false,
+        timestamp: false,
+        payload: Vec::new(),
+    }
+}
+
+/// What answers `seen` with these flags: everything acknowledged, in order.
+pub fn answer(seen: &Seg, control: TcpControl, payload: &[u8]) -> Seg {
+    Seg {
+        from: seen.to,
+        to: seen.from,
+        from_port: seen.to_port,
+        to_port: seen.from_port,
+        control,
+        seq: seen.ack.unwrap_or_default(),
+        ack: Some(seen.seq + seen.repr().segment_len()),
+        window: 1000,
+        scale: None,
+        mss: None,
+        sack: false,
+        timestamp: false,
+        payload: payload.to_vec(),
+    }
+}
+
+fn arp_answer(frame: &[u8]) -> Option<Vec<u8>> {
+    let frame = EthernetFrame::new_checked(frame).ok()?;
+    let packet = ArpPacket::new_checked(frame.payload()).ok()?;
+    let Ok(ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Request,
+        source_hardware_addr,
+        source_protocol_addr,
+        target_protocol_addr,
+        ..
+    }) = ArpRepr::parse(&packet)
+    else {
+        return None;
+    };
+    let answer = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: mac(target_protocol_addr),
+        source_protocol_addr: target_protocol_addr,
+        target_hardware_addr: source_hardware_addr,
+        target_protocol_addr: source_protocol_addr,
+    };
+    let mut bytes = vec![0; 14 + answer.buffer_len()];
+    let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+    frame.set_src_addr(mac(target_protocol_addr));
+    frame.set_dst_addr(source_hardware_addr);
+    frame.set_ethertype(EthernetProtocol::Arp);
+    answer.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
+    Some(bytes)
+}
+
+/// The hands of a test on the other end of a host's wire.
+pub struct Hands<'h> {
+    turn: &'h mut dyn FnMut(Instant) -> Turn,
+    wire: &'h Wire<64>,
+    peer: WireEnd<'h, 64>,
+    pub now: Instant,
+    /// Turns taken so far.
+    pub turns: u64,
+}
+
+/// Runs `f` with hands on the other end of `node`'s wire.
+pub fn by_hand(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
+    let wire: Wire<64> = Wire::new(super::LAN);
+    let (mut host, peer) = wire.ends();
+    turns(node, |turns| {
+        let mut turn = |now| turns.turn(&mut host, now);
+        f(&mut Hands {
+            turn: &mut turn,
+            wire: &wire,
+            peer,
+            now: Instant::ZERO,
+            turns: 0,
+        });
+    });
+}
+
+impl Hands<'_> {
+    pub fn send(&mut self, seg: &Seg) {
+        self.send_frame(&seg.frame());
+    }
+
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        assert!(self.peer.inject(self.now, frame));
+    }
+
+    /// Lets time pass. Every ARP request is answered. Returns what the host
+    /// sent, in order.
+    pub fn pass(&mut self, time: Duration) -> Vec<Seg> {
+        self.pass_with(time, |_| None)
+    }
+
+    /// The same; each segment of the host is answered by `answer`.
+    pub fn pass_with(
+        &mut self,
+        time: Duration,
+        mut answer: impl FnMut(&Seg) -> Option<Seg>,
+    ) -> Vec<Seg> {
+        let until = self.now + time;
+        let mut seen = Vec::new();
+        loop {
+            let left = (self.turn)(self.now);
+            self.turns += 1;
+            while let Some(frame) = self.peer.take(self.now) {
+                if let Some(reply) = arp_answer(&frame) {
+                    self.send_frame(&reply);
+                }
+                if let Some(seg) = Seg::read(&frame) {
+                    if let Some(reply) = answer(&seg) {
+                        self.send(&reply);
+                    }
+                    seen.push(seg);
+                }
+            }
+            let at = super::next(left, Turn::Done, self.wire.next_delivery());
+            let at = at.unwrap_or(until).max(self.now + Duration::from_micros(1));
+            if at > until {
+                self.now = until;
+                return seen;
+            }
+            self.now = at;
+        }
+    }
+
+    /// Sends a SYN and finishes the handshake; gives the host's SYN-ACK.
+    pub fn open(&mut self, syn: &Seg) -> Seg {
+        self.send(syn);
+        let seen = self.pass(Duration::from_millis(10));
+        let [reply] = &seen[..] else {
+            panic!("expected one answer to {syn:?}: {seen:?}");
+        };
+        assert!(reply.is_answer());
+        self.send(&answer(reply, TcpControl::None, b""));
+        assert_eq!(self.pass(Duration::from_millis(10)), []);
+        reply.clone()
+    }
+}
