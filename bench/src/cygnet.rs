@@ -16,7 +16,9 @@ use crate::{CHUNK, REQUEST, address};
 pub fn host(number: u8, slots: usize, buffer: usize, tasks: usize, bytes: usize) -> Node<'static> {
     let parts = leak_stack(slots, buffer, buffer, 1, 1).expect("memory");
     let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
-    config.frames_per_turn = u16::MAX; // one turn answers all
+    // One turn does all there is, as with the others.
+    config.frames_per_turn = u16::MAX;
+    config.frames_per_slot = u16::MAX;
     let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
     stack.add_address(address(number)).expect("an address");
     let (parts, ready) = leak_tasks(tasks, bytes, None).expect("memory");

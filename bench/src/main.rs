@@ -6,7 +6,7 @@
 //! once, and then does UNITS requests (bytes in bulk) more; under callgrind with
 //! `--toggle-collect=*server_turn*` only those are counted. `wall MODE N BUFFER`
 //! measures the same in nanoseconds, all contenders in turn. `ram` prints bytes
-//! per connection. See `bench/run`.
+//! per connection, `report` makes tables of it all. See `bench/run`.
 
 mod bare;
 mod client;
@@ -17,9 +17,14 @@ mod link;
 #[allow(dead_code, reason = "the bench does not need all of it")]
 mod memory;
 mod plan;
+mod plot;
 mod ram;
+mod report;
+mod table;
 mod wall;
 mod world;
+
+use std::process::ExitCode;
 
 use ::cygnet::turns;
 use client::Progress;
@@ -102,10 +107,11 @@ pub fn with_contender<R>(
 const USAGE: &str = "usage: cygnet-bench count cygnet|bare|embassy MODE N BUFFER UNITS
        cygnet-bench wall MODE N BUFFER
        cygnet-bench ram
+       cygnet-bench report [RUSTC-VERSION] <MEASUREMENTS
 MODE: active, round, all, churn, bulk-down, bulk-up";
 
 /// What the command line asks for; `None` when it makes no sense.
-fn run(arguments: &[&str]) -> Option<()> {
+fn run(arguments: &[&str]) -> Option<ExitCode> {
     let plan = |mode, connections: &str, buffer: &str| {
         Some(Plan {
             mode: Mode::parse(mode)?,
@@ -125,16 +131,17 @@ fn run(arguments: &[&str]) -> Option<()> {
         }
         ["wall", mode, connections, buffer] => wall::print(plan(mode, connections, buffer)?),
         ["ram"] => ram::print(),
+        ["report", rustc @ ..] => return Some(report::report(rustc.first().copied())),
         _ => return None,
     }
-    Some(())
+    Some(ExitCode::SUCCESS)
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if run(&arguments).is_none() {
+    run(&arguments).unwrap_or_else(|| {
         eprintln!("{USAGE}");
-        std::process::exit(2);
-    }
+        ExitCode::from(2)
+    })
 }

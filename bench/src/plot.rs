@@ -1,9 +1,12 @@
 //! The plot: cost against the number of open connections, both logarithmic.
 //! Every line carries its name and its last value, so there is no legend. The
-//! background is transparent; colours change with the reader's.
+//! background is transparent, and one set of colours is readable on white and
+//! on black: a viewer that tells an image which of them it lies on is rare, and
+//! one that tells it wrongly is not.
 
 use std::fmt::Write;
 
+use crate::report::STACKS;
 use crate::table::thousands;
 
 const WIDTH: f64 = 760.0;
@@ -11,35 +14,29 @@ const HEIGHT: f64 = 400.0;
 
 /// Where the lines are.
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 590.0;
-const TOP: f64 = 66.0;
+const RIGHT: f64 = 560.0;
+const TOP: f64 = 70.0;
 const BOTTOM: f64 = 346.0;
 
 /// Least and greatest cost on the axis.
 const COSTS: [f64; 2] = [1e3, 1e7];
 
 /// Two labels are at least that far apart.
-const LINE: f64 = 38.0;
+const LINE: f64 = 20.0;
 
 const NAMES: [&str; 3] = ["cygnet", "bare smoltcp", "embassy-net"];
 
 const STYLE: &str = "
-text { font: 13px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #59636e }
-.title { font-size: 15px; font-weight: 600; fill: #1f2328 }
+text { font: 13px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #7d8590 }
+.title { font-size: 16px; font-weight: 600 }
 .name { font-weight: 600 }
 .end { text-anchor: end }
 .middle { text-anchor: middle }
-.grid { stroke: #818b98; stroke-opacity: .25 }
-.line { fill: none; stroke-width: 2.5; stroke-linejoin: round; stroke-linecap: round }
-.cygnet { stroke: #0969da } .bare { stroke: #bc4c00 } .embassy { stroke: #8250df }
-circle.cygnet, text.cygnet { fill: #0969da } circle.bare, text.bare { fill: #bc4c00 }
-circle.embassy, text.embassy { fill: #8250df } text.cygnet, text.bare, text.embassy { stroke: none }
-@media (prefers-color-scheme: dark) {
-  text { fill: #9198a1 } .title { fill: #f0f6fc }
-  .cygnet { stroke: #58a6ff } .bare { stroke: #f0883e } .embassy { stroke: #bc8cff }
-  circle.cygnet, text.cygnet { fill: #58a6ff } circle.bare, text.bare { fill: #f0883e }
-  circle.embassy, text.embassy { fill: #bc8cff }
-}
+.grid { stroke: #818b98; stroke-opacity: .28 }
+.line { stroke-width: 2.5; stroke-linejoin: round }
+.line.cygnet { stroke: #2f81f7 } .line.bare { stroke: #d4691a } .line.embassy { stroke: #9a6bff }
+.cygnet { fill: #2f81f7 } .bare { fill: #d4691a } .embassy { fill: #9a6bff }
+polyline.line { fill: none }
 ";
 
 /// Draws costs per connection count, one column per contender.
@@ -53,11 +50,11 @@ pub fn draw(rows: &[(u64, u64, [f64; 3])]) -> String {
     text(
         &mut out,
         "title",
-        [12.0, 24.0],
+        [8.0, 24.0],
         "Instructions per 64-byte echo",
     );
     let subtitle = "one active connection beside N \u{2212} 1 idle ones, both axes logarithmic";
-    text(&mut out, "", [12.0, 44.0], subtitle);
+    text(&mut out, "", [8.0, 45.0], subtitle);
     let most = rows.iter().map(|row| row.0).max().unwrap_or(1);
     let place = |connections: u64, cost: f64| {
         let along = (connections as f64).ln() / (most.max(2) as f64).ln();
@@ -66,7 +63,7 @@ pub fn draw(rows: &[(u64, u64, [f64; 3])]) -> String {
     };
     grid(&mut out, rows, place);
     let mut labels = Vec::new();
-    for (index, class) in crate::STACKS.iter().enumerate().rev() {
+    for (index, class) in STACKS.iter().enumerate().rev() {
         let points = rows.iter().map(|row| place(row.0, row.2[index]));
         let points: Vec<[f64; 2]> = points.collect();
         let path: Vec<String> = points
@@ -122,17 +119,25 @@ fn grid(out: &mut String, rows: &[(u64, u64, [f64; 3])], place: impl Fn(u64, f64
     );
 }
 
-/// Writes names and values beside the ends of the lines, those that would
-/// overlap pushed apart.
+/// Writes names and values beside the ends of the lines; two that would
+/// overlap give way by as much each.
 fn label(out: &mut String, mut labels: Vec<(f64, usize, f64)>) {
-    labels.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut below = f64::INFINITY;
+    labels.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for index in 1..labels.len() {
+        let overlap = LINE - (labels[index].0 - labels[index - 1].0);
+        labels[index - 1].0 -= overlap.max(0.0) / 2.0;
+        labels[index].0 += overlap.max(0.0) / 2.0;
+    }
     for (y, index, cost) in labels {
-        let y = (y + 2.0).min(below - LINE);
-        below = y;
-        let class = format!("name {}", crate::STACKS[index]);
-        text(out, &class, [RIGHT + 14.0, y], NAMES[index]);
-        text(out, "", [RIGHT + 14.0, y + 16.0], &thousands(cost));
+        let (class, name) = (STACKS[index], NAMES[index]);
+        let name = format!("<tspan class=\"name {class}\">{name}</tspan>");
+        let value = thousands(cost);
+        text(
+            out,
+            "",
+            [RIGHT + 14.0, y + 4.5],
+            &format!("{name}\u{2002}{value}"),
+        );
     }
 }
 

@@ -23,31 +23,40 @@ pub fn warm_up(plan: Plan) -> u64 {
     }
 }
 
-/// Prints nanoseconds per unit for each contender.
+/// Prints nanoseconds per unit for each contender, and for cygnet with a single
+/// connection.
 pub fn print(plan: Plan) {
     let clock = clock_cost();
+    let single = Plan {
+        connections: 1,
+        ..plan
+    };
     with_contender("cygnet", plan, |cygnet| {
         with_contender("bare", plan, |bare| {
             with_contender("embassy", plan, |embassy| {
-                let medians = compare(plan, clock, [cygnet, bare, embassy]);
-                println!("{:.4} {:.4} {:.4}", medians[0], medians[1], medians[2]);
+                with_contender("cygnet", single, |alone| {
+                    let plans = [plan, plan, plan, single];
+                    let costs = compare(clock, [cygnet, bare, embassy, alone], plans);
+                    let [cygnet, bare, embassy, alone] = costs;
+                    println!("{cygnet:.4} {bare:.4} {embassy:.4} {alone:.4}");
+                })
             })
         })
     });
 }
 
-fn compare(plan: Plan, clock: f64, mut worlds: [&mut dyn Contest; 3]) -> [f64; 3] {
-    let units = worlds.each_mut().map(|world| {
-        world.advance(warm_up(plan), Watch::Nothing);
+fn compare(clock: f64, mut worlds: [&mut dyn Contest; 4], plans: [Plan; 4]) -> [f64; 4] {
+    let units: [u64; 4] = std::array::from_fn(|index| {
+        let (world, warm_up) = (&mut worlds[index], warm_up(plans[index]));
+        world.advance(warm_up, Watch::Nothing);
         world.spent();
-        let done = world.advance(warm_up(plan), Watch::Time);
+        let done = world.advance(warm_up, Watch::Time);
         let each = world.spent().0 / done as f64;
         ((SLICE / each) as u64).max(1)
     });
-    let mut costs: [Vec<f64>; 3] = Default::default();
+    let mut costs: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
-        for index in 0..3 {
-            let world = &mut worlds[index];
+        for (index, world) in worlds.iter_mut().enumerate() {
             // What the others left in the caches is nobody's fault.
             world.advance(units[index].div_ceil(4), Watch::Nothing);
             world.spent();
