@@ -25,14 +25,12 @@ use smoltcp::wire::{IpAddress, IpCidr};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use crate::host::Readable;
-pub use crate::tap_error::{Remedy, TapError};
+pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
 
 /// The longest frame: 1500 bytes of IP and 14 of Ethernet header.
 pub const MTU: usize = 1514;
 /// What a read offers, so that a frame that is too long is seen to be.
 const READ_BYTES: usize = 2048;
-/// The longest interface name, in bytes (`IFNAMSIZ` without its zero).
-pub const NAME_MAX: usize = 15;
 
 /// What went through a [`Tap`], and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::io;
 
 use smoltcp::wire::{IpAddress, IpCidr};
 
-use crate::tap::NAME_MAX;
+/// The longest interface name, in bytes (`IFNAMSIZ` without its zero).
+pub const NAME_MAX: usize = 15;
 
 /// Why there is no TAP. The text says what to do.
 #[derive(Debug)]

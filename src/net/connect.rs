@@ -10,6 +10,7 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
 use crate::event::Event;
 use crate::net::demux::Flow;
 use crate::net::handoff::Described;
+use crate::net::keys::hash_endpoint;
 use crate::net::slots::State;
 use crate::net::stack::Inner;
 
@@ -121,25 +122,4 @@ fn is_loopback(addr: IpAddress) -> bool {
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(addr) => addr.is_loopback(),
     }
-}
-
-fn hash_endpoint(hasher: &mut SipHasher13, endpoint: IpEndpoint) {
-    match endpoint.addr {
-        IpAddress::Ipv4(addr) => hasher.write(&addr.octets()),
-        #[cfg(feature = "ipv6")]
-        IpAddress::Ipv6(addr) => hasher.write(&addr.octets()),
-    }
-    hasher.write(&endpoint.port.to_le_bytes());
-}
-
-/// One key per use, so that what leaks through one says nothing of the others.
-pub(super) fn derive_key(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
-    let mut key = [0; 16];
-    for (half, bytes) in key.chunks_exact_mut(8).enumerate() {
-        let mut hasher = SipHasher13::new_with_key(secret);
-        hasher.write(&[half as u8]);
-        hasher.write(purpose);
-        bytes.copy_from_slice(&hasher.finish().to_le_bytes());
-    }
-    key
 }

@@ -8,6 +8,7 @@ mod egress;
 pub(crate) mod flows;
 pub(crate) mod handoff;
 mod ingress;
+mod keys;
 mod life;
 pub(crate) mod lobby;
 pub(crate) mod ports;

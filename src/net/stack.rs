@@ -23,10 +23,10 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use crate::event::{Counters, DropReason, Event, Observer, Yield};
 use crate::net::config::{Config, ConfigError};
-use crate::net::connect::derive_key;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
 use crate::net::handoff::Described;
+use crate::net::keys::derive_key;
 use crate::net::lobby::Lobby;
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};

@@ -43,7 +43,7 @@ impl Header {
 /// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each.
 ///
 /// Beyond its future a task takes 96 bytes on a 64-bit machine, its flag in
-/// the [`ReadySet`] included.
+/// the [`ReadySet`](crate::ReadySet) included.
 #[derive(Debug)]
 pub struct TaskStorage<const TASKS: usize, const BYTES: usize> {
     headers: [Header; TASKS],
