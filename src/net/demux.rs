@@ -118,20 +118,33 @@ fn demux_ipv4(link: &Link, packet: &[u8], addrs: &[IpCidr]) -> Route {
                 .iter()
                 .any(|cidr| matches!(cidr, IpCidr::Ipv4(cidr) if cidr.broadcast() == Some(address)))
     };
-    if !link.to_us_alone || destination.is_multicast() || broadcast(destination) {
+    let ours = |address: Ipv4Address| {
+        addrs
+            .iter()
+            .any(|cidr| matches!(cidr, IpCidr::Ipv4(cidr) if cidr.address() == address))
+    };
+    // An address of ours is no group, so most frames need no look for one.
+    if !link.to_us_alone {
         return Route::Refuse(DropReason::NotUnicast);
+    }
+    if !ours(destination) {
+        let group = destination.is_multicast() || broadcast(destination);
+        return Route::Refuse(match group {
+            true => DropReason::NotUnicast,
+            false => DropReason::NotOurs,
+        });
     }
     let impossible = source.is_loopback()
         || source.is_unspecified()
         || source.is_multicast()
-        || broadcast(source);
+        || broadcast(source)
+        || ours(source);
     demux_tcp(
         link,
         source.into(),
         destination.into(),
         impossible,
         packet.payload(),
-        addrs,
     )
 }
 
@@ -163,32 +176,29 @@ fn demux_ipv6(link: &Link, packet: &[u8], addrs: &[IpCidr]) -> Route {
     if !link.to_us_alone || destination.is_multicast() {
         return Route::Refuse(DropReason::NotUnicast);
     }
-    let impossible = source.is_loopback() || source.is_unspecified() || source.is_multicast();
-    demux_tcp(
-        link,
-        source.into(),
-        destination.into(),
-        impossible,
-        payload,
-        addrs,
-    )
+    let ours = |address: Ipv6Address| {
+        addrs
+            .iter()
+            .any(|cidr| matches!(cidr, IpCidr::Ipv6(cidr) if cidr.address() == address))
+    };
+    if !ours(destination) {
+        return Route::Refuse(DropReason::NotOurs);
+    }
+    let impossible =
+        source.is_loopback() || source.is_unspecified() || source.is_multicast() || ours(source);
+    demux_tcp(link, source.into(), destination.into(), impossible, payload)
 }
 
 /// The rules that both IP versions share, after the destination is known to be
-/// unicast. `impossible`: the version's own rules refuse this source.
+/// an address of ours. `impossible`: the source cannot be a peer of ours.
 fn demux_tcp(
     link: &Link,
     source: IpAddress,
     destination: IpAddress,
     impossible: bool,
     segment: &[u8],
-    addrs: &[IpCidr],
 ) -> Route {
-    let ours = |address| addrs.iter().any(|cidr| cidr.address() == address);
-    if !ours(destination) {
-        return Route::Refuse(DropReason::NotOurs);
-    }
-    if impossible || link.source.is_multicast() || ours(source) {
+    if impossible || link.source.is_multicast() {
         return Route::Refuse(DropReason::BadSource);
     }
     let Ok(tcp) = TcpPacket::new_checked(segment) else {
