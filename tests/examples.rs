@@ -8,6 +8,8 @@ mod chat;
 mod hello;
 #[path = "../examples/proxy.rs"]
 mod proxy;
+#[path = "../examples/statics.rs"]
+mod statics;
 #[path = "../examples/timeouts.rs"]
 mod timeouts;
 
@@ -29,4 +31,9 @@ fn proxy_copies_both_ways() {
 #[test]
 fn timeouts_end_what_takes_too_long() {
     timeouts::main();
+}
+
+#[test]
+fn statics_are_all_a_board_needs() {
+    statics::main();
 }
