@@ -21,6 +21,11 @@ use crate::net::demux::Flow;
 /// End of a chain.
 const NONE: u32 = u32::MAX;
 
+/// Instead of a chain: a slot without a flow. A mark of our own, because where
+/// an `Option` keeps its own depends on what an address can be, and storage
+/// must be all zeros with and without IPv6.
+const VACANT: u32 = u32::MAX - 1;
+
 const NOWHERE: IpEndpoint = IpEndpoint {
     addr: IpAddress::v4(0, 0, 0, 0),
     port: 0,
@@ -29,25 +34,29 @@ const NOWHERE: IpEndpoint = IpEndpoint {
 /// One slot's place in the table. Storage holds one per slot.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowEntry {
-    flow: Option<Flow>,
+    flow: Flow,
     next: u32,
 }
 
 impl FlowEntry {
     /// For storage: all zeros, so that a static costs no flash.
     pub const EMPTY: Self = Self {
-        flow: Some(Flow {
+        flow: Flow {
             local: NOWHERE,
             remote: NOWHERE,
-        }),
+        },
         next: 0,
     };
 
     /// A slot without a flow.
     const VACANT: Self = Self {
-        flow: None,
-        next: NONE,
+        next: VACANT,
+        ..Self::EMPTY
     };
+
+    fn flow(&self) -> Option<&Flow> {
+        (self.next != VACANT).then_some(&self.flow)
+    }
 }
 
 const _: () = assert!(size_of::<FlowEntry>() <= 48);
@@ -83,7 +92,7 @@ impl<'a> Flows<'a> {
         let mut slot = *self.buckets.get(self.bucket(flow))?;
         // `NONE` is out of range, so it ends the walk.
         while let Some(entry) = self.entries.get(slot as usize) {
-            if entry.flow.as_ref() == Some(flow) {
+            if entry.flow == *flow {
                 return Some(slot);
             }
             slot = entry.next;
@@ -99,21 +108,18 @@ impl<'a> Flows<'a> {
         let bucket = self.bucket(&flow);
         let entry = self.entries.get_mut(slot as usize).ok_or(Occupied)?;
         let head = self.buckets.get_mut(bucket).ok_or(Occupied)?;
-        if entry.flow.is_some() {
+        if entry.flow().is_some() {
             return Err(Occupied);
         }
-        *entry = FlowEntry {
-            flow: Some(flow),
-            next: *head,
-        };
+        *entry = FlowEntry { flow, next: *head };
         *head = slot;
         Ok(())
     }
 
     /// Forgets the flow of `slot` and returns it.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Flow> {
-        let FlowEntry { flow, next } = *self.entries.get(slot as usize)?;
-        let flow = flow?;
+        let entry = *self.entries.get(slot as usize)?;
+        let (flow, next) = (*entry.flow()?, entry.next);
         let bucket = self.bucket(&flow);
         let mut before = *self.buckets.get(bucket)?;
         if before == slot {
@@ -130,7 +136,7 @@ impl<'a> Flows<'a> {
 
     /// The flow of `slot`.
     pub(crate) fn get(&self, slot: u32) -> Option<Flow> {
-        self.entries.get(slot as usize)?.flow
+        self.entries.get(slot as usize)?.flow().copied()
     }
 
     /// Multiply-shift of the hash's upper half: in range for every bucket count,
