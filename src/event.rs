@@ -32,11 +32,13 @@ pub enum DropReason {
     BadSegment = 7,
     /// The stream's socket is borrowed: `fill_buf` without its `consume`.
     Borrowed = 8,
+    /// A TCP segment that was damaged on its way: its checksum is wrong.
+    Checksum = 9,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 }
 
 /// Why a task gave control back: the first half of what it yields.

@@ -290,6 +290,37 @@ fn fragments_of_tcp_are_dropped_and_block_nothing() {
     });
 }
 
+#[test]
+fn a_damaged_segment_is_dropped_counted_and_not_answered() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    server.spawn(Box::pin(echo_server(server, 2))).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        let damaged = || server.counters().dropped(DropReason::Checksum);
+        // A SYN takes no slot, a stray segment gets no reset.
+        for to_port in [7, 99] {
+            let mut frame = syn(9, 1000, to_port, 1).frame();
+            frame[34 + 7] ^= 1;
+            hands.send_frame(&frame);
+            assert_eq!(hands.pass(TICK), []);
+        }
+        assert_eq!((damaged(), server.counters().slots_high), (2, 0));
+        let reply = hands.open(&syn(9, 1000, 7, 1));
+        let whole = answer(&reply, TcpControl::Psh, b"hello");
+        let segment = 34..whole.frame().len();
+        // All bits but the length of the header, which is looked at before.
+        for (n, index) in segment.filter(|index| *index != 34 + 12).enumerate() {
+            let mut frame = whole.frame();
+            frame[index] ^= 1 << (n % 8);
+            hands.send_frame(&frame);
+            assert_eq!(hands.pass(TICK), [], "byte {index}");
+            assert_eq!(damaged(), 3 + n as u64);
+        }
+        hands.send(&whole);
+        assert_eq!(hands.pass(TICK)[0].payload, b"hello");
+    });
+}
+
 /// Row 21.
 #[test]
 fn a_fin_then_silence_a_reset_or_more_reading_lose_nothing() {

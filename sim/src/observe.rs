@@ -154,6 +154,7 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::NoSlot => "no slot",
         DropReason::BadSegment => "bad segment",
         DropReason::Borrowed => "borrowed",
+        DropReason::Checksum => "checksum",
         _ => "other",
     }
 }
@@ -169,6 +170,7 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::NoSlot,
     DropReason::BadSegment,
     DropReason::Borrowed,
+    DropReason::Checksum,
 ];
 
 #[cfg(test)]

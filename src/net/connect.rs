@@ -8,7 +8,7 @@ use smoltcp::iface::Interface;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
 
 use crate::event::Event;
-use crate::net::demux::Flow;
+use crate::net::demux::{Flow, is_loopback};
 use crate::net::handoff::Described;
 use crate::net::keys::hash_endpoint;
 use crate::net::slots::State;
@@ -113,13 +113,5 @@ impl<'a> Inner<'a> {
             let _ = addresses.extend_from_slice(self.iface.ip_addrs());
         });
         scratch
-    }
-}
-
-fn is_loopback(addr: IpAddress) -> bool {
-    match addr {
-        IpAddress::Ipv4(addr) => addr.is_loopback(),
-        #[cfg(feature = "ipv6")]
-        IpAddress::Ipv6(addr) => addr.is_loopback(),
     }
 }

@@ -12,12 +12,12 @@
 //! The other direction reads the same headers: [`outgoing`] tells what a frame
 //! of ours says about its flow.
 //!
-//! Not here: checksums and TCP options (smoltcp verifies them), whether the flow
-//! is known (`flows.rs`), whether it may have a slot (`guard.rs`).
+//! Not here: checksums (`checksum.rs`) and TCP options (smoltcp), whether the
+//! flow is known (`flows.rs`), whether it may have a slot (`guard.rs`).
 
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress, IpCidr, IpEndpoint, IpProtocol,
-    Ipv4Address, Ipv4Packet, TcpPacket, TcpSeqNumber,
+    EthernetAddress, EthernetProtocol, IpAddress, IpCidr, IpEndpoint, IpProtocol, Ipv4Address,
+    TcpSeqNumber,
 };
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Ipv6Address, Ipv6Packet};
@@ -44,7 +44,7 @@ pub(crate) enum Control {
     Other,
 }
 
-/// A TCP segment from one peer to one of our addresses.
+/// A TCP segment, as its headers say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// Whose it is.
@@ -55,12 +55,33 @@ pub(crate) struct Segment {
     pub seq: TcpSeqNumber,
     /// The hardware address it came from: the peer's, or a router's.
     pub remote_hardware: EthernetAddress,
+    /// Where its header begins in the frame, and where its last byte ends.
+    pub span: (u16, u16),
+}
+
+impl Segment {
+    /// The segment in the frame it came in, and the two addresses before it.
+    pub(crate) fn bytes<'f>(&self, frame: &'f [u8]) -> (&'f [u8], &'f [u8]) {
+        let (start, end) = (usize::from(self.span.0), usize::from(self.span.1));
+        let (from, to) = addresses(self.flow.local.addr);
+        let part = |start, end| frame.get(start..end).unwrap_or_default();
+        (part(from, to), part(start, end))
+    }
+
+    /// Why it may not begin or end anything here, if so: a segment that belongs
+    /// to no flow must come from a peer that can have one, to an address of
+    /// ours. Flows are made of such segments only, so a known flow need not be
+    /// asked again.
+    pub(crate) fn refusal(&self, addrs: &[IpCidr]) -> Option<DropReason> {
+        refusal(self.flow.local.addr, self.flow.remote.addr, addrs)
+    }
 }
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// To the slot of this flow, or to a listener.
+    /// To the slot of this flow; to a listener, or to nobody, only if
+    /// [`refusal`](Segment::refusal) has no objection.
     Tcp(Segment),
     /// To the host.
     General {
@@ -71,85 +92,102 @@ pub(crate) enum Route {
     Refuse(DropReason),
 }
 
-/// What the link layer said; TCP rules need it after the IP header is known.
-struct Link {
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const PSH: u8 = 8;
+const ACK: u8 = 16;
+
+/// What is known of a packet before its transport header is looked at.
+#[derive(Clone, Copy)]
+struct Packet<'f> {
+    frame: &'f [u8],
     to_us_alone: bool,
-    source: EthernetAddress,
+    remote_hardware: EthernetAddress,
+    addrs: &'f [IpCidr],
+}
+
+/// Where the two addresses lie in a frame, by their family.
+fn addresses(family: IpAddress) -> (usize, usize) {
+    match family {
+        IpAddress::Ipv4(_) => (ETHERNET + 12, ETHERNET + 20),
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(_) => (ETHERNET + 8, ETHERNET + 40),
+    }
 }
 
 /// Says where `frame` goes on a host with this hardware address and these IP
 /// addresses.
 pub(crate) fn demux(frame: &[u8], hardware: EthernetAddress, addrs: &[IpCidr]) -> Route {
-    let Ok(ethernet) = EthernetFrame::new_checked(frame) else {
+    let Some((header, packet)) = frame.split_first_chunk::<ETHERNET>() else {
         return Route::Refuse(DropReason::Malformed);
     };
-    let destination = ethernet.dst_addr();
-    let link = Link {
-        to_us_alone: destination == hardware,
-        source: ethernet.src_addr(),
-    };
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, kind @ ..] = *header;
+    let to_us_alone = [d0, d1, d2, d3, d4, d5] == hardware.0;
     // The group bit is set in the broadcast address too.
-    if !link.to_us_alone && !destination.is_multicast() {
+    if !to_us_alone && d0 & 1 == 0 {
         return Route::Refuse(DropReason::NotOurs);
     }
-    match ethernet.ethertype() {
-        EthernetProtocol::Ipv4 => demux_ipv4(&link, ethernet.payload(), addrs),
+    let link = Packet {
+        frame,
+        to_us_alone,
+        remote_hardware: EthernetAddress([s0, s1, s2, s3, s4, s5]),
+        addrs,
+    };
+    match EthernetProtocol::from(u16::from_be_bytes(kind)) {
+        EthernetProtocol::Ipv4 => demux_ipv4(&link, packet),
         EthernetProtocol::Arp => Route::General { neighbor: true },
         #[cfg(feature = "ipv6")]
-        EthernetProtocol::Ipv6 => demux_ipv6(&link, ethernet.payload(), addrs),
+        EthernetProtocol::Ipv6 => demux_ipv6(&link, packet),
         _ => Route::Refuse(DropReason::NotOurs),
     }
 }
 
-fn demux_ipv4(link: &Link, packet: &[u8], addrs: &[IpCidr]) -> Route {
-    let Some(packet) = ipv4_packet(packet) else {
+fn demux_ipv4(link: &Packet<'_>, packet: &[u8]) -> Route {
+    const MORE_OR_OFFSET: u16 = 0x3fff;
+    let Some(header) = packet.first_chunk::<20>() else {
         return Route::Refuse(DropReason::Malformed);
     };
-    if packet.next_header() != IpProtocol::Tcp {
+    let [
+        first,
+        _,
+        l0,
+        l1,
+        _,
+        _,
+        f0,
+        f1,
+        _,
+        protocol,
+        _,
+        _,
+        source @ ..,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *header;
+    let start = usize::from(first & 15) * 4;
+    let end = usize::from(u16::from_be_bytes([l0, l1]));
+    if first >> 4 != 4 || start < header.len() || start > end || end > packet.len() {
+        return Route::Refuse(DropReason::Malformed);
+    }
+    if IpProtocol::from(protocol) != IpProtocol::Tcp {
         return Route::General { neighbor: false };
     }
-    if packet.more_frags() || packet.frag_offset() != 0 {
+    if u16::from_be_bytes([f0, f1]) & MORE_OR_OFFSET != 0 {
         return Route::Refuse(DropReason::Fragment);
     }
-    let (source, destination) = (packet.src_addr(), packet.dst_addr());
-    let broadcast = |address: Ipv4Address| {
-        address.is_broadcast()
-            || addrs
-                .iter()
-                .any(|cidr| matches!(cidr, IpCidr::Ipv4(cidr) if cidr.broadcast() == Some(address)))
-    };
-    let ours = |address: Ipv4Address| {
-        addrs
-            .iter()
-            .any(|cidr| matches!(cidr, IpCidr::Ipv4(cidr) if cidr.address() == address))
-    };
-    // An address of ours is no group, so most frames need no look for one.
-    if !link.to_us_alone {
-        return Route::Refuse(DropReason::NotUnicast);
-    }
-    if !ours(destination) {
-        let group = destination.is_multicast() || broadcast(destination);
-        return Route::Refuse(match group {
-            true => DropReason::NotUnicast,
-            false => DropReason::NotOurs,
-        });
-    }
-    let impossible = source.is_loopback()
-        || source.is_unspecified()
-        || source.is_multicast()
-        || broadcast(source)
-        || ours(source);
-    demux_tcp(
-        link,
-        source.into(),
-        destination.into(),
-        impossible,
-        packet.payload(),
-    )
+    let source = Ipv4Address::from(source).into();
+    let destination = Ipv4Address::from([d0, d1, d2, d3]).into();
+    demux_tcp(link, source, destination, ETHERNET + start, ETHERNET + end)
 }
 
 #[cfg(feature = "ipv6")]
-fn demux_ipv6(link: &Link, packet: &[u8], addrs: &[IpCidr]) -> Route {
+fn demux_ipv6(link: &Packet<'_>, packet: &[u8]) -> Route {
     let Some(packet) = ipv6_packet(packet) else {
         return Route::Refuse(DropReason::Malformed);
     };
@@ -172,55 +210,110 @@ fn demux_ipv6(link: &Link, packet: &[u8], addrs: &[IpCidr]) -> Route {
         }
         _ => return Route::General { neighbor: false },
     }
+    let start = ETHERNET + packet.header_len();
     let (source, destination): (Ipv6Address, Ipv6Address) = (packet.src_addr(), packet.dst_addr());
-    if !link.to_us_alone || destination.is_multicast() {
-        return Route::Refuse(DropReason::NotUnicast);
-    }
-    let ours = |address: Ipv6Address| {
-        addrs
-            .iter()
-            .any(|cidr| matches!(cidr, IpCidr::Ipv6(cidr) if cidr.address() == address))
-    };
-    if !ours(destination) {
-        return Route::Refuse(DropReason::NotOurs);
-    }
-    let impossible =
-        source.is_loopback() || source.is_unspecified() || source.is_multicast() || ours(source);
-    demux_tcp(link, source.into(), destination.into(), impossible, payload)
+    let end = start + payload.len();
+    demux_tcp(link, source.into(), destination.into(), start, end)
 }
 
-/// The rules that both IP versions share, after the destination is known to be
-/// an address of ours. `impossible`: the source cannot be a peer of ours.
+/// The rules that both IP versions share.
 fn demux_tcp(
-    link: &Link,
+    link: &Packet<'_>,
     source: IpAddress,
     destination: IpAddress,
-    impossible: bool,
-    segment: &[u8],
+    start: usize,
+    end: usize,
 ) -> Route {
-    if impossible || link.source.is_multicast() {
-        return Route::Refuse(DropReason::BadSource);
+    if !link.to_us_alone {
+        return Route::Refuse(DropReason::NotUnicast);
     }
-    let Ok(tcp) = TcpPacket::new_checked(segment) else {
-        return Route::Refuse(DropReason::Malformed);
+    let segment = read_tcp(link, source, destination, start, end);
+    let reason = match segment {
+        Some(segment) if !link.remote_hardware.is_multicast() => return Route::Tcp(segment),
+        Some(_) => DropReason::BadSource,
+        None => DropReason::Malformed,
     };
-    if tcp.src_port() == 0 || tcp.dst_port() == 0 {
-        return Route::Refuse(DropReason::Malformed);
+    Route::Refuse(refusal(destination, source, link.addrs).unwrap_or(reason))
+}
+
+/// The segment, if its header can be one.
+fn read_tcp(
+    link: &Packet<'_>,
+    source: IpAddress,
+    destination: IpAddress,
+    start: usize,
+    end: usize,
+) -> Option<Segment> {
+    let segment = link.frame.get(start..end)?;
+    let [
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        _,
+        _,
+        _,
+        _,
+        length,
+        flags,
+        ..,
+    ] = *segment.first_chunk::<20>()?;
+    let ports = [[s0, s1], [d0, d1]].map(u16::from_be_bytes);
+    let length = usize::from(length >> 4) * 4;
+    if length < 20 || length > segment.len() || ports.contains(&0) {
+        return None;
     }
-    let control = match (tcp.rst(), tcp.syn(), tcp.ack()) {
-        (true, _, _) => Control::Rst,
-        (false, true, false) => Control::Syn,
-        _ => Control::Other,
-    };
-    Route::Tcp(Segment {
+    Some(Segment {
         flow: Flow {
-            local: IpEndpoint::new(destination, tcp.dst_port()),
-            remote: IpEndpoint::new(source, tcp.src_port()),
+            local: IpEndpoint::new(destination, ports[1]),
+            remote: IpEndpoint::new(source, ports[0]),
         },
-        control,
-        seq: tcp.seq_number(),
-        remote_hardware: link.source,
+        control: match flags & (SYN | RST | ACK) {
+            SYN => Control::Syn,
+            flags if flags & RST != 0 => Control::Rst,
+            _ => Control::Other,
+        },
+        seq: TcpSeqNumber(i32::from_be_bytes([q0, q1, q2, q3])),
+        remote_hardware: link.remote_hardware,
+        span: (u16::try_from(start).ok()?, u16::try_from(end).ok()?),
     })
+}
+
+/// See [`Segment::refusal`].
+fn refusal(local: IpAddress, remote: IpAddress, addrs: &[IpCidr]) -> Option<DropReason> {
+    let ours = |address| addrs.iter().any(|cidr| cidr.address() == address);
+    let broadcast = |address| {
+        addrs.iter().any(|cidr| match (cidr, address) {
+            (IpCidr::Ipv4(cidr), IpAddress::Ipv4(address)) => cidr.broadcast() == Some(address),
+            #[cfg(feature = "ipv6")]
+            _ => false,
+        })
+    };
+    let group =
+        |address: IpAddress| address.is_multicast() || address.is_broadcast() || broadcast(address);
+    // An address of ours is no group, so most frames need no look for one.
+    if !ours(local) {
+        return Some(match group(local) {
+            true => DropReason::NotUnicast,
+            false => DropReason::NotOurs,
+        });
+    }
+    let impossible =
+        is_loopback(remote) || remote.is_unspecified() || group(remote) || ours(remote);
+    impossible.then_some(DropReason::BadSource)
+}
+
+/// Whether an address is this host under the name that every host has.
+pub(crate) fn is_loopback(addr: IpAddress) -> bool {
+    match addr {
+        IpAddress::Ipv4(addr) => addr.is_loopback(),
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(addr) => addr.is_loopback(),
+    }
 }
 
 /// What a frame of ours, on its way out, says about its flow.
@@ -234,56 +327,104 @@ pub(crate) struct Outgoing {
     pub fin: bool,
     /// It resets the connection.
     pub rst: bool,
+    /// It carries the last byte there is to send.
+    pub psh: bool,
     /// Bytes of payload.
     pub payload: usize,
     /// What it acknowledges, if it does.
     pub ack: Option<TcpSeqNumber>,
     /// Its sequence number.
     pub seq: TcpSeqNumber,
+    /// Where its header begins in the frame.
+    pub start: usize,
+    /// Where the two IP addresses lie before it.
+    pub addresses: (usize, usize),
 }
 
 /// Reads a frame that this host sends; `None` if it is not TCP.
+#[inline]
 pub(crate) fn outgoing(frame: &[u8]) -> Option<Outgoing> {
-    let ethernet = EthernetFrame::new_checked(frame).ok()?;
-    let (source, destination, segment): (IpAddress, IpAddress, &[u8]) = match ethernet.ethertype() {
-        EthernetProtocol::Ipv4 => {
-            let packet = ipv4_packet(ethernet.payload())?;
-            if packet.next_header() != IpProtocol::Tcp || packet.frag_offset() != 0 {
-                return None;
+    let (header, packet) = frame.split_first_chunk::<ETHERNET>()?;
+    let [.., k0, k1] = *header;
+    let (source, destination, length): (IpAddress, IpAddress, usize) =
+        match EthernetProtocol::from(u16::from_be_bytes([k0, k1])) {
+            EthernetProtocol::Ipv4 => {
+                let [
+                    first,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    offset,
+                    _,
+                    protocol,
+                    _,
+                    _,
+                    source @ ..,
+                    d0,
+                    d1,
+                    d2,
+                    d3,
+                ] = *packet.first_chunk::<20>()?;
+                if IpProtocol::from(protocol) != IpProtocol::Tcp || offset != 0 {
+                    return None;
+                }
+                let destination = Ipv4Address::from([d0, d1, d2, d3]);
+                let source = Ipv4Address::from(source);
+                (
+                    source.into(),
+                    destination.into(),
+                    usize::from(first & 15) * 4,
+                )
             }
-            let (source, destination) = (packet.src_addr(), packet.dst_addr());
-            (source.into(), destination.into(), packet.payload())
-        }
-        #[cfg(feature = "ipv6")]
-        EthernetProtocol::Ipv6 => {
-            let packet = ipv6_packet(ethernet.payload())?;
-            if packet.next_header() != IpProtocol::Tcp {
-                return None;
+            #[cfg(feature = "ipv6")]
+            EthernetProtocol::Ipv6 => {
+                let packet = Ipv6Packet::new_unchecked(packet.get(..40)?);
+                if packet.next_header() != IpProtocol::Tcp {
+                    return None;
+                }
+                let (source, destination) = (packet.src_addr(), packet.dst_addr());
+                (source.into(), destination.into(), 40)
             }
-            let (source, destination) = (packet.src_addr(), packet.dst_addr());
-            (source.into(), destination.into(), packet.payload())
-        }
-        _ => return None,
-    };
-    let tcp = TcpPacket::new_checked(segment).ok()?;
+            _ => return None,
+        };
+    let start = ETHERNET + length;
+    let segment = frame.get(start..)?;
+    let [
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        length,
+        flags,
+        ..,
+    ] = *segment.first_chunk::<20>()?;
+    let ack = TcpSeqNumber(i32::from_be_bytes([a0, a1, a2, a3]));
     Some(Outgoing {
         flow: Flow {
-            local: (source, tcp.src_port()).into(),
-            remote: (destination, tcp.dst_port()).into(),
+            local: IpEndpoint::new(source, u16::from_be_bytes([s0, s1])),
+            remote: IpEndpoint::new(destination, u16::from_be_bytes([d0, d1])),
         },
-        syn: tcp.syn(),
-        fin: tcp.fin(),
-        rst: tcp.rst(),
-        payload: tcp.payload().len(),
-        ack: tcp.ack().then(|| tcp.ack_number()),
-        seq: tcp.seq_number(),
+        syn: flags & SYN != 0,
+        fin: flags & FIN != 0,
+        rst: flags & RST != 0,
+        psh: flags & PSH != 0,
+        payload: segment.len().saturating_sub(usize::from(length >> 4) * 4),
+        ack: (flags & ACK != 0).then_some(ack),
+        seq: TcpSeqNumber(i32::from_be_bytes([q0, q1, q2, q3])),
+        start,
+        addresses: addresses(source),
     })
-}
-
-fn ipv4_packet(packet: &[u8]) -> Option<Ipv4Packet<&[u8]>> {
-    Ipv4Packet::new_checked(packet)
-        .ok()
-        .filter(|packet| packet.version() == 4)
 }
 
 #[cfg(feature = "ipv6")]

@@ -7,7 +7,9 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{EthernetRepr, IpRepr, TcpControl, TcpRepr, TcpSeqNumber};
+use smoltcp::wire::{
+    EthernetFrame, EthernetRepr, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+};
 
 use super::*;
 
@@ -32,8 +34,15 @@ fn addrs() -> Vec<IpCidr> {
     ]
 }
 
+/// Where a frame goes whose flow is not known.
 fn route(frame: &[u8]) -> Route {
-    demux(frame, OURS, &addrs())
+    let route = demux(frame, OURS, &addrs());
+    if let Route::Tcp(segment) = route
+        && let Some(reason) = segment.refusal(&addrs())
+    {
+        return Route::Refuse(reason);
+    }
+    route
 }
 
 fn link(source: EthernetAddress, destination: EthernetAddress, kind: u16, body: &[u8]) -> Vec<u8> {
@@ -115,6 +124,7 @@ fn a_segment_to_us_is_tcp_with_its_flow() {
             control,
             seq: TcpSeqNumber(1234),
             remote_hardware: PEER,
+            span: (34, 34 + 25),
         })
     };
     for (control, ack, want) in [
@@ -288,9 +298,12 @@ fn an_outgoing_segment_says_what_it_carries() {
         syn: false,
         fin: true,
         rst: false,
+        psh: false,
         payload: 5,
         ack: Some(TcpSeqNumber(77)),
         seq: TcpSeqNumber(1234),
+        start: 34,
+        addresses: (26, 34),
     };
     assert_eq!(outgoing(&frame), Some(expected));
     let rst = outgoing(&tcp(LOCAL, REMOTE, repr(TcpControl::Rst, None)));

@@ -6,7 +6,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
-use crate::net::handoff::{Tallied, Tally};
+use crate::net::handoff::{Carried, Tallied, Tally};
 use crate::net::life::{Before, before};
 use crate::net::slots::{Cut, FAR, State};
 use crate::net::stack::Inner;
@@ -15,6 +15,13 @@ use crate::net::stack::Inner;
 /// is asked again, when asking did not move it. A peer can bring smoltcp
 /// there, and gets two acknowledgements each time.
 const REARM: Duration = Duration::from_secs(1);
+
+/// smoltcp's shortest retransmission timeout. A connection that is busy need
+/// not be asked for its timer after every segment (a tenth of what a small
+/// request costs): no timer that begins now is over sooner, and what a slot is
+/// armed for is never later than one that began before. Armed too early, it is
+/// asked then.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<'a> Inner<'a> {
     pub(super) fn transmit_slot<D: Device + ?Sized>(&mut self, index: u32, device: &mut D) {
@@ -31,14 +38,14 @@ impl<'a> Inner<'a> {
             self.waiting_for_neighbor -= 1;
         }
         // A held stream whose TIME-WAIT is over is left as it is.
-        if slot.state == State::Open && slot.is_time_wait() && slot.give_up <= now {
+        if slot.state == State::Open && slot.give_up <= now && slot.is_time_wait() {
             return;
         }
         let Some(mut set) = slot.set.take() else {
             return;
         };
         let before = before(&mut set);
-        let tally = Tally::new(now, self.observer);
+        let tally = Tally::new(now, self.checks, self.observer);
         let (passes, poll_at) = passes(
             &mut self.iface,
             &mut set,
@@ -58,7 +65,14 @@ impl<'a> Inner<'a> {
             slot.waits_for_neighbor = true;
             self.waiting_for_neighbor += 1;
         }
+        if passes == Passes::All && slot.state == State::Open && slot.silent_at == FAR {
+            return self.arm(index, now + SHORTEST);
+        }
         self.settle_if_moved(index, before);
+        let poll_at = match passes {
+            Passes::All => self.poll_at(index),
+            _ => poll_at,
+        };
         self.rearm(index, passes, poll_at);
     }
 
@@ -79,6 +93,12 @@ impl<'a> Inner<'a> {
         }
     }
 
+    /// When smoltcp wants the slot to be looked at again.
+    fn poll_at(&mut self, index: u32) -> Option<Instant> {
+        let set = (*self.slots.get(index)?.set).as_ref()?;
+        self.iface.poll_at(self.now, set)
+    }
+
     /// Decides when the slot is looked at again.
     pub(super) fn rearm(&mut self, index: u32, passes: Passes, poll_at: Option<Instant>) {
         let now = self.now;
@@ -88,7 +108,6 @@ impl<'a> Inner<'a> {
         if slot.state == State::Free {
             return;
         }
-        let quiet = slot.state == State::Open && slot.is_time_wait();
         let timer = match (poll_at, passes) {
             (_, Passes::DeviceFull) => {
                 self.device_full = true;
@@ -103,10 +122,10 @@ impl<'a> Inner<'a> {
             (Some(at), _) => at,
             (None, _) => FAR,
         };
-        let timer = if quiet && timer >= slot.give_up {
-            FAR
-        } else {
-            timer
+        let over = timer != FAR && timer >= slot.give_up;
+        let timer = match over && slot.state == State::Open && slot.is_time_wait() {
+            true => FAR,
+            false => timer,
         };
         let due = slot.due().min(timer);
         self.deadlines.set(index, (due != FAR).then_some(due));
@@ -131,6 +150,10 @@ impl<'a> Inner<'a> {
 pub(super) enum Passes {
     /// There was nothing (more) to send.
     Done,
+    /// The last frame carried all that was left to send, and an
+    /// acknowledgement: whatever timer runs now was asked about before, or
+    /// began just now and runs for [`SHORTEST`].
+    All,
     /// There is more, and the limit was reached.
     Cut,
     /// The link address of the next hop is not known yet.
@@ -150,7 +173,6 @@ fn passes<D: Device + ?Sized>(
     limit: u16,
 ) -> (Passes, Option<Instant>) {
     for pass in 0..limit {
-        device.tally.look.set(pass > 0);
         device.tally.tokens.set(0);
         if iface.poll_egress(now, device, set) == PollResult::None {
             let asked = device.tally.tokens.get() > 0;
@@ -161,16 +183,18 @@ fn passes<D: Device + ?Sized>(
             };
             return (end, iface.poll_at(now, set));
         }
-        if device.tally.pure_ack.get() {
-            return (Passes::Done, iface.poll_at(now, set));
-        }
-        // Most often one frame was all there was, and to ask costs less than
-        // another pass that finds nothing.
-        if pass == 0 {
-            let poll_at = iface.poll_at(now, set);
-            if poll_at.is_none_or(|at| at > now) {
-                return (Passes::Done, poll_at);
+        match device.tally.last.get() {
+            Carried::All => return (Passes::All, None),
+            Carried::Nothing if pass > 0 => return (Passes::Done, iface.poll_at(now, set)),
+            // Most often it was all there was, and to ask costs less than
+            // another pass that finds nothing.
+            Carried::Nothing => {
+                let poll_at = iface.poll_at(now, set);
+                if poll_at.is_none_or(|at| at > now) {
+                    return (Passes::Done, poll_at);
+                }
             }
+            Carried::Other => (),
         }
     }
     (Passes::Cut, iface.poll_at(now, set))

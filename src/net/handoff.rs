@@ -2,7 +2,7 @@
 //! device of its own accord; [`OneShot`] is a device that has just the frame
 //! the demux chose, and the real device's transmit token for the answer.
 //! [`Tallied`] is the real device on the way out. Both count what leaves in a
-//! [`Tally`].
+//! [`Tally`], and finish its checksum.
 
 use core::cell::Cell;
 
@@ -10,6 +10,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 
 use crate::event::{Event, Observer};
+use crate::net::checksum::{self, Checks};
 use crate::net::demux::outgoing;
 
 /// What left through a device.
@@ -20,36 +21,57 @@ pub(crate) struct Tally<'o> {
     pub(crate) tokens: Cell<u32>,
     /// The device had no room for a frame.
     pub(crate) exhausted: Cell<bool>,
-    /// Whether the last frame was an acknowledgement and nothing else. Looked
-    /// at only when asked to, because it takes a parse.
-    pub(crate) pure_ack: Cell<bool>,
-    pub(crate) look: Cell<bool>,
+    /// What the last frame carried.
+    pub(crate) last: Cell<Carried>,
+    fill: bool,
     now: Instant,
     observer: Option<&'o dyn Observer>,
 }
 
+/// What a frame carried, as far as the next pass cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// An acknowledgement and nothing else.
+    Nothing,
+    /// Data, up to the last byte there is: smoltcp sets PSH then and only then.
+    All,
+    /// Something else.
+    Other,
+}
+
 impl<'o> Tally<'o> {
-    pub(crate) fn new(now: Instant, observer: Option<&'o dyn Observer>) -> Self {
+    pub(crate) fn new(now: Instant, checks: Checks, observer: Option<&'o dyn Observer>) -> Self {
         Tally {
             frames: Cell::new(0),
             bytes: Cell::new(0),
             tokens: Cell::new(0),
             exhausted: Cell::new(false),
-            pure_ack: Cell::new(false),
-            look: Cell::new(false),
+            last: Cell::new(Carried::Other),
+            fill: checks.fill,
             now,
             observer,
         }
     }
 
-    fn note(&self, frame: &[u8]) {
+    fn note(&self, frame: &mut [u8]) {
         self.frames.set(self.frames.get() + 1);
         self.bytes.set(self.bytes.get() + frame.len() as u64);
-        if self.look.get() {
-            let pure = outgoing(frame)
-                .is_some_and(|sent| sent.payload == 0 && !sent.syn && !sent.fin && !sent.rst);
-            self.pure_ack.set(pure);
+        let mut carried = Carried::Other;
+        if let Some(sent) = outgoing(frame) {
+            let more = sent.syn | sent.fin | sent.rst;
+            carried = match sent.payload {
+                0 if !more => Carried::Nothing,
+                1.. if sent.psh && !more => Carried::All,
+                _ => Carried::Other,
+            };
+            if self.fill
+                && let Some((head, segment)) = frame.split_at_mut_checked(sent.start)
+                && let Some(addresses) = head.get(sent.addresses.0..sent.addresses.1)
+            {
+                checksum::fill(addresses, segment);
+            }
         }
+        self.last.set(carried);
         if let Some(observer) = self.observer {
             observer.event(self.now, &Event::FrameOut(frame));
         }

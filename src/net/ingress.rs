@@ -11,6 +11,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::IpListenEndpoint;
 
 use crate::event::{Counters, DropReason, Event, Observer};
+use crate::net::checksum::{self, Checks};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::handoff::{Counted, OneShot, Tally};
 use crate::net::life::{before, patience};
@@ -26,7 +27,15 @@ impl<'a> Inner<'a> {
         self.counters.bytes_in += frame.len() as u64;
         self.tell(&Event::FrameIn(frame));
         match demux(frame, self.config.hardware_addr, self.iface.ip_addrs()) {
-            Route::Tcp(segment) => self.segment_in(&segment, frame, token),
+            Route::Tcp(segment) => {
+                if self.checks.verify {
+                    let (addresses, bytes) = segment.bytes(frame);
+                    if !checksum::is_right(addresses, bytes) {
+                        return self.dropped(DropReason::Checksum);
+                    }
+                }
+                self.segment_in(&segment, frame, token);
+            }
             Route::General { neighbor } => {
                 self.answer(frame, token);
                 self.neighbor_news |= neighbor;
@@ -41,6 +50,8 @@ impl<'a> Inner<'a> {
                 return self.deliver(slot, segment, frame, token);
             }
             self.reclaim(slot);
+        } else if let Some(reason) = segment.refusal(self.iface.ip_addrs()) {
+            return self.dropped(reason);
         }
         if segment.control == Control::Syn
             && let Some(port) = self.ports.find(segment.flow.local.port)
@@ -58,7 +69,7 @@ impl<'a> Inner<'a> {
             &mut self.iface,
             &mut self.counters,
             self.observer,
-            (self.now, &self.capabilities),
+            (self.now, self.checks, &self.capabilities),
             frame,
             token,
             &mut nobody,
@@ -79,8 +90,7 @@ impl<'a> Inner<'a> {
         let Some(mut set) = slot.set.take() else {
             return self.dropped(DropReason::Borrowed);
         };
-        // Nobody has looked at the checksum yet: what is out of any window says
-        // nothing.
+        // What is out of any window says nothing.
         let window = tcp_of(&mut set).map_or(0, |socket| socket.recv_capacity());
         let credible =
             segment.seq > slot.last_seq && segment.seq - slot.last_seq <= window + SEGMENT_BYTES;
@@ -92,7 +102,7 @@ impl<'a> Inner<'a> {
             &mut self.iface,
             &mut self.counters,
             self.observer,
-            (self.now, &self.capabilities),
+            (self.now, self.checks, &self.capabilities),
             frame,
             token,
             &mut set,
@@ -202,7 +212,7 @@ impl<'a> Inner<'a> {
             &mut scratch,
             &mut self.counters,
             self.observer,
-            (self.now, &self.capabilities),
+            (self.now, self.checks, &self.capabilities),
             frame,
             token,
             set,
@@ -231,12 +241,12 @@ fn hand<T: TxToken>(
     iface: &mut Interface,
     counters: &mut Counters,
     observer: Option<&dyn Observer>,
-    (now, capabilities): (Instant, &DeviceCapabilities),
+    (now, checks, capabilities): (Instant, Checks, &DeviceCapabilities),
     frame: &[u8],
     token: T,
     set: &mut SocketSet<'_>,
 ) {
-    let tally = Tally::new(now, observer);
+    let tally = Tally::new(now, checks, observer);
     let mut device = OneShot {
         frame,
         token: Some(Counted::new(token, &tally)),

@@ -1,5 +1,6 @@
 //! How frames move: device to demux to slot to socket, and back.
 
+pub(crate) mod checksum;
 mod config;
 pub(crate) mod connect;
 pub(crate) mod deadlines;

@@ -22,6 +22,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use crate::event::{Counters, DropReason, Event, Observer, Yield};
+use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
@@ -78,7 +79,7 @@ impl<'a> Stack<'a> {
     pub fn from_parts(
         parts: StackParts<'a>,
         config: &Config,
-        capabilities: DeviceCapabilities,
+        mut capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
         if capabilities.medium != Medium::Ethernet {
             return Err(ConfigError::Medium);
@@ -103,12 +104,14 @@ impl<'a> Stack<'a> {
         let flow_key = derive_key(&config.secret, b"flows");
         let isn_key = derive_key(&config.secret, b"isn");
         let port_key = derive_key(&config.secret, b"ports");
+        let checks = Checks::take(&mut capabilities);
         let iface = interface(config, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
                 config: config.clone(),
                 iface,
                 capabilities,
+                checks,
                 buffers,
                 slots: Slots::new(slots),
                 flows: Flows::new(
@@ -200,6 +203,7 @@ pub(crate) struct Inner<'a> {
     pub(super) config: Config,
     pub(super) iface: Interface,
     pub(super) capabilities: DeviceCapabilities,
+    pub(super) checks: Checks,
     pub(super) buffers: Buffers<'a>,
     pub(crate) slots: Slots<'a>,
     pub(super) flows: Flows<'a>,
