@@ -1,0 +1,120 @@
+//! The servers on Arm's MPS2 board with image AN385: Cortex-M3, 8 MiB of RAM.
+//! The same program runs on AN386, a Cortex-M4. Read it from top to bottom;
+//! nothing else is needed.
+//!
+//! `boards/run mps2-an385` runs it in QEMU.
+#![no_std]
+#![no_main]
+
+mod lan9118;
+
+use cortex_m::interrupt;
+use cortex_m_rt::entry;
+use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
+use cygnet::{event_loop, service};
+use lan9118::Lan9118;
+use smoltcp::phy::Device;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address};
+use static_cell::{ConstStaticCell, StaticCell};
+use systick::Clock;
+
+/// The oscillator.
+const HERTZ: u32 = 25_000_000;
+const MAC: EthernetAddress = EthernetAddress([0x02, 0, 0, 0x03, 0x85, 0x01]);
+const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
+
+// Everything the server owns. All zeros, so none of it takes flash.
+static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024>> =
+    ConstStaticCell::new(Storage::new());
+static FUTURES: ConstStaticCell<TaskStorage<11, 832>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<11> = ReadySet::new();
+static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());
+static STACK: StaticCell<Stack<'static>> = StaticCell::new();
+static TASKS: StaticCell<Tasks<'static>> = StaticCell::new();
+
+/// The board, as cygnet sees it.
+struct Board {
+    ethernet: &'static mut Lan9118,
+    clock: Clock,
+}
+
+impl Platform for Board {
+    type Device = Lan9118;
+
+    fn device(&mut self) -> &mut Lan9118 {
+        self.ethernet
+    }
+
+    fn now(&mut self) -> Instant {
+        Instant::from_micros(self.clock.micros())
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
+        while deadline.is_none_or(|deadline| self.now() < deadline) {
+            // With interrupts masked none can slip in between the look and the
+            // sleep; WFI ends all the same, and then the handler runs.
+            let more = interrupt::free(|_| {
+                let more = self.ethernet.listen() || READY.is_woken();
+                if !more {
+                    cortex_m::asm::wfi();
+                }
+                more
+            });
+            if more {
+                return;
+            }
+        }
+    }
+}
+
+#[entry]
+fn main() -> ! {
+    console::stack::paint();
+    let core = cortex_m::Peripherals::take().expect("taken once");
+
+    // The driver and the platform.
+    let ethernet = ETHERNET.take();
+    ethernet.start(MAC);
+    let clock = Clock::start(core.SYST, HERTZ);
+    let mut board = Board { ethernet, clock };
+
+    // This chip has no source of entropy. One that has draws the secret from it:
+    // whoever knows the secret can guess sequence numbers.
+    let config = Config::new(MAC, *b"not a secret yet");
+    let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
+    let stack = STACK.init(stack.expect("an Ethernet device"));
+    let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
+    stack.add_address(address).expect("a unicast address");
+    stack.set_gateway(GATEWAY.into()).expect("room for a route");
+    let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));
+
+    // The services: the same source as on a host.
+    let node = Node::new(stack, tasks);
+    let spawned = node.spawn(service::hello(node, 5000, Backlog(4)));
+    spawned.expect("a free task");
+    let spawned = node.spawn(service::echo(node, 7, Backlog(4)));
+    spawned.expect("a free task");
+    node.spawn(report::report(node)).expect("a free task");
+
+    console::println!(
+        "{ADDRESS}: hello on 5000, echo on 7, report on {}",
+        report::PORT
+    );
+    event_loop(&mut board, node);
+    console::exit(true)
+}
+
+/// The vectors from 0 to the Ethernet controller's; nobody else interrupts.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+pub static __INTERRUPTS: [Option<extern "C" fn()>; lan9118::IRQ as usize + 1] = {
+    let mut vectors = [None; lan9118::IRQ as usize + 1];
+    vectors[lan9118::IRQ as usize] = Some(ethernet as extern "C" fn());
+    vectors
+};
+
+extern "C" fn ethernet() {
+    lan9118::on_interrupt();
+}

@@ -1,0 +1,94 @@
+//! The servers on a 32-bit RISC-V machine with a virtio network card, as QEMU's
+//! virt machine is one. Read it from top to bottom; nothing else is needed.
+//!
+//! `boards/run riscv-virt` runs it in QEMU.
+#![no_std]
+#![no_main]
+
+mod machine;
+mod virtio;
+
+use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
+use cygnet::{event_loop, service};
+use riscv_rt::entry;
+use smoltcp::phy::Device;
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
+use static_cell::{ConstStaticCell, StaticCell};
+use virtio::{Frames, Virtio};
+
+const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
+
+// Everything the server owns.
+static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024>> =
+    ConstStaticCell::new(Storage::new());
+static FUTURES: ConstStaticCell<TaskStorage<11, 832>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<11> = ReadySet::new();
+static FRAMES: ConstStaticCell<Frames> = ConstStaticCell::new(Frames::new());
+static STACK: StaticCell<Stack<'static>> = StaticCell::new();
+static TASKS: StaticCell<Tasks<'static>> = StaticCell::new();
+
+/// The board, as cygnet sees it.
+struct Board {
+    ethernet: Virtio,
+}
+
+impl Platform for Board {
+    type Device = Virtio;
+
+    fn device(&mut self) -> &mut Virtio {
+        &mut self.ethernet
+    }
+
+    fn now(&mut self) -> Instant {
+        Instant::from_micros(machine::micros())
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
+        machine::wake_at(deadline.map(|deadline| deadline.total_micros()));
+        while deadline.is_none_or(|deadline| self.now() < deadline) {
+            // In this order: a frame that comes after the look interrupts anew.
+            machine::acknowledge();
+            if self.ethernet.listen() || READY.is_woken() {
+                return;
+            }
+            riscv::asm::wfi();
+        }
+    }
+}
+
+#[entry]
+fn main() -> ! {
+    console::stack::paint();
+
+    // The driver and the platform.
+    let ethernet = Virtio::start(FRAMES.take()).expect("a network card");
+    machine::start(ethernet.irq);
+    let mut board = Board { ethernet };
+
+    // This machine has no source of entropy. One that has draws the secret from
+    // it: whoever knows the secret can guess sequence numbers.
+    let config = Config::new(board.ethernet.address(), *b"not a secret yet");
+    let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
+    let stack = STACK.init(stack.expect("an Ethernet device"));
+    let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
+    stack.add_address(address).expect("a unicast address");
+    stack.set_gateway(GATEWAY.into()).expect("room for a route");
+    let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));
+
+    // The services: the same source as on a host.
+    let node = Node::new(stack, tasks);
+    let spawned = node.spawn(service::hello(node, 5000, Backlog(4)));
+    spawned.expect("a free task");
+    let spawned = node.spawn(service::echo(node, 7, Backlog(4)));
+    spawned.expect("a free task");
+    node.spawn(report::report(node)).expect("a free task");
+
+    console::println!(
+        "{ADDRESS}: hello on 5000, echo on 7, report on {}",
+        report::PORT
+    );
+    event_loop(&mut board, node);
+    console::exit(true)
+}
