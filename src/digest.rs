@@ -50,6 +50,17 @@ impl Digest {
     pub fn events(&self) -> u64 {
         self.events.get()
     }
+
+    /// Hashes a number that belongs to the next event: which host it is of, or
+    /// what else is known about it.
+    pub fn number(&self, number: u64) {
+        self.hasher.borrow_mut().write(&number.to_le_bytes());
+    }
+
+    /// Counts an event whose [`number`](Self::number)s are all there is to it.
+    pub fn count(&self) {
+        self.events.set(self.events.get() + 1);
+    }
 }
 
 impl Default for Digest {
@@ -83,7 +94,11 @@ impl Record<'_> {
                 remote,
             } => self.kind(4).u32(slot).endpoint(local).endpoint(remote),
             Event::Accepted { slot, remote } => self.kind(5).u32(slot).endpoint(remote),
-            Event::Connecting { slot, remote } => self.kind(6).u32(slot).endpoint(remote),
+            Event::Connecting {
+                slot,
+                local,
+                remote,
+            } => self.kind(6).u32(slot).endpoint(local).endpoint(remote),
             Event::Established { slot } => self.kind(7).u32(slot),
             Event::Read { slot, bytes } => self.kind(8).u32(slot).bytes(bytes),
             Event::Written { slot, bytes } => self.kind(9).u32(slot).bytes(bytes),

@@ -195,6 +195,8 @@ pub enum Event<'e> {
     Connecting {
         /// The slot.
         slot: u32,
+        /// Our address and the port that was chosen.
+        local: IpEndpoint,
         /// The peer.
         remote: IpEndpoint,
     },

@@ -96,7 +96,7 @@ impl Observer for Trace<'_> {
                 let remote = endpoint(remote);
                 say("accept", format_args!("#{slot} Connection from {remote}"));
             }
-            Event::Connecting { slot, remote } => {
+            Event::Connecting { slot, remote, .. } => {
                 say("connect", format_args!("#{slot} {}", endpoint(remote)));
             }
             Event::Established { slot } => say("open", format_args!("#{slot}")),

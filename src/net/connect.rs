@@ -59,6 +59,7 @@ impl<'a> Inner<'a> {
         }
         self.tell(&Event::Connecting {
             slot: index,
+            local,
             remote,
         });
         self.mark_dirty(index);

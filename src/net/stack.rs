@@ -276,6 +276,12 @@ impl<'a> Inner<'a> {
         self.iface = fresh;
     }
 
+    /// Sets every total to zero, and the time.
+    pub(crate) fn forget_history(&mut self) {
+        self.counters = Counters::default();
+        self.now = Instant::ZERO;
+    }
+
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.counters.dropped[reason as usize] += 1;
         self.tell(&Event::Dropped(reason));

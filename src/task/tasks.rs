@@ -103,6 +103,19 @@ impl<'a> Tasks<'a> {
         }
     }
 
+    /// Sets every total to zero, and the time.
+    pub(crate) fn forget_history(&self) {
+        self.counters.high.set(self.used.get());
+        for total in [
+            &self.counters.refused,
+            &self.counters.failed,
+            &self.counters.polls,
+        ] {
+            total.set(0);
+        }
+        self.timers.forget_history();
+    }
+
     pub(crate) fn set_observer(&self, observer: Option<&'a dyn Observer>) {
         self.observer.set(observer);
     }

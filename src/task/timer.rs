@@ -84,6 +84,11 @@ impl<'a> Timers<'a> {
         self.refused.get()
     }
 
+    pub(crate) fn forget_history(&self) {
+        self.refused.set(0);
+        self.now.set(Instant::ZERO);
+    }
+
     pub(crate) fn enter(&self, task: u32, waker: &Waker) {
         self.note.set(None);
         *self.current.borrow_mut() = Some((task, waker.clone()));

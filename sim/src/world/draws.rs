@@ -27,29 +27,37 @@ pub enum Kind {
     Bit = 5,
     /// Whether it takes very long.
     Spike = 6,
-    /// The secret of a host's boot.
+    /// The secret of a host.
     Secret = 7,
+    /// What a scenario looks like.
+    Scene = 8,
 }
 
 /// The source of all chance in a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Draws {
-    seed: u64,
+    /// `None` in a run that was told everything.
+    seed: Option<u64>,
 }
 
 impl Draws {
     /// The draws of this seed.
     pub fn new(seed: u64) -> Self {
-        Draws { seed }
+        Draws { seed: Some(seed) }
+    }
+
+    /// For a run that must not draw.
+    pub fn none() -> Self {
+        Draws { seed: None }
     }
 
     /// A number for the `number`th frame of `stream`.
+    ///
+    /// # Panics
+    /// When nothing may be drawn: a replay that draws is not a replay.
     pub fn draw(&self, stream: u64, kind: Kind, number: u64) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.seed, 0x6379_676e_6574);
-        hasher.write(&stream.to_le_bytes());
-        hasher.write(&[kind as u8]);
-        hasher.write(&number.to_le_bytes());
-        hasher.finish()
+        let seed = self.seed.expect("a run that replays a plan drew a number");
+        keyed(seed, stream, kind as u8, number)
     }
 
     /// Uniform from 0 to `bound`, without `bound`; 0 when that is 0.
@@ -66,9 +74,24 @@ impl Draws {
     }
 }
 
+/// A number that follows from others, the same on every machine.
+pub(super) fn keyed(key: u64, stream: u64, kind: u8, number: u64) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(key, 0x6379_676e_6574);
+    hasher.write(&stream.to_le_bytes());
+    hasher.write(&[kind]);
+    hasher.write(&number.to_le_bytes());
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic = "drew a number"]
+    fn a_replay_cannot_draw() {
+        Draws::none().draw(0, Kind::Loss, 0);
+    }
 
     #[test]
     fn a_draw_is_the_same_everywhere_and_every_time() {

@@ -1,19 +1,24 @@
-//! A host of a world: a real stack and real tasks on memory that is never
-//! freed, a network card, a clock that may run wrong, and a program that starts
-//! anew at every boot.
+//! A host of a world: a real stack and real tasks, a network card, a clock that
+//! may run wrong, and a program that starts anew at every boot. Its memory is
+//! never freed, because programs borrow from it for ever; when a world ends, the
+//! memory waits for the next world's host of the same number and size.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
-use cygnet::{Config, Digest, Node, Stack, StaticTurns, Tasks, Turn};
+use cygnet::{Config, Node, Stack, StaticTurns, Tasks, Turn};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
-use super::draws::{Draws, Kind};
+use super::HostId;
+use super::draws::keyed;
+use super::log::{HostLog, Log};
 use crate::memory::{NoMemory, leak_stack, leak_tasks};
 
 /// How much memory a host has. Start from [`Size::SMALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size {
     /// Connections.
     pub slots: usize,
@@ -44,57 +49,84 @@ pub(super) type Program = Box<dyn Fn(Node<'static>)>;
 /// Frames that a network card holds for a host that does not look.
 const RING: usize = 256;
 
+/// What is never freed.
+#[derive(Clone, Copy)]
+struct Body {
+    node: Node<'static>,
+    log: &'static HostLog,
+}
+
+thread_local! {
+    /// Bodies of worlds that ended, by number and size: addresses follow from
+    /// the number, so they stay.
+    static IDLE: RefCell<BTreeMap<(u32, Size), Vec<Body>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+impl Body {
+    fn new(number: u32, size: Size) -> Result<Body, NoMemory> {
+        let idle = IDLE.with_borrow_mut(|idle| idle.get_mut(&(number, size))?.pop());
+        if let Some(body) = idle {
+            body.node.start_over([0; 16]);
+            return Ok(body);
+        }
+        let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
+        let config = Config::new(hardware(number), [0; 16]);
+        let stack = Stack::from_parts(parts, &config, Card::default().capabilities())
+            .expect("the address and the card are ours");
+        for cidr in [IpCidr::new(address(number), 16), IpCidr::new(address_v6(number), 64)] {
+            stack.add_address(cidr).expect("two unicast addresses");
+        }
+        let (parts, ready) = leak_tasks(size.tasks, size.task_bytes, None)?;
+        let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
+        let node = Node::new(stack, Box::leak(Box::new(Tasks::from_parts(parts, ready))));
+        let log: &'static HostLog = Box::leak(Box::default());
+        node.set_observer(Some(log));
+        Ok(Body { node, log })
+    }
+}
+
 pub(super) struct Host {
-    pub(super) name: &'static str,
+    pub(super) name: Rc<str>,
     pub(super) node: Node<'static>,
     pub(super) card: Card,
     pub(super) clock: Clock,
     pub(super) paused: bool,
     /// The one turn that is planned; others in the queue are stale.
     pub(super) wake_at: Option<Instant>,
-    pub(super) digest: &'static Digest,
     turns: Option<StaticTurns>,
     program: Program,
+    body: Body,
     number: u32,
+    size: Size,
+    secret: u64,
     boots: u64,
 }
 
 impl Host {
     pub(super) fn new(
-        number: u32,
-        name: &'static str,
+        id: HostId,
+        name: &str,
         size: Size,
+        secret: u64,
         program: Program,
+        log: Rc<Log>,
     ) -> Result<Self, NoMemory> {
-        let card = Card::default();
-        let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
-        let config = Config::new(hardware(number), [0; 16]);
-        let stack = Stack::from_parts(parts, &config, card.capabilities())
-            .expect("the address and the card are ours");
-        let four = IpCidr::new(address(number), 16);
-        let six = IpCidr::new(
-            IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, (number >> 16) as u16, number as u16),
-            64,
-        );
-        for cidr in [four, six] {
-            stack.add_address(cidr).expect("two unicast addresses");
-        }
-        let (parts, ready) = leak_tasks(size.tasks, size.task_bytes, None)?;
-        let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
-        let node = Node::new(stack, Box::leak(Box::new(Tasks::from_parts(parts, ready))));
-        let digest: &'static Digest = Box::leak(Box::default());
-        node.set_observer(Some(digest));
+        let number = number(id);
+        let body = Body::new(number, size)?;
+        body.log.attach(id, log);
         Ok(Host {
-            name,
-            node,
-            card,
+            name: name.into(),
+            node: body.node,
+            card: Card::default(),
             clock: Clock::default(),
             paused: false,
             wake_at: None,
-            digest,
             turns: None,
             program,
+            body,
             number,
+            size,
+            secret,
             boots: 0,
         })
     }
@@ -105,13 +137,11 @@ impl Host {
 
     /// Power on: new sequence numbers and ports, no neighbors, the program from
     /// its beginning. The time since power on is zero again.
-    pub(super) fn boot(&mut self, now: Instant, draws: &Draws) {
+    pub(super) fn boot(&mut self, now: Instant) {
         self.crash();
         let mut secret = [0; 16];
         for (half, bytes) in (0..).zip(secret.chunks_exact_mut(8)) {
-            let number = 2 * self.boots + half;
-            let drawn = draws.draw(u64::from(self.number), Kind::Secret, number);
-            bytes.copy_from_slice(&drawn.to_le_bytes());
+            bytes.copy_from_slice(&keyed(self.secret, self.boots, half, 0).to_le_bytes());
         }
         self.boots += 1;
         self.node.reboot(secret);
@@ -133,23 +163,59 @@ impl Host {
     pub(super) fn turn(&mut self, now: Instant) -> Option<Turn> {
         let local = self.clock.local(now);
         let turns = self.turns.as_mut()?;
+        self.card.taken = 0;
         Some(match turns.turn(&mut self.card, local) {
             Turn::Done => Turn::Idle(turns.next_deadline()),
             other => other,
         })
     }
+
+    /// The most frames that one turn may receive, and may send.
+    pub(super) fn budget(&self) -> (usize, usize) {
+        let config = Config::new(hardware(self.number), [0; 16]);
+        let received = usize::from(config.frames_per_turn);
+        let sent = usize::from(config.frames_per_slot) * self.size.slots;
+        (received, received + sent + crate::memory::PARKED)
+    }
+}
+
+impl Drop for Host {
+    /// The tasks end here; the memory waits. After a panic it may be in any
+    /// state, and is left alone.
+    fn drop(&mut self) {
+        self.body.log.detach();
+        self.crash();
+        if !std::thread::panicking() {
+            let key = (self.number, self.size);
+            IDLE.with_borrow_mut(|idle| idle.entry(key).or_default().push(self.body));
+        }
+    }
+}
+
+/// Hosts are counted from one on the network.
+fn number(id: HostId) -> u32 {
+    id.0 as u32 + 1
 }
 
 /// 02:00 and the host's number.
-pub(super) fn hardware(number: u32) -> EthernetAddress {
+fn hardware(number: u32) -> EthernetAddress {
     let [a, b, c, d] = number.to_be_bytes();
     EthernetAddress([2, 0, a, b, c, d])
 }
 
 /// 10.0.0.1 is host 1, 10.0.1.0 host 256.
-pub(super) fn address(number: u32) -> IpAddress {
+fn address(number: u32) -> IpAddress {
     let [_, _, high, low] = number.to_be_bytes();
     IpAddress::v4(10, 0, high, low)
+}
+
+/// fd00::1 is host 1.
+fn address_v6(number: u32) -> IpAddress {
+    IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, (number >> 16) as u16, number as u16)
+}
+
+pub(super) fn addresses(id: HostId) -> [IpAddress; 2] {
+    [address(number(id)), address_v6(number(id))]
 }
 
 /// What a host believes the time to be: the time since it booted, drifting.
@@ -218,6 +284,8 @@ fn clamp(micros: i128) -> i64 {
 pub(super) struct Card {
     inbox: VecDeque<Vec<u8>>,
     pub(super) outbox: Vec<Vec<u8>>,
+    /// Frames that the host took in this turn.
+    pub(super) taken: usize,
 }
 
 impl Card {
@@ -255,6 +323,7 @@ impl Device for Card {
 
     fn receive(&mut self, _: Instant) -> Option<(Received, Room<'_>)> {
         let frame = self.inbox.pop_front()?;
+        self.taken += 1;
         Some((Received(frame), Room(&mut self.outbox)))
     }
 

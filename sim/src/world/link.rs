@@ -1,8 +1,8 @@
 //! A link: what happens to a frame between two ends. One direction at a time,
 //! because a network can be bad one way and good the other.
 //!
-//! The rules are applied in this order: partition, the test's own rule, loss,
-//! queue and bandwidth, delay, corruption, duplication. Each that takes effect
+//! The rules are applied in this order: partition, the test's own rule, length,
+//! loss, queue and bandwidth, delay, corruption, duplication. Each that takes effect
 //! is counted ([`Effects`]): a fault that touched no frame proved nothing.
 
 use std::rc::Rc;
@@ -10,6 +10,15 @@ use std::rc::Rc;
 use smoltcp::time::{Duration, Instant};
 
 use super::draws::{Draws, Kind};
+use super::fate::{Fates, FrameId, Twist, Twists, Way};
+
+/// Where fates come from.
+pub(super) enum Chance {
+    /// From a seed and the link's rates.
+    Drawn(Draws),
+    /// From a plan; nothing is drawn.
+    Told(Fates),
+}
 
 /// Parts per million.
 pub type Ppm = u32;
@@ -145,10 +154,11 @@ effects! {
 /// One direction of a link.
 pub(super) struct Direction {
     pub(super) link: Link,
+    /// As it was built; [`heal`](super::World::heal) goes back to it.
+    built: Link,
     pub(super) blocked: bool,
     pub(super) rule: Option<Rule>,
-    stream: u64,
-    frames: u64,
+    id: FrameId,
     /// When the last byte accepted so far has left.
     busy_until: Instant,
     /// Nothing arrives before this.
@@ -159,64 +169,162 @@ pub(super) struct Direction {
 /// A frame on its way: when it arrives, and what arrives.
 pub(super) type Arrival = (Instant, Vec<u8>);
 
+/// What becomes of a frame.
+pub(super) struct Fate {
+    pub(super) frame: FrameId,
+    pub(super) twists: Twists,
+    /// When it would arrive without twists; `None` when it is dropped.
+    at: Option<Instant>,
+    /// The test's own rule wants it twice.
+    ruled_twice: bool,
+}
+
+impl Fate {
+    /// How many copies arrive.
+    pub(super) fn copies(&self) -> usize {
+        let twice = self.twists.iter().any(|twist| matches!(twist, Twist::Twice(_)));
+        match self.at {
+            Some(_) => 1 + usize::from(twice || self.ruled_twice),
+            None => 0,
+        }
+    }
+}
+
 impl Direction {
-    pub(super) fn new(link: Link, stream: u64) -> Self {
+    pub(super) fn new(link: Link, number: u32, way: Way) -> Self {
         Direction {
             link,
+            built: link,
             blocked: false,
             rule: None,
-            stream,
-            frames: 0,
+            id: FrameId {
+                link: number,
+                way,
+                number: 0,
+            },
             busy_until: Instant::ZERO,
             not_before: Instant::ZERO,
             effects: Effects::default(),
         }
     }
 
-    /// Takes a frame at `now` and says what arrives, and when.
-    pub(super) fn send(&mut self, now: Instant, frame: &[u8], draws: &Draws) -> Vec<Arrival> {
-        let number = self.frames;
-        self.frames += 1;
-        let mut arrivals = Vec::with_capacity(1);
+    /// No fault any more, from the next frame on.
+    pub(super) fn heal(&mut self) {
+        self.link = self.built.healed();
+        self.blocked = false;
+        self.rule = None;
+    }
+
+    /// Takes a frame at `now` and says what becomes of it: it draws, or is told.
+    pub(super) fn decide(&mut self, now: Instant, frame: &[u8], chance: &Chance) -> Fate {
+        let id = self.id;
+        self.id.number += 1;
+        let mut fate = Fate {
+            frame: id,
+            twists: Twists::new(),
+            at: None,
+            ruled_twice: false,
+        };
         if self.blocked {
             self.effects.partitioned += 1;
-            return arrivals;
+            return fate;
         }
         let verdict = match &self.rule {
             Some(rule) => rule(now, frame),
             None => Verdict::Pass,
         };
         self.effects.ruled += u64::from(verdict != Verdict::Pass);
-        let Link { loss, mtu, .. } = self.link;
         if verdict == Verdict::Drop {
-            return arrivals;
+            return fate;
         }
-        if frame.len() > mtu {
+        if frame.len() > self.link.mtu {
             self.effects.oversized += 1;
-            return arrivals;
+            return fate;
         }
-        if draws.happens(self.stream, Kind::Loss, number, loss) {
+        fate.twists = match chance {
+            Chance::Drawn(draws) => self.draw(id, frame.len(), draws),
+            Chance::Told(fates) => fates.of(id),
+        };
+        if fate.twists.contains(&Twist::Lose) {
             self.effects.lost += 1;
-            return arrivals;
+            return fate;
         }
         let Some(left) = self.queue(now, frame.len() as u64) else {
             self.effects.overflowed += 1;
-            return arrivals;
+            return fate;
         };
-        let ruled = match verdict {
+        let more = match verdict {
             Verdict::Delay(delay) => delay,
             _ => Duration::ZERO,
         };
-        let at = self.arrives(left + ruled, number, draws);
-        let mut bytes = frame.to_vec();
-        self.corrupt(&mut bytes, number, draws);
-        let twice = draws.happens(self.stream, Kind::Duplicate, number, self.link.duplicate);
-        if twice || verdict == Verdict::Duplicate {
-            self.effects.duplicated += u64::from(twice);
-            arrivals.push((at + self.link.latency, frame.to_vec()));
+        fate.ruled_twice = verdict == Verdict::Duplicate;
+        fate.at = Some(left + self.link.latency + more);
+        fate
+    }
+
+    /// Applies its fate to a frame: what arrives, and when.
+    pub(super) fn arrive(&mut self, fate: &Fate, mut frame: Vec<u8>) -> heapless::Vec<Arrival, 2> {
+        let mut arrivals = heapless::Vec::new();
+        let Some(mut at) = fate.at else {
+            return arrivals;
+        };
+        let mut twice = fate.ruled_twice.then_some(self.link.latency);
+        let (mut flip, mut hold) = (None, Duration::ZERO);
+        for twist in &fate.twists {
+            match *twist {
+                Twist::Lose => (),
+                Twist::Late(more) => at += more,
+                Twist::Spike(more) => {
+                    self.effects.spiked += 1;
+                    self.not_before = self.not_before.max(at + more);
+                }
+                Twist::Hold(more) => {
+                    self.effects.reordered += 1;
+                    hold = more;
+                }
+                Twist::Flip(bit) => flip = Some(bit),
+                Twist::Twice(after) => {
+                    self.effects.duplicated += 1;
+                    twice = Some(after);
+                }
+            }
         }
-        arrivals.push((at, bytes));
+        at = at.max(self.not_before) + hold;
+        let copy = twice.map(|after| (at + after, frame.clone()));
+        if let Some(bit) = flip
+            && let Some(byte) = frame.get_mut((bit / 8) as usize)
+        {
+            *byte ^= 1 << (bit % 8);
+            self.effects.corrupted += 1;
+        }
+        arrivals.extend([(at, frame)].into_iter().chain(copy));
         arrivals
+    }
+
+    fn draw(&self, frame: FrameId, bytes: usize, draws: &Draws) -> Twists {
+        let link = &self.link;
+        let stream = 2 * u64::from(frame.link) + u64::from(frame.way == Way::Back);
+        let happens = |kind, ppm| draws.happens(stream, kind, frame.number, ppm);
+        let below = |kind, bound| draws.below(stream, kind, frame.number, bound);
+        let mut twists = Twists::new();
+        if happens(Kind::Loss, link.loss) {
+            let _ = twists.push(Twist::Lose);
+            return twists;
+        }
+        let late = match link.jitter.total_micros() {
+            0 => 0,
+            jitter => below(Kind::Jitter, jitter + 1),
+        };
+        let bit = || below(Kind::Bit, bytes as u64 * 8);
+        let drawn = [
+            (late > 0).then(|| Twist::Late(Duration::from_micros(late))),
+            happens(Kind::Spike, link.spike).then_some(Twist::Spike(link.spike_delay)),
+            happens(Kind::Reorder, link.reorder).then_some(Twist::Hold(link.hold)),
+            happens(Kind::Corrupt, link.corrupt).then(|| Twist::Flip(bit())),
+            happens(Kind::Duplicate, link.duplicate).then_some(Twist::Twice(link.latency)),
+        ];
+        twists.extend(drawn.into_iter().flatten());
+        twists
     }
 
     /// When the frame has left, or `None` when it found no place to wait.
@@ -233,43 +341,6 @@ impl Direction {
         self.busy_until = start + Duration::from_micros((bytes * 1_000_000).div_ceil(rate));
         Some(self.busy_until)
     }
-
-    /// When a frame that left then arrives.
-    fn arrives(&mut self, left: Instant, number: u64, draws: &Draws) -> Instant {
-        let Link {
-            latency,
-            jitter,
-            reorder,
-            hold,
-            spike,
-            spike_delay,
-            ..
-        } = self.link;
-        let spread = jitter.total_micros() + 1;
-        let more = draws.below(self.stream, Kind::Jitter, number, spread);
-        let mut at = left + latency + Duration::from_micros(more);
-        if draws.happens(self.stream, Kind::Spike, number, spike) {
-            self.effects.spiked += 1;
-            self.not_before = self.not_before.max(at + spike_delay);
-        }
-        at = at.max(self.not_before);
-        if draws.happens(self.stream, Kind::Reorder, number, reorder) {
-            self.effects.reordered += 1;
-            at += hold;
-        }
-        at
-    }
-
-    fn corrupt(&mut self, bytes: &mut [u8], number: u64, draws: &Draws) {
-        if draws.happens(self.stream, Kind::Corrupt, number, self.link.corrupt) {
-            let bits = bytes.len() as u64 * 8;
-            let bit = draws.below(self.stream, Kind::Bit, number, bits);
-            if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
-                *byte ^= 1 << (bit % 8);
-                self.effects.corrupted += 1;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -280,15 +351,23 @@ mod tests {
         Instant::from_micros(micros)
     }
 
+    fn direction(link: Link) -> Direction {
+        Direction::new(link, 0, Way::Forth)
+    }
+
     fn sent(direction: &mut Direction, frames: u64) -> Vec<Arrival> {
-        let draws = Draws::new(3);
-        let send = |number| direction.send(at(number as i64), &[number as u8; 60], &draws);
+        let chance = Chance::Drawn(Draws::new(3));
+        let send = |number| {
+            let frame = vec![number as u8; 60];
+            let fate = direction.decide(at(number as i64), &frame, &chance);
+            direction.arrive(&fate, frame)
+        };
         (0..frames).flat_map(send).collect()
     }
 
     #[test]
     fn a_healthy_link_delivers_in_order_after_its_latency() {
-        let arrivals = sent(&mut Direction::new(Link::LAN, 0), 100);
+        let arrivals = sent(&mut direction(Link::LAN), 100);
         for (number, (when, frame)) in arrivals.iter().enumerate() {
             assert_eq!(*when, at(number as i64 + 50));
             assert_eq!(frame[0] as usize, number);
@@ -307,9 +386,9 @@ mod tests {
             spike_delay: Duration::from_millis(5),
             ..Link::LAN
         };
-        let mut direction = Direction::new(all, 0);
-        sent(&mut direction, 1000);
-        let effects = direction.effects;
+        let mut way = direction(all);
+        sent(&mut way, 1000);
+        let effects = way.effects;
         let faults = [
             effects.lost,
             effects.duplicated,
@@ -319,7 +398,7 @@ mod tests {
         ];
         assert!(faults.iter().all(|&count| count > 5), "{effects:?}");
         // Without corruption the same frames are lost and doubled.
-        let mut other = Direction::new(Link { corrupt: 0, ..all }, 0);
+        let mut other = direction(Link { corrupt: 0, ..all });
         sent(&mut other, 1000);
         assert_eq!(
             Effects {
@@ -337,31 +416,66 @@ mod tests {
             queue_bytes: 600,
             ..Link::LAN
         };
-        let mut direction = Direction::new(slow, 0);
-        let arrivals = sent(&mut direction, 100);
+        let mut way = direction(slow);
+        let arrivals = sent(&mut way, 100);
         assert_eq!(arrivals.len(), 10);
-        assert_eq!(direction.effects.overflowed, 90);
+        assert_eq!(way.effects.overflowed, 90);
         assert_eq!(arrivals[9].0, at(10_000 + 50));
     }
 
     #[test]
     fn a_partition_and_a_rule_stop_frames_and_are_counted() {
-        let mut direction = Direction::new(Link::LAN, 0);
-        direction.blocked = true;
-        assert!(sent(&mut direction, 3).is_empty());
-        direction.blocked = false;
-        direction.rule = Some(Rc::new(|_, frame| match frame[0] {
+        let mut way = direction(Link::LAN);
+        way.blocked = true;
+        assert!(sent(&mut way, 3).is_empty());
+        way.blocked = false;
+        way.rule = Some(Rc::new(|_, frame| match frame[0] {
             0 => Verdict::Drop,
             1 => Verdict::Duplicate,
             2 => Verdict::Delay(Duration::from_millis(9)),
             _ => Verdict::Pass,
         }));
-        let arrivals = sent(&mut direction, 4);
+        let arrivals = sent(&mut way, 4);
         assert_eq!(arrivals.len(), 4, "one dropped, one doubled");
         assert_eq!(arrivals[2].0, at(2 + 9050));
         let Effects {
             partitioned, ruled, ..
-        } = direction.effects;
+        } = way.effects;
         assert_eq!((partitioned, ruled), (3, 3));
+    }
+
+    #[test]
+    fn what_was_drawn_can_be_told_and_nothing_else_changes() {
+        let all = Link {
+            jitter: Duration::from_micros(700),
+            loss: 100_000,
+            duplicate: 100_000,
+            reorder: 100_000,
+            hold: Duration::from_millis(1),
+            corrupt: 100_000,
+            spike: 20_000,
+            spike_delay: Duration::from_millis(5),
+            bytes_per_second: 10_000_000,
+            ..Link::LAN
+        };
+        let mut fates = Fates::default();
+        let (mut drawn, mut told) = (direction(all), direction(all));
+        let chance = Chance::Drawn(Draws::new(9));
+        let mut arrivals = Vec::new();
+        for number in 0..1000 {
+            let frame = vec![number as u8; 99];
+            let fate = drawn.decide(at(number), &frame, &chance);
+            for twist in &fate.twists {
+                assert!(fates.add(fate.frame, *twist));
+            }
+            arrivals.push(drawn.arrive(&fate, frame));
+        }
+        let chance = Chance::Told(fates);
+        for (number, arrivals) in (0..).zip(arrivals) {
+            let frame = vec![number as u8; 99];
+            let fate = told.decide(at(number), &frame, &chance);
+            assert_eq!(told.arrive(&fate, frame), arrivals, "frame {number}");
+        }
+        assert_eq!(drawn.effects, told.effects);
     }
 }

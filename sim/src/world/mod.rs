@@ -34,29 +34,35 @@
 //! assert!(world.untouched().is_empty(), "a fault without effect proves nothing");
 //! ```
 //!
-//! Not here: an operating system. A world's hosts keep their memory until the
-//! process ends.
+//! Not here: an operating system.
 
 mod draws;
+mod fate;
 mod host;
+mod ledger;
 mod link;
+mod log;
 mod queue;
 mod run;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use cygnet::Node;
 use cygnet::event::Counters;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use draws::Draws;
+use draws::{Draws, Kind};
 use host::Host;
-use link::Direction;
+use link::{Chance, Direction};
+use log::Log;
 use queue::{Queue, What};
 
+pub use fate::{Fates, FrameId, Twist, Way};
 pub use host::Size;
 pub use link::{Effects, Link, Ppm, Rule, Verdict};
+pub use log::{CHECKPOINT_EVENTS, Happening, Violation, Watch, Witness};
 
 /// Names a host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +125,24 @@ pub enum Fault {
     Change(LinkId, Link),
 }
 
+impl Fault {
+    /// Kind, whom it strikes, and how, as numbers for a digest.
+    fn code(&self) -> (u64, u64, u64) {
+        match *self {
+            Fault::Crash(host) => (0, host.0 as u64, 0),
+            Fault::Boot(host) => (1, host.0 as u64, 0),
+            Fault::Pause(host) => (2, host.0 as u64, 0),
+            Fault::Resume(host) => (3, host.0 as u64, 0),
+            Fault::Drift(host, ppm) => (4, host.0 as u64, i64::from(ppm) as u64),
+            Fault::Jump(host, ahead) => (5, host.0 as u64, ahead.total_micros()),
+            Fault::Partition { link, forth, back } => {
+                (6, link.0 as u64, u64::from(forth) | u64::from(back) << 1)
+            }
+            Fault::Change(link, _) => (7, link.0 as u64, 0),
+        }
+    }
+}
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -128,8 +152,10 @@ pub enum Ended {
     Limit,
     /// Nothing is left to happen.
     Quiet,
-    /// More events than [`World::set_budget`] allows: something spins.
+    /// More steps than [`World::set_budget`] allows: something spins.
     Budget,
+    /// An invariant does not hold: see [`World::violation`].
+    Violated,
 }
 
 struct Wire {
@@ -144,34 +170,59 @@ struct Switch {
     table: BTreeMap<[u8; 6], LinkId>,
 }
 
+/// A rule that must hold after every step, and its name.
+type Invariant = (&'static str, Box<dyn Fn(&World) -> Result<(), String>>);
+
 /// A network of hosts. See the [module](self).
 pub struct World {
     now: Instant,
-    draws: Draws,
+    chance: Chance,
+    log: Rc<Log>,
+    /// Every twist so far, when asked for.
+    recorded: Option<Vec<(FrameId, Twist)>>,
+    invariants: Vec<Invariant>,
     hosts: Vec<Host>,
+    /// The link of each host.
+    links: Vec<Option<LinkId>>,
     switches: Vec<Switch>,
     wires: Vec<Wire>,
     queue: Queue,
     effects: Effects,
     planned: Effects,
-    events: u64,
+    steps: u64,
     budget: u64,
     frames: u64,
 }
 
 impl World {
-    /// An empty world.
+    /// An empty world in which this seed decides every fate.
     pub fn new(seed: u64) -> Self {
+        Self::with(Chance::Drawn(Draws::new(seed)))
+    }
+
+    /// An empty world in which these frames meet these twists, and no others.
+    /// No random number is drawn, whatever rates its links have.
+    ///
+    /// Hosts need [`host_with_secret`](Self::host_with_secret) here.
+    pub fn told(fates: Fates) -> Self {
+        Self::with(Chance::Told(fates))
+    }
+
+    fn with(chance: Chance) -> Self {
         World {
             now: Instant::ZERO,
-            draws: Draws::new(seed),
+            chance,
+            log: Rc::default(),
+            recorded: None,
+            invariants: Vec::new(),
             hosts: Vec::new(),
+            links: Vec::new(),
             switches: Vec::new(),
             wires: Vec::new(),
             queue: Queue::default(),
             effects: Effects::default(),
             planned: Effects::default(),
-            events: 0,
+            steps: 0,
             budget: 100_000_000,
             frames: 0,
         }
@@ -181,11 +232,7 @@ impl World {
     ///
     /// # Panics
     /// When this machine has no memory for it.
-    pub fn host(
-        &mut self,
-        name: &'static str,
-        program: impl Fn(Node<'static>) + 'static,
-    ) -> HostId {
+    pub fn host(&mut self, name: &str, program: impl Fn(Node<'static>) + 'static) -> HostId {
         self.host_of(name, Size::SMALL, program)
     }
 
@@ -195,15 +242,36 @@ impl World {
     /// When this machine has no memory for it.
     pub fn host_of(
         &mut self,
-        name: &'static str,
+        name: &str,
         size: Size,
         program: impl Fn(Node<'static>) + 'static,
     ) -> HostId {
+        let draws = match &self.chance {
+            Chance::Drawn(draws) => *draws,
+            Chance::Told(_) => Draws::none(),
+        };
+        let secret = draws.draw(self.hosts.len() as u64 + 1, Kind::Secret, 0);
+        self.host_with_secret(name, size, secret, program)
+    }
+
+    /// Adds a host whose sequence numbers and ports, at every boot, follow from
+    /// `secret`.
+    ///
+    /// # Panics
+    /// When this machine has no memory for it.
+    pub fn host_with_secret(
+        &mut self,
+        name: &str,
+        size: Size,
+        secret: u64,
+        program: impl Fn(Node<'static>) + 'static,
+    ) -> HostId {
         let id = HostId(self.hosts.len());
-        let number = id.0 as u32 + 1;
-        let host = Host::new(number, name, size, Box::new(program));
+        let log = Rc::clone(&self.log);
+        let host = Host::new(id, name, size, secret, Box::new(program), log);
         self.hosts
             .push(host.unwrap_or_else(|error| panic!("{name}: {error}")));
+        self.links.push(None);
         self.boot(id);
         id
     }
@@ -219,17 +287,14 @@ impl World {
         let id = LinkId(self.wires.len());
         let ends = [a.into(), b.into()];
         for end in ends {
-            if let End::Switch(switch) = end {
-                self.switches[switch.0].links.push(id);
+            match end {
+                End::Switch(switch) => self.switches[switch.0].links.push(id),
+                End::Host(host) => self.links[host.0] = Some(id),
             }
         }
-        let stream = 2 * id.0 as u64;
         self.wires.push(Wire {
             ends,
-            directions: [
-                Direction::new(link, stream),
-                Direction::new(link, stream + 1),
-            ],
+            directions: [Way::Forth, Way::Back].map(|way| Direction::new(link, id.0 as u32, way)),
         });
         self.plan(&link);
         id
@@ -237,7 +302,12 @@ impl World {
 
     /// A host's IPv4 address.
     pub fn address(&self, host: HostId) -> IpAddress {
-        host::address(host.0 as u32 + 1)
+        host::addresses(host)[0]
+    }
+
+    /// A host's IPv6 address.
+    pub fn address_v6(&self, host: HostId) -> IpAddress {
+        host::addresses(host)[1]
     }
 
     /// A port of a host.
@@ -289,15 +359,13 @@ impl World {
         self.wires[link.0].directions[usize::from(!forth)].rule = Some(rule);
     }
 
-    /// Ends every fault: links without loss, duplication, reordering, corruption,
+    /// Ends every fault: links as they were built, without loss, duplication, reordering, corruption,
     /// spikes, partitions and rules; hosts up and running, clocks right. Faults
     /// that are still planned stay planned.
     pub fn heal(&mut self) {
         for wire in &mut self.wires {
             for direction in &mut wire.directions {
-                direction.link = direction.link.healed();
-                direction.blocked = false;
-                direction.rule = None;
+                direction.heal();
             }
         }
         for index in 0..self.hosts.len() {
@@ -312,10 +380,13 @@ impl World {
         }
     }
 
-    /// Runs until `stop` says so after an event, nothing is left to happen, or
-    /// `limit`.
+    /// Runs until `stop` says so after a step, nothing is left to happen, an
+    /// invariant is violated, or `limit`.
     pub fn run_until(&mut self, limit: Instant, mut stop: impl FnMut(&World) -> bool) -> Ended {
         loop {
+            if self.log.is_violated() {
+                return Ended::Violated;
+            }
             if stop(self) {
                 return Ended::Stopped;
             }
@@ -323,10 +394,16 @@ impl World {
                 None => return Ended::Quiet,
                 Some(at) if at > limit => {
                     self.now = self.now.max(limit);
+                    self.log.now.set(self.now);
                     return Ended::Limit;
                 }
-                Some(_) if self.events >= self.budget => return Ended::Budget,
+                Some(_) if self.steps >= self.budget => return Ended::Budget,
                 Some(_) => self.step(),
+            }
+            for (name, holds) in &self.invariants {
+                if let Err(detail) = holds(self) {
+                    self.log.violated(name, detail);
+                }
             }
         }
     }
@@ -336,15 +413,66 @@ impl World {
         self.run_until(self.now + time, |_| false)
     }
 
-    /// How many events a world may have before a run ends with
-    /// [`Ended::Budget`]; a hundred million at first.
-    pub fn set_budget(&mut self, events: u64) {
-        self.budget = events;
+    /// How many steps (frames that arrive, turns, faults) a world may have
+    /// before a run ends with [`Ended::Budget`]; a hundred million at first.
+    pub fn set_budget(&mut self, steps: u64) {
+        self.budget = steps;
     }
 
-    /// Events so far.
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Events so far: what hosts and links did, and faults.
     pub fn events(&self) -> u64 {
-        self.events
+        self.log.events()
+    }
+
+    /// Adds a rule of your own that must hold after every step. The run ends
+    /// with the first one that does not.
+    pub fn invariant(
+        &mut self,
+        name: &'static str,
+        holds: impl Fn(&World) -> Result<(), String> + 'static,
+    ) {
+        self.invariants.push((name, Box::new(holds)));
+    }
+
+    /// For programs: the world's time, and a way to report a violation.
+    pub fn witness(&self) -> Witness {
+        Witness(Rc::clone(&self.log))
+    }
+
+    /// The first violation of an invariant, if there was one.
+    ///
+    /// Besides those of [`invariant`](Self::invariant) and of witnesses there
+    /// are: `bytes` (what is read was written, in order and once) and `budget`
+    /// (no turn takes or sends more frames than it may).
+    pub fn violation(&self) -> Option<Violation> {
+        self.log.violation()
+    }
+
+    /// Shows everything that happens from now on to `watch`, until
+    /// [`unwatch`](Self::unwatch).
+    pub fn watch(&mut self, watch: impl Watch + 'static) {
+        self.log.watch(Box::new(watch));
+    }
+
+    /// Drops the watch, after a last checkpoint.
+    pub fn unwatch(&mut self) {
+        self.log.unwatch();
+    }
+
+    /// Keeps every twist from now on, for [`fates`](Self::fates).
+    pub fn record(&mut self) {
+        self.recorded.get_or_insert_default();
+    }
+
+    /// What happened to which frame since [`record`](Self::record): a world that
+    /// is [`told`](Self::told) these does the same.
+    pub fn fates(&self) -> Fates {
+        self.recorded.iter().flatten().copied().collect()
     }
 
     /// Frames that hosts have sent so far.
@@ -372,25 +500,20 @@ impl World {
             .collect()
     }
 
-    /// A digest of every event of every host.
+    /// A digest of every event of every host and link, and of every fault.
     pub fn digest(&self) -> u128 {
-        use siphasher::sip128::{Hasher128, SipHasher13};
-        use std::hash::Hasher as _;
-        let mut hasher = SipHasher13::new();
-        for host in &self.hosts {
-            hasher.write(&host.digest.value().to_le_bytes());
-            hasher.write(&host.digest.events().to_le_bytes());
-        }
-        hasher.finish128().as_u128()
+        self.log.digest()
     }
 
     /// Every task of every host and what it waits for, a line each.
     pub fn waiting(&self) -> String {
-        let lines = self.hosts.iter().flat_map(|host| {
-            let line = move |task| format!("{}: {task}\n", host.name);
-            host.node.waiting().map(line)
-        });
-        lines.collect()
+        let mut lines = String::new();
+        for host in &self.hosts {
+            for task in host.node.waiting() {
+                lines += &format!("{}: {task}\n", host.name);
+            }
+        }
+        lines
     }
 
     // What a link asks for, so that `untouched` can tell what never came.

@@ -13,7 +13,8 @@ impl World {
             return;
         };
         self.now = at;
-        self.events += 1;
+        self.log.now.set(at);
+        self.steps += 1;
         match what {
             What::Fault(fault) => self.strike(fault),
             What::Deliver { link, to, frame } => self.deliver(link, to, frame),
@@ -28,6 +29,7 @@ impl World {
 
     fn strike(&mut self, fault: Fault) {
         let now = self.now;
+        self.log.fault(&fault);
         match fault {
             Fault::Crash(host) => {
                 self.hosts[host.0].crash();
@@ -68,7 +70,7 @@ impl World {
     }
 
     pub(super) fn boot(&mut self, host: HostId) {
-        self.hosts[host.0].boot(self.now, &self.draws);
+        self.hosts[host.0].boot(self.now);
         self.wake(host.0, self.now);
     }
 
@@ -91,10 +93,19 @@ impl World {
             return;
         };
         let clock = host.clock;
-        for frame in std::mem::take(&mut host.card.outbox) {
+        let (taken, sent) = (host.card.taken, host.card.outbox.len());
+        let (may_take, may_send) = host.budget();
+        if taken > may_take || sent > may_send {
+            let name = &host.name;
+            let detail = format!(
+                "a turn of {name} took {taken} frames of {may_take} and sent {sent} of {may_send}"
+            );
+            self.log.violated("budget", detail);
+        }
+        let link = self.links[index];
+        for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
             self.frames += 1;
-            let link = self.link_of(HostId(index));
-            self.send(link, End::Host(HostId(index)), &frame);
+            self.send(link, End::Host(HostId(index)), frame);
         }
         match turn {
             Turn::Ready => self.wake(index, self.now + Duration::from_micros(1)),
@@ -106,17 +117,19 @@ impl World {
         }
     }
 
-    fn link_of(&self, host: HostId) -> Option<LinkId> {
-        let mine = |wire: &Wire| wire.ends.contains(&End::Host(host));
-        self.wires.iter().position(mine).map(LinkId)
-    }
-
-    fn send(&mut self, link: Option<LinkId>, from: End, frame: &[u8]) {
+    fn send(&mut self, link: Option<LinkId>, from: End, frame: Vec<u8>) {
         let Some(link) = link else { return };
         let Wire { ends, directions } = &mut self.wires[link.0];
         let way = usize::from(ends[0] != from);
         let to = ends[1 - way];
-        for (at, frame) in directions[way].send(self.now, frame, &self.draws) {
+        let direction = &mut directions[way];
+        let fate = direction.decide(self.now, &frame, &self.chance);
+        self.log
+            .sent(fate.frame, &fate.twists, fate.copies(), &frame);
+        if let Some(facts) = &mut self.recorded {
+            facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
+        }
+        for (at, frame) in direction.arrive(&fate, frame) {
             self.queue.push(at, What::Deliver { link, to, frame });
         }
     }
@@ -133,12 +146,12 @@ impl World {
                     self.wake(index, self.now);
                 }
             }
-            End::Switch(SwitchId(index)) => self.forward(index, link, &frame),
+            End::Switch(SwitchId(index)) => self.forward(index, link, frame),
         }
     }
 
     /// A learning switch: to where the address was seen, or to everywhere else.
-    fn forward(&mut self, switch: usize, from: LinkId, frame: &[u8]) {
+    fn forward(&mut self, switch: usize, from: LinkId, frame: Vec<u8>) {
         let (Some(Ok(to)), Some(Ok(source))) = (
             frame.get(..6).map(<[u8; 6]>::try_from),
             frame.get(6..12).map(<[u8; 6]>::try_from),
@@ -146,15 +159,18 @@ impl World {
             return;
         };
         let Switch { links, table } = &mut self.switches[switch];
-        if source[0] & 1 == 0 {
+        if source[0] & 1 == 0 && table.get(&source) != Some(&from) {
             table.insert(source, from);
         }
-        let targets = match table.get(&to) {
-            Some(&link) => vec![link],
-            None => links.clone(),
-        };
-        for link in targets.into_iter().filter(|link| *link != from) {
-            self.send(Some(link), End::Switch(SwitchId(switch)), frame);
+        let here = End::Switch(SwitchId(switch));
+        match table.get(&to) {
+            Some(&link) if link != from => self.send(Some(link), here, frame),
+            Some(_) => (),
+            None => {
+                for link in links.clone().into_iter().filter(|link| *link != from) {
+                    self.send(Some(link), here, frame.clone());
+                }
+            }
         }
     }
 }

@@ -1,0 +1,253 @@
+//! The record of a world: every event of every host and link, in order,
+//! numbered, hashed, and shown to whoever watches. It also keeps the first
+//! violation of an invariant.
+//!
+//! The digest is one hash over all of it, in fixed-width little-endian fields,
+//! so two runs with the same digest did the same things in the same order.
+//!
+//! Not here: what an event means. The ledger checks bytes, a watcher writes
+//! files.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use cygnet::Digest;
+use cygnet::event::{Event, Observer};
+use smoltcp::time::Instant;
+
+use super::fate::{FrameId, Twist, Way};
+use super::ledger::Ledger;
+use super::{Fault, HostId};
+
+/// Something that happened in a world.
+#[derive(Debug)]
+pub enum Happening<'e> {
+    /// In a host; with its own clock's time.
+    Host(HostId, Instant, &'e Event<'e>),
+    /// A frame was sent into a link.
+    Sent {
+        /// Which frame of which link.
+        frame: FrameId,
+        /// What happens to it.
+        twists: &'e [Twist],
+        /// How many copies arrive: none, one, two.
+        copies: usize,
+        /// The frame, before anything happened to it.
+        bytes: &'e [u8],
+    },
+    /// A fault struck.
+    Fault(&'e Fault),
+}
+
+/// Is shown everything that happens in a world.
+pub trait Watch {
+    /// Event `number` happened at `at`. It must not call back into the world.
+    fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>);
+
+    /// Every so many events, and at the end: the digest of all before `number`.
+    fn checkpoint(&mut self, number: u64, at: Instant, digest: u128) {
+        let _ = (number, at, digest);
+    }
+}
+
+/// How many events lie between two checkpoints.
+pub const CHECKPOINT_EVENTS: u64 = 1 << 12;
+
+/// Something that must never happen, did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule was broken.
+    pub invariant: &'static str,
+    /// When, in the world's time.
+    pub at: Instant,
+    /// After how many events.
+    pub event: u64,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation {
+            invariant,
+            at,
+            event,
+            detail,
+        } = self;
+        let (seconds, micros) = (at.secs(), at.micros());
+        write!(
+            f,
+            "{invariant} at {seconds}.{micros:06} s, event {event}: {detail}"
+        )
+    }
+}
+
+/// See the [module](self).
+pub(super) struct Log {
+    digest: Digest,
+    pub(super) now: Cell<Instant>,
+    ledger: RefCell<Ledger>,
+    watch: RefCell<Option<Box<dyn Watch>>>,
+    violation: RefCell<Option<Violation>>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            digest: Digest::new(),
+            now: Cell::new(Instant::ZERO),
+            ledger: RefCell::default(),
+            watch: RefCell::default(),
+            violation: RefCell::default(),
+        }
+    }
+}
+
+impl Log {
+    pub(super) fn events(&self) -> u64 {
+        self.digest.events()
+    }
+
+    pub(super) fn digest(&self) -> u128 {
+        self.digest.value()
+    }
+
+    pub(super) fn watch(&self, watch: Box<dyn Watch>) {
+        *self.watch.borrow_mut() = Some(watch);
+    }
+
+    /// Ends the watch with a last checkpoint.
+    pub(super) fn unwatch(&self) {
+        if let Some(mut watch) = self.watch.borrow_mut().take() {
+            watch.checkpoint(self.events(), self.now.get(), self.digest());
+        }
+    }
+
+    /// Keeps the first violation.
+    pub(super) fn violated(&self, invariant: &'static str, detail: String) {
+        self.violation.borrow_mut().get_or_insert_with(|| Violation {
+            invariant,
+            at: self.now.get(),
+            event: self.events(),
+            detail,
+        });
+    }
+
+    pub(super) fn violation(&self) -> Option<Violation> {
+        self.violation.borrow().clone()
+    }
+
+    pub(super) fn is_violated(&self) -> bool {
+        self.violation.borrow().is_some()
+    }
+
+    fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
+        self.digest.number(host.0 as u64);
+        self.digest.event(local, event);
+        if let Err(detail) = self.ledger.borrow_mut().event(host, event) {
+            self.violated("bytes", detail);
+        }
+        self.show(&Happening::Host(host, local, event));
+    }
+
+    pub(super) fn sent(&self, frame: FrameId, twists: &[Twist], copies: usize, bytes: &[u8]) {
+        let FrameId { link, way, number } = frame;
+        let digest = &self.digest;
+        digest.number(LINK | u64::from(link) << 8 | u64::from(way == Way::Back));
+        digest.number(self.now.get().total_micros() as u64);
+        digest.number(number);
+        digest.number(copies as u64);
+        for twist in twists {
+            let (kind, value) = match *twist {
+                Twist::Lose => (1, 0),
+                Twist::Late(more) => (2, more.total_micros()),
+                Twist::Spike(more) => (3, more.total_micros()),
+                Twist::Hold(more) => (4, more.total_micros()),
+                Twist::Flip(bit) => (5, bit),
+                Twist::Twice(after) => (6, after.total_micros()),
+            };
+            digest.number(kind);
+            digest.number(value);
+        }
+        digest.count();
+        self.show(&Happening::Sent {
+            frame,
+            twists,
+            copies,
+            bytes,
+        });
+    }
+
+    pub(super) fn fault(&self, fault: &Fault) {
+        let (kind, what, how) = fault.code();
+        for number in [FAULT | kind, self.now.get().total_micros() as u64, what, how] {
+            self.digest.number(number);
+        }
+        self.digest.count();
+        self.show(&Happening::Fault(fault));
+    }
+
+    fn show(&self, what: &Happening<'_>) {
+        if let Some(watch) = self.watch.borrow_mut().as_mut() {
+            let (number, at) = (self.events() - 1, self.now.get());
+            watch.happened(number, at, what);
+            if (number + 1).is_multiple_of(CHECKPOINT_EVENTS) {
+                watch.checkpoint(number + 1, at, self.digest());
+            }
+        }
+    }
+}
+
+/// Hosts are numbers below these.
+const LINK: u64 = 1 << 62;
+const FAULT: u64 = 1 << 63;
+
+/// What a host's node tells its events to: the log of the world that the host
+/// is in. It lives as long as the host's memory, which is used again.
+#[derive(Default)]
+pub(super) struct HostLog {
+    world: RefCell<Option<(HostId, Rc<Log>)>>,
+}
+
+impl HostLog {
+    pub(super) fn attach(&self, host: HostId, log: Rc<Log>) {
+        *self.world.borrow_mut() = Some((host, log));
+    }
+
+    pub(super) fn detach(&self) {
+        *self.world.borrow_mut() = None;
+    }
+}
+
+impl Observer for HostLog {
+    fn event(&self, now: Instant, event: &Event<'_>) {
+        if let Some((host, log)) = &*self.world.borrow() {
+            log.host(*host, now, event);
+        }
+    }
+}
+
+/// For programs in a world: the world's time, and a way to report what must
+/// never happen.
+#[derive(Clone)]
+pub struct Witness(pub(super) Rc<Log>);
+
+impl Witness {
+    /// The world's time; a host's clock may be wrong.
+    pub fn now(&self) -> Instant {
+        self.0.now.get()
+    }
+
+    /// Reports that `invariant` does not hold. The run ends; the first report
+    /// counts.
+    pub fn violated(&self, invariant: &'static str, detail: String) {
+        self.0.violated(invariant, detail);
+    }
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Witness").finish_non_exhaustive()
+    }
+}
