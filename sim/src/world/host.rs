@@ -100,6 +100,7 @@ pub(super) struct Host {
     size: Size,
     secret: u64,
     boots: u64,
+    is_abandoned: bool,
 }
 
 impl Host {
@@ -128,6 +129,7 @@ impl Host {
             size,
             secret,
             boots: 0,
+            is_abandoned: false,
         })
     }
 
@@ -179,16 +181,25 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Leaves everything as it is, for ever.
+    pub(super) fn abandon(&mut self) {
+        self.is_abandoned = true;
+        std::mem::forget(self.turns.take());
+    }
+}
+
 impl Drop for Host {
     /// The tasks end here; the memory waits. After a panic it may be in any
     /// state, and is left alone.
     fn drop(&mut self) {
         self.body.log.detach();
-        self.crash();
-        if !std::thread::panicking() {
-            let key = (self.number, self.size);
-            IDLE.with_borrow_mut(|idle| idle.entry(key).or_default().push(self.body));
+        if self.is_abandoned || std::thread::panicking() {
+            return std::mem::forget(self.turns.take());
         }
+        self.crash();
+        let key = (self.number, self.size);
+        IDLE.with_borrow_mut(|idle| idle.entry(key).or_default().push(self.body));
     }
 }
 

@@ -36,14 +36,19 @@
 //!
 //! Not here: an operating system.
 
+mod caught;
 mod draws;
 mod fate;
 mod host;
 mod ledger;
 mod link;
 mod log;
+pub mod plan;
 mod queue;
 mod run;
+pub mod scenario;
+pub mod stage;
+mod visit;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -393,8 +398,7 @@ impl World {
             match self.queue.next_at() {
                 None => return Ended::Quiet,
                 Some(at) if at > limit => {
-                    self.now = self.now.max(limit);
-                    self.log.now.set(self.now);
+                    self.pass(limit);
                     return Ended::Limit;
                 }
                 Some(_) if self.steps >= self.budget => return Ended::Budget,
@@ -473,6 +477,19 @@ impl World {
     /// is [`told`](Self::told) these does the same.
     pub fn fates(&self) -> Fates {
         self.recorded.iter().flatten().copied().collect()
+    }
+
+    /// Lets time pass in which nothing happens.
+    fn pass(&mut self, until: Instant) {
+        self.now = self.now.max(until);
+        self.log.now.set(self.now);
+    }
+
+    /// After a panic: the hosts' memory may be in any state and is left alone.
+    fn abandon(&mut self) {
+        for host in &mut self.hosts {
+            host.abandon();
+        }
     }
 
     /// Frames that hosts have sent so far.

@@ -1,0 +1,164 @@
+//! A plan: everything that happens in a run, as facts. Hosts and switches, what
+//! they do, faults with their times, and the twists of single frames. A run of a
+//! plan draws nothing: whoever has the plan has the run.
+//!
+//! A plan is made by a scenario from a seed, or read from a file
+//! ([`parse`](super::plan_text)). In one made by a scenario, links have rates,
+//! and frames draw their fates; run it with
+//! [`record`](super::World::record) to get the fates as facts. The text of a plan
+//! has no rates.
+//!
+//! Not here: running it. That is `stage.rs`.
+
+use smoltcp::time::{Duration, Instant};
+
+use super::fate::Fates;
+use super::host::Size;
+use super::link::Link;
+
+/// See the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The scenario and the seed it was made from, for people.
+    pub from: Option<(String, u64)>,
+    /// When faults end.
+    pub heal: Instant,
+    /// When everything must be finished.
+    pub limit: Instant,
+    /// No client may ever be reset.
+    pub honest: bool,
+    /// Switches and hosts; each has one link, to a switch named before it.
+    pub places: Vec<Place>,
+    /// What goes wrong when, and with whom.
+    pub strikes: Vec<Strike>,
+    /// What happens to which frame. A link's number is its place's.
+    pub fates: Fates,
+}
+
+/// A switch or a host, and its link to the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name, which is also its link's.
+    pub name: String,
+    /// The place of the switch it hangs on; `None` is the one in the middle.
+    pub on: Option<usize>,
+    /// The link.
+    pub link: Link,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What a place is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A switch.
+    Switch,
+    /// A host that serves echo.
+    Server(Server),
+    /// A host that opens connections to a server.
+    Visitor(Visitor),
+}
+
+/// A host that serves echo on port 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// What its sequence numbers and ports follow from.
+    pub secret: u64,
+    /// Its memory.
+    pub size: Size,
+    /// Connections that may wait for `accept`.
+    pub backlog: u16,
+}
+
+/// How a visitor ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    /// It closes, and waits until that is acknowledged.
+    Close,
+    /// It closes in the background.
+    Drop,
+    /// It closes its half, reads the rest, then closes.
+    Half,
+    /// It resets.
+    Abort,
+}
+
+/// A host that connects, says something, checks the echo, and comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// What its sequence numbers, ports and words follow from.
+    pub secret: u64,
+    /// The place of the server.
+    pub to: usize,
+    /// Over IPv6.
+    pub v6: bool,
+    /// So many connections at a time.
+    pub lanes: u32,
+    /// So many connections one after another, in each lane.
+    pub visits: u32,
+    /// No new connection after this.
+    pub until: Instant,
+    /// Requests in a connection.
+    pub requests: u32,
+    /// The longest request.
+    pub bytes: u32,
+    /// Before the first connection.
+    pub start: Duration,
+    /// Between two connections.
+    pub pause: Duration,
+    /// Between two requests.
+    pub gap: Duration,
+    /// How it ends a connection.
+    pub goodbye: Goodbye,
+}
+
+/// Something that goes wrong, or right again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// When.
+    pub at: Instant,
+    /// With which place.
+    pub place: usize,
+    /// What.
+    pub blow: Blow,
+}
+
+/// What can happen to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// Power off.
+    Crash,
+    /// Power on, or off and on.
+    Boot,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// Its clock runs this many parts per million too fast, or too slow.
+    Drift(i32),
+    /// Its clock jumps ahead.
+    Jump(Duration),
+    /// Nothing passes away from it (`up`), or towards it (`down`).
+    Cut {
+        /// Away from the place.
+        up: bool,
+        /// Towards it.
+        down: bool,
+    },
+    /// Everything passes again.
+    Join,
+    /// Its link behaves like this.
+    Link(Link),
+}
+
+impl Plan {
+    /// How many facts it states: places, strikes and twists.
+    pub fn facts(&self) -> usize {
+        self.places.len() + self.strikes.len() + self.fates.iter().count()
+    }
+
+    /// The place with this name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.iter().position(|place| place.name == name)
+    }
+}

@@ -1,0 +1,459 @@
+//! Scenarios: from a name and a seed to a plan. Each has a server, several
+//! visitors that check every byte, a time of faults, and a heal after which
+//! everything must finish.
+//!
+//! Not here: fates of frames. Links have rates; a run draws from them.
+
+use smoltcp::time::{Duration, Instant};
+
+use super::draws::{Draws, Kind};
+use super::fate::Fates;
+use super::host::Size;
+use super::link::Link;
+use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Strike, Visitor};
+
+/// A scenario that ships.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it shows, in a few words.
+    pub about: &'static str,
+    /// How long its faults last when nobody says.
+    pub horizon: Duration,
+    scene: fn(&mut Scene),
+}
+
+/// All of them.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "calm",
+        about: "a healthy network",
+        horizon: Duration::from_secs(10),
+        scene: calm,
+    },
+    Scenario {
+        name: "lossy",
+        about: "8 clients, 10 requests a second each; frames lost, doubled, late",
+        horizon: Duration::from_secs(60),
+        scene: lossy,
+    },
+    Scenario {
+        name: "churn",
+        about: "16 clients that open and close all the time, 10 % loss",
+        horizon: Duration::from_secs(10),
+        scene: churn,
+    },
+    Scenario {
+        name: "overload",
+        about: "more clients than slots",
+        horizon: Duration::from_secs(10),
+        scene: overload,
+    },
+    Scenario {
+        name: "partition",
+        about: "links cut one way and both ways",
+        horizon: Duration::from_secs(60),
+        scene: partition,
+    },
+    Scenario {
+        name: "reboot",
+        about: "hosts crash, stay away, boot, forget everything",
+        horizon: Duration::from_secs(60),
+        scene: reboot,
+    },
+    Scenario {
+        name: "slow",
+        about: "64 KB/s behind a queue of seconds (bufferbloat)",
+        horizon: Duration::from_secs(60),
+        scene: slow,
+    },
+    Scenario {
+        name: "chaos",
+        about: "every fault there is",
+        horizon: Duration::from_secs(60),
+        scene: chaos,
+    },
+];
+
+impl Scenario {
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<&'static Scenario> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// The plan of this seed; faults last for `horizon`.
+    pub fn plan(&self, seed: u64, horizon: Duration) -> Plan {
+        let heal = Instant::ZERO + horizon;
+        let mut scene = Scene {
+            draws: Draws::new(seed),
+            drawn: 0,
+            plan: Plan {
+                from: Some((self.name.into(), seed)),
+                heal,
+                limit: heal + AFTER,
+                honest: false,
+                places: Vec::new(),
+                strikes: Vec::new(),
+                fates: Fates::default(),
+            },
+        };
+        (self.scene)(&mut scene);
+        // In the order in which they strike; those at the same time as told.
+        scene.plan.strikes.sort_by_key(|strike| strike.at);
+        scene.plan
+    }
+}
+
+/// How long after the heal everything must be finished: retransmissions back off
+/// to a minute, and a client may lose patience a few times more.
+const AFTER: Duration = Duration::from_secs(600);
+
+/// A plan in the making.
+struct Scene {
+    draws: Draws,
+    drawn: u64,
+    plan: Plan,
+}
+
+const SERVER: usize = 0;
+
+impl Scene {
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.drawn += 1;
+        self.draws.below(0, Kind::Scene, self.drawn, bound)
+    }
+
+    /// From `least` to `most`, both included.
+    fn pick(&mut self, least: u64, most: u64) -> u64 {
+        least + self.draw(most - least + 1)
+    }
+
+    fn flip(&mut self) -> bool {
+        self.draw(2) == 1
+    }
+
+    fn secret(&mut self) -> u64 {
+        self.drawn += 1;
+        self.draws.draw(0, Kind::Scene, self.drawn)
+    }
+
+    /// A time from `least` to `most`, in milliseconds.
+    fn millis(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.pick(least, most))
+    }
+
+    fn server(&mut self, size: Size, backlog: u16, link: Link) {
+        let secret = self.secret();
+        self.plan.places.push(Place {
+            name: "server".into(),
+            on: None,
+            link,
+            role: Role::Server(Server {
+                secret,
+                size,
+                backlog,
+            }),
+        });
+    }
+
+    /// Adds `count` visitors; each like this, but with a secret, a start and an
+    /// address of its own.
+    fn visitors(&mut self, count: u64, link: Link, visitor: Visitor) {
+        for number in 1..=count {
+            let visitor = Visitor {
+                secret: self.secret(),
+                start: visitor.start + Duration::from_micros(self.draw(20_000)),
+                v6: self.flip(),
+                ..visitor
+            };
+            self.plan.places.push(Place {
+                name: format!("c{number}"),
+                on: None,
+                link,
+                role: Role::Visitor(visitor),
+            });
+        }
+    }
+
+    /// A visitor that comes until the faults end.
+    fn visitor(&self) -> Visitor {
+        Visitor {
+            secret: 0,
+            to: SERVER,
+            v6: false,
+            lanes: 1,
+            visits: u32::MAX,
+            until: self.plan.heal,
+            requests: 3,
+            bytes: 600,
+            start: Duration::ZERO,
+            pause: Duration::from_millis(100),
+            gap: Duration::from_millis(20),
+            goodbye: Goodbye::Close,
+        }
+    }
+
+    fn strike(&mut self, at: Instant, place: usize, blow: Blow) {
+        let at = at.min(self.plan.heal);
+        self.plan.strikes.push(Strike { at, place, blow });
+    }
+
+    /// A moment before the heal, but not at the very beginning.
+    fn moment(&mut self) -> Instant {
+        let last = self.plan.heal.total_micros().max(2) as u64;
+        Instant::from_micros(self.pick(last / 60, last - 1) as i64)
+    }
+
+    /// Something begins, and ends up to `most` later, but before the heal.
+    fn spell(&mut self, most: Duration) -> (Instant, Instant) {
+        let begin = self.moment();
+        let lasts = self.pick(most.total_micros() / 50, most.total_micros());
+        (begin, begin + Duration::from_micros(lasts))
+    }
+
+    fn cut(&mut self, place: usize) {
+        let (begin, end) = self.spell(Duration::from_secs(15));
+        let (up, down) = [(true, false), (false, true), (true, true)][self.draw(3) as usize];
+        self.strike(begin, place, Blow::Cut { up, down });
+        self.strike(end, place, Blow::Join);
+    }
+
+    fn crash(&mut self, place: usize) {
+        let (begin, end) = self.spell(Duration::from_secs(10));
+        if self.flip() {
+            self.strike(begin, place, Blow::Crash);
+        }
+        self.strike(end, place, Blow::Boot);
+    }
+
+    fn pause(&mut self, place: usize) {
+        let (begin, end) = self.spell(Duration::from_secs(8));
+        self.strike(begin, place, Blow::Pause);
+        self.strike(end, place, Blow::Resume);
+    }
+
+    fn clock(&mut self, place: usize) {
+        let at = self.moment();
+        let blow = match self.flip() {
+            true => Blow::Jump(self.millis(10, 20_000)),
+            false => Blow::Drift(self.pick(0, 1_000_000) as i32 - 500_000),
+        };
+        self.strike(at, place, blow);
+    }
+
+    fn worse_link(&mut self, place: usize) {
+        let (begin, end) = self.spell(Duration::from_secs(10));
+        let good = self.plan.places[place].link;
+        let bad = Link {
+            latency: self.millis(1, 400),
+            bytes_per_second: self.pick(4_000, 100_000),
+            queue_bytes: self.pick(3_000, 40_000),
+            mtu: if self.flip() { 1514 } else { 600 },
+            ..good
+        };
+        self.strike(begin, place, Blow::Link(bad));
+        self.strike(end, place, Blow::Link(good));
+    }
+}
+
+/// Loss, doubles and reordering as on a bad radio link.
+const BAD: Link = Link {
+    latency: Duration::from_millis(2),
+    jitter: Duration::from_millis(1),
+    loss: 50_000,
+    duplicate: 10_000,
+    reorder: 20_000,
+    hold: Duration::from_millis(8),
+    ..Link::LAN
+};
+
+fn calm(scene: &mut Scene) {
+    scene.plan.honest = true;
+    scene.server(Size::SMALL, 8, Link::LAN);
+    let visitor = scene.visitor();
+    scene.visitors(4, Link::LAN, visitor);
+}
+
+fn lossy(scene: &mut Scene) {
+    scene.plan.honest = true;
+    let link = Link {
+        loss: 10_000,
+        duplicate: 5_000,
+        reorder: 10_000,
+        ..BAD
+    };
+    scene.server(Size::SMALL, 8, Link::LAN);
+    let visitor = Visitor {
+        requests: 50,
+        bytes: 200,
+        gap: Duration::from_millis(100),
+        ..scene.visitor()
+    };
+    scene.visitors(8, link, visitor);
+}
+
+fn churn(scene: &mut Scene) {
+    scene.plan.honest = true;
+    // Two links on the way: together 10 %.
+    let link = Link {
+        loss: 50_000,
+        duplicate: 20_000,
+        reorder: 50_000,
+        ..BAD
+    };
+    scene.server(Size { slots: 32, tasks: 34, ..Size::SMALL }, 16, link);
+    for goodbye in [Goodbye::Close, Goodbye::Drop, Goodbye::Half] {
+        let visitor = Visitor {
+            requests: 1,
+            bytes: 100,
+            pause: Duration::from_millis(1),
+            goodbye,
+            ..scene.visitor()
+        };
+        let count = if goodbye == Goodbye::Close { 6 } else { 5 };
+        scene.visitors(count, link, visitor);
+    }
+    name_again(scene);
+}
+
+fn overload(scene: &mut Scene) {
+    let link = Link { loss: 5_000, ..BAD };
+    scene.server(Size { slots: 4, tasks: 6, ..Size::SMALL }, 2, link);
+    let visitor = Visitor {
+        lanes: 3,
+        pause: Duration::from_millis(20),
+        ..scene.visitor()
+    };
+    scene.visitors(8, Link::LAN, visitor);
+}
+
+fn partition(scene: &mut Scene) {
+    let link = Link { loss: 10_000, ..BAD };
+    scene.server(Size::SMALL, 8, link);
+    let visitor = Visitor {
+        requests: 10,
+        ..scene.visitor()
+    };
+    scene.visitors(5, link, visitor);
+    for place in 0..scene.plan.places.len() {
+        scene.cut(place);
+    }
+}
+
+fn reboot(scene: &mut Scene) {
+    let link = Link { loss: 10_000, ..BAD };
+    scene.server(Size::SMALL, 8, link);
+    let visitor = Visitor {
+        requests: 10,
+        ..scene.visitor()
+    };
+    scene.visitors(5, link, visitor);
+    for place in [SERVER, SERVER, 1, 2, 3] {
+        scene.crash(place);
+    }
+}
+
+fn slow(scene: &mut Scene) {
+    scene.plan.honest = true;
+    let link = Link {
+        latency: Duration::from_millis(30),
+        bytes_per_second: 64_000,
+        queue_bytes: 256 << 10,
+        loss: 1_000,
+        ..Link::LAN
+    };
+    let size = Size {
+        rx_bytes: 16 << 10,
+        tx_bytes: 16 << 10,
+        ..Size::SMALL
+    };
+    scene.server(size, 8, link);
+    let visitor = Visitor {
+        requests: 4,
+        bytes: 60_000,
+        ..scene.visitor()
+    };
+    scene.visitors(6, Link::LAN, visitor);
+}
+
+fn chaos(scene: &mut Scene) {
+    let mut link = Link {
+        latency: scene.millis(0, 20) + Duration::from_micros(50),
+        jitter: scene.millis(0, 5),
+        bytes_per_second: [0, 100_000, 1_000_000][scene.draw(3) as usize],
+        queue_bytes: scene.pick(8_000, 64_000),
+        loss: scene.pick(0, 80_000) as u32,
+        duplicate: scene.pick(0, 40_000) as u32,
+        reorder: scene.pick(0, 60_000) as u32,
+        hold: scene.millis(1, 40),
+        // Two flips on one path can cancel out in TCP's sixteen-bit sum, so only
+        // the server's link flips bits.
+        corrupt: scene.pick(0, 30_000) as u32,
+        spike: scene.pick(0, 20_000) as u32,
+        spike_delay: scene.millis(20, 900),
+        ..Link::LAN
+    };
+    let size = Size {
+        slots: scene.pick(2, 16) as usize,
+        tasks: 24,
+        rx_bytes: 256 << scene.pick(0, 4),
+        tx_bytes: 256 << scene.pick(0, 4),
+        ..Size::SMALL
+    };
+    let backlog = scene.pick(1, 8) as u16;
+    scene.server(size, backlog, link);
+    link.corrupt = 0;
+    let goodbyes = [Goodbye::Close, Goodbye::Drop, Goodbye::Half, Goodbye::Abort];
+    for _ in 0..scene.pick(2, 5) {
+        let visitor = Visitor {
+            lanes: scene.pick(1, 3) as u32,
+            requests: scene.pick(1, 8) as u32,
+            bytes: 1 << scene.pick(3, 12),
+            pause: scene.millis(1, 800),
+            gap: scene.millis(0, 200),
+            goodbye: goodbyes[scene.draw(4) as usize],
+            ..scene.visitor()
+        };
+        scene.visitors(1, link, visitor);
+    }
+    name_again(scene);
+    let places = scene.plan.places.len() as u64;
+    for _ in 0..scene.pick(2, 8) {
+        let place = scene.draw(places) as usize;
+        match scene.draw(5) {
+            0 => scene.cut(place),
+            1 => scene.crash(place),
+            2 => scene.pause(place),
+            3 => scene.clock(place),
+            _ => scene.worse_link(place),
+        }
+    }
+}
+
+/// Gives visitors that were added in groups names from `c1` on.
+fn name_again(scene: &mut Scene) {
+    for (number, place) in scene.plan.places.iter_mut().enumerate().skip(1) {
+        place.name = format!("c{number}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_plan_and_names_are_one_of_a_kind() {
+        for scenario in SCENARIOS {
+            assert_eq!(Scenario::named(scenario.name), Some(scenario));
+            for seed in 0..50 {
+                let plan = scenario.plan(seed, scenario.horizon);
+                assert_eq!(plan, scenario.plan(seed, scenario.horizon));
+                for (index, place) in plan.places.iter().enumerate() {
+                    assert_eq!(plan.place(&place.name), Some(index), "{}", scenario.name);
+                }
+                assert!(plan.strikes.iter().all(|strike| strike.at <= plan.heal));
+            }
+        }
+    }
+}

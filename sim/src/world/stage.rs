@@ -1,0 +1,295 @@
+//! A run of a plan: the world is built, faults strike until they end, then
+//! everything must finish, and at last nothing may be left: no slot, no task.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpEndpoint;
+
+use super::caught::caught;
+use super::fate::Fates;
+use super::host::Size;
+use super::log::{Violation, Watch};
+use super::plan::{Blow, Place, Plan, Role};
+use super::visit::{self, PORT, Visit, Why};
+use super::{Effects, End, Ended, Fault, HostId, LinkId, World};
+
+/// How long connections may linger after everything is finished: keep-alive
+/// gives a vanished peer up after 80 s, closing takes 30, TIME-WAIT 10.
+const LINGER: Duration = Duration::from_secs(180);
+
+/// How often a run looks whether it is finished.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How a plan is run.
+#[derive(Default)]
+pub struct Staging {
+    /// Keep the fates that were drawn.
+    pub record: bool,
+    /// Draw fates from this seed and the links' rates; otherwise the plan tells.
+    pub seed: Option<u64>,
+    /// Is shown everything.
+    pub watch: Option<Box<dyn Watch>>,
+    /// The most steps; a run that needs more is violated.
+    pub budget: Option<u64>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What must not happen and did.
+    pub violation: Option<Violation>,
+    /// The digest of everything.
+    pub digest: u128,
+    /// Events in it.
+    pub events: u64,
+    /// Frames that hosts sent.
+    pub frames: u64,
+    /// When it ended, in the world's time.
+    pub ended: Instant,
+    /// Conversations that went well.
+    pub visits: u64,
+    /// Conversations that were cut off and tried again: resets, lost patience,
+    /// no place.
+    pub cuts: [u64; 3],
+    /// How many frames each fault touched.
+    pub effects: Effects,
+    /// Faults that were asked for and touched nothing.
+    pub untouched: Vec<&'static str>,
+    /// The fates that were drawn, if they were recorded.
+    pub fates: Fates,
+}
+
+/// What visitors count.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    visits: Cell<u64>,
+    cuts: [Cell<u64>; 3],
+}
+
+impl Tally {
+    pub(super) fn visited(&self) {
+        self.visits.set(self.visits.get() + 1);
+    }
+
+    pub(super) fn cut(&self, why: Why) {
+        let count = &self.cuts[why as usize];
+        count.set(count.get() + 1);
+    }
+}
+
+/// A plan on its way.
+struct Stage<'p> {
+    plan: &'p Plan,
+    world: World,
+    tally: Rc<Tally>,
+    visitors: Vec<HostId>,
+    servers: Vec<HostId>,
+    /// The host of each place.
+    hosts: Vec<Option<HostId>>,
+}
+
+/// Runs a plan to its end, or to the first violation.
+pub fn run(plan: &Plan, staging: Staging) -> Outcome {
+    let Staging {
+        record,
+        seed,
+        watch,
+        budget,
+    } = staging;
+    let mut world = match seed {
+        Some(seed) => World::new(seed),
+        None => World::told(plan.fates.clone()),
+    };
+    if record {
+        world.record();
+    }
+    if let Some(watch) = watch {
+        world.log.watch(watch);
+    }
+    world.set_budget(budget.unwrap_or(20_000_000));
+    let mut stage = Stage::build(plan, world);
+    if let Err(message) = caught(|| stage.play()) {
+        stage.world.log.violated("panic", message);
+        stage.world.abandon();
+    }
+    stage.world.unwatch();
+    let Stage { world, tally, .. } = &stage;
+    Outcome {
+        violation: world.violation(),
+        digest: world.digest(),
+        events: world.events(),
+        frames: world.frames(),
+        ended: world.now(),
+        visits: tally.visits.get(),
+        cuts: [0, 1, 2].map(|why: usize| tally.cuts[why].get()),
+        effects: world.effects(),
+        untouched: world.untouched(),
+        fates: world.fates(),
+    }
+}
+
+impl<'p> Stage<'p> {
+    fn build(plan: &'p Plan, world: World) -> Self {
+        let mut stage = Stage {
+            plan,
+            world,
+            tally: Rc::default(),
+            visitors: Vec::new(),
+            servers: Vec::new(),
+            hosts: Vec::new(),
+        };
+        let middle = End::Switch(stage.world.switch());
+        let mut ends: Vec<End> = Vec::new();
+        for place in &plan.places {
+            let end = match place.role {
+                Role::Switch => End::Switch(stage.world.switch()),
+                Role::Server(_) | Role::Visitor(_) => End::Host(stage.host(place)),
+            };
+            let on = place.on.map_or(middle, |on| ends[on]);
+            stage.world.connect(end, on, place.link);
+            ends.push(end);
+            stage.hosts.push(match end {
+                End::Host(host) => Some(host),
+                End::Switch(_) => None,
+            });
+        }
+        for strike in &plan.strikes {
+            if let Some(fault) = stage.fault(strike.place, strike.blow) {
+                stage.world.at(strike.at, fault);
+            }
+        }
+        stage
+    }
+
+    fn host(&mut self, place: &Place) -> HostId {
+        let plan = self.plan;
+        let world = &mut self.world;
+        match place.role {
+            Role::Server(server) => {
+                let program = move |node| visit::serve(node, server);
+                let id = world.host_with_secret(&place.name, server.size, server.secret, program);
+                self.servers.push(id);
+                id
+            }
+            Role::Visitor(visitor) => {
+                let size = Size {
+                    slots: 2 * visitor.lanes as usize + 2,
+                    tasks: visitor.lanes as usize + 1,
+                    ..match plan.places[visitor.to].role {
+                        Role::Server(server) => server.size,
+                        _ => Size::SMALL,
+                    }
+                };
+                // Hosts are counted without the switches.
+                let before = &plan.places[..visitor.to];
+                let host = |place: &&Place| place.role != Role::Switch;
+                let server = HostId(before.iter().filter(host).count());
+                let address = match visitor.v6 {
+                    false => world.address(server),
+                    true => world.address_v6(server),
+                };
+                let visit = Rc::new(Visit {
+                    visitor,
+                    target: IpEndpoint::new(address, PORT),
+                    honest: plan.honest,
+                    ahead: size.rx_bytes.min(size.tx_bytes) / 2,
+                    witness: world.witness(),
+                    tally: Rc::clone(&self.tally),
+                });
+                let program = move |node| visit::visit(node, &visit);
+                let id = world.host_with_secret(&place.name, size, visitor.secret, program);
+                self.visitors.push(id);
+                id
+            }
+            Role::Switch => unreachable!("a switch is no host"),
+        }
+    }
+
+    fn fault(&self, place: usize, blow: Blow) -> Option<Fault> {
+        let link = LinkId(place);
+        let host = self.hosts[place];
+        Some(match blow {
+            Blow::Crash => Fault::Crash(host?),
+            Blow::Boot => Fault::Boot(host?),
+            Blow::Pause => Fault::Pause(host?),
+            Blow::Resume => Fault::Resume(host?),
+            Blow::Drift(ppm) => Fault::Drift(host?, ppm),
+            Blow::Jump(ahead) => Fault::Jump(host?, ahead),
+            Blow::Cut { up, down } => Fault::Partition {
+                link,
+                forth: up,
+                back: down,
+            },
+            Blow::Join => Fault::Partition {
+                link,
+                forth: false,
+                back: false,
+            },
+            Blow::Link(to) => Fault::Change(link, to),
+        })
+    }
+
+    fn play(&mut self) {
+        if self.reach(self.plan.heal, |_| false) {
+            return;
+        }
+        self.world.heal();
+        let done = |stage: &Stage<'_>| stage.visitors.iter().all(|&id| stage.world.is_done(id));
+        if self.reach(self.plan.limit, done) {
+            return;
+        }
+        if !done(self) {
+            let left = self.world.waiting();
+            return self.world.log.violated("completion", left);
+        }
+        let free = |stage: &Stage<'_>| {
+            let mut all = stage.servers.iter().chain(&stage.visitors);
+            all.all(|&id| stage.world.counters(id).slots_used == 0)
+        };
+        if self.reach(self.world.now() + LINGER, free) {
+            return;
+        }
+        for &id in self.servers.iter().chain(&self.visitors) {
+            let used = self.world.counters(id).slots_used;
+            if used > 0 {
+                let name = &self.world.hosts[id.0].name;
+                let detail = format!("{name} holds {used} slots\n{}", self.world.waiting());
+                return self.world.log.violated("slots", detail);
+            }
+        }
+        for &id in &self.servers {
+            let tasks = self.world.node(id).waiting().count();
+            if tasks > 1 {
+                let detail = format!("{tasks} tasks, not one\n{}", self.world.waiting());
+                return self.world.log.violated("tasks", detail);
+            }
+        }
+    }
+
+    /// Runs until `done`, which is looked at now and then, or `limit`. True when
+    /// the run is over.
+    fn reach(&mut self, limit: Instant, done: impl Fn(&Stage<'_>) -> bool) -> bool {
+        while !done(self) && self.world.now() < limit {
+            let next = limit.min(self.world.now() + LOOK);
+            match self.world.run_until(next, |_| false) {
+                Ended::Limit | Ended::Stopped => (),
+                // Nothing will ever happen again, or not before the heal.
+                Ended::Quiet => self.world.pass(limit),
+                Ended::Violated => return true,
+                Ended::Budget => {
+                    let detail = format!(
+                        "{} steps and no end\n{}",
+                        self.world.steps(),
+                        self.world.waiting()
+                    );
+                    self.world.log.violated("events", detail);
+                    return true;
+                }
+            }
+        }
+        self.world.log.is_violated()
+    }
+}
+

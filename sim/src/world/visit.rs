@@ -1,0 +1,199 @@
+//! The programs of a plan's hosts: a server that echoes, and visitors that check
+//! every byte of the answer and come again when the network cuts them off.
+
+use std::rc::Rc;
+
+use cygnet::{Backlog, ConnectError, Node, ReadError, TcpStream, WriteError, service};
+use smoltcp::time::Duration;
+use smoltcp::wire::IpEndpoint;
+
+use super::draws::keyed;
+use super::log::Witness;
+use super::plan::{Goodbye, Server, Visitor};
+
+/// Where servers listen.
+pub(super) const PORT: u16 = 7;
+
+/// How many bytes move at a time.
+const CHUNK: usize = 512;
+
+/// How long a visitor waits for an answer, where it may lose patience.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The echo service, which asks silent peers whether they are still there: when a
+/// peer is gone for good, nothing else would tell.
+pub(super) fn serve(node: Node<'static>, server: Server) {
+    let client = |mut stream: TcpStream<'static>| async move {
+        stream.set_keep_alive(Some(Duration::from_secs(20)));
+        service::echo_client(stream).await;
+    };
+    let backlog = Backlog(server.backlog);
+    let task = service::serve(node, "echo", PORT, backlog, client);
+    // A plan may give a host no task at all; then nobody is served.
+    let _ = node.spawn_named("listener", task);
+}
+
+/// What every lane of a visitor knows.
+pub(super) struct Visit {
+    pub(super) visitor: Visitor,
+    pub(super) target: IpEndpoint,
+    pub(super) honest: bool,
+    /// The most that is on its way before the answer is read: less than the
+    /// smallest buffer, or both sides could wait for each other.
+    pub(super) ahead: usize,
+    pub(super) witness: Witness,
+    pub(super) tally: Rc<super::stage::Tally>,
+}
+
+/// Starts the lanes of a visitor.
+pub(super) fn visit(node: Node<'static>, visit: &Rc<Visit>) {
+    for lane in 0..visit.visitor.lanes {
+        let _ = node.spawn_named("visitor", come_and_go(node, Rc::clone(visit), lane));
+    }
+}
+
+async fn come_and_go(node: Node<'static>, visit: Rc<Visit>, lane: u32) {
+    let Visitor {
+        start,
+        pause,
+        visits,
+        until,
+        ..
+    } = visit.visitor;
+    sleep(node, &visit, start).await;
+    for number in 0..visits {
+        if number > 0 {
+            sleep(node, &visit, pause).await;
+        }
+        if visit.witness.now() >= until {
+            return;
+        }
+        let mut again = 0;
+        while let Err(why) = converse(node, &visit, u64::from(number) << 32 | u64::from(lane)).await
+        {
+            visit.tally.cut(why);
+            if visit.honest && why == Why::Reset {
+                let detail = format!("visit {number} of lane {lane} was reset");
+                return visit.witness.violated("honest", detail);
+            }
+            // Not all at the same time, and not for ever at once.
+            again += 1;
+            let more = keyed(visit.visitor.secret, u64::from(lane), 3, again) % 300;
+            sleep(node, &visit, Duration::from_millis(100 + more)).await;
+        }
+        visit.tally.visited();
+    }
+}
+
+/// Sleeps, and does not wake before its time.
+async fn sleep(node: Node<'static>, visit: &Visit, time: Duration) {
+    if time == Duration::ZERO {
+        return;
+    }
+    let asleep = node.now();
+    node.sleep(time).await;
+    let slept = node.now() - asleep;
+    if slept < time {
+        let detail = format!("a sleep of {time} took {slept}");
+        visit.witness.violated("timers", detail);
+    }
+}
+
+/// Why a conversation was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// By a reset, or an end before the last word.
+    Reset,
+    /// By the visitor, out of patience.
+    TimedOut,
+    /// It never began: no slot, no port.
+    Full,
+}
+
+impl From<ConnectError> for Why {
+    fn from(error: ConnectError) -> Why {
+        match error {
+            ConnectError::Refused => Why::Reset,
+            ConnectError::TimedOut => Why::TimedOut,
+            _ => Why::Full,
+        }
+    }
+}
+
+impl From<ReadError> for Why {
+    fn from(error: ReadError) -> Why {
+        match error {
+            ReadError::TimedOut => Why::TimedOut,
+            _ => Why::Reset,
+        }
+    }
+}
+
+impl From<WriteError> for Why {
+    fn from(error: WriteError) -> Why {
+        match error {
+            WriteError::TimedOut => Why::TimedOut,
+            _ => Why::Reset,
+        }
+    }
+}
+
+/// Byte `at` of a conversation.
+fn word(key: u64, at: u64) -> u8 {
+    (key.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 56) as u8
+}
+
+async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(), Why> {
+    let visitor = &visit.visitor;
+    let mut stream = node.connect(visit.target).await?;
+    if !visit.honest {
+        stream.set_read_timeout(Some(PATIENCE));
+        stream.set_write_timeout(Some(PATIENCE));
+    }
+    let key = keyed(visitor.secret, number, 1, 0);
+    let (mut sent, mut heard) = (0, 0);
+    let mut chunk = [0; CHUNK];
+    for request in 0..visitor.requests {
+        if request > 0 {
+            sleep(node, visit, visitor.gap).await;
+        }
+        let length = keyed(visitor.secret, number, 2, request.into()) % u64::from(visitor.bytes);
+        let end = sent + 1 + length;
+        while heard < end {
+            let due = end.min(heard + visit.ahead as u64);
+            while sent < due {
+                let piece = (due - sent).min(CHUNK as u64) as usize;
+                for (at, byte) in (sent..).zip(&mut chunk[..piece]) {
+                    *byte = word(key, at);
+                }
+                stream.write_all(&chunk[..piece]).await?;
+                sent += piece as u64;
+            }
+            let count = stream.read(&mut chunk).await?;
+            if count == 0 {
+                return Err(Why::Reset);
+            }
+            for &byte in &chunk[..count] {
+                if byte != word(key, heard) || heard >= sent {
+                    let detail = format!("byte {heard} of an answer is not what was said");
+                    visit.witness.violated("bytes", detail);
+                }
+                heard += 1;
+            }
+        }
+    }
+    match visitor.goodbye {
+        // All is said and heard; how the connection ends is the network's business.
+        Goodbye::Close => drop(stream.close().await),
+        Goodbye::Drop => drop(stream),
+        Goodbye::Abort => stream.abort(),
+        Goodbye::Half => {
+            stream.shutdown();
+            if stream.read(&mut chunk).await? != 0 {
+                let detail = "bytes after the last answer".into();
+                visit.witness.violated("bytes", detail);
+            }
+        }
+    }
+    Ok(())
+}
