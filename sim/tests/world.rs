@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use cygnet::{Backlog, Node, TcpStream, service};
-use cygnet_sim::world::{Ended, Fault, HostId, Link, LinkId, Verdict, World};
+use cygnet_sim::world::{Ended, Fault, HostId, Link, LinkId, Size, Verdict, World};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
@@ -359,4 +359,59 @@ fn a_fault_that_touched_nothing_is_named() {
     world.at(seconds(1), Fault::Crash(b));
     world.run_until(seconds(10), |_| false);
     assert_eq!(world.untouched(), ["lost"]);
+}
+
+#[test]
+fn a_world_on_memory_used_before_does_the_same() {
+    let run = |seed| {
+        let mut village = village(seed, 4, 3000, CHAOS);
+        village.world.at(seconds(1), Fault::Boot(village.server));
+        village.world.run_until(seconds(30), |_| false);
+        (village.world.digest(), village.world.events())
+    };
+    // A thread has its own memory: this one's is fresh.
+    let fresh = std::thread::spawn(move || run(11)).join().unwrap();
+    run(12);
+    run(13);
+    assert_eq!(run(11), fresh);
+}
+
+#[test]
+fn what_was_recorded_can_be_told() {
+    let run = |mut world: World| {
+        let server = world.host_with_secret("server", Size::SMALL, 1, echo_server);
+        let target = world.endpoint(server, PORT);
+        let client = world.host_with_secret("client", Size::SMALL, 2, move |node| {
+            node.spawn(converse(node, target, 1, 9000))
+                .expect("a free task");
+        });
+        world.connect(server, client, CHAOS);
+        world.record();
+        world.run_until(seconds(60), |_| false);
+        (world.digest(), world.effects(), world.fates())
+    };
+    let drawn = run(World::new(3));
+    assert!(drawn.1.lost > 0 && drawn.1.corrupted > 0 && drawn.1.duplicated > 0);
+    assert_eq!(run(World::told(drawn.2.clone())), drawn);
+}
+
+#[test]
+fn a_rule_of_the_users_own_ends_the_run_with_its_name() {
+    let mut village = village(1, 3, 5000, Link::LAN);
+    let server = village.server;
+    village.world.invariant("few", move |world| {
+        let used = world.counters(server).slots_used;
+        if used > 2 {
+            Err(format!("{used} slots"))
+        } else {
+            Ok(())
+        }
+    });
+    let ended = village.world.run_until(seconds(10), |_| false);
+    assert_eq!(ended, Ended::Violated);
+    let violation = village.world.violation().unwrap();
+    assert_eq!(
+        (violation.invariant, &*violation.detail),
+        ("few", "3 slots")
+    );
 }

@@ -73,7 +73,10 @@ impl Body {
         let config = Config::new(hardware(number), [0; 16]);
         let stack = Stack::from_parts(parts, &config, Card::default().capabilities())
             .expect("the address and the card are ours");
-        for cidr in [IpCidr::new(address(number), 16), IpCidr::new(address_v6(number), 64)] {
+        for cidr in [
+            IpCidr::new(address(number), 16),
+            IpCidr::new(address_v6(number), 64),
+        ] {
             stack.add_address(cidr).expect("two unicast addresses");
         }
         let (parts, ready) = leak_tasks(size.tasks, size.task_bytes, None)?;

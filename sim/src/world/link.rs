@@ -182,7 +182,10 @@ pub(super) struct Fate {
 impl Fate {
     /// How many copies arrive.
     pub(super) fn copies(&self) -> usize {
-        let twice = self.twists.iter().any(|twist| matches!(twist, Twist::Twice(_)));
+        let twice = self
+            .twists
+            .iter()
+            .any(|twist| matches!(twist, Twist::Twice(_)));
         match self.at {
             Some(_) => 1 + usize::from(twice || self.ruled_twice),
             None => 0,

@@ -126,12 +126,14 @@ impl Log {
 
     /// Keeps the first violation.
     pub(super) fn violated(&self, invariant: &'static str, detail: String) {
-        self.violation.borrow_mut().get_or_insert_with(|| Violation {
-            invariant,
-            at: self.now.get(),
-            event: self.events(),
-            detail,
-        });
+        self.violation
+            .borrow_mut()
+            .get_or_insert_with(|| Violation {
+                invariant,
+                at: self.now.get(),
+                event: self.events(),
+                detail,
+            });
     }
 
     pub(super) fn violation(&self) -> Option<Violation> {
@@ -181,7 +183,12 @@ impl Log {
 
     pub(super) fn fault(&self, fault: &Fault) {
         let (kind, what, how) = fault.code();
-        for number in [FAULT | kind, self.now.get().total_micros() as u64, what, how] {
+        for number in [
+            FAULT | kind,
+            self.now.get().total_micros() as u64,
+            what,
+            how,
+        ] {
             self.digest.number(number);
         }
         self.digest.count();

@@ -34,6 +34,9 @@
 //! assert!(world.untouched().is_empty(), "a fault without effect proves nothing");
 //! ```
 //!
+//! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
+//! [`stage`] runs it and says what came of it.
+//!
 //! Not here: an operating system.
 
 mod caught;

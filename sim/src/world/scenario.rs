@@ -13,7 +13,7 @@ use super::link::Link;
 use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Strike, Visitor};
 
 /// A scenario that ships.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
@@ -302,7 +302,15 @@ fn churn(scene: &mut Scene) {
         reorder: 50_000,
         ..BAD
     };
-    scene.server(Size { slots: 32, tasks: 34, ..Size::SMALL }, 16, link);
+    scene.server(
+        Size {
+            slots: 32,
+            tasks: 34,
+            ..Size::SMALL
+        },
+        16,
+        link,
+    );
     for goodbye in [Goodbye::Close, Goodbye::Drop, Goodbye::Half] {
         let visitor = Visitor {
             requests: 1,
@@ -319,7 +327,15 @@ fn churn(scene: &mut Scene) {
 
 fn overload(scene: &mut Scene) {
     let link = Link { loss: 5_000, ..BAD };
-    scene.server(Size { slots: 4, tasks: 6, ..Size::SMALL }, 2, link);
+    scene.server(
+        Size {
+            slots: 4,
+            tasks: 6,
+            ..Size::SMALL
+        },
+        2,
+        link,
+    );
     let visitor = Visitor {
         lanes: 3,
         pause: Duration::from_millis(20),
@@ -329,7 +345,10 @@ fn overload(scene: &mut Scene) {
 }
 
 fn partition(scene: &mut Scene) {
-    let link = Link { loss: 10_000, ..BAD };
+    let link = Link {
+        loss: 10_000,
+        ..BAD
+    };
     scene.server(Size::SMALL, 8, link);
     let visitor = Visitor {
         requests: 10,
@@ -342,7 +361,10 @@ fn partition(scene: &mut Scene) {
 }
 
 fn reboot(scene: &mut Scene) {
-    let link = Link { loss: 10_000, ..BAD };
+    let link = Link {
+        loss: 10_000,
+        ..BAD
+    };
     scene.server(Size::SMALL, 8, link);
     let visitor = Visitor {
         requests: 10,
@@ -445,7 +467,8 @@ mod tests {
     #[test]
     fn a_seed_is_a_plan_and_names_are_one_of_a_kind() {
         for scenario in SCENARIOS {
-            assert_eq!(Scenario::named(scenario.name), Some(scenario));
+            let named = Scenario::named(scenario.name).map(|found| found.about);
+            assert_eq!(named, Some(scenario.about));
             for seed in 0..50 {
                 let plan = scenario.plan(seed, scenario.horizon);
                 assert_eq!(plan, scenario.plan(seed, scenario.horizon));

@@ -292,4 +292,3 @@ impl<'p> Stage<'p> {
         self.world.log.is_violated()
     }
 }
-
