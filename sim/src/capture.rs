@@ -7,6 +7,10 @@
 //! byte. Blocks reach the file whole: a process that is killed leaves a file
 //! that is short, not one that is broken.
 //!
+//! A device may leave checksums to others (`offload.rs`). The file has them
+//! finished all the same, so that a wrong one in it is wrong; but a segment that
+//! is to be cut into pieces later is one frame there, of up to 64 KiB.
+//!
 //! Not here: choosing frames. A disk that fills up ends the capture, never the
 //! program; [`Capture::finish`] says so.
 
@@ -30,6 +34,7 @@ use smoltcp::phy::{self, Device, DeviceCapabilities};
 use smoltcp::time::Instant;
 
 use crate::host::Readable;
+use crate::offload::finish_checksum;
 
 /// What smoltcp's time 0 is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct CaptureFile {
     flushed: Duration,
     /// The first failure. Nothing is written after it.
     failed: Option<io::Error>,
+    /// A copy of a frame, to finish its checksum.
+    copy: Vec<u8>,
 }
 
 /// The file could not be made: choose another path.
@@ -104,7 +111,7 @@ impl CaptureFile {
             };
             Ok(CaptureFile {
                 path: path.into(),
-                file: BufWriter::with_capacity(1 << 16, file),
+                file: BufWriter::with_capacity(1 << 17, file),
                 blocks,
                 epoch: match epoch {
                     Epoch::Virtual => Duration::ZERO,
@@ -115,6 +122,7 @@ impl CaptureFile {
                 frames: 0,
                 flushed: Duration::ZERO,
                 failed: None,
+                copy: Vec::new(),
             })
         };
         open().map_err(|error| CaptureError {
@@ -146,6 +154,16 @@ impl CaptureFile {
             Ok(()) => self.frames += 1,
             Err(error) => self.failed = Some(error),
         }
+    }
+
+    /// The same for a frame whose checksum was left open.
+    fn record_open(&mut self, at: Instant, direction: Direction, frame: &[u8]) {
+        let mut copy = std::mem::take(&mut self.copy);
+        copy.clear();
+        copy.extend_from_slice(frame);
+        finish_checksum(&mut copy);
+        self.record(at, direction, &copy);
+        self.copy = copy;
     }
 
     fn write(&mut self, at: Instant, direction: Direction, frame: &[u8]) -> io::Result<()> {
@@ -199,18 +217,24 @@ impl Drop for CaptureFile {
 pub struct Capture<D> {
     device: D,
     file: RefCell<CaptureFile>,
+    /// What the device leaves open on the way in, and on the way out.
+    open: (bool, bool),
 }
 
-impl<D> Capture<D> {
+impl<D: Device> Capture<D> {
     /// Writes the frames of `device` to `file`, and to nothing that was in it.
     pub fn new(device: D, mut file: CaptureFile) -> Capture<D> {
         file.start();
+        let sums = device.capabilities().checksum.tcp;
         Capture {
             device,
             file: RefCell::new(file),
+            open: (!sums.rx(), !sums.tx()),
         }
     }
+}
 
+impl<D> Capture<D> {
     /// The device inside.
     pub fn get_ref(&self) -> &D {
         &self.device
@@ -238,6 +262,10 @@ impl<D: Readable> Readable for Capture<D> {
     fn has_buffered(&self) -> bool {
         self.device.has_buffered()
     }
+
+    fn look(&mut self) -> bool {
+        self.device.look()
+    }
 }
 
 impl<D: Device> Device for Capture<D> {
@@ -253,16 +281,19 @@ impl<D: Device> Device for Capture<D> {
     fn receive(&mut self, at: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let (rx, tx) = self.device.receive(at)?;
         let file = &self.file;
+        let (open_in, open_out) = self.open;
         Some((
             Token {
                 inner: rx,
                 file,
                 at,
+                open: open_in,
             },
             Token {
                 inner: tx,
                 file,
                 at,
+                open: open_out,
             },
         ))
     }
@@ -273,6 +304,7 @@ impl<D: Device> Device for Capture<D> {
             inner,
             file: &self.file,
             at,
+            open: self.open.1,
         })
     }
 
@@ -286,13 +318,28 @@ pub struct Token<'a, T> {
     inner: T,
     file: &'a RefCell<CaptureFile>,
     at: Instant,
+    /// Its checksum is not finished.
+    open: bool,
+}
+
+fn record(open: bool, file: &RefCell<CaptureFile>, at: Instant, way: Direction, frame: &[u8]) {
+    let mut file = file.borrow_mut();
+    match open {
+        true => file.record_open(at, way, frame),
+        false => file.record(at, way, frame),
+    }
 }
 
 impl<T: phy::RxToken> phy::RxToken for Token<'_, T> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        let Token { inner, file, at } = self;
+        let Token {
+            inner,
+            file,
+            at,
+            open,
+        } = self;
         inner.consume(|frame| {
-            file.borrow_mut().record(at, Direction::In, frame);
+            record(open, file, at, Direction::In, frame);
             f(frame)
         })
     }
@@ -304,10 +351,15 @@ impl<T: phy::RxToken> phy::RxToken for Token<'_, T> {
 
 impl<T: phy::TxToken> phy::TxToken for Token<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let Token { inner, file, at } = self;
+        let Token {
+            inner,
+            file,
+            at,
+            open,
+        } = self;
         inner.consume(len, |frame| {
             let result = f(frame);
-            file.borrow_mut().record(at, Direction::Out, frame);
+            record(open, file, at, Direction::Out, frame);
             result
         })
     }

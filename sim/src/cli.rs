@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
+use crate::offload::Offload;
 use crate::report::Format;
 
 mod values;
@@ -115,6 +116,11 @@ pub struct TapConfig {
     pub rx_bytes: usize,
     /// Transmit buffer of each connection.
     pub tx_bytes: usize,
+    /// Whether checksums and segmentation are left to the kernel.
+    pub offload: Offload,
+    /// How long to look for the next frame before sleeping, when the last ones
+    /// came that fast.
+    pub spin: Duration,
     /// Write the frames here.
     pub pcap: Option<PathBuf>,
     /// How long open streams may finish after Ctrl-C.

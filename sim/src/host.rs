@@ -5,6 +5,12 @@
 //! Its timeout has nanoseconds, so a deadline of 50 µs is 50 µs and not a whole
 //! millisecond, and a host with nothing to do sleeps in the kernel.
 //!
+//! To sleep and be woken costs more than to serve a frame, here and on the side
+//! that has to wake us. So while frames come fast, [`Platform::wait`] first looks
+//! for the next one for a moment ([`HostPlatform::set_spin`]), and sleeps at once
+//! as soon as one took longer than that. A host that is idle spins once, then
+//! sleeps for good.
+//!
 //! The wake-up that must not be lost is the one between the loop's last look at
 //! its ready tasks and the sleep. The eventfd keeps it: it stays readable until
 //! [`Platform::wait`] has drained it. Wakes from the loop's own thread need no
@@ -18,7 +24,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant as Clock;
+use std::time::{Duration as Clocked, Instant as Clock};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -33,6 +39,11 @@ pub trait Readable {
     fn fd(&self) -> BorrowedFd<'_>;
     /// Whether a frame was taken from the descriptor and not yet received.
     fn has_buffered(&self) -> bool;
+    /// Takes a frame from the descriptor if one is there, without waiting; then
+    /// as [`has_buffered`](Readable::has_buffered).
+    fn look(&mut self) -> bool {
+        self.has_buffered()
+    }
 }
 
 /// Set once somebody asked the program to stop. Clones share it.
@@ -77,6 +88,9 @@ pub struct HostPlatform<D> {
     signal: Option<UnixStream>,
     stop: StopFlag,
     device_gone: bool,
+    spin: Clocked,
+    /// The last wait was shorter than `spin`.
+    quick: bool,
     _on_loop_thread: OnLoopThread,
 }
 
@@ -93,8 +107,21 @@ impl<D: Device + Readable> HostPlatform<D> {
             signal: None,
             stop: StopFlag::default(),
             device_gone: false,
+            spin: Clocked::ZERO,
+            quick: true,
             _on_loop_thread: OnLoopThread,
         })
+    }
+
+    /// How long to look for the next frame before sleeping, while frames come
+    /// that fast. Zero, the default, is to sleep at once; so it is on a machine
+    /// with one processor, where whoever sends the next frame needs that one.
+    pub fn set_spin(&mut self, spin: Duration) {
+        let processors = std::thread::available_parallelism();
+        self.spin = match processors {
+            Ok(several) if several.get() > 1 => spin.into(),
+            _ => Clocked::ZERO,
+        };
     }
 
     /// [`StopFlag::on_signals`] for [`HostPlatform::stop_flag`]; the first
@@ -137,6 +164,21 @@ impl<D: Device + Readable> HostPlatform<D> {
 
     fn elapsed(&self) -> Instant {
         Instant::from_micros(i64::try_from(self.start.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Looks for a frame, a wake or a signal until `limit` passed. True when one
+    /// is there.
+    fn look(&mut self, start: Clock, limit: Clocked) -> bool {
+        while !self.device.look() {
+            if WAKE_PENDING.load(Ordering::Acquire) || self.stop.is_set() {
+                return true;
+            }
+            if start.elapsed() >= limit {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        true
     }
 
     fn poll(&mut self, timeout: Option<Duration>) {
@@ -195,13 +237,28 @@ impl<D: Device + Readable> Platform for HostPlatform<D> {
         }
         // `elapsed` rounds down, so the rest is never too short: after the wait
         // the deadline has passed.
-        let timeout = deadline.map(|deadline| match self.elapsed() {
-            now if now < deadline => deadline - now,
-            _ => Duration::ZERO,
-        });
+        let left = |now: Instant| {
+            deadline.map(|deadline| match now < deadline {
+                true => deadline - now,
+                false => Duration::ZERO,
+            })
+        };
+        let timeout = left(self.elapsed());
+        if timeout == Some(Duration::ZERO) {
+            return;
+        }
+        let start = Clock::now();
+        if self.quick && !self.spin.is_zero() && !self.stop.is_set() {
+            let limit = timeout.map_or(self.spin, |left| self.spin.min(left.into()));
+            if self.look(start, limit) {
+                return;
+            }
+        }
+        let timeout = left(self.elapsed());
         if timeout != Some(Duration::ZERO) {
             self.poll(timeout);
         }
+        self.quick = start.elapsed() < 2 * self.spin;
     }
 }
 

@@ -7,7 +7,9 @@
 //!   report     the table at the end; totals: a host's rows in it
 //!   observe    lines while it runs; trace: every event; frame: a frame in a line
 //!   capture    frames to a file for Wireshark
-//!   tap        a TAP interface as a device; host: clock, readiness, signals
+//!   tap        a TAP interface as a device; offload: what it leaves to the kernel
+//!   host       clock, readiness, signals
+//!   bench      kernel clients, and what they measure
 //!   services   the core's services by name
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   serve      `sim tap`: one host, this machine's programs, real time
@@ -15,6 +17,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod bench;
 pub mod capture;
 pub mod cli;
 pub mod frame;
@@ -22,6 +25,7 @@ pub mod host;
 pub mod loopback;
 pub mod memory;
 pub mod observe;
+pub mod offload;
 pub mod report;
 pub mod serve;
 pub mod services;

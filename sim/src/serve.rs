@@ -53,8 +53,8 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let mut secret = [0; 16];
     entropy(&mut secret)?;
     let tap = match config.create {
-        true => Tap::create(&config.name, &config.host_ips),
-        false => Tap::attach(&config.name, &config.host_ips),
+        true => Tap::create(&config.name, &config.host_ips, config.offload),
+        false => Tap::attach(&config.name, &config.host_ips, config.offload),
     };
     let tap = tap.map_err(|error| text(&error))?;
 
@@ -76,8 +76,8 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = epoch.map_or(0, |since| since.as_secs() as i64);
     let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));
+    // Shown when the loop first has nothing to do: then the listeners listen.
     out.line(format_args!("{}", greeting(config)));
-    out.flush();
     node.set_observer(observer(level, out));
     for what in &config.serve {
         services::spawn(node, *what, config.backlog, epoch)?;
@@ -138,6 +138,7 @@ fn drive<D: Device + Readable>(
     let text = |error: std::io::Error| format!("cannot wait for frames: {error}");
     let mut host = HostPlatform::new(device).map_err(text)?;
     host.handle_signals().map_err(text)?;
+    host.set_spin(config.spin);
     let stop = host.stop_flag();
     let by_itself = config.run_for.map(|after| Instant::ZERO + after);
     let mut drain_until = None;
@@ -214,7 +215,10 @@ fn finish(
         .row_unless_zero("closed at the end", over.cut)
         .row("slots in use", counters.slots_used);
     let report = host_rows(report, &counters, given)
+        .row_unless_zero("segments in", tap.rx_segments)
+        .row_unless_zero("segments out", tap.tx_segments)
         .row_unless_zero("frames oversized", tap.rx_oversized)
+        .row_unless_zero("frames with a bad checksum", tap.rx_bad_checksum)
         .row_unless_zero("frames refused by the kernel", tap.tx_dropped);
     // A reader who went away is no failure.
     let _ = report.print(config.format, &mut std::io::stdout().lock());

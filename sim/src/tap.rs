@@ -3,44 +3,73 @@
 //! receives. One `read` is one frame, and a read that would wait says so, so a
 //! wake-up serves every frame that is there and then stops.
 //!
-//! A persistent TAP remembers the offloads that its last user asked for, and
-//! would hand a plain reader segments of 64 KiB with unfinished checksums.
-//! tun-rs clears them (`TUNSETOFFLOAD 0`) at every attach without
-//! `IFF_VNET_HDR`, and fails if it cannot; `tests/tap.rs` holds it to that.
+//! A persistent TAP remembers what its last user asked for. Offloads: a plain
+//! reader would get segments of 64 KiB with unfinished checksums, so tun-rs sets
+//! them at every attach, on or off (`TUNSETOFFLOAD`), and fails if it cannot; and
+//! an interface that stays behind is left without them. The length of the header
+//! in front of a frame: it is found out, not assumed. `tests/tap_offload.rs` and
+//! `tests/tap.rs` hold it to that.
 //!
 //! Two ways in, and neither guesses: [`Tap::attach`] never creates, because a
 //! mistyped name would quietly become a new interface for a privileged user;
 //! [`Tap::create`] never attaches, because what it makes disappears with it.
 //!
-//! Not here: waiting (`host.rs`) and routes, bridges or firewalls (`ip`, `nft`).
+//! Buffers are made once: one for the frame that is being received, one for the
+//! frame that is being sent.
+//!
+//! Not here: waiting (`host.rs`), what the header in front of a frame says
+//! (`offload.rs`), and routes, bridges or firewalls (`ip`, `nft`).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::num::NonZeroU16;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Device, DeviceCapabilities, Medium, PacketMeta};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
-use tun_rs::{DeviceBuilder, Layer, SyncDevice};
+use tun_rs::{DeviceBuilder, Layer, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 
 use crate::host::Readable;
+use crate::offload::{self, FRAME_MAX, Offload, Refused, describe, inspect};
 pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
 
-/// The longest frame: 1500 bytes of IP and 14 of Ethernet header.
+/// The longest frame on the wire: 1500 bytes of IP and 14 of Ethernet header.
 pub const MTU: usize = 1514;
-/// What a read offers, so that a frame that is too long is seen to be.
-const READ_BYTES: usize = 2048;
+/// What a read offers beyond the longest frame, so that one that is too long is
+/// seen to be.
+const SPARE_BYTES: usize = 64;
+/// The longest header in front of a frame that a user before us may have set.
+const HEADER_MAX: usize = 64;
+/// IEEE 802's EtherType for local experiments: every host ignores it.
+const PROBE: [u8; 60] = {
+    let mut frame = [0; 60];
+    frame[0] = 0x02;
+    frame[6] = 0x02;
+    frame[12] = 0x88;
+    frame[13] = 0xb5;
+    frame
+};
 
 /// What went through a [`Tap`], and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapStats {
     /// Frames read.
     pub rx_frames: u64,
-    /// Frames longer than [`MTU`], dropped.
+    /// Frames longer than [`MTU`] that were not segments to be cut, dropped.
     pub rx_oversized: u64,
+    /// Frames with a wrong checksum, dropped; only with offload, because
+    /// otherwise the stack looks at checksums.
+    pub rx_bad_checksum: u64,
+    /// Frames that were several segments in one.
+    pub rx_segments: u64,
     /// Frames written.
     pub tx_frames: u64,
+    /// Frames written that were several segments in one.
+    pub tx_segments: u64,
     /// Frames dropped because the kernel did not take them: its queue was full
     /// or the interface was down.
     pub tx_dropped: u64,
@@ -51,8 +80,14 @@ pub struct TapStats {
 /// Dropping it closes it; an interface that [`Tap::create`] made goes with it.
 pub struct Tap {
     tap: SyncDevice,
+    /// After `tap`: only one process may have it open, so that is closed first.
+    _restore: Option<Restore>,
     rx: Vec<u8>,
+    /// The frame that was read and not yet received, in `rx`.
+    ahead: Option<Range<usize>>,
     tx: Vec<u8>,
+    /// Bytes in front of each frame: 0 without offload.
+    header: usize,
     stats: TapStats,
 }
 
@@ -64,15 +99,16 @@ impl Tap {
     ///
     /// # Errors
     /// A [`TapError`]; its text says what to do.
-    pub fn attach(name: &str, hosts: &[IpCidr]) -> Result<Tap, TapError> {
+    pub fn attach(name: &str, hosts: &[IpCidr], offload: Offload) -> Result<Tap, TapError> {
         check_name(name)?;
         if !exists(name)? {
             return Err(TapError::NotFound(Remedy::new(name, hosts, false)));
         }
-        let tap = builder(name)
+        let tap = builder(name, offload)
             .build_sync()
             .map_err(|error| open_error(name, hosts, error))?;
-        let tap = Tap::new(name, tap)?;
+        let mut tap = Tap::new(name, tap, offload)?;
+        tap._restore = (offload == Offload::On).then(|| Restore(name.into()));
         tap.probe(name)?;
         Ok(tap)
     }
@@ -82,7 +118,7 @@ impl Tap {
     ///
     /// # Errors
     /// A [`TapError`]; nothing that was made is left behind.
-    pub fn create(name: &str, hosts: &[IpCidr]) -> Result<Tap, TapError> {
+    pub fn create(name: &str, hosts: &[IpCidr], offload: Offload) -> Result<Tap, TapError> {
         check_name(name)?;
         if exists(name)? {
             return Err(TapError::Exists { name: name.into() });
@@ -96,7 +132,7 @@ impl Tap {
             }
         };
 
-        let mut make = builder(name);
+        let mut make = builder(name, offload);
         let mut v4 = 0;
         for host in hosts {
             if let IpAddress::Ipv4(address) = host.address() {
@@ -129,36 +165,86 @@ impl Tap {
             }
         }
         tap.enabled(true).map_err(fail("could not bring up"))?;
-        Tap::new(name, tap)
+        Tap::new(name, tap, offload)
     }
 
-    fn new(name: &str, tap: SyncDevice) -> Result<Tap, TapError> {
-        tap.set_nonblocking(true).map_err(|error| TapError::Io {
-            what: "could not make reads non-blocking on",
-            name: name.into(),
-            error,
-        })?;
+    fn new(name: &str, tap: SyncDevice, offload: Offload) -> Result<Tap, TapError> {
+        let fail = |what| {
+            move |error| TapError::Io {
+                what,
+                name: name.into(),
+                error,
+            }
+        };
+        tap.set_nonblocking(true)
+            .map_err(fail("could not make reads non-blocking on"))?;
+        let (header, longest) = match offload {
+            Offload::Off => (0, MTU),
+            Offload::On => {
+                let header =
+                    header_bytes(&tap).map_err(fail("could not agree about offload on"))?;
+                (header, header + FRAME_MAX)
+            }
+        };
         Ok(Tap {
             tap,
-            rx: vec![0; READ_BYTES],
-            tx: vec![0; MTU],
+            _restore: None,
+            rx: vec![0; longest + SPARE_BYTES],
+            ahead: None,
+            tx: vec![0; longest],
+            header,
             stats: TapStats::default(),
         })
     }
 
-    /// Finds out whether the interface is up by sending one frame that every
-    /// host ignores (EtherType 0x88B5, IEEE 802's for local experiments). The
-    /// flags would say `RUNNING` only some time after the cable is plugged in.
+    /// Finds out whether the interface is up by sending one frame. The flags
+    /// would say `RUNNING` only some time after the cable is plugged in.
     fn probe(&self, name: &str) -> Result<(), TapError> {
-        let mut frame = [0; 60];
-        frame[0] = 0x02;
-        frame[6] = 0x02;
-        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
-        match self.tap.send(&frame) {
+        let mut frame = [0; HEADER_MAX + PROBE.len()];
+        frame[self.header..][..PROBE.len()].copy_from_slice(&PROBE);
+        match self.tap.send(&frame[..self.header + PROBE.len()]) {
             Err(error) if errno(&error) == Some(Errno::IO) => {
                 Err(TapError::Down { name: name.into() })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Reads a frame, unless one was read already. False when there is none.
+    fn read(&mut self) -> bool {
+        while self.ahead.is_none() {
+            // Nothing there; or the interface is gone, which poll tells.
+            let Ok(length) = self.tap.recv(&mut self.rx) else {
+                return false;
+            };
+            let frame = self.header.min(length)..length;
+            match self.look_at(frame.clone()) {
+                Ok(()) => self.ahead = Some(frame),
+                Err(Refused::Oversized) => self.stats.rx_oversized += 1,
+                Err(Refused::Checksum) => self.stats.rx_bad_checksum += 1,
+            }
+        }
+        true
+    }
+
+    fn look_at(&mut self, frame: Range<usize>) -> Result<(), Refused> {
+        let frame = &self.rx[frame];
+        if self.header == 0 {
+            return match frame.len() <= MTU {
+                true => Ok(()),
+                false => Err(Refused::Oversized),
+            };
+        }
+        let header = VirtioNetHdr::decode(&self.rx).map_err(|_| Refused::Oversized)?;
+        self.stats.rx_segments += u64::from(header.gso_type != 0);
+        inspect(&header, frame)
+    }
+
+    /// Whether the kernel and we leave checksums and segmentation to each other.
+    pub fn offload(&self) -> Offload {
+        match self.header {
+            0 => Offload::Off,
+            _ => Offload::On,
         }
     }
 
@@ -168,13 +254,37 @@ impl Tap {
     }
 }
 
+/// Leaves an interface without offload. It would hand its next user, who may know
+/// nothing of it, segments with unfinished checksums.
+struct Restore(String);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        // A process that another thread is just starting has our descriptors for
+        // a moment. If the interface is gone, or somebody else has it for long,
+        // there is nothing to do.
+        for _ in 0..20 {
+            match builder(&self.0, Offload::Off).build_sync() {
+                Err(error) if errno(&error) == Some(Errno::BUSY) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
 impl Readable for Tap {
     fn fd(&self) -> BorrowedFd<'_> {
         self.tap.as_fd()
     }
 
     fn has_buffered(&self) -> bool {
-        false // each frame is read when it is asked for
+        self.ahead.is_some()
+    }
+
+    fn look(&mut self) -> bool {
+        self.read()
     }
 }
 
@@ -183,33 +293,40 @@ impl Device for Tap {
     type TxToken<'a> = TxToken<'a>;
 
     fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
-        let length = loop {
-            match self.tap.recv(&mut self.rx) {
-                Ok(length) if length <= MTU => break length,
-                Ok(_) => self.stats.rx_oversized += 1,
-                // Nothing there; or the interface is gone, which poll tells.
-                Err(_) => return None,
-            }
-        };
+        self.read();
+        let frame = self.ahead.take()?;
         self.stats.rx_frames += 1;
-        let Tap { tap, rx, tx, stats } = self;
-        Some((
-            RxToken {
-                frame: &rx[..length],
-            },
-            TxToken {
-                tap,
-                buffer: tx,
-                stats,
-            },
-        ))
+        let Tap {
+            tap,
+            rx,
+            tx,
+            header,
+            stats,
+            ..
+        } = self;
+        let tx = TxToken {
+            tap,
+            buffer: tx,
+            header: *header,
+            segment: None,
+            stats,
+        };
+        Some((RxToken { frame: &rx[frame] }, tx))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
-        let Tap { tap, tx, stats, .. } = self;
+        let Tap {
+            tap,
+            tx,
+            header,
+            stats,
+            ..
+        } = self;
         Some(TxToken {
             tap,
             buffer: tx,
+            header: *header,
+            segment: None,
             stats,
         })
     }
@@ -218,6 +335,9 @@ impl Device for Tap {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
+        if self.header > 0 {
+            offload::add(&mut capabilities);
+        }
         capabilities
     }
 }
@@ -237,20 +357,48 @@ impl phy::RxToken for RxToken<'_> {
 pub struct TxToken<'a> {
     tap: &'a SyncDevice,
     buffer: &'a mut [u8],
+    header: usize,
+    segment: Option<NonZeroU16>,
     stats: &'a mut TapStats,
 }
 
 impl phy::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let frame = &mut self.buffer[..len];
+        let packet = &mut self.buffer[..self.header + len];
+        let frame = &mut packet[self.header..];
         let result = f(frame);
+        if self.header > 0 {
+            let header = describe(frame, self.segment);
+            self.stats.tx_segments += u64::from(header.gso_type != 0);
+            let _ = header.encode(packet); // it has room for one
+        }
         // As on a wire: what the kernel does not take is lost, and TCP repeats it.
-        match self.tap.send(frame) {
+        match self.tap.send(packet) {
             Ok(_) => self.stats.tx_frames += 1,
             Err(_) => self.stats.tx_dropped += 1,
         }
         result
     }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.segment = meta.segmentation_offload_size;
+    }
+}
+
+/// How long the header in front of a frame is. A user before us may have made it
+/// longer, and a persistent TAP remembers; the kernel takes a frame of 14 bytes
+/// and refuses one of 13 or less, so the first length that it takes is it.
+fn header_bytes(tap: &SyncDevice) -> io::Result<usize> {
+    let mut frame = [0; HEADER_MAX + 14];
+    for header in VIRTIO_NET_HDR_LEN..=HEADER_MAX {
+        frame.fill(0);
+        frame[header..][..14].copy_from_slice(&PROBE[..14]);
+        match tap.send(&frame[..header + 14]) {
+            Err(error) if errno(&error) == Some(Errno::INVAL) => (),
+            _ => return Ok(header), // also where the interface is down
+        }
+    }
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Fails if this machine itself has one of `addresses`: it would answer in our
@@ -291,15 +439,16 @@ pub fn check_name(name: &str) -> Result<(), TapError> {
     Ok(())
 }
 
-/// A TAP as plain as it gets: whole frames, no header in front, no offload. It
-/// is left up or down as it is.
-fn builder(name: &str) -> DeviceBuilder {
+/// A TAP: whole frames, with a header in front or as plain as it gets. It is left
+/// up or down as it is.
+fn builder(name: &str, offload: Offload) -> DeviceBuilder {
     DeviceBuilder::new()
         .name(name)
         .layer(Layer::L2)
         .inherit_enable_state()
-        .with(|linux| {
-            linux.offload(false).packet_information(false);
+        .with(move |linux| {
+            let offload = offload == Offload::On;
+            linux.offload(offload).packet_information(false);
         })
 }
 
@@ -377,7 +526,7 @@ mod tests {
 
     #[test]
     fn a_missing_tap_is_not_made_by_attach() {
-        let missing = Tap::attach("cyg-not-there", &[]);
+        let missing = Tap::attach("cyg-not-there", &[], Offload::On);
         assert!(matches!(missing, Err(TapError::NotFound(_))));
         assert!(!exists("cyg-not-there").unwrap());
     }

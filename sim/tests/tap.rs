@@ -12,6 +12,7 @@ use std::time::Duration;
 use cygnet::Platform;
 use cygnet_sim::capture::{Capture, CaptureFile, Epoch};
 use cygnet_sim::host::HostPlatform;
+use cygnet_sim::offload::Offload;
 use cygnet_sim::tap::{Tap, TapError};
 use netns::Netns;
 use smoltcp::iface::{Config, Interface, SocketSet};
@@ -41,7 +42,7 @@ fn ping_is_answered_over_both_versions_of_ip() {
 
 fn ping_is_answered() {
     let hosts = cidrs(&["192.168.69.1/24", "fd69::1/64"]);
-    let tap = Tap::create("cygping", &hosts).unwrap();
+    let tap = Tap::create("cygping", &hosts, Offload::On).unwrap();
     let path = std::env::var("CYGNET_PCAP").unwrap_or("/dev/null".into());
     let file = CaptureFile::create(Path::new(&path), "cygping", Epoch::wall_now()).unwrap();
     let mut host = HostPlatform::new(Capture::new(tap, file)).unwrap();
@@ -83,19 +84,22 @@ fn ping_is_answered() {
         "{stats:?}"
     );
     assert!(matches!(
-        Tap::attach("cygping", &[]),
+        Tap::attach("cygping", &[], Offload::On),
         Err(TapError::Busy { .. })
     ));
     assert!(matches!(
-        Tap::create("cygping", &[]),
+        Tap::create("cygping", &[], Offload::On),
         Err(TapError::Exists { .. })
     ));
-    let twice = Tap::create("cygtwice", &hosts);
+    let twice = Tap::create("cygtwice", &hosts, Offload::On);
     assert!(matches!(twice, Err(TapError::AddressInUse { .. })));
     drop(capture);
     for name in ["cygping", "cygtwice"] {
         assert!(
-            matches!(Tap::attach(name, &[]), Err(TapError::NotFound(_))),
+            matches!(
+                Tap::attach(name, &[], Offload::On),
+                Err(TapError::NotFound(_))
+            ),
             "{name} is left"
         );
     }
@@ -111,16 +115,16 @@ fn each_refusal_says_what_it_is() {
 
 fn each_refusal() {
     assert!(matches!(
-        Tap::attach("lo", &[]),
+        Tap::attach("lo", &[], Offload::On),
         Err(TapError::NotATap { .. })
     ));
     ip("tuntap add dev cygdown mode tap");
     assert!(matches!(
-        Tap::attach("cygdown", &[]),
+        Tap::attach("cygdown", &[], Offload::On),
         Err(TapError::Down { .. })
     ));
     ip("link set cygdown up");
-    let tap = Tap::attach("cygdown", &[]).unwrap();
+    let tap = Tap::attach("cygdown", &[], Offload::On).unwrap();
     let mut host = HostPlatform::new(tap).unwrap();
     // Taken away while open: one wait ends, later ones sleep.
     ip("link del cygdown");
@@ -134,11 +138,11 @@ fn each_refusal() {
     assert!(host.device().receive(Instant::ZERO).is_none());
     let two = cidrs(&["10.9.0.1/24", "10.9.1.1/24"]);
     assert!(matches!(
-        Tap::create("cygtwo", &two),
+        Tap::create("cygtwo", &two, Offload::On),
         Err(TapError::AddressMalformed { .. })
     ));
     assert!(matches!(
-        Tap::attach("cygtwo", &[]),
+        Tap::attach("cygtwo", &[], Offload::On),
         Err(TapError::NotFound(_))
     ));
 }
@@ -190,7 +194,7 @@ fn offloads_are_cleared() {
         assert!(needs_checksum);
         kernel.join().unwrap();
     }
-    let tap = Tap::attach("cygoff", &[]).unwrap();
+    let tap = Tap::attach("cygoff", &[], Offload::Off).unwrap();
     let mut host = HostPlatform::new(tap).unwrap();
     let kernel = connect();
     loop {
@@ -253,8 +257,8 @@ fn without_permission_the_commands_are_shown() {
 fn as_nobody() {
     let hosts = cidrs(&["192.168.69.1/24"]);
     for refused in [
-        Tap::attach("cygroot", &hosts),
-        Tap::create("cygnew", &hosts),
+        Tap::attach("cygroot", &hosts, Offload::On),
+        Tap::create("cygnew", &hosts, Offload::On),
     ] {
         let text = refused.err().unwrap().to_string();
         println!("{text}");
@@ -267,8 +271,11 @@ fn as_nobody() {
     }
     // With the driver open to everybody, as usual, one's own TAP needs no privilege.
     if std::fs::File::open("/dev/net/tun").is_ok() {
-        assert!(Tap::attach("cyguser", &hosts).is_ok());
+        assert!(Tap::attach("cyguser", &hosts, Offload::On).is_ok());
     }
-    let missing = Tap::attach("cygnew", &hosts).err().unwrap().to_string();
+    let missing = Tap::attach("cygnew", &hosts, Offload::On)
+        .err()
+        .unwrap()
+        .to_string();
     println!("{missing}");
 }

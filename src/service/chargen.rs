@@ -47,18 +47,34 @@ pub async fn chargen_client(mut stream: TcpStream<'_>) {
 const LINE: u32 = 74;
 const PRINTABLE: u32 = 95;
 
+/// The printable characters, and so many again that each line is in one piece.
+static CHARACTERS: [u8; (PRINTABLE + LINE) as usize] = {
+    let mut characters = [0; (PRINTABLE + LINE) as usize];
+    let mut at = 0;
+    while at < characters.len() {
+        characters[at] = b' ' + (at % PRINTABLE as usize) as u8;
+        at += 1;
+    }
+    characters
+};
+
 /// Fills `room` from position `at` of the pattern, which repeats after 95
 /// lines. Returns how much it filled and the next position.
 fn fill(room: &mut [u8], at: u32) -> (usize, u32) {
     let mut next = at;
-    for byte in room.iter_mut() {
+    let mut rest = &mut *room;
+    while !rest.is_empty() {
         let (line, column) = (next / LINE, next % LINE);
-        *byte = match column {
-            72 => b'\r',
-            73 => b'\n',
-            _ => b' ' + ((line + column) % PRINTABLE) as u8,
+        // The rest of the characters in one copy; the end of a line by itself.
+        let piece: &[u8] = match column {
+            72 => b"\r",
+            73 => b"\n",
+            _ => &CHARACTERS[(line + column) as usize..(line + 72) as usize],
         };
-        next = (next + 1) % (LINE * PRINTABLE);
+        let count = piece.len().min(rest.len());
+        rest[..count].copy_from_slice(&piece[..count]);
+        rest = &mut rest[count..];
+        next = (next + count as u32) % (LINE * PRINTABLE);
     }
     (room.len(), next)
 }

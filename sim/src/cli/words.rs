@@ -13,6 +13,7 @@ use super::values::{
     host_cidr, host_cidr_v6, mac, neighbor, places, ppm,
 };
 use super::{Level, LoopbackConfig, TapConfig};
+use crate::offload::Offload;
 use crate::report::Format;
 
 #[derive(Parser)]
@@ -135,6 +136,13 @@ pub(super) struct TapWords {
     serve: Vec<Serve>,
     #[command(flatten)]
     sizes: Sizes,
+    /// Leave checksums and the cutting of long segments to the kernel
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t)]
+    offload: Offload,
+    /// Before sleeping, look for the next frame for so long, if frames came as
+    /// fast lately; 0 to sleep at once
+    #[arg(long, value_name = "TIME", default_value = "50us", value_parser = duration)]
+    spin: Duration,
     /// How long open streams may finish after Ctrl-C
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     drain: Duration,
@@ -252,6 +260,8 @@ impl TapWords {
             backlog,
             rx_bytes: rx,
             tx_bytes: tx,
+            offload: self.offload,
+            spin: self.spin,
             pcap: self.output.pcap,
             drain: self.drain,
             run_for: self.run_for,
