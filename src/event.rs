@@ -34,11 +34,20 @@ pub enum DropReason {
     Borrowed = 8,
     /// A TCP segment that was damaged on its way: its checksum is wrong.
     Checksum = 9,
+    /// A reset that is not exactly at the next byte we expect (RFC 5961, 3). In
+    /// the window it was challenged.
+    InexactReset = 10,
+    /// A SYN for an open connection, challenged (RFC 5961, 4).
+    OpenFlow = 11,
+    /// It acknowledges what was never sent; challenged (RFC 9293, 3.10.7.4).
+    NeverSent = 12,
+    /// Bytes outside the window, again within 65 ms.
+    Throttled = 13,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 14;
 }
 
 /// Why a task gave control back: the first half of what it yields.

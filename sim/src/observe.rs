@@ -155,6 +155,10 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::BadSegment => "bad segment",
         DropReason::Borrowed => "borrowed",
         DropReason::Checksum => "checksum",
+        DropReason::InexactReset => "inexact reset",
+        DropReason::OpenFlow => "SYN for an open flow",
+        DropReason::NeverSent => "ACK of data never sent",
+        DropReason::Throttled => "out of window",
         _ => "other",
     }
 }
@@ -171,6 +175,10 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::BadSegment,
     DropReason::Borrowed,
     DropReason::Checksum,
+    DropReason::InexactReset,
+    DropReason::OpenFlow,
+    DropReason::NeverSent,
+    DropReason::Throttled,
 ];
 
 #[cfg(test)]

@@ -53,6 +53,12 @@ pub(crate) struct Segment {
     pub control: Control,
     /// Its sequence number.
     pub seq: TcpSeqNumber,
+    /// What it acknowledges; means nothing without `has_ack`.
+    pub ack: TcpSeqNumber,
+    /// Whether it acknowledges anything.
+    pub has_ack: bool,
+    /// Bytes of payload.
+    pub payload: u16,
     /// The hardware address it came from: the peer's, or a router's.
     pub remote_hardware: EthernetAddress,
     /// Where its header begins in the frame, and where its last byte ends.
@@ -254,10 +260,10 @@ fn read_tcp(
         q1,
         q2,
         q3,
-        _,
-        _,
-        _,
-        _,
+        a0,
+        a1,
+        a2,
+        a3,
         length,
         flags,
         ..,
@@ -278,6 +284,9 @@ fn read_tcp(
             _ => Control::Other,
         },
         seq: TcpSeqNumber(i32::from_be_bytes([q0, q1, q2, q3])),
+        ack: TcpSeqNumber(i32::from_be_bytes([a0, a1, a2, a3])),
+        has_ack: flags & ACK != 0,
+        payload: (segment.len() - length) as u16,
         remote_hardware: link.remote_hardware,
         span: (u16::try_from(start).ok()?, u16::try_from(end).ok()?),
     })
@@ -319,8 +328,6 @@ pub(crate) fn is_loopback(addr: IpAddress) -> bool {
 /// What a frame of ours, on its way out, says about its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
-    /// Whose it is.
-    pub flow: Flow,
     /// It opens the connection.
     pub syn: bool,
     /// It closes our direction.
@@ -335,95 +342,52 @@ pub(crate) struct Outgoing {
     pub ack: Option<TcpSeqNumber>,
     /// Its sequence number.
     pub seq: TcpSeqNumber,
+    /// The window it offers, as it stands in the header.
+    pub window: u16,
     /// Where its header begins in the frame.
     pub start: usize,
     /// Where the two IP addresses lie before it.
     pub addresses: (usize, usize),
 }
 
-/// Reads a frame that this host sends; `None` if it is not TCP.
+/// Reads a frame that this host sends; `None` if it is not TCP. smoltcp writes
+/// neither IP options nor extension headers, so everything has its place.
 #[inline]
 pub(crate) fn outgoing(frame: &[u8]) -> Option<Outgoing> {
-    let (header, packet) = frame.split_first_chunk::<ETHERNET>()?;
-    let [.., k0, k1] = *header;
-    let (source, destination, length): (IpAddress, IpAddress, usize) =
-        match EthernetProtocol::from(u16::from_be_bytes([k0, k1])) {
-            EthernetProtocol::Ipv4 => {
-                let [
-                    first,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    offset,
-                    _,
-                    protocol,
-                    _,
-                    _,
-                    source @ ..,
-                    d0,
-                    d1,
-                    d2,
-                    d3,
-                ] = *packet.first_chunk::<20>()?;
-                if IpProtocol::from(protocol) != IpProtocol::Tcp || offset != 0 {
-                    return None;
-                }
-                let destination = Ipv4Address::from([d0, d1, d2, d3]);
-                let source = Ipv4Address::from(source);
-                (
-                    source.into(),
-                    destination.into(),
-                    usize::from(first & 15) * 4,
-                )
-            }
-            #[cfg(feature = "ipv6")]
-            EthernetProtocol::Ipv6 => {
-                let packet = Ipv6Packet::new_unchecked(packet.get(..40)?);
-                if packet.next_header() != IpProtocol::Tcp {
-                    return None;
-                }
-                let (source, destination) = (packet.src_addr(), packet.dst_addr());
-                (source.into(), destination.into(), 40)
-            }
-            _ => return None,
-        };
-    let start = ETHERNET + length;
-    let segment = frame.get(start..)?;
-    let [
-        s0,
-        s1,
-        d0,
-        d1,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        length,
-        flags,
-        ..,
-    ] = *segment.first_chunk::<20>()?;
-    let ack = TcpSeqNumber(i32::from_be_bytes([a0, a1, a2, a3]));
+    if let Some(head) = frame.first_chunk::<54>()
+        && [head[12], head[13], head[14], head[23]] == [0x08, 0x00, 0x45, 6]
+    {
+        return outgoing_tcp(frame.len(), head.last_chunk()?, 34, (26, 34));
+    }
+    #[cfg(feature = "ipv6")]
+    if let Some(head) = frame.first_chunk::<74>()
+        && [head[12], head[13], head[20]] == [0x86, 0xdd, 6]
+    {
+        return outgoing_tcp(frame.len(), head.last_chunk()?, 54, (22, 54));
+    }
+    None
+}
+
+#[inline]
+fn outgoing_tcp(
+    bytes: usize,
+    tcp: &[u8; 20],
+    start: usize,
+    addresses: (usize, usize),
+) -> Option<Outgoing> {
+    let number = |a, b, c, d| TcpSeqNumber(i32::from_be_bytes([a, b, c, d]));
+    let flags = tcp[13];
     Some(Outgoing {
-        flow: Flow {
-            local: IpEndpoint::new(source, u16::from_be_bytes([s0, s1])),
-            remote: IpEndpoint::new(destination, u16::from_be_bytes([d0, d1])),
-        },
         syn: flags & SYN != 0,
         fin: flags & FIN != 0,
         rst: flags & RST != 0,
         psh: flags & PSH != 0,
-        payload: segment.len().saturating_sub(usize::from(length >> 4) * 4),
-        ack: (flags & ACK != 0).then_some(ack),
-        seq: TcpSeqNumber(i32::from_be_bytes([q0, q1, q2, q3])),
+        payload: bytes.checked_sub(start + usize::from(tcp[12] >> 4) * 4)?,
+        ack: (flags & ACK != 0).then(|| number(tcp[8], tcp[9], tcp[10], tcp[11])),
+        seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
+        window: u16::from_be_bytes([tcp[14], tcp[15]]),
         start,
-        addresses: addresses(source),
+        addresses,
     })
 }
 

@@ -45,7 +45,7 @@ impl<'a> Inner<'a> {
             return;
         };
         let before = before(&mut set);
-        let tally = Tally::new(now, self.checks, self.observer);
+        let tally = Tally::new(now, self.checks, self.observer, slot.known);
         let (passes, poll_at) = passes(
             &mut self.iface,
             &mut set,
@@ -57,6 +57,7 @@ impl<'a> Inner<'a> {
             self.config.frames_per_slot,
         );
         *slot.set = Some(set);
+        slot.known = tally.known.get();
         self.counters.frames_out += u64::from(tally.frames.get());
         self.counters.bytes_out += tally.bytes.get();
         // smoltcp keeps a socket silent after it asked for a neighbor.

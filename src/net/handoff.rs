@@ -12,6 +12,7 @@ use smoltcp::time::Instant;
 use crate::event::{Event, Observer};
 use crate::net::checksum::{self, Checks};
 use crate::net::demux::outgoing;
+use crate::net::guard::Known;
 
 /// What left through a device.
 pub(crate) struct Tally<'o> {
@@ -23,6 +24,8 @@ pub(crate) struct Tally<'o> {
     pub(crate) exhausted: Cell<bool>,
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
+    /// What the flow knows of itself, as far as the frames that left say.
+    pub(crate) known: Cell<Known>,
     fill: bool,
     now: Instant,
     observer: Option<&'o dyn Observer>,
@@ -40,13 +43,19 @@ pub(crate) enum Carried {
 }
 
 impl<'o> Tally<'o> {
-    pub(crate) fn new(now: Instant, checks: Checks, observer: Option<&'o dyn Observer>) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        checks: Checks,
+        observer: Option<&'o dyn Observer>,
+        known: Known,
+    ) -> Self {
         Tally {
             frames: Cell::new(0),
             bytes: Cell::new(0),
             tokens: Cell::new(0),
             exhausted: Cell::new(false),
             last: Cell::new(Carried::Other),
+            known: Cell::new(known),
             fill: checks.fill,
             now,
             observer,
@@ -58,6 +67,9 @@ impl<'o> Tally<'o> {
         self.bytes.set(self.bytes.get() + frame.len() as u64);
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
+            let mut known = self.known.get();
+            known.learn(&sent);
+            self.known.set(known);
             let more = sent.syn | sent.fin | sent.rst;
             carried = match sent.payload {
                 0 if !more => Carried::Nothing,

@@ -8,18 +8,17 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::IpListenEndpoint;
+use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 
 use crate::event::{Counters, DropReason, Event, Observer};
 use crate::net::checksum::{self, Checks};
+use crate::net::craft::{Frame, bare_ack};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
+use crate::net::guard::{Known, Verdict, judge};
 use crate::net::handoff::{Counted, OneShot, Tally};
 use crate::net::life::{before, patience};
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
-
-/// The longest segment.
-const SEGMENT_BYTES: usize = 1 << 16;
 
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
@@ -72,7 +71,7 @@ impl<'a> Inner<'a> {
             (self.now, self.checks, &self.capabilities),
             frame,
             token,
-            &mut nobody,
+            (&mut nobody, &mut { Known::NOTHING }),
         );
     }
 
@@ -87,16 +86,31 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
+        let (mut frame, mut control) = (frame, segment.control);
+        let probe;
+        if slot.state == State::Connecting {
+            slot.known.acked = segment.seq + 1; // if it is the answer to our SYN
+        } else {
+            let half_open = slot.state == State::HalfOpen;
+            match judge(segment, &slot.known, half_open, self.window_shift, self.now) {
+                Verdict::Pass => (),
+                Verdict::PassOnce => slot.known.answered(self.now),
+                Verdict::Drop(reason) => return self.dropped(reason),
+                Verdict::Challenge(reason) => {
+                    let made = challenge(frame, segment, &slot.known);
+                    self.dropped(reason);
+                    let Some(made) = made else { return };
+                    probe = made;
+                    (frame, control) = (&probe, Control::Other);
+                }
+            }
+        }
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
         let Some(mut set) = slot.set.take() else {
             return self.dropped(DropReason::Borrowed);
         };
-        // What is out of any window says nothing.
-        let window = tcp_of(&mut set).map_or(0, |socket| socket.recv_capacity());
-        let credible =
-            segment.seq > slot.last_seq && segment.seq - slot.last_seq <= window + SEGMENT_BYTES;
-        if credible || slot.state == State::Connecting {
-            slot.last_seq = segment.seq;
-        }
         let before = before(&mut set);
         hand(
             &mut self.iface,
@@ -105,13 +119,13 @@ impl<'a> Inner<'a> {
             (self.now, self.checks, &self.capabilities),
             frame,
             token,
-            &mut set,
+            (&mut set, &mut slot.known),
         );
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, &mut set);
         }
         *slot.set = Some(set);
-        if segment.control == Control::Rst {
+        if control == Control::Rst {
             self.notice_reset(index, before);
         }
         self.settle(index, before);
@@ -123,7 +137,8 @@ impl<'a> Inner<'a> {
     pub(super) fn is_new_life(&mut self, index: u32, segment: &Segment) -> bool {
         segment.control == Control::Syn
             && self.slots.get(index).is_some_and(|slot| {
-                slot.state == State::Closing && slot.in_time_wait && segment.seq > slot.last_seq
+                // The last byte we acknowledged was the peer's FIN.
+                slot.state == State::Closing && slot.in_time_wait && segment.seq >= slot.known.acked
             })
     }
 
@@ -197,7 +212,7 @@ impl<'a> Inner<'a> {
         };
         slot.state = State::HalfOpen;
         slot.port = port;
-        slot.last_seq = segment.seq;
+        slot.known = Known::of_syn(segment.seq);
         slot.give_up = self.now + self.config.handshake_timeout;
         let Some(set) = (*slot.set).as_mut() else {
             return;
@@ -215,7 +230,7 @@ impl<'a> Inner<'a> {
             (self.now, self.checks, &self.capabilities),
             frame,
             token,
-            set,
+            (set, &mut slot.known),
         );
         let state = tcp_of(set).map(|socket| socket.state());
         self.ports.admitted(port);
@@ -236,6 +251,16 @@ impl<'a> Inner<'a> {
     }
 }
 
+/// A segment that makes smoltcp say where it stands, at most once a second per
+/// connection: one before the window and empty, like a keep-alive. A peer that
+/// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
+/// 4.2).
+#[cold]
+fn challenge(frame: &[u8], segment: &Segment, known: &Known) -> Option<Frame> {
+    let before = TcpSeqNumber(known.acked.0.wrapping_sub(1));
+    bare_ack(frame, &segment.flow, before, known.sent)
+}
+
 /// Hands one frame to an interface and counts the answer.
 fn hand<T: TxToken>(
     iface: &mut Interface,
@@ -244,15 +269,18 @@ fn hand<T: TxToken>(
     (now, checks, capabilities): (Instant, Checks, &DeviceCapabilities),
     frame: &[u8],
     token: T,
-    set: &mut SocketSet<'_>,
+    (set, known): (&mut SocketSet<'_>, &mut Known),
 ) {
-    let tally = Tally::new(now, checks, observer);
+    let tally = Tally::new(now, checks, observer, *known);
     let mut device = OneShot {
         frame,
         token: Some(Counted::new(token, &tally)),
         capabilities,
     };
     iface.poll_ingress_single(now, &mut device, set);
-    counters.frames_out += u64::from(tally.frames.get());
-    counters.bytes_out += tally.bytes.get();
+    if tally.frames.get() > 0 {
+        counters.frames_out += u64::from(tally.frames.get());
+        counters.bytes_out += tally.bytes.get();
+        *known = tally.known.get();
+    }
 }

@@ -3,10 +3,12 @@
 pub(crate) mod checksum;
 mod config;
 pub(crate) mod connect;
+mod craft;
 pub(crate) mod deadlines;
 pub(crate) mod demux;
 mod egress;
 pub(crate) mod flows;
+pub(crate) mod guard;
 pub(crate) mod handoff;
 mod ingress;
 mod keys;

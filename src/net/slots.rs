@@ -23,7 +23,8 @@ use core::task::Waker;
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
-use smoltcp::wire::TcpSeqNumber;
+
+use crate::net::guard::Known;
 
 /// No deadline.
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
@@ -82,8 +83,8 @@ pub struct Slot<'a> {
     pub(crate) generation: u32,
     prev: u32,
     next: u32,
-    /// The highest sequence number the peer used.
-    pub(crate) last_seq: TcpSeqNumber,
+    /// What the guard holds segments against.
+    pub(crate) known: Known,
     /// The listener it was admitted for.
     pub(crate) port: u32,
     pub(crate) state: State,
@@ -119,7 +120,7 @@ impl<'a> Slot<'a> {
         generation: 0,
         prev: 0,
         next: 0,
-        last_seq: TcpSeqNumber(0),
+        known: Known::NOTHING,
         port: 0,
         state: State::Free,
         owners: 0,
@@ -227,6 +228,7 @@ impl<'a> Slots<'a> {
         slot.read_at = FAR;
         slot.write_at = FAR;
         slot.silent_at = FAR;
+        slot.known = Known::NOTHING;
         slot.owners = 0;
         slot.waits_for_neighbor = false;
         slot.in_time_wait = false;

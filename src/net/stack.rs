@@ -105,6 +105,7 @@ impl<'a> Stack<'a> {
         let isn_key = derive_key(&config.secret, b"isn");
         let port_key = derive_key(&config.secret, b"ports");
         let checks = Checks::take(&mut capabilities);
+        let window_shift = buffers.window_shift();
         let iface = interface(config, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
@@ -129,6 +130,7 @@ impl<'a> Stack<'a> {
                 now: Instant::ZERO,
                 isn_key,
                 port_key,
+                window_shift,
                 draws: 0,
                 neighbor_news: false,
                 waiting_for_neighbor: 0,
@@ -218,6 +220,9 @@ pub(crate) struct Inner<'a> {
     pub(super) now: Instant,
     pub(super) isn_key: [u8; 16],
     pub(super) port_key: [u8; 16],
+    /// By how much our windows are scaled at most: what smoltcp makes of the
+    /// receive buffer.
+    pub(super) window_shift: u8,
     /// How many throw-away interfaces and ports were drawn so far.
     pub(super) draws: u64,
     /// A neighbor answered in this turn.

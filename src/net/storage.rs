@@ -190,6 +190,12 @@ impl<'a> Buffers<'a> {
         }
     }
 
+    /// By how much smoltcp scales the window of such a receive buffer, if the
+    /// peer can read that.
+    pub(crate) fn window_shift(&self) -> u8 {
+        (usize::BITS - self.rx_bytes.leading_zeros()).saturating_sub(16) as u8
+    }
+
     /// Puts a new socket with slot `slot`'s buffers into `set`, which must be
     /// the set this slot was always renewed with. False when there is no such
     /// slot.
