@@ -47,6 +47,7 @@ mod ledger;
 mod link;
 mod log;
 pub mod plan;
+pub mod plan_text;
 mod queue;
 mod run;
 pub mod scenario;
