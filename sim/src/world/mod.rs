@@ -51,6 +51,7 @@ pub mod plan_text;
 mod queue;
 mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod stage;
 mod visit;
 
