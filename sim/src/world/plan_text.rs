@@ -62,8 +62,8 @@ impl fmt::Display for Time {
         let micros = self.0.total_micros();
         match micros {
             0 => f.write_str("0s"),
-            _ if micros % 1_000_000 == 0 => write!(f, "{}s", micros / 1_000_000),
-            _ if micros % 1000 == 0 => write!(f, "{}ms", micros / 1000),
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1000) => write!(f, "{}ms", micros / 1000),
             _ => write!(f, "{micros}us"),
         }
     }
