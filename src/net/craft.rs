@@ -144,7 +144,7 @@ mod tests {
             _ => unreachable!(),
         }
         let made = bare_ack(&seed, &flow, TcpSeqNumber(5), TcpSeqNumber(-6)).unwrap();
-        let Route::Tcp(segment) = demux(&made, mac, &[IpCidr::new(us, 24)]) else {
+        let Route::Tcp(segment) = demux(&made, mac, &[IpCidr::new(us, 24)], true) else {
             panic!("{made:?}");
         };
         assert_eq!((segment.flow, segment.control), (flow, Control::Other));

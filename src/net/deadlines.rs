@@ -56,6 +56,10 @@ pub(crate) struct Deadlines<'a> {
     heap: &'a mut [u32],
     cells: &'a mut [DeadlineCell],
     len: usize,
+    /// The top's key, so that most turns look at no cell.
+    first: i64,
+    /// The top wants to be served later than its key says, or not at all.
+    stale: bool,
 }
 
 impl<'a> Deadlines<'a> {
@@ -69,6 +73,8 @@ impl<'a> Deadlines<'a> {
             heap,
             cells,
             len: 0,
+            first: NEVER,
+            stale: false,
         }
     }
 
@@ -90,6 +96,8 @@ impl<'a> Deadlines<'a> {
             cell.key = cell.due;
             let position = cell.position as usize;
             self.sift_up(position, id);
+        } else if cell.position == 0 {
+            self.stale = true;
         }
     }
 
@@ -100,20 +108,26 @@ impl<'a> Deadlines<'a> {
 
     /// The earliest deadline.
     pub(crate) fn next(&mut self) -> Option<Instant> {
-        let top = self.settle()?;
-        instant(self.cells[top as usize].due)
+        if self.stale {
+            self.settle();
+        }
+        instant(self.first)
     }
 
     /// Takes the id with the earliest deadline, if that is at or before `now`.
     /// It has no deadline afterwards.
+    #[inline]
     pub(crate) fn pop(&mut self, now: Instant) -> Option<u32> {
         // No wanted time is earlier than its key, and no key than the top's.
-        let first = *self.heap[..self.len].first()?;
-        if self.cells[first as usize].key > now.total_micros() {
+        if self.first > now.total_micros() {
             return None;
         }
+        self.take(now)
+    }
+
+    fn take(&mut self, now: Instant) -> Option<u32> {
         let top = self.settle()?;
-        if self.cells[top as usize].due > now.total_micros() {
+        if self.first > now.total_micros() {
             return None;
         }
         self.remove_top();
@@ -123,6 +137,7 @@ impl<'a> Deadlines<'a> {
     /// Corrects the top until its key is what its owner wants. No other key is
     /// earlier then, and no wanted time is earlier than its key.
     fn settle(&mut self) -> Option<u32> {
+        self.stale = false;
         loop {
             let top = *self.heap[..self.len].first()?;
             let cell = &mut self.cells[top as usize];
@@ -141,6 +156,7 @@ impl<'a> Deadlines<'a> {
     fn remove_top(&mut self) {
         self.cells[self.heap[0] as usize] = DeadlineCell::VACANT;
         self.len -= 1;
+        self.first = NEVER;
         if self.len > 0 {
             self.sift_down(self.heap[self.len]);
         }
@@ -186,7 +202,13 @@ impl<'a> Deadlines<'a> {
 
     fn place(&mut self, position: usize, id: u32) {
         self.heap[position] = id;
-        self.cells[id as usize].position = position as u32;
+        let cell = &mut self.cells[id as usize];
+        cell.position = position as u32;
+        if position == 0 {
+            self.first = cell.key;
+            // A correction may bring another one up that is to be corrected.
+            self.stale = cell.key != cell.due;
+        }
     }
 }
 

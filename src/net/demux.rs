@@ -1,8 +1,8 @@
 //! Demultiplexing. A frame must find its connection without asking every
 //! connection, so its headers are read once, here, and answered with a
 //! [`Route`]: TCP for a flow, something for the whole host, or refused with a
-//! reason. Only headers are read; the cost does not depend on the payload or on
-//! the number of connections.
+//! reason. Only headers are read, and a checksum is added up; the cost does not
+//! depend on the number of connections.
 //!
 //! The rule: whatever must never reach a TCP socket is refused here. That is a
 //! segment to or from an address that is no single peer's (RFC 9293, MUST-57 and
@@ -12,8 +12,9 @@
 //! The other direction reads the same headers: [`outgoing`] tells what a frame
 //! of ours says about its flow.
 //!
-//! Not here: checksums (`checksum.rs`) and TCP options (smoltcp), whether the
-//! flow is known (`flows.rs`), whether it may have a slot (`guard.rs`).
+//! Not here: how a checksum is added up (`checksum.rs`), TCP options (smoltcp),
+//! whether the flow is known (`flows.rs`), whether it may have a slot
+//! (`guard.rs`).
 
 use smoltcp::wire::{
     EthernetAddress, EthernetProtocol, IpAddress, IpCidr, IpEndpoint, IpProtocol, Ipv4Address,
@@ -23,6 +24,7 @@ use smoltcp::wire::{
 use smoltcp::wire::{Ipv6Address, Ipv6Packet};
 
 use crate::event::DropReason;
+use crate::net::checksum;
 
 /// The 4-tuple, seen from this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,19 +63,9 @@ pub(crate) struct Segment {
     pub payload: u16,
     /// The hardware address it came from: the peer's, or a router's.
     pub remote_hardware: EthernetAddress,
-    /// Where its header begins in the frame, and where its last byte ends.
-    pub span: (u16, u16),
 }
 
 impl Segment {
-    /// The segment in the frame it came in, and the two addresses before it.
-    pub(crate) fn bytes<'f>(&self, frame: &'f [u8]) -> (&'f [u8], &'f [u8]) {
-        let (start, end) = (usize::from(self.span.0), usize::from(self.span.1));
-        let (from, to) = addresses(self.flow.local.addr);
-        let part = |start, end| frame.get(start..end).unwrap_or_default();
-        (part(from, to), part(start, end))
-    }
-
     /// Why it may not begin or end anything here, if so: a segment that belongs
     /// to no flow must come from a peer that can have one, to an address of
     /// ours. Flows are made of such segments only, so a known flow need not be
@@ -107,27 +99,23 @@ const RST: u8 = 4;
 const PSH: u8 = 8;
 const ACK: u8 = 16;
 
-/// What is known of a packet before its transport header is looked at.
+/// What is known before the IP header is looked at.
 #[derive(Clone, Copy)]
-struct Packet<'f> {
-    frame: &'f [u8],
+struct Link<'f> {
     to_us_alone: bool,
+    verify: bool,
     remote_hardware: EthernetAddress,
     addrs: &'f [IpCidr],
 }
 
-/// Where the two addresses lie in a frame, by their family.
-fn addresses(family: IpAddress) -> (usize, usize) {
-    match family {
-        IpAddress::Ipv4(_) => (ETHERNET + 12, ETHERNET + 20),
-        #[cfg(feature = "ipv6")]
-        IpAddress::Ipv6(_) => (ETHERNET + 8, ETHERNET + 40),
-    }
-}
-
 /// Says where `frame` goes on a host with this hardware address and these IP
-/// addresses.
-pub(crate) fn demux(frame: &[u8], hardware: EthernetAddress, addrs: &[IpCidr]) -> Route {
+/// addresses. `verify`: checksums of segments are ours to look at.
+pub(crate) fn demux(
+    frame: &[u8],
+    hardware: EthernetAddress,
+    addrs: &[IpCidr],
+    verify: bool,
+) -> Route {
     let Some((header, packet)) = frame.split_first_chunk::<ETHERNET>() else {
         return Route::Refuse(DropReason::Malformed);
     };
@@ -137,9 +125,9 @@ pub(crate) fn demux(frame: &[u8], hardware: EthernetAddress, addrs: &[IpCidr]) -
     if !to_us_alone && d0 & 1 == 0 {
         return Route::Refuse(DropReason::NotOurs);
     }
-    let link = Packet {
-        frame,
+    let link = Link {
         to_us_alone,
+        verify,
         remote_hardware: EthernetAddress([s0, s1, s2, s3, s4, s5]),
         addrs,
     };
@@ -152,49 +140,37 @@ pub(crate) fn demux(frame: &[u8], hardware: EthernetAddress, addrs: &[IpCidr]) -
     }
 }
 
-fn demux_ipv4(link: &Packet<'_>, packet: &[u8]) -> Route {
+fn demux_ipv4(link: &Link<'_>, packet: &[u8]) -> Route {
     const MORE_OR_OFFSET: u16 = 0x3fff;
     let Some(header) = packet.first_chunk::<20>() else {
         return Route::Refuse(DropReason::Malformed);
     };
-    let [
-        first,
-        _,
-        l0,
-        l1,
-        _,
-        _,
-        f0,
-        f1,
-        _,
-        protocol,
-        _,
-        _,
-        source @ ..,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = *header;
-    let start = usize::from(first & 15) * 4;
-    let end = usize::from(u16::from_be_bytes([l0, l1]));
-    if first >> 4 != 4 || start < header.len() || start > end || end > packet.len() {
+    let start = usize::from(header[0] & 15) * 4;
+    let end = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if header[0] >> 4 != 4 || start < header.len() || start > end || end > packet.len() {
         return Route::Refuse(DropReason::Malformed);
     }
-    if IpProtocol::from(protocol) != IpProtocol::Tcp {
+    if header[9] != u8::from(IpProtocol::Tcp) {
         return Route::General { neighbor: false };
     }
-    if u16::from_be_bytes([f0, f1]) & MORE_OR_OFFSET != 0 {
+    if u16::from_be_bytes([header[6], header[7]]) & MORE_OR_OFFSET != 0 {
         return Route::Refuse(DropReason::Fragment);
     }
-    let source = Ipv4Address::from(source).into();
-    let destination = Ipv4Address::from([d0, d1, d2, d3]).into();
-    demux_tcp(link, source, destination, ETHERNET + start, ETHERNET + end)
+    let (source, destination) = ipv4_addresses(header);
+    let pseudo = checksum::pseudo(&header[12..]);
+    let segment = packet.get(start..end).unwrap_or_default();
+    demux_tcp(link, source.into(), destination.into(), pseudo, segment)
+}
+
+/// The source and the destination.
+fn ipv4_addresses(header: &[u8; 20]) -> (Ipv4Address, Ipv4Address) {
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    ([s0, s1, s2, s3].into(), [d0, d1, d2, d3].into())
 }
 
 #[cfg(feature = "ipv6")]
-fn demux_ipv6(link: &Packet<'_>, packet: &[u8]) -> Route {
-    let Some(packet) = ipv6_packet(packet) else {
+fn demux_ipv6(link: &Link<'_>, bytes: &[u8]) -> Route {
+    let Some(packet) = ipv6_packet(bytes) else {
         return Route::Refuse(DropReason::Malformed);
     };
     let payload = packet.payload();
@@ -216,79 +192,54 @@ fn demux_ipv6(link: &Packet<'_>, packet: &[u8]) -> Route {
         }
         _ => return Route::General { neighbor: false },
     }
-    let start = ETHERNET + packet.header_len();
     let (source, destination): (Ipv6Address, Ipv6Address) = (packet.src_addr(), packet.dst_addr());
-    let end = start + payload.len();
-    demux_tcp(link, source.into(), destination.into(), start, end)
+    let pseudo = checksum::pseudo(&bytes[8..40]);
+    demux_tcp(link, source.into(), destination.into(), pseudo, payload)
 }
 
 /// The rules that both IP versions share.
 fn demux_tcp(
-    link: &Packet<'_>,
+    link: &Link<'_>,
     source: IpAddress,
     destination: IpAddress,
-    start: usize,
-    end: usize,
+    pseudo: usize,
+    bytes: &[u8],
 ) -> Route {
     if !link.to_us_alone {
         return Route::Refuse(DropReason::NotUnicast);
     }
-    let segment = read_tcp(link, source, destination, start, end);
-    let reason = match segment {
-        Some(segment) if !link.remote_hardware.is_multicast() => return Route::Tcp(segment),
-        Some(_) => DropReason::BadSource,
-        None => DropReason::Malformed,
+    let refuse = |reason| Route::Refuse(refusal(destination, source, link.addrs).unwrap_or(reason));
+    let Some(tcp) = bytes.first_chunk::<20>() else {
+        return refuse(DropReason::Malformed);
     };
-    Route::Refuse(refusal(destination, source, link.addrs).unwrap_or(reason))
-}
-
-/// The segment, if its header can be one.
-fn read_tcp(
-    link: &Packet<'_>,
-    source: IpAddress,
-    destination: IpAddress,
-    start: usize,
-    end: usize,
-) -> Option<Segment> {
-    let segment = link.frame.get(start..end)?;
-    let [
-        s0,
-        s1,
-        d0,
-        d1,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        length,
-        flags,
-        ..,
-    ] = *segment.first_chunk::<20>()?;
-    let ports = [[s0, s1], [d0, d1]].map(u16::from_be_bytes);
-    let length = usize::from(length >> 4) * 4;
-    if length < 20 || length > segment.len() || ports.contains(&0) {
-        return None;
+    let port = |a, b| u16::from_be_bytes([a, b]);
+    let number = |a, b, c, d| TcpSeqNumber(i32::from_be_bytes([a, b, c, d]));
+    let (remote, local) = (port(tcp[0], tcp[1]), port(tcp[2], tcp[3]));
+    let (length, flags) = (usize::from(tcp[12] >> 4) * 4, tcp[13]);
+    if link.remote_hardware.is_multicast() {
+        return refuse(DropReason::BadSource);
     }
-    Some(Segment {
+    if length < 20 || length > bytes.len() || remote == 0 || local == 0 {
+        return refuse(DropReason::Malformed);
+    }
+    if link.verify && !checksum::is_right(pseudo, bytes) {
+        return refuse(DropReason::Checksum);
+    }
+    Route::Tcp(Segment {
         flow: Flow {
-            local: IpEndpoint::new(destination, ports[1]),
-            remote: IpEndpoint::new(source, ports[0]),
+            local: IpEndpoint::new(destination, local),
+            remote: IpEndpoint::new(source, remote),
         },
         control: match flags & (SYN | RST | ACK) {
             SYN => Control::Syn,
             flags if flags & RST != 0 => Control::Rst,
             _ => Control::Other,
         },
-        seq: TcpSeqNumber(i32::from_be_bytes([q0, q1, q2, q3])),
-        ack: TcpSeqNumber(i32::from_be_bytes([a0, a1, a2, a3])),
+        seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
+        ack: number(tcp[8], tcp[9], tcp[10], tcp[11]),
         has_ack: flags & ACK != 0,
-        payload: (segment.len() - length) as u16,
+        payload: (bytes.len() - length) as u16,
         remote_hardware: link.remote_hardware,
-        span: (u16::try_from(start).ok()?, u16::try_from(end).ok()?),
     })
 }
 
@@ -346,8 +297,8 @@ pub(crate) struct Outgoing {
     pub window: u16,
     /// Where its header begins in the frame.
     pub start: usize,
-    /// Where the two IP addresses lie before it.
-    pub addresses: (usize, usize),
+    /// What its addresses add to its checksum.
+    pub pseudo: usize,
 }
 
 /// Reads a frame that this host sends; `None` if it is not TCP. smoltcp writes
@@ -357,24 +308,21 @@ pub(crate) fn outgoing(frame: &[u8]) -> Option<Outgoing> {
     if let Some(head) = frame.first_chunk::<54>()
         && [head[12], head[13], head[14], head[23]] == [0x08, 0x00, 0x45, 6]
     {
-        return outgoing_tcp(frame.len(), head.last_chunk()?, 34, (26, 34));
+        let pseudo = checksum::pseudo(&head[26..34]);
+        return outgoing_tcp(frame.len(), head.last_chunk()?, 34, pseudo);
     }
     #[cfg(feature = "ipv6")]
     if let Some(head) = frame.first_chunk::<74>()
         && [head[12], head[13], head[20]] == [0x86, 0xdd, 6]
     {
-        return outgoing_tcp(frame.len(), head.last_chunk()?, 54, (22, 54));
+        let pseudo = checksum::pseudo(&head[22..54]);
+        return outgoing_tcp(frame.len(), head.last_chunk()?, 54, pseudo);
     }
     None
 }
 
 #[inline]
-fn outgoing_tcp(
-    bytes: usize,
-    tcp: &[u8; 20],
-    start: usize,
-    addresses: (usize, usize),
-) -> Option<Outgoing> {
+fn outgoing_tcp(bytes: usize, tcp: &[u8; 20], start: usize, pseudo: usize) -> Option<Outgoing> {
     let number = |a, b, c, d| TcpSeqNumber(i32::from_be_bytes([a, b, c, d]));
     let flags = tcp[13];
     Some(Outgoing {
@@ -387,7 +335,7 @@ fn outgoing_tcp(
         seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
         window: u16::from_be_bytes([tcp[14], tcp[15]]),
         start,
-        addresses,
+        pseudo,
     })
 }
 

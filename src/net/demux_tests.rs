@@ -36,7 +36,7 @@ fn addrs() -> Vec<IpCidr> {
 
 /// Where a frame goes whose flow is not known.
 fn route(frame: &[u8]) -> Route {
-    let route = demux(frame, OURS, &addrs());
+    let route = demux(frame, OURS, &addrs(), false);
     if let Route::Tcp(segment) = route
         && let Some(reason) = segment.refusal(&addrs())
     {
@@ -127,7 +127,6 @@ fn a_segment_to_us_is_tcp_with_its_flow() {
             has_ack: ack.is_some(),
             payload: 5,
             remote_hardware: PEER,
-            span: (34, 34 + 25),
         })
     };
     for (control, ack, want) in [
@@ -303,7 +302,7 @@ fn an_outgoing_segment_says_what_it_carries() {
         seq: TcpSeqNumber(1234),
         window: 1000,
         start: 34,
-        addresses: (26, 34),
+        pseudo: checksum::pseudo(&frame[26..34]),
     };
     assert_eq!(outgoing(&frame), Some(expected));
     let rst = outgoing(&tcp(LOCAL, REMOTE, repr(TcpControl::Rst, None)));

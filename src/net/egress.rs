@@ -6,9 +6,9 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
-use crate::net::handoff::{Carried, Tallied, Tally};
-use crate::net::life::{Before, before};
-use crate::net::slots::{Cut, FAR, State};
+use crate::net::handoff::{Carried, Tallied};
+use crate::net::life::Before;
+use crate::net::slots::{Cut, FAR, State, tcp_of};
 use crate::net::stack::Inner;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
@@ -41,27 +41,20 @@ impl<'a> Inner<'a> {
         if slot.state == State::Open && slot.give_up <= now && slot.is_time_wait() {
             return;
         }
-        let Some(mut set) = slot.set.take() else {
+        let Some(set) = (*slot.set).as_mut() else {
             return;
         };
-        let before = before(&mut set);
-        let tally = Tally::new(now, self.checks, self.observer, slot.known);
-        let (passes, poll_at) = passes(
-            &mut self.iface,
-            &mut set,
-            &mut Tallied {
-                device,
-                tally: &tally,
-            },
-            now,
-            self.config.frames_per_slot,
-        );
-        *slot.set = Some(set);
-        slot.known = tally.known.get();
-        self.counters.frames_out += u64::from(tally.frames.get());
-        self.counters.bytes_out += tally.bytes.get();
+        let before = tcp_of(set).map(|socket| Before::of(socket));
+        self.tally.known.set(slot.known);
+        let mut device = Tallied {
+            device,
+            tally: &self.tally,
+        };
+        let limit = self.config.frames_per_slot;
+        let (passes, poll_at) = passes(&mut self.iface, set, &mut device, now, limit);
+        slot.known = self.tally.known.get();
         // smoltcp keeps a socket silent after it asked for a neighbor.
-        let silent = waited && tally.tokens.get() == 0;
+        let silent = waited && !self.tally.asked.get();
         if passes == Passes::NoNeighbor || silent {
             slot.waits_for_neighbor = true;
             self.waiting_for_neighbor += 1;
@@ -169,15 +162,14 @@ pub(super) enum Passes {
 fn passes<D: Device + ?Sized>(
     iface: &mut Interface,
     set: &mut SocketSet<'_>,
-    device: &mut Tallied<'_, D>,
+    device: &mut Tallied<'_, '_, D>,
     now: Instant,
     limit: u16,
 ) -> (Passes, Option<Instant>) {
     for pass in 0..limit {
-        device.tally.tokens.set(0);
+        device.tally.asked.set(false);
         if iface.poll_egress(now, device, set) == PollResult::None {
-            let asked = device.tally.tokens.get() > 0;
-            let end = match (asked, device.tally.exhausted.get()) {
+            let end = match (device.tally.asked.get(), device.tally.exhausted.get()) {
                 (true, true) => Passes::DeviceFull,
                 (true, false) => Passes::NoNeighbor,
                 (false, _) => Passes::Done,

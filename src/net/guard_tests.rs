@@ -20,7 +20,6 @@ fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segmen
         has_ack: ack.is_some(),
         payload,
         remote_hardware: EthernetAddress([2; 6]),
-        span: (0, 0),
     }
 }
 
@@ -42,7 +41,7 @@ const NOTHING_MUCH: Outgoing = Outgoing {
     seq: TcpSeqNumber(0),
     window: 0,
     start: 0,
-    addresses: (0, 0),
+    pseudo: 0,
 };
 
 fn open(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Verdict {

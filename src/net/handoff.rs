@@ -16,19 +16,19 @@ use crate::net::guard::Known;
 
 /// What left through a device.
 pub(crate) struct Tally<'o> {
-    pub(crate) frames: Cell<u32>,
+    pub(crate) frames: Cell<u64>,
     pub(crate) bytes: Cell<u64>,
-    /// Tokens that were asked for, used or not.
-    pub(crate) tokens: Cell<u32>,
+    /// A token was asked for, used or not.
+    pub(crate) asked: Cell<bool>,
     /// The device had no room for a frame.
     pub(crate) exhausted: Cell<bool>,
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
-    /// What the flow knows of itself, as far as the frames that left say.
+    /// What the flow at hand knows of itself, as far as the frames that left say.
     pub(crate) known: Cell<Known>,
-    fill: bool,
-    now: Instant,
-    observer: Option<&'o dyn Observer>,
+    pub(crate) checks: Checks,
+    pub(crate) now: Instant,
+    pub(crate) observer: Option<&'o dyn Observer>,
 }
 
 /// What a frame carried, as far as the next pass cares.
@@ -43,22 +43,17 @@ pub(crate) enum Carried {
 }
 
 impl<'o> Tally<'o> {
-    pub(crate) fn new(
-        now: Instant,
-        checks: Checks,
-        observer: Option<&'o dyn Observer>,
-        known: Known,
-    ) -> Self {
+    pub(crate) fn new(checks: Checks) -> Self {
         Tally {
             frames: Cell::new(0),
             bytes: Cell::new(0),
-            tokens: Cell::new(0),
+            asked: Cell::new(false),
             exhausted: Cell::new(false),
             last: Cell::new(Carried::Other),
-            known: Cell::new(known),
-            fill: checks.fill,
-            now,
-            observer,
+            known: Cell::new(Known::NOTHING),
+            checks,
+            now: Instant::ZERO,
+            observer: None,
         }
     }
 
@@ -76,11 +71,10 @@ impl<'o> Tally<'o> {
                 1.. if sent.psh && !more => Carried::All,
                 _ => Carried::Other,
             };
-            if self.fill
-                && let Some((head, segment)) = frame.split_at_mut_checked(sent.start)
-                && let Some(addresses) = head.get(sent.addresses.0..sent.addresses.1)
+            if self.checks.fill
+                && let Some(segment) = frame.get_mut(sent.start..)
             {
-                checksum::fill(addresses, segment);
+                checksum::fill(sent.pseudo, segment);
             }
         }
         self.last.set(carried);
@@ -91,18 +85,12 @@ impl<'o> Tally<'o> {
 }
 
 /// A transmit token whose frame is counted.
-pub(crate) struct Counted<'t, T> {
+pub(crate) struct Counted<'t, 'o, T> {
     token: T,
-    tally: &'t Tally<'t>,
+    tally: &'t Tally<'o>,
 }
 
-impl<'t, T: TxToken> Counted<'t, T> {
-    pub(crate) fn new(token: T, tally: &'t Tally<'t>) -> Self {
-        Counted { token, tally }
-    }
-}
-
-impl<T: TxToken> TxToken for Counted<'_, T> {
+impl<T: TxToken> TxToken for Counted<'_, '_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let tally = self.tally;
         self.token.consume(len, |buffer| {
@@ -127,28 +115,43 @@ impl RxToken for Chosen<'_> {
 }
 
 /// A device with one frame and one answer.
-pub(crate) struct OneShot<'f, T: TxToken> {
-    pub(crate) frame: &'f [u8],
-    pub(crate) token: Option<Counted<'f, T>>,
-    pub(crate) capabilities: &'f DeviceCapabilities,
+pub(crate) struct OneShot<'f, 'o, T: TxToken> {
+    frame: &'f [u8],
+    token: Option<Counted<'f, 'o, T>>,
+    capabilities: &'f DeviceCapabilities,
 }
 
-impl<T: TxToken> Device for OneShot<'_, T> {
+impl<'f, 'o, T: TxToken> OneShot<'f, 'o, T> {
+    pub(crate) fn new(
+        frame: &'f [u8],
+        token: T,
+        tally: &'f Tally<'o>,
+        capabilities: &'f DeviceCapabilities,
+    ) -> Self {
+        OneShot {
+            frame,
+            token: Some(Counted { token, tally }),
+            capabilities,
+        }
+    }
+}
+
+impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     type RxToken<'a>
         = Chosen<'a>
     where
         Self: 'a;
     type TxToken<'a>
-        = Counted<'a, T>
+        = Counted<'a, 'o, T>
     where
         Self: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Counted<'_, T>)> {
+    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Counted<'_, 'o, T>)> {
         let token = self.token.take()?;
         Some((Chosen(self.frame), token))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Counted<'_, T>> {
+    fn transmit(&mut self, _: Instant) -> Option<Counted<'_, 'o, T>> {
         None
     }
 
@@ -158,18 +161,18 @@ impl<T: TxToken> Device for OneShot<'_, T> {
 }
 
 /// The real device, counted, with nothing to receive.
-pub(crate) struct Tallied<'d, D: Device + ?Sized> {
+pub(crate) struct Tallied<'d, 'o, D: Device + ?Sized> {
     pub(crate) device: &'d mut D,
-    pub(crate) tally: &'d Tally<'d>,
+    pub(crate) tally: &'d Tally<'o>,
 }
 
-impl<D: Device + ?Sized> Device for Tallied<'_, D> {
+impl<'o, D: Device + ?Sized> Device for Tallied<'_, 'o, D> {
     type RxToken<'a>
         = Chosen<'a>
     where
         Self: 'a;
     type TxToken<'a>
-        = Counted<'a, D::TxToken<'a>>
+        = Counted<'a, 'o, D::TxToken<'a>>
     where
         Self: 'a;
 
@@ -179,10 +182,10 @@ impl<D: Device + ?Sized> Device for Tallied<'_, D> {
 
     fn transmit(&mut self, now: Instant) -> Option<Self::TxToken<'_>> {
         let tally = self.tally;
-        tally.tokens.set(tally.tokens.get() + 1);
+        tally.asked.set(true);
         let token = self.device.transmit(now);
         tally.exhausted.set(token.is_none());
-        token.map(|token| Counted::new(token, tally))
+        token.map(|token| Counted { token, tally })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -4,19 +4,17 @@
 //! A SYN that finds no place waits in the lobby; one that finds none there
 //! either is dropped, never reset: the peer tries again.
 
-use smoltcp::iface::{Interface, SocketSet};
-use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
+use smoltcp::iface::SocketSet;
+use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
 use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 
-use crate::event::{Counters, DropReason, Event, Observer};
-use crate::net::checksum::{self, Checks};
+use crate::event::{DropReason, Event};
 use crate::net::craft::{Frame, bare_ack};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::guard::{Known, Verdict, judge};
-use crate::net::handoff::{Counted, OneShot, Tally};
-use crate::net::life::{before, patience};
+use crate::net::handoff::OneShot;
+use crate::net::life::{Before, patience};
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
 
@@ -25,22 +23,24 @@ impl<'a> Inner<'a> {
         self.counters.frames_in += 1;
         self.counters.bytes_in += frame.len() as u64;
         self.tell(&Event::FrameIn(frame));
-        match demux(frame, self.config.hardware_addr, self.iface.ip_addrs()) {
-            Route::Tcp(segment) => {
-                if self.checks.verify {
-                    let (addresses, bytes) = segment.bytes(frame);
-                    if !checksum::is_right(addresses, bytes) {
-                        return self.dropped(DropReason::Checksum);
-                    }
-                }
-                self.segment_in(&segment, frame, token);
-            }
+        match self.route(frame) {
+            Route::Tcp(segment) => self.segment_in(&segment, frame, token),
             Route::General { neighbor } => {
                 self.answer(frame, token);
                 self.neighbor_news |= neighbor;
             }
             Route::Refuse(reason) => self.dropped(reason),
         }
+    }
+
+    fn route(&self, frame: &[u8]) -> Route {
+        let verify = self.tally.checks.verify;
+        demux(
+            frame,
+            self.config.hardware_addr,
+            self.iface.ip_addrs(),
+            verify,
+        )
     }
 
     pub(super) fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
@@ -64,15 +64,9 @@ impl<'a> Inner<'a> {
     /// for a closed port.
     pub(super) fn answer<T: TxToken>(&mut self, frame: &[u8], token: T) {
         let mut nobody = SocketSet::new(&mut [][..]);
-        hand(
-            &mut self.iface,
-            &mut self.counters,
-            self.observer,
-            (self.now, self.checks, &self.capabilities),
-            frame,
-            token,
-            (&mut nobody, &mut { Known::NOTHING }),
-        );
+        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
+        let iface = &mut self.iface;
+        iface.poll_ingress_single(self.now, &mut device, &mut nobody);
     }
 
     /// Gives a frame to the slot it belongs to.
@@ -108,27 +102,43 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let Some(mut set) = slot.set.take() else {
+        let Some(set) = (*slot.set).as_mut() else {
             return self.dropped(DropReason::Borrowed);
         };
-        let before = before(&mut set);
-        hand(
-            &mut self.iface,
-            &mut self.counters,
-            self.observer,
-            (self.now, self.checks, &self.capabilities),
-            frame,
-            token,
-            (&mut set, &mut slot.known),
-        );
+        let Some(socket) = tcp_of(set) else { return };
+        let before = Before::of(socket);
+        self.tally.known.set(slot.known);
+        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
+        let iface = &mut self.iface;
+        iface.poll_ingress_single(self.now, &mut device, set);
+        slot.known = self.tally.known.get();
         if slot.silent_at != FAR {
-            slot.silent_at = patience(self.now, &mut set);
+            slot.silent_at = patience(self.now, set);
         }
-        *slot.set = Some(set);
-        if control == Control::Rst {
-            self.notice_reset(index, before);
+        let established = tcp_of(set).filter(|socket| {
+            slot.state == State::Open
+                && before.state == tcp::State::Established
+                && socket.state() == tcp::State::Established
+        });
+        match established {
+            // Nearly all segments: the life of the slot has not moved.
+            Some(socket) => {
+                let acknowledged = socket.send_queue() < before.unacknowledged;
+                let readable = socket.can_recv();
+                if acknowledged {
+                    slot.wake_tx();
+                }
+                if readable {
+                    slot.wake_rx();
+                }
+            }
+            None => {
+                if control == Control::Rst {
+                    self.notice_reset(index, before);
+                }
+                self.settle(index, Some(before));
+            }
         }
-        self.settle(index, before);
         self.mark_dirty(index);
     }
 
@@ -167,8 +177,9 @@ impl<'a> Inner<'a> {
                 continue;
             }
             let frame = parked.frame();
-            let route = demux(frame, self.config.hardware_addr, self.iface.ip_addrs());
-            let Route::Tcp(segment) = route else { continue };
+            let Route::Tcp(segment) = self.route(frame) else {
+                continue;
+            };
             if self.flows.find(&segment.flow).is_some() {
                 continue; // a repeated SYN got in before
             }
@@ -223,15 +234,10 @@ impl<'a> Inner<'a> {
             port: local.port,
         };
         let listening = socket.listen(endpoint).is_ok();
-        hand(
-            &mut scratch,
-            &mut self.counters,
-            self.observer,
-            (self.now, self.checks, &self.capabilities),
-            frame,
-            token,
-            (set, &mut slot.known),
-        );
+        self.tally.known.set(slot.known);
+        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
+        scratch.poll_ingress_single(self.now, &mut device, set);
+        slot.known = self.tally.known.get();
         let state = tcp_of(set).map(|socket| socket.state());
         self.ports.admitted(port);
         if !listening
@@ -259,28 +265,4 @@ impl<'a> Inner<'a> {
 fn challenge(frame: &[u8], segment: &Segment, known: &Known) -> Option<Frame> {
     let before = TcpSeqNumber(known.acked.0.wrapping_sub(1));
     bare_ack(frame, &segment.flow, before, known.sent)
-}
-
-/// Hands one frame to an interface and counts the answer.
-fn hand<T: TxToken>(
-    iface: &mut Interface,
-    counters: &mut Counters,
-    observer: Option<&dyn Observer>,
-    (now, checks, capabilities): (Instant, Checks, &DeviceCapabilities),
-    frame: &[u8],
-    token: T,
-    (set, known): (&mut SocketSet<'_>, &mut Known),
-) {
-    let tally = Tally::new(now, checks, observer, *known);
-    let mut device = OneShot {
-        frame,
-        token: Some(Counted::new(token, &tally)),
-        capabilities,
-    };
-    iface.poll_ingress_single(now, &mut device, set);
-    if tally.frames.get() > 0 {
-        counters.frames_out += u64::from(tally.frames.get());
-        counters.bytes_out += tally.bytes.get();
-        *known = tally.known.get();
-    }
 }

@@ -59,10 +59,6 @@ impl Before {
     }
 }
 
-pub(super) fn before(set: &mut SocketSet<'_>) -> Option<Before> {
-    tcp_of(set).map(|socket| Before::of(socket))
-}
-
 impl<'a> Inner<'a> {
     /// A fresh slot with a fresh socket; if none is free, the oldest in
     /// TIME-WAIT.
@@ -183,16 +179,15 @@ impl<'a> Inner<'a> {
     /// A reset was delivered: if the socket took it, the peer has cut the
     /// connection. In TIME-WAIT nothing is left to cut (RFC 1337), and a
     /// connection that is not yet one was refused.
-    pub(super) fn notice_reset(&mut self, index: u32, before: Option<Before>) {
-        let over =
-            |before: &Before| matches!(before.state, tcp::State::Closed | tcp::State::TimeWait);
+    pub(super) fn notice_reset(&mut self, index: u32, before: Before) {
+        let over = matches!(before.state, tcp::State::Closed | tcp::State::TimeWait);
         let Some(slot) = self.slots.get(index) else {
             return;
         };
         let took = slot.socket().is_some_and(|socket| {
             matches!(socket.state(), tcp::State::Closed | tcp::State::Listen)
         });
-        if took && slot.state != State::Connecting && !before.as_ref().is_some_and(over) {
+        if took && slot.state != State::Connecting && !over {
             slot.cut = Cut::ByPeer;
             self.counters.resets += 1;
             self.tell(&Event::Reset { slot: index });

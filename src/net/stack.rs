@@ -26,7 +26,7 @@ use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
-use crate::net::handoff::Described;
+use crate::net::handoff::{Described, Tally};
 use crate::net::keys::derive_key;
 use crate::net::lobby::Lobby;
 use crate::net::ports::Ports;
@@ -112,7 +112,6 @@ impl<'a> Stack<'a> {
                 config: config.clone(),
                 iface,
                 capabilities,
-                checks,
                 buffers,
                 slots: Slots::new(slots),
                 flows: Flows::new(
@@ -126,7 +125,7 @@ impl<'a> Stack<'a> {
                 lobby: Lobby::new(parts.parked),
                 room_made: false,
                 counters: Counters::default(),
-                observer: None,
+                tally: Tally::new(checks),
                 now: Instant::ZERO,
                 isn_key,
                 port_key,
@@ -205,7 +204,6 @@ pub(crate) struct Inner<'a> {
     pub(super) config: Config,
     pub(super) iface: Interface,
     pub(super) capabilities: DeviceCapabilities,
-    pub(super) checks: Checks,
     pub(super) buffers: Buffers<'a>,
     pub(crate) slots: Slots<'a>,
     pub(super) flows: Flows<'a>,
@@ -216,7 +214,7 @@ pub(crate) struct Inner<'a> {
     /// A slot or a place in a backlog became free since SYNs were let in.
     pub(super) room_made: bool,
     pub(super) counters: Counters,
-    pub(super) observer: Option<&'a dyn Observer>,
+    pub(super) tally: Tally<'a>,
     pub(super) now: Instant,
     pub(super) isn_key: [u8; 16],
     pub(super) port_key: [u8; 16],
@@ -240,19 +238,28 @@ impl<'a> Inner<'a> {
     }
 
     pub(crate) fn set_observer(&mut self, observer: Option<&'a dyn Observer>) {
-        self.observer = observer;
+        self.tally.observer = observer;
     }
 
     pub(crate) fn counters(&self) -> Counters {
         Counters {
             slots_used: self.slots.used(),
+            frames_out: self.tally.frames.get(),
+            bytes_out: self.tally.bytes.get(),
             ..self.counters
         }
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        if let Some(observer) = self.observer {
+        if let Some(observer) = self.tally.observer {
             observer.event(self.now, event);
+        }
+    }
+
+    /// The same where to put the event together costs something.
+    pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = self.tally.observer {
+            observer.event(self.now, &event());
         }
     }
 
@@ -284,6 +291,8 @@ impl<'a> Inner<'a> {
     /// Sets every total to zero, and the time.
     pub(crate) fn forget_history(&mut self) {
         self.counters = Counters::default();
+        self.tally.frames.set(0);
+        self.tally.bytes.set(0);
         self.now = Instant::ZERO;
     }
 
@@ -297,6 +306,7 @@ impl<'a> Inner<'a> {
     /// Begins a turn: sets the time and serves the deadlines that passed.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.now = now;
+        self.tally.now = now;
         self.counters.turns += 1;
         while let Some(slot) = self.deadlines.pop(now) {
             self.expire(slot);
@@ -322,6 +332,7 @@ impl<'a> Inner<'a> {
             self.wake_neighbor_waiters();
         }
         self.device_full = false;
+        // What becomes dirty meanwhile waits for the next turn.
         for _ in 0..self.dirty.storage_len() {
             let Some(slot) = self.dirty.pop_front() else {
                 break;

@@ -13,11 +13,12 @@ use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
-use crate::event::{Event, Reason, Yield};
+use crate::event::{Reason, Yield};
 use crate::net::Stack;
 use crate::net::deadlines::after;
 use crate::net::demux::Flow;
 use crate::net::slots::{Cut, FAR, Slot, tcp_of};
+use crate::net::stack::Inner;
 use crate::socket::CloseError;
 
 /// Names one connection of one stack. Stale once the slot was given back.
@@ -70,34 +71,44 @@ impl<'a> Handle<'a> {
         until: Instant,
         ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
     ) -> Poll<Option<T>> {
-        self.stack.with(|inner| {
-            let now = inner.now();
-            let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
-                return match ask(None, Cut::No) {
-                    Ask::Now(answer) => Poll::Ready(Some(answer)),
-                    Ask::Later => Poll::Ready(None),
-                };
+        self.stack
+            .with(|inner| self.poll_inner(inner, cx, reason, until, ask))
+    }
+
+    /// The same for who has the stack already.
+    pub(super) fn poll_inner<T>(
+        &self,
+        inner: &mut Inner<'a>,
+        cx: &Context<'_>,
+        reason: Reason,
+        until: Instant,
+        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
+    ) -> Poll<Option<T>> {
+        let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
+            return match ask(None, Cut::No) {
+                Ask::Now(answer) => Poll::Ready(Some(answer)),
+                Ask::Later => Poll::Ready(None),
             };
-            let cut = slot.cut;
-            match slot.socket() {
-                Some(socket) => {
-                    if let Ask::Now(answer) = ask(Some(socket), cut) {
-                        return Poll::Ready(Some(answer));
-                    }
+        };
+        let cut = slot.cut;
+        match slot.socket() {
+            Some(socket) => {
+                if let Ask::Now(answer) = ask(Some(socket), cut) {
+                    return Poll::Ready(Some(answer));
                 }
-                // Lent to the other half for the length of a closure.
-                None => slot.missed = true,
             }
-            if now >= until {
+            // Lent to the other half for the length of a closure.
+            None => slot.missed = true,
+        }
+        park(slot, reason, until, cx.waker());
+        if until != FAR {
+            if inner.now() >= until {
                 return Poll::Ready(None);
             }
-            park(slot, reason, until, cx.waker());
-            if until != FAR {
-                inner.arm(self.slot, until);
-            }
-            self.stack.leave_note(Yield::stream(reason, self.slot));
-            Poll::Pending
-        })
+            inner.arm(self.slot, until);
+        }
+        self.stack.leave_note(Yield::stream(reason, self.slot));
+        Poll::Pending
     }
 
     /// Waits until the peer has acknowledged our FIN.
@@ -152,15 +163,6 @@ impl<'a> Handle<'a> {
             set: Some(set),
         };
         loan.socket().map(f)
-    }
-
-    /// Tells the observer, and lets the slot send: its window or its buffer
-    /// has changed.
-    pub(super) fn tell(&self, event: &Event<'_>) {
-        self.stack.with(|inner| {
-            inner.tell(event);
-            inner.mark_dirty(self.slot);
-        });
     }
 }
 

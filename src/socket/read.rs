@@ -1,10 +1,10 @@
 //! The receiving direction of a stream.
 
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 
 use smoltcp::socket::tcp::{self, RecvError};
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
@@ -108,32 +108,47 @@ impl<'a> ReadHalf<'a> {
         if buf.is_empty() {
             return Ok(0);
         }
+        let until = until(self.handle.stack, self.timeout);
+        poll_fn(|cx| self.poll_read(cx, until, buf)).await
+    }
+
+    /// Waits and takes in one look at the socket.
+    fn poll_read(
+        &mut self,
+        cx: &Context<'_>,
+        until: Instant,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
         self.loan = None;
         self.shown = 0;
         let handle = self.handle;
-        let until = until(handle.stack, self.timeout);
-        // Waits and takes in one look at the socket.
-        let waited = poll_fn(|cx| {
-            let polled = handle.poll(cx, Reason::Read, until, |socket, cut| match socket {
-                Some(socket) => match look(socket, cut) {
-                    Ask::Now(Ok(Readable::Bytes)) => {
-                        Ask::Now(socket.recv_slice(buf).map_err(|_| ReadError::Reset))
+        handle.stack.with(|inner| {
+            let taken = ready!(
+                handle.poll_inner(inner, cx, Reason::Read, until, |socket, cut| {
+                    let Some(socket) = socket else {
+                        return Ask::Now(Err(ReadError::Reset));
+                    };
+                    match look(socket, cut) {
+                        Ask::Now(Ok(Readable::Bytes)) => {
+                            Ask::Now(take(socket, buf).map_err(|_| ReadError::Reset))
+                        }
+                        Ask::Now(Ok(Readable::End)) => Ask::Now(Ok(0)),
+                        Ask::Now(Err(error)) => Ask::Now(Err(error)),
+                        Ask::Later => Ask::Later,
                     }
-                    Ask::Now(Ok(Readable::End)) => Ask::Now(Ok(0)),
-                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
-                    Ask::Later => Ask::Later,
-                },
-                None => Ask::Now(Err(ReadError::Reset)),
-            });
-            if let Poll::Ready(Some(Ok(taken @ 1..))) = polled {
-                handle.tell(&Event::Read {
+                })
+            )
+            .unwrap_or(Err(ReadError::TimedOut))?;
+            if taken > 0 {
+                inner.tell_with(|| Event::Read {
                     slot: handle.slot,
                     bytes: &buf[..taken],
                 });
+                // Its window has changed.
+                inner.mark_dirty(handle.slot);
             }
-            polled
-        });
-        waited.await.unwrap_or(Err(ReadError::TimedOut))
+            Poll::Ready(Ok(taken))
+        })
     }
 
     /// Waits for bytes and shows them to `f` where they lie. `f` returns how
@@ -228,10 +243,30 @@ impl<'a> ReadHalf<'a> {
     }
 }
 
+/// Copies received bytes into `buf`. smoltcp's `recv_slice` looks for a second
+/// piece behind the end of the ring always; here only if there can be one.
+fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, RecvError> {
+    let piece = |socket: &mut tcp::Socket<'_>, buf: &mut [u8]| {
+        socket.recv(|bytes| {
+            let count = bytes.len().min(buf.len());
+            buf[..count].copy_from_slice(&bytes[..count]);
+            (count, count)
+        })
+    };
+    let mut taken = piece(socket, buf)?;
+    if taken < buf.len() && socket.recv_queue() > 0 {
+        taken += piece(socket, &mut buf[taken..])?;
+    }
+    Ok(taken)
+}
+
 /// What a socket has for a reader.
 fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<Readable, ReadError>> {
     if socket.can_recv() {
         return Ask::Now(Ok(Readable::Bytes));
+    }
+    if socket.may_recv() {
+        return Ask::Later;
     }
     match socket.recv(|_| (0, ())) {
         Ok(()) => Ask::Later,

@@ -103,8 +103,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future has taken no byte.
-    pub async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.read.read(buf).await
+    pub fn read(&mut self, buf: &mut [u8]) -> impl Future<Output = Result<usize, ReadError>> {
+        self.read.read(buf)
     }
 
     /// Shows received bytes where they lie. See [`ReadHalf::read_with`].
@@ -166,8 +166,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// As [`WriteHalf::write_all`].
-    pub async fn write_all(&mut self, buf: &[u8]) -> Result<(), WriteError> {
-        self.writer().write_all(buf).await
+    pub fn write_all(&mut self, buf: &[u8]) -> impl Future<Output = Result<(), WriteError>> {
+        self.writer().write_all(buf)
     }
 
     /// Fills the transmit buffer where it lies. See [`WriteHalf::write_with`].

@@ -1,10 +1,10 @@
 //! The sending direction of a stream.
 
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 
-use smoltcp::socket::tcp;
-use smoltcp::time::Duration;
+use smoltcp::socket::tcp::{self, SendError};
+use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
@@ -80,29 +80,43 @@ impl<'a> WriteHalf<'a> {
         if buf.is_empty() {
             return Ok(0);
         }
+        let until = until(self.handle.stack, self.timeout);
+        poll_fn(|cx| self.poll_write(cx, until, buf)).await
+    }
+
+    /// Waits and gives in one look at the socket.
+    fn poll_write(
+        &mut self,
+        cx: &Context<'_>,
+        until: Instant,
+        buf: &[u8],
+    ) -> Poll<Result<usize, WriteError>> {
         let handle = self.handle;
-        let until = until(handle.stack, self.timeout);
-        // Waits and gives in one look at the socket.
-        let waited = poll_fn(|cx| {
-            let polled = handle.poll(cx, Reason::Write, until, |socket, cut| match socket {
-                Some(socket) => match room(socket, cut) {
-                    Ask::Now(Ok(())) => {
-                        Ask::Now(socket.send_slice(buf).map_err(|_| WriteError::Closed))
-                    }
-                    Ask::Now(Err(error)) => Ask::Now(Err(error)),
-                    Ask::Later => Ask::Later,
-                },
-                None => Ask::Now(Err(WriteError::Reset)),
+        handle.stack.with(|inner| {
+            let given =
+                ready!(
+                    handle.poll_inner(inner, cx, Reason::Write, until, |socket, cut| {
+                        let Some(socket) = socket else {
+                            return Ask::Now(Err(WriteError::Reset));
+                        };
+                        // Gives what fits; only who can give nothing asks why.
+                        match give(socket, buf) {
+                            Ok(given @ 1..) => Ask::Now(Ok(given)),
+                            _ => match room(socket, cut) {
+                                Ask::Now(answer) => Ask::Now(answer.map(|()| 0)),
+                                Ask::Later => Ask::Later,
+                            },
+                        }
+                    })
+                )
+                .unwrap_or(Err(WriteError::TimedOut))?;
+            inner.tell_with(|| Event::Written {
+                slot: handle.slot,
+                bytes: &buf[..given],
             });
-            if let Poll::Ready(Some(Ok(given))) = polled {
-                handle.tell(&Event::Written {
-                    slot: handle.slot,
-                    bytes: &buf[..given],
-                });
-            }
-            polled
-        });
-        waited.await.unwrap_or(Err(WriteError::TimedOut))
+            inner.mark_dirty(handle.slot);
+            Poll::Ready(Ok(given))
+        })
     }
 
     /// Writes all of `buf`.
@@ -115,11 +129,18 @@ impl<'a> WriteHalf<'a> {
     /// how many were given. Where that matters, loop over
     /// [`write`](Self::write).
     pub async fn write_all(&mut self, mut buf: &[u8]) -> Result<(), WriteError> {
-        while !buf.is_empty() {
-            let given = self.write(buf).await?;
-            buf = &buf[given..];
-        }
-        Ok(())
+        let mut until = until(self.handle.stack, self.timeout);
+        poll_fn(|cx| {
+            while !buf.is_empty() {
+                let given = ready!(self.poll_write(cx, until, buf))?;
+                buf = &buf[given..];
+                if !buf.is_empty() {
+                    until = self::until(self.handle.stack, self.timeout);
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Waits for room and lets `f` fill the transmit buffer where it lies. `f`
@@ -192,6 +213,23 @@ impl<'a> WriteHalf<'a> {
         } = self.handle;
         stack.with(|inner| inner.shutdown(slot, generation));
     }
+}
+
+/// Copies `buf` into the transmit buffer, as far as it fits: a second time,
+/// behind the end of the ring, only if something is left.
+fn give(socket: &mut tcp::Socket<'_>, buf: &[u8]) -> Result<usize, SendError> {
+    let piece = |socket: &mut tcp::Socket<'_>, buf: &[u8]| {
+        socket.send(|room| {
+            let count = room.len().min(buf.len());
+            room[..count].copy_from_slice(&buf[..count]);
+            (count, count)
+        })
+    };
+    let mut given = piece(socket, buf)?;
+    if given < buf.len() {
+        given += piece(socket, &buf[given..])?;
+    }
+    Ok(given)
 }
 
 /// What a socket has for a writer.

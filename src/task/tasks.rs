@@ -37,7 +37,6 @@ pub struct Tasks<'a> {
     run: RefCell<&'a mut DequeView<u32>>,
     free: Cell<u32>,
     used: Cell<u32>,
-    current: Cell<Option<u32>>,
     counters: TaskCounters,
     observer: Cell<Option<&'a dyn Observer>>,
     pub(crate) timers: Timers<'a>,
@@ -81,10 +80,10 @@ impl<'a> Tasks<'a> {
             claim,
             run: RefCell::new(parts.run),
             used: Cell::new(0),
-            current: Cell::new(None),
             counters: TaskCounters::default(),
             observer: Cell::new(None),
             timers: Timers::new(
+                ready,
                 &mut parts.heap[..count],
                 &mut parts.cells[..count],
                 parts.foreign,
@@ -240,8 +239,7 @@ impl<'a> Tasks<'a> {
         header.last_poll.set(self.timers.now());
         bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
-        self.timers.enter(task, &waker);
-        self.current.set(Some(task));
+        self.timers.enter(task);
         let running = Running(self, task);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
         drop(running);
@@ -286,7 +284,7 @@ impl<'a> Tasks<'a> {
                 name: header.name.get().unwrap_or_default(),
                 line: header.line.get(),
                 state: match waits {
-                    _ if self.current.get() == Some(task) => TaskState::Running,
+                    _ if self.timers.current() == Some(task) => TaskState::Running,
                     Some(waits) => TaskState::Waiting(waits.reason, waits.source()),
                     None => TaskState::Ready,
                 },
@@ -335,7 +333,6 @@ struct Running<'t, 'a>(&'t Tasks<'a>, u32);
 impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
         let Running(tasks, task) = *self;
-        tasks.current.set(None);
         tasks.timers.leave();
         if tasks.futures.is_vacant(task) {
             tasks.release(task);

@@ -21,6 +21,7 @@ use smoltcp::time::Instant;
 use crate::event::{Reason, Yield};
 use crate::net::deadlines::{DeadlineCell, Deadlines};
 use crate::task::slot::Beside;
+use crate::task::waker::Ready;
 
 /// A timer with a waker that is not a task's own. Lives in
 /// [`TaskStorage`](crate::task::TaskStorage).
@@ -51,13 +52,15 @@ pub(crate) struct Timers<'a> {
     foreign: &'a [ForeignTimer],
     foreign_taken: Cell<u32>,
     refused: Cell<u64>,
-    /// The task that runs, and its own waker.
-    current: RefCell<Option<(u32, Waker)>>,
+    ready: Ready,
+    /// The task that runs.
+    current: Cell<Option<u32>>,
     note: Cell<Option<Yield>>,
 }
 
 impl<'a> Timers<'a> {
     pub(crate) fn new(
+        ready: Ready,
         heap: &'a mut [u32],
         cells: &'a mut [DeadlineCell],
         foreign: &'a mut [ForeignTimer],
@@ -71,7 +74,8 @@ impl<'a> Timers<'a> {
             foreign,
             foreign_taken: Cell::new(0),
             refused: Cell::new(0),
-            current: RefCell::new(None),
+            ready,
+            current: Cell::new(None),
             note: Cell::new(None),
         }
     }
@@ -89,13 +93,18 @@ impl<'a> Timers<'a> {
         self.now.set(Instant::ZERO);
     }
 
-    pub(crate) fn enter(&self, task: u32, waker: &Waker) {
+    pub(crate) fn enter(&self, task: u32) {
         self.note.set(None);
-        *self.current.borrow_mut() = Some((task, waker.clone()));
+        self.current.set(Some(task));
     }
 
     pub(crate) fn leave(&self) {
-        *self.current.borrow_mut() = None;
+        self.current.set(None);
+    }
+
+    /// The task that runs.
+    pub(crate) fn current(&self) -> Option<u32> {
+        self.current.get()
     }
 
     /// What a future of this file said it waits for, in this poll.
@@ -150,12 +159,12 @@ impl<'a> Timers<'a> {
     fn arm(&self, due: Instant, own: &mut Option<usize>, cx: &Context<'_>) {
         self.note.set(Some(Yield::new(Reason::Sleep)));
         if own.is_none()
-            && let Some((task, waker)) = &*self.current.borrow()
-            && waker.will_wake(cx.waker())
+            && let Some(task) = self.current.get()
+            && self.ready.is_own(task, cx.waker())
         {
             let mut tasks = self.tasks.borrow_mut();
-            if tasks.get(*task).is_none_or(|earlier| due < earlier) {
-                tasks.set(*task, Some(due));
+            if tasks.get(task).is_none_or(|earlier| due < earlier) {
+                tasks.set(task, Some(due));
             }
             return;
         }

@@ -313,6 +313,11 @@ impl Ready {
         }
     }
 
+    /// Whether this is the task's own waker, and not one that a combinator made.
+    pub(crate) fn is_own(&self, task: u32, waker: &Waker) -> bool {
+        self.waker(task).is_some_and(|own| own.will_wake(waker))
+    }
+
     /// Takes the list and gives the tasks in it, the last one woken first.
     /// Their flags stay set until [`clear`](Self::clear).
     pub(crate) fn take(&self, mut each: impl FnMut(u32)) {
