@@ -47,7 +47,7 @@ impl Size {
 pub(super) type Program = Box<dyn Fn(Node<'static>)>;
 
 /// Frames that a network card holds for a host that does not look.
-const RING: usize = 256;
+const RING: usize = 16;
 
 /// What is never freed.
 #[derive(Clone, Copy)]

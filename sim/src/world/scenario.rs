@@ -247,8 +247,8 @@ impl Scene {
         let good = self.plan.places[place].link;
         let bad = Link {
             latency: self.millis(1, 400),
-            bytes_per_second: self.pick(4_000, 100_000),
-            queue_bytes: self.pick(3_000, 40_000),
+            bytes_per_second: self.pick(1_000, 20_000),
+            queue_bytes: self.pick(700, 4_000),
             mtu: if self.flip() { 1514 } else { 600 },
             ..good
         };
@@ -403,8 +403,8 @@ fn chaos(scene: &mut Scene) {
     let mut link = Link {
         latency: scene.millis(0, 20) + Duration::from_micros(50),
         jitter: scene.millis(0, 5),
-        bytes_per_second: [0, 100_000, 1_000_000][scene.draw(3) as usize],
-        queue_bytes: scene.pick(8_000, 64_000),
+        bytes_per_second: [0, 20_000, 1_000_000][scene.draw(3) as usize],
+        queue_bytes: scene.pick(1_600, 12_000),
         loss: scene.pick(0, 80_000) as u32,
         duplicate: scene.pick(0, 40_000) as u32,
         reorder: scene.pick(0, 60_000) as u32,
@@ -428,8 +428,10 @@ fn chaos(scene: &mut Scene) {
     link.corrupt = 0;
     let goodbyes = [Goodbye::Close, Goodbye::Drop, Goodbye::Half, Goodbye::Abort];
     for _ in 0..scene.pick(2, 5) {
+        // Now and then a crowd, so that queues and rings fill.
+        let lanes = if scene.draw(8) == 0 { 12 } else { 3 };
         let visitor = Visitor {
-            lanes: scene.pick(1, 3) as u32,
+            lanes: scene.pick(1, lanes) as u32,
             requests: scene.pick(1, 8) as u32,
             bytes: 1 << scene.pick(3, 12),
             pause: scene.millis(1, 800),
