@@ -13,7 +13,9 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use crate::offload::Offload;
 use crate::report::Format;
+use crate::swarm::{MergeConfig, SwarmConfig};
 
+mod swarm_words;
 mod values;
 mod words;
 pub use values::{Ppm, Serve, Service};
@@ -26,6 +28,10 @@ pub enum Command {
     Loopback(LoopbackConfig),
     /// A server on a TAP interface, for the programs of this machine.
     Tap(TapConfig),
+    /// Many seeds of worlds.
+    Swarm(SwarmConfig),
+    /// The results of several swarms.
+    SwarmMerge(MergeConfig),
 }
 
 /// How much to say on the way.
@@ -164,6 +170,8 @@ where
     let command = match cli.command {
         Some(Words::Tap(words)) => words.check().map(Command::Tap),
         Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
+        Some(Words::Swarm(words)) => words.check().map(Command::Swarm),
+        Some(Words::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
         None => Err("say what to do".into()),
     };
     let command = command.map_err(|text| Exit {

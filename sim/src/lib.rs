@@ -12,6 +12,7 @@
 //!   bench      kernel clients, and what they measure
 //!   services   the core's services by name
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
+//!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
 #![deny(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod offload;
 pub mod report;
 pub mod serve;
 pub mod services;
+pub mod swarm;
 pub mod tap;
 mod tap_error;
 pub mod totals;

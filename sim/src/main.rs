@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use cygnet_sim::cli::{Command, parse};
-use cygnet_sim::{loopback, serve};
+use cygnet_sim::{loopback, serve, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
     let status = match &invocation.command {
         Command::Loopback(config) => loopback::run(config, invocation.level),
         Command::Tap(config) => serve::run(config, invocation.level),
+        Command::Swarm(config) => swarm::run(config, invocation.level),
+        Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
     };
     ExitCode::from(status.unwrap_or_else(|why| {
         eprintln!("sim: error: {why}");

@@ -9,14 +9,14 @@ fn tap(words: &str) -> Result<TapConfig, Exit> {
     .command
     {
         Command::Tap(config) => Ok(config),
-        Command::Loopback(_) => panic!("not tap"),
+        _ => panic!("not tap"),
     }
 }
 
 fn loopback(words: &str) -> Result<LoopbackConfig, Exit> {
     match parse(std::iter::once("sim").chain(words.split_whitespace()))?.command {
         Command::Loopback(config) => Ok(config),
-        Command::Tap(_) => panic!("not loopback"),
+        _ => panic!("not loopback"),
     }
 }
 

@@ -8,6 +8,7 @@ use smoltcp::config::IFACE_MAX_ADDR_COUNT;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
+use super::swarm_words::{MergeWords, SwarmWords};
 use super::values::{
     Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
     host_cidr, host_cidr_v6, mac, neighbor, places, ppm,
@@ -50,6 +51,10 @@ pub(super) enum Words {
     Loopback(LoopbackWords),
     /// A server on a TAP interface, for this machine's own nc, curl and ping
     Tap(TapWords),
+    /// Many seeds of a scenario, on all cores, as many machines as there are
+    Swarm(SwarmWords),
+    /// The summary of a swarm that ran in several shards
+    SwarmMerge(MergeWords),
 }
 
 #[derive(Args)]

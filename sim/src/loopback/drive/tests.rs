@@ -10,7 +10,7 @@ fn config(words: &str) -> LoopbackConfig {
     let words = ["sim", "loopback"].into_iter().chain(words.split(' '));
     match parse(words).unwrap().command {
         Command::Loopback(config) => config,
-        Command::Tap(_) => unreachable!(),
+        _ => unreachable!(),
     }
 }
 

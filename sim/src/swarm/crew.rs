@@ -1,0 +1,167 @@
+//! Threads that take chunks until none is left. A thread lives as long as the
+//! swarm: the memory of its worlds' hosts is used again and again.
+
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::order::Order;
+use super::results::Done;
+use super::sum::REPEAT;
+use super::tally::{Failure, Tally};
+use crate::host::StopFlag;
+use crate::world::scenario::Scenario;
+use crate::world::stage::{self, Outcome, Staging};
+
+/// As much as the main thread has.
+const STACK_BYTES: usize = 8 << 20;
+
+/// To wait for, so that one which panicked takes nobody with it.
+pub(super) type Threads<'s> = Vec<ScopedJoinHandle<'s, ()>>;
+
+/// The work, and how far it is.
+pub(super) struct Crew<'o> {
+    order: &'o Order,
+    scenarios: Vec<&'static Scenario>,
+    chunks: Vec<u64>,
+    next: AtomicUsize,
+    /// Runs so far, also of chunks that are not finished.
+    ran: AtomicU64,
+    stop: StopFlag,
+}
+
+impl<'o> Crew<'o> {
+    /// A crew for these chunks, which drops its work once `stop` is set.
+    pub(super) fn new(order: &'o Order, chunks: Vec<u64>, stop: StopFlag) -> Crew<'o> {
+        let named = order
+            .scenarios
+            .iter()
+            .filter_map(|name| Scenario::named(name));
+        Crew {
+            order,
+            scenarios: named.collect(),
+            chunks,
+            next: AtomicUsize::new(0),
+            ran: AtomicU64::new(0),
+            stop,
+        }
+    }
+
+    /// Runs so far.
+    pub(super) fn ran(&self) -> u64 {
+        self.ran.load(Ordering::Relaxed)
+    }
+
+    /// Sets so many threads to work. What they finish comes out here, in no
+    /// order; the end comes when all of them are.
+    ///
+    /// # Errors
+    /// One line: the system gives no thread.
+    pub(super) fn start<'s>(
+        &'s self,
+        jobs: usize,
+        scope: &'s Scope<'s, '_>,
+    ) -> Result<(Receiver<(u64, Done)>, Threads<'s>), String> {
+        let (sender, receiver) = channel();
+        let mut threads = Vec::new();
+        for _ in 0..jobs.min(self.chunks.len()) {
+            let sender = sender.clone();
+            let thread = Builder::new().name("swarm".into()).stack_size(STACK_BYTES);
+            let thread = thread.spawn_scoped(scope, move || self.work(&sender));
+            let thread = thread.map_err(|error| {
+                self.stop.set();
+                format!("cannot start {jobs} threads: {error}; give fewer --jobs")
+            })?;
+            threads.push(thread);
+        }
+        Ok((receiver, threads))
+    }
+
+    fn work(&self, done: &Sender<(u64, Done)>) {
+        loop {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(&chunk) = self.chunks.get(next) else {
+                return;
+            };
+            let Some(result) = self.chunk(chunk) else {
+                return;
+            };
+            if done.send((chunk, result)).is_err() {
+                return; // nobody wants to know any more
+            }
+        }
+    }
+
+    /// Every seed of a chunk in every scenario; nothing if it had to stop.
+    fn chunk(&self, chunk: u64) -> Option<Done> {
+        let mut tally = Tally::new();
+        let mut hasher = SipHasher13::new();
+        let mut first = Vec::new();
+        for (seed, place, scenario) in self.runs(chunk) {
+            let outcome = self.run(scenario, seed)?;
+            hasher.write(scenario.name.as_bytes());
+            hasher.write(&seed.to_le_bytes());
+            hasher.write(&outcome.digest.to_le_bytes());
+            tally.count(place, seed, &outcome);
+            if self.order.twice {
+                first.push((outcome.digest, outcome.events));
+            }
+        }
+        if self.order.twice {
+            self.again(chunk, &first, &mut tally)?;
+        }
+        Some(Done {
+            digest: hasher.finish128().as_u128(),
+            tally,
+        })
+    }
+
+    /// The same runs once more, after a stranger has used the thread's memory.
+    fn again(&self, chunk: u64, first: &[(u128, u64)], tally: &mut Tally) -> Option<()> {
+        let stranger = !self.order.seeds_of(chunk).start;
+        stage(self.order, self.scenarios[0], stranger);
+        for ((seed, place, scenario), before) in self.runs(chunk).zip(first) {
+            let outcome = self.run(scenario, seed)?;
+            let now = (outcome.digest, outcome.events);
+            if now != *before {
+                let told =
+                    |(digest, events): (u128, u64)| format!("{digest:032x} of {events} events");
+                tally.fail(Failure {
+                    seed,
+                    scenario: place,
+                    invariant: REPEAT.into(),
+                    detail: format!("{REPEAT}: {}, then {}", told(*before), told(now)),
+                });
+            }
+        }
+        Some(())
+    }
+
+    fn runs(&self, chunk: u64) -> impl Iterator<Item = (u64, usize, &'static Scenario)> {
+        self.order.seeds_of(chunk).flat_map(move |seed| {
+            let scenarios = self.scenarios.iter().enumerate();
+            scenarios.map(move |(place, scenario)| (seed, place, *scenario))
+        })
+    }
+
+    fn run(&self, scenario: &Scenario, seed: u64) -> Option<Outcome> {
+        if self.stop.is_set() {
+            return None;
+        }
+        let outcome = stage(self.order, scenario, seed);
+        self.ran.fetch_add(1, Ordering::Relaxed);
+        Some(outcome)
+    }
+}
+
+fn stage(order: &Order, scenario: &Scenario, seed: u64) -> Outcome {
+    let plan = scenario.plan(seed, order.horizon_of(scenario));
+    let staging = Staging {
+        seed: Some(seed),
+        ..Staging::default()
+    };
+    stage::run(&plan, staging)
+}
