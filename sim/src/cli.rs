@@ -15,9 +15,11 @@ use crate::offload::Offload;
 use crate::report::Format;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
+mod bench;
 mod swarm_words;
 mod values;
 mod words;
+pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig};
 pub use values::{Ppm, Serve, Service};
 use words::{Cli, Words};
 
@@ -32,6 +34,8 @@ pub enum Command {
     Swarm(SwarmConfig),
     /// The results of several swarms.
     SwarmMerge(MergeConfig),
+    /// What a server costs.
+    Bench(BenchConfig),
 }
 
 /// How much to say on the way.
@@ -172,6 +176,7 @@ where
         Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
         Some(Words::Swarm(words)) => words.check().map(Command::Swarm),
         Some(Words::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
+        Some(Words::Bench(words)) => words.check().map(Command::Bench),
         None => Err("say what to do".into()),
     };
     let command = command.map_err(|text| Exit {

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use cygnet_sim::cli::{Command, parse};
-use cygnet_sim::{loopback, serve, swarm};
+use cygnet_sim::cli::{BenchConfig, Command, parse};
+use cygnet_sim::{bench, loopback, serve, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Tap(config) => serve::run(config, invocation.level),
         Command::Swarm(config) => swarm::run(config, invocation.level),
         Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
+        Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),
+        Command::Bench(BenchConfig::Scale(config)) => bench::scale::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {
         eprintln!("sim: error: {why}");

@@ -35,6 +35,8 @@ pub enum Value {
     PerSecond(f64),
     /// Bytes per second.
     BytesPerSecond(f64),
+    /// How many times as much.
+    Ratio(f64),
     /// Words.
     Text(String),
 }
@@ -206,7 +208,7 @@ impl Report {
                 Value::Count(n) | Value::Bytes(n) | Value::Nanos(n) => {
                     map.serialize_entry(&key, n)?;
                 }
-                Value::PerSecond(rate) | Value::BytesPerSecond(rate) => {
+                Value::PerSecond(rate) | Value::BytesPerSecond(rate) | Value::Ratio(rate) => {
                     map.serialize_entry(&key, rate)?;
                 }
                 Value::Text(text) => map.serialize_entry(&key, text)?,
@@ -219,21 +221,15 @@ impl Report {
 
 /// `latency p99.9` in nanoseconds is `latency_p99_9_ns`.
 fn key(label: &str, value: &Value) -> String {
-    let mut key: String = label
-        .chars()
-        .map(|c| {
-            if c.is_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
+    let words = label.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let mut key = words.join("_").to_ascii_lowercase();
     let unit = match value {
         Value::Bytes(_) if !key.contains("bytes") => "_bytes",
         Value::Nanos(_) => "_ns",
         Value::PerSecond(_) => "_per_second",
         Value::BytesPerSecond(_) => "_bytes_per_second",
+        Value::Ratio(_) => "_ratio",
         Value::Count(_) | Value::Bytes(_) | Value::Text(_) => "",
     };
     key.push_str(unit);
@@ -250,6 +246,7 @@ fn human(value: &Value) -> String {
         Value::BytesPerSecond(rate) => {
             scaled(*rate, 1024.0, &["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"])
         }
+        Value::Ratio(ratio) => format!("{ratio:.2} x"),
         Value::Text(text) => text.clone(),
     }
 }
@@ -304,6 +301,7 @@ mod tests {
             .row("bytes in", Value::Bytes(3 << 20))
             .row_unless_zero("resets", 0u64)
             .row_with_note("wall time", Value::Nanos(1_500_000_000), "wall clock")
+            .row("64 clients: ours / theirs", Value::Ratio(1.5))
             .latency("latency", &nanos, "virtual")
             .latency("nothing", &Histogram::new(3).unwrap(), "virtual")
             .row("digest", "0011aa")
@@ -312,15 +310,16 @@ mod tests {
     #[test]
     fn the_table_is_aligned_and_for_people() {
         let expected = "loopback\n\
-            \x20 requests       1,234,567\n\
-            \x20 bytes in           3 MiB\n\
-            \x20 wall time         1.50 s  wall clock\n\
-            \x20 latency p50       500 us  virtual\n\
-            \x20 latency p90       900 us  virtual\n\
-            \x20 latency p99       990 us  virtual\n\
-            \x20 latency p99.9     999 us  virtual\n\
-            \x20 latency max      1.00 ms  virtual\n\
-            \x20 digest         0011aa\n";
+            \x20 requests                   1,234,567\n\
+            \x20 bytes in                       3 MiB\n\
+            \x20 wall time                     1.50 s  wall clock\n\
+            \x20 64 clients: ours / theirs     1.50 x\n\
+            \x20 latency p50                   500 us  virtual\n\
+            \x20 latency p90                   900 us  virtual\n\
+            \x20 latency p99                   990 us  virtual\n\
+            \x20 latency p99.9                 999 us  virtual\n\
+            \x20 latency max                  1.00 ms  virtual\n\
+            \x20 digest                     0011aa\n";
         assert_eq!(printed(&sample(), Format::Table), expected);
     }
 
@@ -332,6 +331,7 @@ mod tests {
         assert_eq!(parsed["requests"], 1_234_567);
         assert_eq!(parsed["bytes_in"], 3 << 20);
         assert_eq!(parsed["wall_time_ns"], 1_500_000_000u64);
+        assert_eq!(parsed["64_clients_ours_theirs_ratio"], 1.5);
         assert!(parsed["latency_p99_9_ns"].is_u64());
         let position = |key| text.find(key).unwrap();
         assert!(position("requests") < position("bytes_in"));

@@ -39,6 +39,10 @@ pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
 
 /// The longest frame on the wire: 1500 bytes of IP and 14 of Ethernet header.
 pub const MTU: usize = 1514;
+/// Frames from the kernel that wait for us, where we make the interface. Linux has
+/// 1000 by default, fewer than a burst of a thousand clients, each of whom would
+/// then wait 200 ms to try again.
+pub const TX_QUEUE: u32 = 8192;
 /// What a read offers beyond the longest frame, so that one that is too long is
 /// seen to be.
 const SPARE_BYTES: usize = 64;
@@ -164,6 +168,8 @@ impl Tap {
                     .map_err(fail("could not add an IPv6 address to"))?;
             }
         }
+        tap.set_tx_queue_len(TX_QUEUE)
+            .map_err(fail("could not set the queue length of"))?;
         tap.enabled(true).map_err(fail("could not bring up"))?;
         Tap::new(name, tap, offload)
     }

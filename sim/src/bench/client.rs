@@ -17,32 +17,38 @@ use rustix::event::{Timespec, epoll};
 /// Bytes of a request and of its answer.
 pub const REQUEST: usize = 64;
 /// A server that is silent for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to look for answers before sleeping.
+const LOOK: Duration = Duration::from_micros(200);
 /// How many clients are looked at after one wait.
 const EVENTS: usize = 1024;
-
-struct Client {
-    stream: TcpStream,
-    request: [u8; REQUEST],
-    got: usize,
-    sent_at: Instant,
-}
 
 /// Open connections to one server.
 pub struct Clients {
     epoll: OwnedFd,
     clients: Vec<Client>,
     events: Vec<epoll::Event>,
-    answer: [u8; REQUEST],
+}
+
+struct Client {
+    asker: Asker,
+    sent_at: Instant,
 }
 
 /// What [`Clients::ask`] did.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    /// Requests that were answered, each with the right bytes.
+    /// Requests that were answered in time, each with the right bytes.
     pub requests: u64,
-    /// From the first request to the last answer in time.
+    /// The time.
     pub time: Duration,
+}
+
+impl Asked {
+    /// Requests per second.
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.time.as_secs_f64()
+    }
 }
 
 impl Clients {
@@ -54,15 +60,13 @@ impl Clients {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut clients = Vec::with_capacity(count);
         for index in 0..count {
-            let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+            let stream = connect(server)?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;
             clients.push(Client {
-                stream,
-                request: request(index),
-                got: 0,
+                asker: Asker::new(stream, index),
                 sent_at: Instant::now(),
             });
         }
@@ -70,12 +74,11 @@ impl Clients {
             epoll,
             clients,
             events: Vec::with_capacity(EVENTS),
-            answer: [0; REQUEST],
         })
     }
 
-    /// Lets every client ask for `time`, and then waits for the answers that are
-    /// still under way. `nanos` takes what each request took.
+    /// Lets every client ask for `time`, at least once, and then waits for the
+    /// answers that are still under way. `nanos` takes what each request took.
     ///
     /// # Errors
     /// A connection that ended, a wrong byte, or a server that is silent.
@@ -85,83 +88,133 @@ impl Clients {
             client.send(start)?;
         }
         let mut waiting = self.clients.len();
-        let mut asked = Asked {
-            requests: 0,
-            time: Duration::ZERO,
-        };
+        let mut in_time = None;
+        let mut requests = 0;
         while waiting > 0 {
-            let patience = Timespec {
-                tv_sec: PATIENCE.as_secs() as i64,
-                tv_nsec: 0,
-            };
-            self.events.clear();
-            let room = spare_capacity(&mut self.events);
-            match epoll::wait(&self.epoll, room, Some(&patience)) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
-                Ok(_) | Err(rustix::io::Errno::INTR) => (),
-                Err(error) => return Err(error.into()),
-            }
+            self.wait()?;
             let now = Instant::now();
             let go_on = now - start < time;
             for event in &self.events {
                 let client = &mut self.clients[event.data.u64() as usize];
-                if !client.receive(&mut self.answer)? {
+                if !client.asker.receive()? {
                     continue;
                 }
+                requests += 1;
                 let took = now - client.sent_at;
                 let _ = nanos.record(took.as_nanos() as u64);
-                if asked.time.is_zero() {
-                    asked.requests += 1;
-                }
                 match go_on {
                     true => client.send(now)?,
                     false => waiting -= 1,
                 }
             }
-            if !go_on && asked.time.is_zero() {
-                asked.time = now - start;
+            if !go_on && in_time.is_none() {
+                in_time = Some(Asked {
+                    requests,
+                    time: now - start,
+                });
             }
         }
-        Ok(asked)
+        in_time.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
+impl Clients {
+    /// Waits for clients that have something to read. It looks for a while before
+    /// it sleeps, as whoever makes load should: otherwise every server pays for
+    /// waking the client up, again and again, and that is most of what is seen.
+    fn wait(&mut self) -> io::Result<()> {
+        let start = Instant::now();
+        let mut timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        loop {
+            self.events.clear();
+            let room = spare_capacity(&mut self.events);
+            match epoll::wait(&self.epoll, room, Some(&timeout)) {
+                Ok(0) if timeout.tv_sec > 0 => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
+                }
+                Ok(0) if start.elapsed() >= LOOK => timeout.tv_sec = PATIENCE.as_secs() as i64,
+                Ok(0) => std::hint::spin_loop(),
+                Ok(_) | Err(rustix::io::Errno::INTR) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// A server that has no socket for us right now may have one soon.
+fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let start = Instant::now();
+    loop {
+        match TcpStream::connect_timeout(&server, PATIENCE) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused
+                    && start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
     }
 }
 
 impl Client {
     fn send(&mut self, now: Instant) -> io::Result<()> {
         self.sent_at = now;
+        self.asker.send()
+    }
+}
+
+/// One connection, one request at a time. Its stream does not block.
+pub(super) struct Asker {
+    stream: TcpStream,
+    request: [u8; REQUEST],
+    got: usize,
+}
+
+impl Asker {
+    /// `index` makes its requests like no other's.
+    pub(super) fn new(stream: TcpStream, index: usize) -> Asker {
+        let mut request = [0; REQUEST];
+        for (at, byte) in request.iter_mut().enumerate() {
+            *byte = (index >> (8 * (at % 4))) as u8 ^ (at as u8).wrapping_mul(31);
+        }
+        Asker {
+            stream,
+            request,
+            got: 0,
+        }
+    }
+
+    /// Sends a request, unlike the last one.
+    pub(super) fn send(&mut self) -> io::Result<()> {
         self.got = 0;
         for byte in &mut self.request[..8] {
             *byte = byte.wrapping_add(1);
         }
         // One request fits into an empty buffer.
-        let sent = self.stream.write(&self.request)?;
-        match sent {
+        match self.stream.write(&self.request)? {
             REQUEST => Ok(()),
             _ => Err(io::ErrorKind::WriteZero.into()),
         }
     }
 
     /// Takes what came. True when the answer is whole, and right.
-    fn receive(&mut self, answer: &mut [u8; REQUEST]) -> io::Result<bool> {
-        let count = match self.stream.read(&mut answer[..REQUEST - self.got]) {
+    pub(super) fn receive(&mut self) -> io::Result<bool> {
+        let mut answer = [0; REQUEST];
+        let count = match self.stream.read(&mut answer[self.got..]) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         };
-        if answer[..count] != self.request[self.got..][..count] {
+        let range = self.got..self.got + count;
+        if answer[range.clone()] != self.request[range] {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a wrong byte"));
         }
         self.got += count;
         Ok(self.got == REQUEST)
     }
-}
-
-/// A request that no other client's is like.
-fn request(index: usize) -> [u8; REQUEST] {
-    let mut request = [0; REQUEST];
-    for (at, byte) in request.iter_mut().enumerate() {
-        *byte = (index >> (8 * (at % 4))) as u8 ^ (at as u8).wrapping_mul(31);
-    }
-    request
 }

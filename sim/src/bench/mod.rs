@@ -1,9 +1,21 @@
-//! What a server costs, measured from outside, by the kernel's own sockets.
+//! What a server costs, measured from outside.
 //!
 //! ```text
-//!   client     many connections, one request each under way
-//!   bulk       one connection, as fast as it goes
+//!   client     many kernel connections, one request each under way
+//!   bulk       one kernel connection, as fast as it goes
+//!   churn      short kernel connections, one after the other
+//!   place      a network namespace to measure in
+//!   server     who is measured, each a process
+//!   tap        `sim bench tap`: rounds, ratios, a table
+//!   crowd      a hundred thousand clients that cost next to nothing
+//!   scale      `sim bench scale`: all of them open at once
 //! ```
 
 pub mod bulk;
+pub mod churn;
 pub mod client;
+pub mod crowd;
+pub mod place;
+pub mod scale;
+pub mod server;
+pub mod tap;

@@ -169,6 +169,14 @@ pub(super) fn buffer_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of things, perhaps none.
+pub(super) fn whole(text: &str) -> Result<usize, String> {
+    match text {
+        "0" => Ok(0),
+        some => at_least_one(some),
+    }
+}
+
 /// A number of things, at least one.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     between_one_and(16_777_216, text) // far beyond a machine

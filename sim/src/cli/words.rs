@@ -8,6 +8,7 @@ use smoltcp::config::IFACE_MAX_ADDR_COUNT;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
+use super::bench::BenchWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::values::{
     Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
@@ -55,6 +56,9 @@ pub(super) enum Words {
     Swarm(SwarmWords),
     /// The summary of a swarm that ran in several shards
     SwarmMerge(MergeWords),
+    /// What a server costs, beside others
+    #[command(subcommand)]
+    Bench(BenchWords),
 }
 
 #[derive(Args)]

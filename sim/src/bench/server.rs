@@ -1,0 +1,222 @@
+//! The servers that are measured, each a process of its own: this `sim` with and
+//! without offload, the lesson on kernel sockets, and embassy-net on its own TAP
+//! driver. Only one thing is asked of them: to send back what they receive.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::place::ip;
+use crate::tap::TX_QUEUE;
+
+/// The lesson's server, as it is in the repository; written to where Python can
+/// read it.
+const LESSON: &str = include_str!("../../bench/lesson.py");
+/// How long a server may take to end.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// This program.
+    Cygnet,
+    /// This program with `--offload off`.
+    Plain,
+    /// Python, `select`, kernel sockets, over the loopback.
+    Lesson,
+    /// `bench/embassy-tap`.
+    Embassy,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Server::Cygnet => "cygnet",
+            Server::Plain => "offload off",
+            Server::Lesson => "lesson.py",
+            Server::Embassy => "embassy-net",
+        })
+    }
+}
+
+impl Server {
+    /// Where it answers.
+    pub fn address(self, port: u16) -> SocketAddr {
+        let ip = match self {
+            Server::Cygnet => [192, 168, 69, 2],
+            Server::Plain => [192, 168, 70, 2],
+            Server::Lesson => [127, 0, 0, 1],
+            Server::Embassy => [192, 168, 73, 2],
+        };
+        SocketAddr::new(ip.into(), port)
+    }
+
+    fn command(self, size: Size) -> Result<Command, String> {
+        match self {
+            Server::Cygnet => sim(size, "cyg0", "192.168.69.2/24", "on"),
+            Server::Plain => sim(size, "cyg1", "192.168.70.2/24", "off"),
+            Server::Lesson => {
+                let mut python = Command::new("python3");
+                python.args(["-c", LESSON, "127.0.0.1", "7"]);
+                Ok(python)
+            }
+            Server::Embassy => {
+                ip(&["tuntap", "add", "dev", "cyg2", "mode", "tap"])?;
+                ip(&["addr", "add", "192.168.73.1/24", "dev", "cyg2"])?;
+                // As long a queue as `sim tap --create` gives its own.
+                let queue = TX_QUEUE.to_string();
+                ip(&["link", "set", "cyg2", "txqueuelen", &queue, "up"])?;
+                let program = embassy().ok_or("embassy-tap is not built")?;
+                let mut embassy = Command::new(program);
+                embassy.args(["cyg2", &size.clients.to_string()]);
+                Ok(embassy)
+            }
+        }
+    }
+}
+
+/// What a server is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Connections at a time.
+    pub clients: usize,
+    /// Bytes of buffer for each, in each direction.
+    pub buffer: usize,
+}
+
+fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, String> {
+    let this = std::env::current_exe().map_err(|error| format!("where is sim? {error}"))?;
+    let mut sim = Command::new(this);
+    // A few slots more for connections that are closing.
+    let slots = (size.clients + 64).to_string();
+    let bytes = size.buffer.to_string();
+    sim.args(["tap", "--create", "--name", name, "--ip", address])
+        .args(["--offload", offload, "--slots", &slots, "--backlog", "256"])
+        .args(["--rx", &bytes, "--tx", &bytes, "--log", "off"])
+        .args(["--serve", "echo:7", "discard:9", "chargen:19"])
+        .args(["--format", "json", "--drain", "0"]);
+    Ok(sim)
+}
+
+/// Where `bench/embassy-tap` is, if it was built: beside the `target` that this
+/// program is in, or in the folder that this one was started in.
+pub fn embassy() -> Option<PathBuf> {
+    let this = std::env::current_exe().ok()?;
+    let beside = this.ancestors().nth(3).map(PathBuf::from);
+    let places = [beside, std::env::current_dir().ok()];
+    let program = "bench/embassy-tap/target/release/embassy-tap";
+    let mut programs = places
+        .into_iter()
+        .flatten()
+        .map(|place| place.join(program));
+    programs.find(|program| program.is_file())
+}
+
+/// Whether Python is here.
+pub fn has_python() -> bool {
+    let python = Command::new("python3").arg("--version").output();
+    python.is_ok_and(|output| output.status.success())
+}
+
+/// A server that runs. Dropping it ends it.
+pub struct Running {
+    /// Which.
+    pub server: Server,
+    child: Child,
+}
+
+impl Running {
+    /// Starts it and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// One line: what is missing, or what the server said.
+    pub fn start(server: Server, size: Size) -> Result<Running, String> {
+        let mut command = server.command(size)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let is_sim = matches!(server, Server::Cygnet | Server::Plain);
+        if is_sim {
+            command.stderr(Stdio::piped());
+        }
+        let child = command.spawn();
+        let child = child.map_err(|error| format!("cannot start {server}: {error}"))?;
+        let mut running = Running { server, child };
+        // `sim` keeps its standard output for the table.
+        let ready = match is_sim {
+            true => heard(running.child.stderr.as_mut(), "Ctrl-C stops."),
+            false => heard(running.child.stdout.as_mut(), ""),
+        };
+        ready.map_err(|said| format!("{server} did not start: {}", said.trim()))?;
+        Ok(running)
+    }
+
+    /// How much processor it used so far.
+    pub fn processor(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // After the name, which may have spaces, utime and stime are 12th and 13th.
+        let mut fields = stat.rsplit(") ").next()?.split(' ').skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        Some(Duration::from_millis(10) * u32::try_from(ticks()? + ticks()?).ok()?)
+    }
+
+    /// Ends it, and returns its table.
+    ///
+    /// # Errors
+    /// One line: how it ended instead.
+    pub fn finish(mut self) -> Result<serde_json::Value, String> {
+        let server = self.server;
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            let _ = kill_process(pid, Signal::INT);
+        }
+        let start = Instant::now();
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if start.elapsed() < GOODBYE => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                _ => return Err(format!("{server} does not end")),
+            }
+        };
+        if matches!(server, Server::Lesson | Server::Embassy) {
+            return Ok(serde_json::Value::Null);
+        }
+        let mut table = String::new();
+        if let Some(stdout) = &mut self.child.stdout {
+            let _ = stdout.read_to_string(&mut table);
+        }
+        match serde_json::from_str(&table) {
+            Ok(table) if status.success() => Ok(table),
+            _ => Err(format!("{server} ended with {status}")),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if self.server == Server::Embassy {
+            let _ = ip(&["link", "del", "cyg2"]);
+        }
+    }
+}
+
+/// Reads lines until one has this text. What was said instead is the error.
+fn heard(from: Option<&mut impl Read>, text: &str) -> Result<(), String> {
+    let mut said = String::new();
+    let Some(from) = from else { return Err(said) };
+    let mut lines = BufReader::new(from);
+    loop {
+        let mut line = String::new();
+        match lines.read_line(&mut line) {
+            Ok(1..) if line.contains(text) => return Ok(()),
+            Ok(1..) => said.push_str(&line),
+            _ => return Err(said),
+        }
+    }
+}

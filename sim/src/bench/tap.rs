@@ -1,0 +1,419 @@
+//! `sim bench tap`: one host on a TAP against what else there is, from the
+//! outside. The same clients ask every server in turn, a moment each, again and
+//! again; what is compared is what they did in the same round, and what is said
+//! is the median of that. So a machine that is busy with other things slows all
+//! of them, and the ratio stays.
+//!
+//! Speed is shown here and judged by nobody; what the exit status says is that
+//! every byte came back right and that no server failed.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::bulk::{self, Moved};
+use super::churn::{Churned, churn};
+use super::client::Clients;
+use super::place;
+use super::server::{Running, Server, Size, embassy, has_python};
+use crate::cli::BenchTapConfig;
+use crate::host::StopFlag;
+use crate::report::{Report, Value};
+
+const SMALL: usize = 1024;
+const LARGE: usize = 1 << 20;
+const ECHO: u16 = 7;
+const DISCARD: u16 = 9;
+const CHARGEN: u16 = 19;
+/// Sockets of a server for short connections, and how many are made in a round.
+const CHURN_SOCKETS: usize = 64;
+const CHURN: usize = 2000;
+/// Buffers of a connection that says nothing.
+const IDLE_BUFFER: usize = 512;
+/// Files that this process needs besides its connections.
+const FILES: usize = 64;
+
+/// Runs it. Returns the exit status: 0, or 130 when it was stopped.
+///
+/// # Errors
+/// One line: what is missing, or which server failed and how.
+pub fn run(config: &BenchTapConfig) -> Result<u8, String> {
+    let stop = StopFlag::default();
+    stop.on_signals().map_err(|error| error.to_string())?;
+    place::enter()?;
+    let mut missing = Vec::new();
+    let mut servers = vec![Server::Cygnet, Server::Plain];
+    match has_python() {
+        true => servers.push(Server::Lesson),
+        false => missing.push("lesson.py: install python3"),
+    }
+    match embassy().is_some() {
+        true => servers.push(Server::Embassy),
+        false => missing.push(
+            "embassy-net: cargo build --release --manifest-path bench/embassy-tap/Cargo.toml",
+        ),
+    }
+    for what in missing {
+        eprintln!("sim: not measured: {what}");
+    }
+    let files = place::allow_files((config.idle.max(1000) + FILES) as u64);
+    let mut bench = Bench {
+        config,
+        servers,
+        idle: config.idle.min(files as usize - FILES),
+        stop,
+        bar: progress(config),
+        report: Report::new("bench tap"),
+        facts: Facts::default(),
+    };
+    let done = bench.measure();
+    bench.bar.finish_and_clear();
+    if bench.stop.is_set() {
+        eprintln!("sim: stopped");
+        return Ok(130);
+    }
+    done?;
+    let facts = bench.facts;
+    let report = bench
+        .report
+        .row("segments in", facts.segments_in)
+        .row("segments out", facts.segments_out)
+        .row("segments without offload", facts.plain_segments)
+        .row("frames refused", facts.refused);
+    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    Ok(0)
+}
+
+/// What the tables of our own servers say, added up.
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    segments_in: u64,
+    segments_out: u64,
+    plain_segments: u64,
+    refused: u64,
+}
+
+struct Bench<'c> {
+    config: &'c BenchTapConfig,
+    servers: Vec<Server>,
+    idle: usize,
+    stop: StopFlag,
+    bar: ProgressBar,
+    report: Report,
+    facts: Facts,
+}
+
+/// What one server did, round by round.
+struct Line {
+    server: Server,
+    rates: Vec<f64>,
+    nanos: Histogram<u64>,
+    /// Of the server's processor, and in how many requests.
+    spent: Duration,
+    requests: u64,
+}
+
+impl Bench<'_> {
+    fn measure(&mut self) -> Result<(), String> {
+        for &clients in &self.config.clients {
+            self.echo(clients)?;
+        }
+        self.bulk(
+            "bulk down",
+            |time| bulk::down(Server::Cygnet.address(CHARGEN), time),
+            |time| bulk::down(Server::Plain.address(CHARGEN), time),
+        )?;
+        self.bulk(
+            "bulk up",
+            |time| bulk::up(Server::Cygnet.address(DISCARD), time),
+            |time| bulk::up(Server::Plain.address(DISCARD), time),
+        )?;
+        // Before short connections, which leave ports in TIME-WAIT.
+        self.idle()?;
+        self.churn()
+    }
+
+    /// Starts these servers. `None` when it was stopped meanwhile.
+    fn start(&self, servers: &[Server], size: Size) -> Result<Vec<Running>, String> {
+        let start = |server: &Server| Running::start(*server, size);
+        servers.iter().map(start).collect()
+    }
+
+    fn finish(&mut self, running: Vec<Running>) -> Result<(), String> {
+        for one in running {
+            let server = one.server;
+            let table = one.finish()?;
+            let count = |key: &str| table[key].as_u64().unwrap_or(0);
+            let (segments_in, segments_out) = (count("segments_in"), count("segments_out"));
+            match server {
+                Server::Cygnet => {
+                    self.facts.segments_in += segments_in;
+                    self.facts.segments_out += segments_out;
+                }
+                _ => self.facts.plain_segments += segments_in + segments_out,
+            }
+            self.facts.refused += count("frames_oversized") + count("frames_with_a_bad_checksum");
+        }
+        Ok(())
+    }
+
+    fn said(&self, what: &str) -> bool {
+        self.bar.set_message(what.to_owned());
+        self.bar.inc(1);
+        self.stop.is_set()
+    }
+
+    /// Many clients, one request each under way.
+    fn echo(&mut self, clients: usize) -> Result<(), String> {
+        let what = match clients {
+            1 => "1 client".to_owned(),
+            many => format!("{many} clients"),
+        };
+        let size = Size {
+            clients,
+            buffer: SMALL,
+        };
+        let servers = self.servers.clone();
+        let running = self.start(&servers, size)?;
+        let fail = |server: Server| {
+            let what = what.clone();
+            move |error: std::io::Error| format!("{server}, {what}: {error}")
+        };
+        let mut lines: Vec<Line> = servers.iter().map(|server| Line::new(*server)).collect();
+        let mut connected = Vec::new();
+        for one in &running {
+            let server = one.server;
+            let mut all = Clients::connect(server.address(ECHO), clients).map_err(fail(server))?;
+            let mut nanos = histogram();
+            all.ask(self.config.time / 4, &mut nanos)
+                .map_err(fail(server))?; // warm
+            connected.push(all);
+        }
+        for _ in 0..self.config.rounds {
+            for ((one, line), all) in running.iter().zip(&mut lines).zip(&mut connected) {
+                if self.said(&what) {
+                    return Ok(());
+                }
+                let before = one.processor();
+                let asked = all.ask(self.config.time, &mut line.nanos);
+                let asked = asked.map_err(fail(one.server))?;
+                line.rates.push(asked.rate());
+                line.requests += asked.requests;
+                if let (Some(before), Some(after)) = (before, one.processor()) {
+                    line.spent += after - before;
+                }
+            }
+        }
+        drop(connected);
+        self.finish(running)?;
+        self.add(&what, &lines, Value::PerSecond);
+        Ok(())
+    }
+
+    /// One connection, with and without offload.
+    fn bulk(
+        &mut self,
+        what: &str,
+        with: impl Fn(Duration) -> std::io::Result<Moved>,
+        without: impl Fn(Duration) -> std::io::Result<Moved>,
+    ) -> Result<(), String> {
+        let size = Size {
+            clients: 1,
+            buffer: LARGE,
+        };
+        let running = self.start(&[Server::Cygnet, Server::Plain], size)?;
+        let mut lines = [Line::new(Server::Cygnet), Line::new(Server::Plain)];
+        for _ in 0..self.config.rounds {
+            for line in &mut lines {
+                if self.said(what) {
+                    return Ok(());
+                }
+                let moved = match line.server {
+                    Server::Cygnet => with(self.config.time),
+                    _ => without(self.config.time),
+                };
+                let moved = moved.map_err(|error| format!("{}, {what}: {error}", line.server))?;
+                line.rates.push(moved.rate());
+            }
+        }
+        self.finish(running)?;
+        self.add(what, &lines, Value::BytesPerSecond);
+        Ok(())
+    }
+
+    /// Connect, one request, close.
+    fn churn(&mut self) -> Result<(), String> {
+        let what = "connections";
+        let size = Size {
+            clients: CHURN_SOCKETS,
+            buffer: SMALL,
+        };
+        let servers = self.servers.clone();
+        let running = self.start(&servers, size)?;
+        let mut lines: Vec<Line> = servers.iter().map(|server| Line::new(*server)).collect();
+        let mut refusals = vec![0; servers.len()];
+        for _ in 0..self.config.rounds {
+            for (line, refusals) in lines.iter_mut().zip(&mut refusals) {
+                if self.said(what) {
+                    return Ok(());
+                }
+                let done = churn(line.server.address(ECHO), CHURN.min(self.config.churn));
+                let Churned {
+                    connections,
+                    refused,
+                    time,
+                } = done.map_err(|error| format!("{}, {what}: {error}", line.server))?;
+                line.rates.push(connections as f64 / time.as_secs_f64());
+                *refusals += refused;
+            }
+        }
+        self.finish(running)?;
+        self.add(what, &lines, Value::PerSecond);
+        let report = std::mem::replace(&mut self.report, Report::new(""));
+        self.report = lines
+            .iter()
+            .zip(refusals)
+            .fold(report, |report, (line, refused)| {
+                let label = format!("{what} refused: {}", line.server);
+                match line.server {
+                    Server::Cygnet => report.row(label, refused),
+                    _ => report.row_unless_zero(label, refused),
+                }
+            });
+        Ok(())
+    }
+
+    /// Many connections that say nothing: what they cost while they do.
+    fn idle(&mut self) -> Result<(), String> {
+        let count = self.idle;
+        if count == 0 || self.said(&format!("{count} idle connections")) {
+            return Ok(());
+        }
+        let size = Size {
+            clients: count,
+            buffer: IDLE_BUFFER,
+        };
+        let fail = |error: std::io::Error| format!("cygnet, {count} connections: {error}");
+        let running = self.start(&[Server::Cygnet], size)?;
+        let start = Instant::now();
+        let clients = Clients::connect(Server::Cygnet.address(ECHO), count);
+        let mut clients = clients.map_err(fail)?;
+        let opened = start.elapsed();
+        clients
+            .ask(Duration::ZERO, &mut histogram())
+            .map_err(fail)?;
+        std::thread::sleep(self.config.time); // acknowledgements that were delayed
+        let (before, start) = (running[0].processor(), Instant::now());
+        while start.elapsed() < self.config.idle_time && !self.stop.is_set() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let spent = running[0].processor().zip(before);
+        let spent = spent.map_or(Duration::MAX, |(after, before)| after - before);
+        let watched = start.elapsed();
+        // They are all still there.
+        clients
+            .ask(Duration::ZERO, &mut histogram())
+            .map_err(fail)?;
+        drop(clients);
+        self.finish(running)?;
+        let report = std::mem::replace(&mut self.report, Report::new(""));
+        self.report = report
+            .row("idle connections", count)
+            .row_with_note("idle connections opened in", opened, "one after the other")
+            .row_with_note(
+                "idle connections: processor used",
+                spent,
+                format!(
+                    "in {:.1} s, while none said anything",
+                    watched.as_secs_f64()
+                ),
+            );
+        Ok(())
+    }
+
+    /// Adds what was measured, and what it is beside cygnet.
+    fn add(&mut self, what: &str, lines: &[Line], value: impl Fn(f64) -> Value) {
+        let mut report = std::mem::replace(&mut self.report, Report::new(""));
+        for line in lines {
+            let label = format!("{what}: {}", line.server);
+            report = report.row_with_note(label, value(median(&line.rates)), line.note());
+        }
+        let Some((cygnet, others)) = lines.split_first() else {
+            return;
+        };
+        for other in others {
+            let pairs = cygnet.rates.iter().zip(&other.rates);
+            let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
+            let label = format!("{what}: cygnet / {}", other.server);
+            let spread = format!(
+                "{:.2} to {:.2} in {} rounds",
+                ratios.iter().copied().fold(f64::MAX, f64::min),
+                ratios.iter().copied().fold(0.0, f64::max),
+                ratios.len()
+            );
+            report = report.row_with_note(label, Value::Ratio(median(&ratios)), spread);
+        }
+        self.report = report;
+    }
+}
+
+impl Line {
+    fn new(server: Server) -> Line {
+        Line {
+            server,
+            rates: Vec::new(),
+            nanos: histogram(),
+            spent: Duration::ZERO,
+            requests: 0,
+        }
+    }
+
+    fn note(&self) -> String {
+        if self.requests == 0 {
+            return String::new();
+        }
+        let micros = |quantile| self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
+        format!(
+            "p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us; {:.1} us of processor each",
+            micros(0.5),
+            micros(0.99),
+            micros(0.999),
+            self.spent.as_secs_f64() * 1e6 / self.requests as f64
+        )
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are possible")
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => sorted[count / 2],
+        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
+    }
+}
+
+fn progress(config: &BenchTapConfig) -> ProgressBar {
+    let steps = config.rounds * (4 * (config.clients.len() + 1) + 4) + 1;
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
+    let style = ProgressStyle::with_template("{bar:32} {msg}, {eta} left");
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+}
