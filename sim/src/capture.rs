@@ -100,8 +100,20 @@ impl CaptureFile {
     /// # Errors
     /// [`CaptureError`]: choose a path that can be written.
     pub fn create(path: &Path, name: &str, epoch: Epoch) -> Result<CaptureFile, CaptureError> {
+        Self::create_for(path, &[name], epoch)
+    }
+
+    /// The same for the frames of several interfaces.
+    ///
+    /// # Errors
+    /// [`CaptureError`]: choose a path that can be written.
+    pub fn create_for(
+        path: &Path,
+        names: &[&str],
+        epoch: Epoch,
+    ) -> Result<CaptureFile, CaptureError> {
         let open = || {
-            let blocks = header(name)?;
+            let blocks = header(names)?;
             let made = File::options().write(true).create_new(true).open(path);
             let (file, made) = match made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -147,10 +159,26 @@ impl CaptureFile {
     }
 
     fn record(&mut self, at: Instant, direction: Direction, frame: &[u8]) {
+        self.record_at(0, at, direction, frame, None);
+    }
+
+    /// Writes a frame that passed the interface with this number, and a comment
+    /// on it.
+    pub(crate) fn record_at(
+        &mut self,
+        interface: u32,
+        at: Instant,
+        direction: Direction,
+        frame: &[u8],
+        comment: Option<&str>,
+    ) {
+        if !self.started {
+            self.start();
+        }
         if self.failed.is_some() {
             return;
         }
-        match self.write(at, direction, frame) {
+        match self.write(interface, at, direction, frame, comment) {
             Ok(()) => self.frames += 1,
             Err(error) => self.failed = Some(error),
         }
@@ -166,14 +194,23 @@ impl CaptureFile {
         self.copy = copy;
     }
 
-    fn write(&mut self, at: Instant, direction: Direction, frame: &[u8]) -> io::Result<()> {
+    fn write(
+        &mut self,
+        interface_id: u32,
+        at: Instant,
+        direction: Direction,
+        frame: &[u8],
+        comment: Option<&str>,
+    ) -> io::Result<()> {
         let at = Duration::from_micros(u64::try_from(at.total_micros()).unwrap_or(0));
+        let comment = comment.map(|text| EnhancedPacketOption::Comment(text.into()));
+        let flags = EnhancedPacketOption::Flags(direction as u32);
         let block = EnhancedPacketBlock {
-            interface_id: 0,
+            interface_id,
             timestamp: self.epoch + at,
             original_len: frame.len() as u32,
             data: Cow::Borrowed(frame),
-            options: vec![EnhancedPacketOption::Flags(direction as u32)],
+            options: [flags].into_iter().chain(comment).collect(),
         };
         self.blocks.write_pcapng_block(block).map_err(plain)?;
         // Within its capacity BufWriter never splits one write, so what reaches
@@ -371,14 +408,14 @@ impl<T: phy::TxToken> phy::TxToken for Token<'_, T> {
 
 /// The two lowest bits of a packet's flags word.
 #[derive(Clone, Copy)]
-enum Direction {
+pub(crate) enum Direction {
     In = 1,
     Out = 2,
 }
 
-/// The blocks that come first: who wrote the file, and its one interface.
+/// The blocks that come first: who wrote the file, and its interfaces.
 /// Little-endian everywhere, so that the same run gives the same bytes.
-fn header(name: &str) -> io::Result<PcapNgWriter<Vec<u8>>> {
+fn header(names: &[&str]) -> io::Result<PcapNgWriter<Vec<u8>>> {
     let program = concat!("cygnet-sim ", env!("CARGO_PKG_VERSION"));
     let section = SectionHeaderBlock {
         endianness: Endianness::Little,
@@ -386,17 +423,19 @@ fn header(name: &str) -> io::Result<PcapNgWriter<Vec<u8>>> {
         ..SectionHeaderBlock::default()
     };
     let mut blocks = PcapNgWriter::with_section_header(Vec::new(), section).map_err(plain)?;
-    let interface = InterfaceDescriptionBlock {
-        linktype: DataLink::ETHERNET,
-        snaplen: 0, // no limit
-        options: vec![
-            InterfaceDescriptionOption::IfName(name.to_owned().into()),
-            // 10^-9 s. Without it readers take microseconds; the crate writes
-            // nanoseconds whatever this says.
-            InterfaceDescriptionOption::IfTsResol(9),
-        ],
-    };
-    blocks.write_block(&interface.into_block()).map_err(plain)?;
+    for name in names {
+        let interface = InterfaceDescriptionBlock {
+            linktype: DataLink::ETHERNET,
+            snaplen: 0, // no limit
+            options: vec![
+                InterfaceDescriptionOption::IfName((*name).to_owned().into()),
+                // 10^-9 s. Without it readers take microseconds; the crate writes
+                // nanoseconds whatever this says.
+                InterfaceDescriptionOption::IfTsResol(9),
+            ],
+        };
+        blocks.write_block(&interface.into_block()).map_err(plain)?;
+    }
     Ok(blocks)
 }
 

@@ -20,8 +20,10 @@ mod swarm_words;
 mod values;
 mod words;
 pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig};
+mod world_words;
 pub use values::{Ppm, Serve, Service};
 use words::{Cli, Words};
+pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,14 @@ pub enum Command {
     Loopback(LoopbackConfig),
     /// A server on a TAP interface, for the programs of this machine.
     Tap(TapConfig),
+    /// One run of a network, from a seed.
+    World(WorldConfig),
+    /// One run of a network, from a plan.
+    Replay(ReplayConfig),
+    /// The least of a plan that still fails.
+    Shrink(ShrinkConfig),
+    /// Where two runs part.
+    Diff(DiffConfig),
     /// Many seeds of worlds.
     Swarm(SwarmConfig),
     /// The results of several swarms.
@@ -174,6 +184,10 @@ where
     let command = match cli.command {
         Some(Words::Tap(words)) => words.check().map(Command::Tap),
         Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
+        Some(Words::World(words)) => Ok(Command::World(words.into())),
+        Some(Words::Replay(words)) => Ok(Command::Replay(words.into())),
+        Some(Words::Shrink(words)) => Ok(Command::Shrink(words.into())),
+        Some(Words::Diff(words)) => Ok(Command::Diff(words.into())),
         Some(Words::Swarm(words)) => words.check().map(Command::Swarm),
         Some(Words::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
         Some(Words::Bench(words)) => words.check().map(Command::Bench),

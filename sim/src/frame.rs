@@ -108,3 +108,33 @@ fn ip(
     let _ = write!(line, " len {len} win {window}");
     Some(line)
 }
+
+/// Whether a frame's headers make no sense, or one of its checksums is wrong.
+pub fn is_damaged(frame: &[u8]) -> bool {
+    let Ok(ethernet) = EthernetFrame::new_checked(frame) else {
+        return true;
+    };
+    let payload = ethernet.payload();
+    let (protocol, from, to, payload) = match ethernet.ethertype() {
+        EthernetProtocol::Ipv4 => match Ipv4Packet::new_checked(payload) {
+            Ok(packet) if packet.verify_checksum() => {
+                let ends = (packet.src_addr().into(), packet.dst_addr().into());
+                (packet.next_header(), ends.0, ends.1, packet.payload())
+            }
+            _ => return true,
+        },
+        EthernetProtocol::Ipv6 => match Ipv6Packet::new_checked(payload) {
+            Ok(packet) => {
+                let ends = (packet.src_addr().into(), packet.dst_addr().into());
+                (packet.next_header(), ends.0, ends.1, packet.payload())
+            }
+            Err(_) => return true,
+        },
+        _ => return false,
+    };
+    match protocol {
+        IpProtocol::Tcp => TcpPacket::new_checked(payload)
+            .map_or(true, |packet| !packet.verify_checksum(&from, &to)),
+        _ => false,
+    }
+}

@@ -11,6 +11,8 @@
 //!   host       clock, readiness, signals
 //!   bench      kernel clients, and what they measure
 //!   services   the core's services by name
+//!   world      networks of hosts under faults, repeatable from a seed
+//!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   serve      `sim tap`: one host, this machine's programs, real time
@@ -21,6 +23,7 @@
 pub mod bench;
 pub mod capture;
 pub mod cli;
+pub mod explore;
 pub mod frame;
 pub mod host;
 pub mod loopback;

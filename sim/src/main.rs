@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use cygnet_sim::cli::{BenchConfig, Command, parse};
-use cygnet_sim::{bench, loopback, serve, swarm};
+use cygnet_sim::{bench, explore, loopback, serve, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
     let status = match &invocation.command {
         Command::Loopback(config) => loopback::run(config, invocation.level),
         Command::Tap(config) => serve::run(config, invocation.level),
+        Command::World(config) => explore::world(config),
+        Command::Replay(config) => explore::replay(config),
+        Command::Shrink(config) => explore::shrink(config),
+        Command::Diff(config) => explore::diff(config),
         Command::Swarm(config) => swarm::run(config, invocation.level),
         Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
         Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),

@@ -27,8 +27,7 @@ const SHOWN: usize = 32;
 pub struct Trace<'o> {
     host: &'static str,
     out: &'o Out,
-    /// The tasks' names by number; a number may be used again.
-    names: RefCell<Vec<String>>,
+    words: RefCell<Words>,
     sequences: &'o RefCell<Sequences>,
 }
 
@@ -39,7 +38,7 @@ impl<'o> Trace<'o> {
         Trace {
             host,
             out,
-            names: RefCell::default(),
+            words: RefCell::default(),
             sequences,
         }
     }
@@ -48,88 +47,88 @@ impl<'o> Trace<'o> {
     pub fn head(out: &Out) {
         out.line(format_args!("{:>12}  host    what     who", "time/s"));
     }
-
-    fn line(&self, now: Instant, what: &str, who: fmt::Arguments<'_>) {
-        let host = self.host;
-        self.out
-            .line(format_args!("{}  {host:<6}  {what:<7}  {who}", Stamp(now)));
-    }
-
-    fn task(&self, now: Instant, what: &str, task: u32, more: fmt::Arguments<'_>) {
-        let names = self.names.borrow();
-        let name = names.get(task as usize).map_or("?", String::as_str);
-        self.line(now, what, format_args!("{task} {name}{more}"));
-    }
-
-    fn name(&self, task: u32, name: &str, line: u32) {
-        let mut names = self.names.borrow_mut();
-        let task = task as usize;
-        if names.len() <= task {
-            names.resize(task + 1, String::new());
-        }
-        names[task] = match line {
-            0 => name.to_owned(),
-            line => format!("{name}:{line}"),
-        };
-    }
 }
 
 impl Observer for Trace<'_> {
     fn event(&self, now: Instant, event: &Event<'_>) {
-        let say = |what: &str, who: fmt::Arguments<'_>| self.line(now, what, who);
-        let nothing = format_args!("");
+        let mut words = self.words.borrow_mut();
+        let (what, who) = words.of(event, &mut self.sequences.borrow_mut());
+        let host = self.host;
+        self.out
+            .line(format_args!("{}  {host:<6}  {what:<7}  {who}", Stamp(now)));
+    }
+}
+
+/// What happened, and with whom, in words.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// The tasks' names by number; a number may be used again.
+    names: Vec<String>,
+}
+
+impl Words {
+    /// The words for one event of a host.
+    pub fn of(&mut self, event: &Event<'_>, sequences: &mut Sequences) -> (&'static str, String) {
         match *event {
-            Event::FrameIn(frame) => {
-                let summary = summary(frame, &mut self.sequences.borrow_mut());
-                say("recv", format_args!("{summary}"));
-            }
-            Event::FrameOut(frame) => {
-                let summary = summary(frame, &mut self.sequences.borrow_mut());
-                say("send", format_args!("{summary}"));
-            }
-            Event::Dropped(reason) => say("drop", format_args!("{}", drop_words(reason))),
-            Event::Parked(reason) => say("park", format_args!("{}", drop_words(reason))),
+            Event::FrameIn(frame) => ("recv", summary(frame, sequences)),
+            Event::FrameOut(frame) => ("send", summary(frame, sequences)),
+            Event::Dropped(reason) => ("drop", drop_words(reason).to_string()),
+            Event::Parked(reason) => ("park", drop_words(reason).to_string()),
             Event::Admitted { slot, remote, .. } => {
-                say("admit", format_args!("#{slot} {}", endpoint(remote)));
+                ("admit", format!("#{slot} {}", endpoint(remote)))
             }
             Event::Accepted { slot, remote } => {
                 let remote = endpoint(remote);
-                say("accept", format_args!("#{slot} Connection from {remote}"));
+                ("accept", format!("#{slot} Connection from {remote}"))
             }
             Event::Connecting { slot, remote, .. } => {
-                say("connect", format_args!("#{slot} {}", endpoint(remote)));
+                ("connect", format!("#{slot} {}", endpoint(remote)))
             }
-            Event::Established { slot } => say("open", format_args!("#{slot}")),
-            Event::Read { slot, bytes } => say("read", format_args!("#{slot} {}", Bytes(bytes))),
-            Event::Written { slot, bytes } => {
-                say("write", format_args!("#{slot} {}", Bytes(bytes)));
-            }
-            Event::Reset { slot } => say("reset", format_args!("#{slot} by the peer")),
+            Event::Established { slot } => ("open", format!("#{slot}")),
+            Event::Read { slot, bytes } => ("read", format!("#{slot} {}", Bytes(bytes))),
+            Event::Written { slot, bytes } => ("write", format!("#{slot} {}", Bytes(bytes))),
+            Event::Reset { slot } => ("reset", format!("#{slot} by the peer")),
             Event::Expired { slot, deadline } => {
-                say(
-                    "expire",
-                    format_args!("#{slot} {}", deadline_words(deadline)),
-                );
+                ("expire", format!("#{slot} {}", deadline_words(deadline)))
             }
-            Event::Reclaimed { slot } => say("reclaim", format_args!("#{slot}")),
-            Event::Freed { slot } => say("free", format_args!("#{slot}")),
+            Event::Reclaimed { slot } => ("reclaim", format!("#{slot}")),
+            Event::Freed { slot } => ("free", format!("#{slot}")),
             Event::Spawned { task, name, line } => {
                 self.name(task, name, line);
-                self.task(now, "spawn", task, nothing);
+                ("spawn", self.task(task))
             }
-            Event::Woken { task } => self.task(now, "wake", task, nothing),
-            Event::Resumed { task } => self.task(now, "resume", task, nothing),
+            Event::Woken { task } => ("wake", self.task(task)),
+            Event::Resumed { task } => ("resume", self.task(task)),
             Event::Yielded {
                 task,
                 reason,
                 source,
-            } => self.task(now, "yield", task, format_args!("  ({reason}, {source})")),
+            } => {
+                let task = self.task(task);
+                ("yield", format!("{task}  ({reason}, {source})"))
+            }
             Event::Done { task, failed } => {
                 let how = if failed { "  with an error" } else { "" };
-                self.task(now, "done", task, format_args!("{how}"));
+                ("done", format!("{}{how}", self.task(task)))
             }
-            _ => (),
+            ref other => ("event", format!("{other:?}")),
         }
+    }
+
+    fn task(&self, task: u32) -> String {
+        let name = self.names.get(task as usize).map_or("?", String::as_str);
+        format!("{task} {name}")
+    }
+
+    fn name(&mut self, task: u32, name: &str, line: u32) {
+        let task = task as usize;
+        if self.names.len() <= task {
+            self.names.resize(task + 1, String::new());
+        }
+        self.names[task] = match line {
+            0 => name.to_owned(),
+            line => format!("{name}:{line}"),
+        };
     }
 }
 

@@ -14,6 +14,7 @@ use super::values::{
     Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
     host_cidr, host_cidr_v6, mac, neighbor, places, ppm,
 };
+use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
 use super::{Level, LoopbackConfig, TapConfig};
 use crate::offload::Offload;
 use crate::report::Format;
@@ -22,12 +23,13 @@ use crate::report::Format;
 #[command(
     name = "sim",
     version,
-    about = "Runs cygnet TCP servers: in this process, or on a TAP interface",
+    about = "Runs cygnet TCP servers: in this process, on a TAP interface, in a world of faults",
     after_help = "Without a command, sim is `sim loopback`: 8 clients, 100 requests each.\n\n\
         Examples:\n  \
         sim                                  a server and its clients, in one process\n  \
         sim loopback --trace --clients 2     watch every task yield and resume\n  \
-        sudo sim tap --create                then, elsewhere: nc 192.168.69.2 5000"
+        sudo sim tap --create                then, elsewhere: nc 192.168.69.2 5000\n  \
+        sim world --scenario chaos --seed 7  a network in which everything goes wrong"
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -52,6 +54,14 @@ pub(super) enum Words {
     Loopback(LoopbackWords),
     /// A server on a TAP interface, for this machine's own nc, curl and ping
     Tap(TapWords),
+    /// A network of hosts under faults, one run from one seed
+    World(WorldWords),
+    /// The run of a plan, to the byte; no random number is drawn
+    Replay(ReplayWords),
+    /// The least of a failing plan that still fails
+    Shrink(ShrinkWords),
+    /// The first event at which two runs differ
+    Diff(DiffWords),
     /// Many seeds of a scenario, on all cores, as many machines as there are
     Swarm(SwarmWords),
     /// The summary of a swarm that ran in several shards

@@ -53,6 +53,7 @@ mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod stage;
+pub mod story;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -77,6 +78,13 @@ pub use log::{CHECKPOINT_EVENTS, Happening, Violation, Watch, Witness};
 /// Names a host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostId(usize);
+
+impl HostId {
+    /// Its number: hosts are counted from zero as they are added.
+    pub fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 /// Names a switch of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

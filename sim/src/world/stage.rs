@@ -31,9 +31,14 @@ pub struct Staging {
     pub seed: Option<u64>,
     /// Is shown everything.
     pub watch: Option<Box<dyn Watch>>,
-    /// The most steps; a run that needs more is violated.
+    /// The most steps; a run that needs more is violated. 20 million at first.
     pub budget: Option<u64>,
+    /// Is told the world's time now and then; `false` ends the run.
+    pub look: Option<Look>,
 }
+
+/// See [`Staging::look`].
+pub type Look = Box<dyn FnMut(Instant) -> bool>;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,7 @@ struct Stage<'p> {
     servers: Vec<HostId>,
     /// The host of each place.
     hosts: Vec<Option<HostId>>,
+    look: Option<Look>,
 }
 
 /// Runs a plan to its end, or to the first violation.
@@ -97,6 +103,7 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
         seed,
         watch,
         budget,
+        look,
     } = staging;
     let mut world = match seed {
         Some(seed) => World::new(seed),
@@ -110,6 +117,7 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
     }
     world.set_budget(budget.unwrap_or(20_000_000));
     let mut stage = Stage::build(plan, world);
+    stage.look = look;
     if let Err(message) = caught(|| stage.play()) {
         stage.world.log.violated("panic", message);
         stage.world.abandon();
@@ -139,6 +147,7 @@ impl<'p> Stage<'p> {
             visitors: Vec::new(),
             servers: Vec::new(),
             hosts: Vec::new(),
+            look: None,
         };
         let middle = End::Switch(stage.world.switch());
         let mut ends: Vec<End> = Vec::new();
@@ -272,6 +281,11 @@ impl<'p> Stage<'p> {
     /// the run is over.
     fn reach(&mut self, limit: Instant, done: impl Fn(&Stage<'_>) -> bool) -> bool {
         while !done(self) && self.world.now() < limit {
+            if let Some(look) = &mut self.look
+                && !look(self.world.now())
+            {
+                return true;
+            }
             let next = limit.min(self.world.now() + LOOK);
             match self.world.run_until(next, |_| false) {
                 Ended::Limit | Ended::Stopped => (),

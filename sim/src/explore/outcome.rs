@@ -1,0 +1,32 @@
+//! What came of a run, as a table.
+
+use crate::report::{Report, Value};
+use crate::world::plan::Plan;
+use crate::world::stage::Outcome;
+
+/// The rows of a run.
+pub(super) fn report(title: &str, plan: &Plan, outcome: &Outcome) -> Report {
+    let nanos = outcome.ended.total_micros().unsigned_abs() * 1000;
+    let [resets, patience, full] = outcome.cuts;
+    let mut report = Report::new(title)
+        .row("hosts and switches", plan.places.len())
+        .row_with_note("time", Value::Nanos(nanos), "the world's")
+        .row("events", outcome.events)
+        .row("frames", outcome.frames)
+        .row("conversations", outcome.visits)
+        .row_unless_zero("cut off by a reset", resets)
+        .row_unless_zero("given up", patience)
+        .row_unless_zero("found no place", full);
+    for (name, count) in outcome.effects.rows() {
+        report = report.row_unless_zero(name, count);
+    }
+    if !outcome.untouched.is_empty() {
+        let names = outcome.untouched.join(", ");
+        report = report.row("asked for, without effect", names);
+    }
+    let report = report.row("digest", format!("{:032x}", outcome.digest));
+    match &outcome.violation {
+        Some(violation) => report.row("violation", violation.to_string()),
+        None => report,
+    }
+}

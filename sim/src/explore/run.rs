@@ -1,0 +1,140 @@
+//! `sim world`: one run from a seed. `sim replay`: one run from a plan, in which
+//! nothing is drawn.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::rc::Rc;
+use std::time::Duration as WallTime;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::outcome::report;
+use super::watch::Files;
+use super::{read, write};
+use crate::cli::{Keep, ReplayConfig, WorldConfig};
+use crate::host::StopFlag;
+use crate::world::plan::Plan;
+use crate::world::scenario::Scenario;
+use crate::world::stage::{Outcome, Staging, run};
+
+/// Runs a scenario. Returns 0, or 1 for a violation.
+///
+/// # Errors
+/// One line about a file or a name.
+pub fn world(config: &WorldConfig) -> Result<u8, String> {
+    let scenario = Scenario::named(&config.scenario)
+        .ok_or_else(|| format!("there is no scenario {:?}", config.scenario))?;
+    let horizon = config.run_for.unwrap_or(scenario.horizon);
+    let plan = scenario.plan(config.seed, horizon);
+    let staging = Staging {
+        seed: Some(config.seed),
+        record: config.plan_out.is_some(),
+        budget: config.budget,
+        ..Staging::default()
+    };
+    let done = perform(&plan, staging, &config.keep)?;
+    if let Some(path) = &config.plan_out {
+        let told = Plan {
+            fates: done.0.fates.clone(),
+            ..plan.clone()
+        };
+        write(path, &told.to_string())?;
+    }
+    let title = format!("{} seed {}", scenario.name, config.seed);
+    let again = match &config.plan_out {
+        Some(path) => format!("sim shrink {}", path.display()),
+        None => {
+            let for_time = match config.run_for {
+                Some(time) => format!(" --for {}us", time.total_micros()),
+                None => String::new(),
+            };
+            let (name, seed) = (scenario.name, config.seed);
+            format!("sim world --scenario {name} --seed {seed}{for_time} --plan-out plan.txt")
+        }
+    };
+    Ok(finish(&title, &plan, &done, &config.keep, &again))
+}
+
+/// Runs a plan. Returns 0, or 1 for a violation.
+///
+/// # Errors
+/// One line about the plan or a file.
+pub fn replay(config: &ReplayConfig) -> Result<u8, String> {
+    let plan = read(&config.plan)?;
+    let staging = Staging {
+        budget: config.budget,
+        ..Staging::default()
+    };
+    let done = perform(&plan, staging, &config.keep)?;
+    let title = config.plan.display().to_string();
+    let again = format!("sim shrink {title}");
+    Ok(finish(&title, &plan, &done, &config.keep, &again))
+}
+
+/// What came of a run, and how many damaged frames its capture has.
+type Done = (Outcome, u64);
+
+/// Runs with files, a progress bar, and an ear for Ctrl-C.
+fn perform(plan: &Plan, mut staging: Staging, keep: &Keep) -> Result<Done, String> {
+    let files = Files::open(plan, keep.events.as_deref(), keep.pcap.as_deref())?;
+    let mut notes = None;
+    if let Some((files, about)) = files {
+        staging.watch = Some(Box::new(files));
+        notes = Some(about);
+    }
+    let stop = StopFlag::default();
+    stop.on_signals().map_err(|error| error.to_string())?;
+    let bar = bar(plan);
+    let look = bar.clone();
+    let stopped = Rc::new(Cell::new(false));
+    let was_stopped = Rc::clone(&stopped);
+    staging.look = Some(Box::new(move |now| {
+        look.set_position(now.secs().unsigned_abs());
+        was_stopped.set(stop.is_set());
+        !stop.is_set()
+    }));
+    let outcome = run(plan, staging);
+    bar.finish_and_clear();
+    if stopped.get() {
+        eprintln!(
+            "sim: stopped after {} events, before the end",
+            outcome.events
+        );
+        std::process::exit(130);
+    }
+    let notes = notes.unwrap_or_default();
+    match notes.failed.take() {
+        Some(error) => Err(error),
+        None => Ok((outcome, notes.damaged.get())),
+    }
+}
+
+/// A bar of the world's seconds, on a terminal.
+fn bar(plan: &Plan) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let seconds = plan.heal.secs().unsigned_abs().max(1);
+    let bar = ProgressBar::with_draw_target(Some(seconds), target);
+    bar.enable_steady_tick(WallTime::from_millis(200));
+    let style = ProgressStyle::with_template("{bar:32} {pos} of {len} s, {eta} left");
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
+
+fn finish(title: &str, plan: &Plan, done: &Done, keep: &Keep, again: &str) -> u8 {
+    let (outcome, damaged) = done;
+    if keep.digest {
+        println!("{:032x}", outcome.digest);
+    } else {
+        // A reader who went away is no failure of the run.
+        let report = report(title, plan, outcome);
+        let report = report.row_unless_zero("damaged in the capture", *damaged);
+        let _ = report.print(keep.format, &mut std::io::stdout().lock());
+    }
+    let Some(violation) = &outcome.violation else {
+        return 0;
+    };
+    eprintln!("sim: violated: {violation}\nsim: next: {again}");
+    1
+}
