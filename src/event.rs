@@ -43,11 +43,14 @@ pub enum DropReason {
     NeverSent = 12,
     /// Bytes outside the window, again within 65 ms.
     Throttled = 13,
+    /// An acknowledgement that repeats what is known while only our FIN is on its
+    /// way.
+    RepeatedAck = 14,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
 }
 
 /// Why a task gave control back: the first half of what it yields.

@@ -159,6 +159,7 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::OpenFlow => "SYN for an open flow",
         DropReason::NeverSent => "ACK of data never sent",
         DropReason::Throttled => "out of window",
+        DropReason::RepeatedAck => "repeated acknowledgement",
         _ => "other",
     }
 }
@@ -179,6 +180,7 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::OpenFlow,
     DropReason::NeverSent,
     DropReason::Throttled,
+    DropReason::RepeatedAck,
 ];
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub(crate) struct Segment {
     pub ack: TcpSeqNumber,
     /// Whether it acknowledges anything.
     pub has_ack: bool,
+    /// Whether it ends the peer's stream.
+    pub fin: bool,
     /// Bytes of payload.
     pub payload: u16,
     /// The hardware address it came from: the peer's, or a router's.
@@ -238,6 +240,7 @@ fn demux_tcp(
         seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
         ack: number(tcp[8], tcp[9], tcp[10], tcp[11]),
         has_ack: flags & ACK != 0,
+        fin: flags & FIN != 0,
         payload: (bytes.len() - length) as u16,
         remote_hardware: link.remote_hardware,
     })

@@ -115,7 +115,7 @@ fn refused(frame: &[u8]) -> Option<DropReason> {
 
 #[test]
 fn a_segment_to_us_is_tcp_with_its_flow() {
-    let expected = |control, ack: Option<i32>| {
+    let expected = |control, fin, ack: Option<i32>| {
         Route::Tcp(Segment {
             flow: Flow {
                 local: (LOCAL, 5000).into(),
@@ -125,6 +125,7 @@ fn a_segment_to_us_is_tcp_with_its_flow() {
             seq: TcpSeqNumber(1234),
             ack: TcpSeqNumber(ack.unwrap_or(0)),
             has_ack: ack.is_some(),
+            fin,
             payload: 5,
             remote_hardware: PEER,
         })
@@ -137,14 +138,23 @@ fn a_segment_to_us_is_tcp_with_its_flow() {
         (TcpControl::Fin, Some(1), Control::Other),
         (TcpControl::None, None, Control::Other),
     ] {
+        let fin = control == TcpControl::Fin;
         let mut frame = tcp(REMOTE, LOCAL, repr(control, ack));
-        assert_eq!(route(&frame), expected(want, ack), "{control:?} {ack:?}");
+        assert_eq!(
+            route(&frame),
+            expected(want, fin, ack),
+            "{control:?} {ack:?}"
+        );
         // Padding to the Ethernet minimum is nobody's.
         frame.extend_from_slice(&[0; 20]);
-        assert_eq!(route(&frame), expected(want, ack));
+        assert_eq!(route(&frame), expected(want, fin, ack));
     }
     let both = with(syn(REMOTE, LOCAL), 14 + 20 + 13, 0x06);
-    assert_eq!(route(&both), expected(Control::Rst, None), "SYN and RST");
+    assert_eq!(
+        route(&both),
+        expected(Control::Rst, false, None),
+        "SYN and RST"
+    );
 }
 
 #[test]

@@ -94,6 +94,18 @@ impl Known {
         self.sent.0 != 0
     }
 
+    /// Whether a segment says no more than that everything but our FIN arrived,
+    /// when that is known already. smoltcp 0.14 takes three of them for a sign
+    /// to send bytes again at once, finds none, and forgets the timer of the FIN,
+    /// which is then never repeated.
+    pub(crate) fn repeats_all_but_fin(&self, segment: &Segment) -> bool {
+        distance(segment.ack, self.sent) == 1
+            && segment.control == Control::Other
+            && segment.payload == 0
+            && segment.seq == self.acked // else it asks for an answer
+            && !segment.fin
+    }
+
     /// Bytes outside the window are answered now.
     pub(crate) fn answered(&mut self, now: Instant) {
         self.quiet = tick(now);

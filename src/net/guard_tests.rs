@@ -18,6 +18,7 @@ fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segmen
         seq: TcpSeqNumber(seq),
         ack: TcpSeqNumber(ack.unwrap_or(0)),
         has_ack: ack.is_some(),
+        fin: false,
         payload,
         remote_hardware: EthernetAddress([2; 6]),
     }

@@ -80,6 +80,12 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
+        if slot.known.repeats_all_but_fin(segment)
+            && let Some(socket) = slot.socket()
+            && Before::of(socket).only_fin_left()
+        {
+            return self.dropped(DropReason::RepeatedAck);
+        }
         let (mut frame, mut control) = (frame, segment.control);
         let probe;
         if slot.state == State::Connecting {

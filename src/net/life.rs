@@ -57,6 +57,12 @@ impl Before {
             unacknowledged: socket.send_queue(),
         }
     }
+
+    /// Whether our FIN is all that the peer can still acknowledge.
+    pub(super) fn only_fin_left(&self) -> bool {
+        use tcp::State::{Closing, FinWait1, LastAck};
+        self.unacknowledged == 0 && matches!(self.state, FinWait1 | Closing | LastAck)
+    }
 }
 
 impl<'a> Inner<'a> {
