@@ -2,12 +2,14 @@
 //! the summary is the same bytes.
 #![cfg(unix)]
 
+use std::hash::Hasher;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
+use siphasher::sip::SipHasher13;
 
 /// Runs of a few milliseconds.
 const SHORT: &str = "--scenario calm reboot --for 200ms";
@@ -247,6 +249,44 @@ fn after_ctrl_c_it_says_how_to_go_on() {
     let (status, out, err) = running.end();
     assert_eq!((status, out.as_str()), (Some(130), ""), "{err}");
     assert!(err.contains("they are lost; --results FILE"), "{err}");
+}
+
+/// The file says that seed 1 broke a rule: so does the summary, and the status.
+#[test]
+fn a_violation_is_told_with_its_command_and_status_1() {
+    let scratch = Scratch::new("violated");
+    let file = scratch.file("results");
+    let words = format!("swarm --seeds 0..3 --scenario calm --for 200ms --results {file}");
+    stdout(&words);
+    let broken: String = std::fs::read_to_string(&file)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let (_, json) = line.split_once(' ').unwrap();
+            let mut json: Value = serde_json::from_str(json).unwrap();
+            if json["chunk"] == 1 {
+                json["violations"] = json!({"bytes": 1});
+                json["failures"] = json!([[1, 0, "bytes", "bytes at 3.000000 s"]]);
+            }
+            let json = json.to_string();
+            let mut sum = SipHasher13::new();
+            sum.write(json.as_bytes());
+            format!("{:016x} {json}\n", sum.finish())
+        })
+        .collect();
+    std::fs::write(&file, broken).unwrap();
+    for words in [words, format!("swarm-merge {file}")] {
+        let output = sim(&words);
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let command = "sim world --scenario calm --seed 1 --for 200ms";
+        assert!(text.contains("\n  violation bytes "), "{text}");
+        let line = text.lines().find(|row| row.contains("failure 1")).unwrap();
+        assert!(
+            line.ends_with(&format!("{command}  # bytes at 3.000000 s")),
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ const STACK_BYTES: usize = 8 << 20;
 /// To wait for, so that one which panicked takes nobody with it.
 pub(super) type Threads<'s> = Vec<ScopedJoinHandle<'s, ()>>;
 
+/// What a run is.
+type Stage = fn(&Order, &Scenario, u64) -> Outcome;
+
 /// The work, and how far it is.
 pub(super) struct Crew<'o> {
     order: &'o Order,
@@ -31,6 +34,7 @@ pub(super) struct Crew<'o> {
     /// Runs so far, also of chunks that are not finished.
     ran: AtomicU64,
     stop: StopFlag,
+    stage: Stage,
 }
 
 impl<'o> Crew<'o> {
@@ -47,6 +51,7 @@ impl<'o> Crew<'o> {
             next: AtomicUsize::new(0),
             ran: AtomicU64::new(0),
             stop,
+            stage: play,
         }
     }
 
@@ -122,7 +127,7 @@ impl<'o> Crew<'o> {
     /// The same runs once more, after a stranger has used the thread's memory.
     fn again(&self, chunk: u64, first: &[(u128, u64)], tally: &mut Tally) -> Option<()> {
         let stranger = !self.order.seeds_of(chunk).start;
-        stage(self.order, self.scenarios[0], stranger);
+        (self.stage)(self.order, self.scenarios[0], stranger);
         for ((seed, place, scenario), before) in self.runs(chunk).zip(first) {
             let outcome = self.run(scenario, seed)?;
             let now = (outcome.digest, outcome.events);
@@ -151,17 +156,105 @@ impl<'o> Crew<'o> {
         if self.stop.is_set() {
             return None;
         }
-        let outcome = stage(self.order, scenario, seed);
+        let outcome = (self.stage)(self.order, scenario, seed);
         self.ran.fetch_add(1, Ordering::Relaxed);
         Some(outcome)
     }
 }
 
-fn stage(order: &Order, scenario: &Scenario, seed: u64) -> Outcome {
+fn play(order: &Order, scenario: &Scenario, seed: u64) -> Outcome {
     let plan = scenario.plan(seed, order.horizon_of(scenario));
     let staging = Staging {
         seed: Some(seed),
         ..Staging::default()
     };
     stage::run(&plan, staging)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::order::tests::order;
+    use crate::world::{Effects, Fates};
+    use smoltcp::time::Instant;
+    use std::cell::Cell;
+
+    fn outcome(digest: u64) -> Outcome {
+        Outcome {
+            violation: None,
+            digest: digest.into(),
+            events: 1,
+            frames: 0,
+            ended: Instant::ZERO,
+            visits: 0,
+            cuts: [0; 3],
+            effects: Effects::default(),
+            untouched: Vec::new(),
+            fates: Fates::default(),
+        }
+    }
+
+    /// What a crew of `jobs` makes of 16 seeds, each a chunk.
+    fn crew(jobs: usize, stage: Stage, twice: bool, stop: StopFlag) -> Vec<(u64, Done)> {
+        let mut order = order(0..16);
+        order.twice = twice;
+        let mut crew = Crew::new(&order, order.ours().collect(), stop);
+        crew.stage = stage;
+        let mut done = std::thread::scope(|scope| {
+            let (finished, threads) = crew.start(jobs, scope).unwrap();
+            let done: Vec<(u64, Done)> = finished.iter().collect();
+            for thread in threads {
+                let _ = thread.join();
+            }
+            done
+        });
+        done.sort_by_key(|(chunk, _)| *chunk);
+        done
+    }
+
+    #[test]
+    fn a_run_that_remembers_the_one_before_is_found() {
+        thread_local!(static LAST: Cell<u64> = const { Cell::new(0) });
+        // Memory that was not wiped: seed 5 reads what the last run wrote.
+        let leaky: Stage = |_, _, seed| {
+            let last = LAST.replace(seed);
+            outcome(if seed == 5 { last } else { seed })
+        };
+        let sound: Stage = |_, _, seed| outcome(seed);
+        let found = crew(1, leaky, true, StopFlag::default());
+        let failures = found.iter().flat_map(|(_, done)| &done.tally.failures);
+        let failures: Vec<&Failure> = failures.collect();
+        assert_eq!(failures.len(), 1);
+        assert_eq!((failures[0].seed, &*failures[0].invariant), (5, REPEAT));
+        let detail = &failures[0].detail;
+        assert!(detail.starts_with("repeat: 0000"), "{detail}");
+        assert_eq!(
+            found.iter().map(|(_, done)| done.tally.runs).sum::<u64>(),
+            16
+        );
+
+        let found = crew(2, sound, true, StopFlag::default());
+        assert!(found.iter().all(|(_, done)| done.tally.violated() == 0));
+        assert_eq!(found, crew(1, sound, false, StopFlag::default()));
+    }
+
+    #[test]
+    fn a_thread_that_dies_costs_its_own_chunk_only() {
+        let fatal: Stage = |_, _, seed| {
+            assert_ne!(seed, 3, "planted");
+            outcome(seed)
+        };
+        let done = crew(2, fatal, false, StopFlag::default());
+        let chunks: Vec<u64> = done.iter().map(|(chunk, _)| *chunk).collect();
+        let others: Vec<u64> = (0..16).filter(|&chunk| chunk != 3).collect();
+        assert_eq!(chunks, others);
+    }
+
+    #[test]
+    fn a_crew_that_is_told_to_stop_drops_its_work() {
+        let stop = StopFlag::default();
+        stop.set();
+        let sound: Stage = |_, _, seed| outcome(seed);
+        assert_eq!(crew(2, sound, false, stop), []);
+    }
 }
