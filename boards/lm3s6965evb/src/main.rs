@@ -12,7 +12,7 @@ use cortex_m_rt::entry;
 use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
 use cygnet::{event_loop, service};
 use smoltcp::phy::Device;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address};
 use static_cell::{ConstStaticCell, StaticCell};
 use stellaris::Stellaris;
@@ -25,7 +25,9 @@ const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 // Everything the server owns. All zeros, so none of it takes flash.
-static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024>> =
+// Eight connections of 1 KiB each way, four listeners; eight tasks may wait in
+// accept, and 32 clients for a slot when all are taken.
+static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024, 4, 8, 32>> =
     ConstStaticCell::new(Storage::new());
 static FUTURES: ConstStaticCell<TaskStorage<11, 832>> = ConstStaticCell::new(TaskStorage::new());
 static READY: ReadySet<11> = ReadySet::new();
@@ -81,7 +83,9 @@ fn main() -> ! {
 
     // This chip has no source of entropy. One that has draws the secret from it:
     // whoever knows the secret can guess sequence numbers.
-    let config = Config::new(MAC, *b"not a secret yet");
+    let mut config = Config::new(MAC, *b"not a secret yet");
+    // Of so few slots none is lent for long to a peer that may not exist.
+    config.handshake_timeout = Duration::from_secs(5);
     let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
     let stack = STACK.init(stack.expect("an Ethernet device"));
     let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);

@@ -12,7 +12,7 @@ use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStor
 use cygnet::{event_loop, service};
 use riscv_rt::entry;
 use smoltcp::phy::Device;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
 use static_cell::{ConstStaticCell, StaticCell};
 use virtio::{Frames, Virtio};
@@ -21,7 +21,9 @@ const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 // Everything the server owns.
-static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024>> =
+// Eight connections of 1 KiB each way, four listeners; eight tasks may wait in
+// accept, and 32 clients for a slot when all are taken.
+static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024, 4, 8, 32>> =
     ConstStaticCell::new(Storage::new());
 static FUTURES: ConstStaticCell<TaskStorage<11, 832>> = ConstStaticCell::new(TaskStorage::new());
 static READY: ReadySet<11> = ReadySet::new();
@@ -69,7 +71,9 @@ fn main() -> ! {
 
     // This machine has no source of entropy. One that has draws the secret from
     // it: whoever knows the secret can guess sequence numbers.
-    let config = Config::new(board.ethernet.address(), *b"not a secret yet");
+    let mut config = Config::new(board.ethernet.address(), *b"not a secret yet");
+    // Of so few slots none is lent for long to a peer that may not exist.
+    config.handshake_timeout = Duration::from_secs(5);
     let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
     let stack = STACK.init(stack.expect("an Ethernet device"));
     let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
