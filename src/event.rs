@@ -46,11 +46,14 @@ pub enum DropReason {
     /// An acknowledgement that repeats what is known while only our FIN is on its
     /// way.
     RepeatedAck = 14,
+    /// An answer about a hardware address that we did not ask for, or that an
+    /// open connection knows better.
+    Unsolicited = 15,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 }
 
 /// Why a task gave control back: the first half of what it yields.
@@ -243,7 +246,8 @@ pub enum Event<'e> {
         /// Which one.
         deadline: Deadline,
     },
-    /// A slot in TIME-WAIT was given to a newer connection.
+    /// A slot was given to a newer connection: in TIME-WAIT, half-open under
+    /// pressure, or idle at a listener that asked for it.
     Reclaimed {
         /// The slot.
         slot: u32,
@@ -317,6 +321,10 @@ pub struct Counters {
     pub syns_admitted: u64,
     /// SYNs that found no place and waited for one.
     pub syns_parked: u64,
+    /// SYNs that were answered by a cookie and forgotten.
+    pub cookies_given: u64,
+    /// Connections that a cookie brought back.
+    pub cookies_taken: u64,
     /// Connections handed to a task by `accept`.
     pub accepts: u64,
     /// Connections opened by `connect`.
@@ -325,7 +333,8 @@ pub struct Counters {
     pub resets: u64,
     /// Connections that a deadline ended.
     pub expired: u64,
-    /// TIME-WAIT slots given to a newer connection.
+    /// Slots given to a newer connection: in TIME-WAIT, half-open under pressure,
+    /// or idle at a listener that asked for it.
     pub reclaimed: u64,
     /// Slots in use now.
     pub slots_used: u32,

@@ -160,6 +160,7 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::NeverSent => "ACK of data never sent",
         DropReason::Throttled => "out of window",
         DropReason::RepeatedAck => "repeated acknowledgement",
+        DropReason::Unsolicited => "unsolicited neighbor",
         _ => "other",
     }
 }
@@ -181,6 +182,7 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::NeverSent,
     DropReason::Throttled,
     DropReason::RepeatedAck,
+    DropReason::Unsolicited,
 ];
 
 #[cfg(test)]

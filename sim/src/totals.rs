@@ -23,6 +23,8 @@ pub fn host_rows(report: Report, counters: &Counters, given: Given) -> Report {
         .row_with_note("slots high", counters.slots_high, format!("of {slots}"))
         .row_with_note("tasks high", counters.tasks_high, format!("of {tasks}"))
         .row_unless_zero("syns parked", counters.syns_parked)
+        .row_unless_zero("cookies given", counters.cookies_given)
+        .row_unless_zero("cookies taken", counters.cookies_taken)
         .row("slots reclaimed", counters.reclaimed)
         .row_unless_zero("deadlines passed", counters.expired)
         .row_unless_zero("spawns refused", counters.spawns_refused)

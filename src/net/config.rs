@@ -9,10 +9,22 @@ use smoltcp::wire::EthernetAddress;
 pub struct Config {
     /// Our Ethernet address.
     pub hardware_addr: EthernetAddress,
-    /// Secret for the flow table, sequence numbers and ports. Draw it from the
-    /// board's entropy source; whoever knows it can guess sequence numbers. In
-    /// a test it is the seed.
+    /// Secret for the flow table, sequence numbers, cookies and ports. Draw it
+    /// from the board's entropy source, anew at every boot; whoever knows it can
+    /// guess sequence numbers. In a test it is the seed. A board without such a
+    /// source says so: [`without_entropy`](Self::without_entropy).
     pub secret: [u8; 16],
+    /// Whether SYNs above the half-open limit are answered by cookies instead
+    /// of being dropped (RFC 4987).
+    pub cookies: bool,
+    /// How many connections may be half open before SYNs are answered by
+    /// cookies; 0 means half of all slots.
+    pub half_open_limit: u16,
+    /// The smallest MSS that a peer may ask for; a smaller one is taken for this
+    /// one. 0 leaves it to smoltcp, which never sends less than 48 bytes at a
+    /// time: 4,000 bytes in 84 segments. A peer behind a link that is really so
+    /// narrow cannot be reached then.
+    pub mss_floor: u16,
     /// Most frames received in one turn.
     pub frames_per_turn: u16,
     /// Most frames that one slot sends in one turn.
@@ -27,17 +39,34 @@ pub struct Config {
 
 impl Config {
     /// 64 frames a turn, 16 a slot, 20 s for a peer's handshake, 75 s for
-    /// ours, 30 s for a close.
+    /// ours, 30 s for a close; cookies when half of the slots are half open.
     pub const fn new(hardware_addr: EthernetAddress, secret: [u8; 16]) -> Self {
         Config {
             hardware_addr,
             secret,
+            cookies: true,
+            half_open_limit: 0,
+            mss_floor: 0,
             frames_per_turn: 64,
             frames_per_slot: 16,
             handshake_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(75),
             close_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// For a host that has no source of entropy and says so. Nothing is secret
+    /// then: whoever knows the hardware address can foresee sequence numbers,
+    /// speak for other peers and reset their connections (RFC 6528), foresee
+    /// ports (RFC 6056), and choose ports that make the flow table slow. Cookies
+    /// are off, because anybody could forge them. Fit for a network on which
+    /// everybody is trusted, and for nothing else.
+    pub const fn without_entropy(hardware_addr: EthernetAddress) -> Self {
+        let [a, b, c, d, e, f] = hardware_addr.0;
+        let secret = [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut config = Config::new(hardware_addr, secret);
+        config.cookies = false;
+        config
     }
 }
 

@@ -1,15 +1,13 @@
-//! What begins a connection: our own SYN, a port for it, and a first sequence
-//! number that nobody can guess.
+//! What begins a connection of ours: a SYN, and a port for it.
 
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
-use smoltcp::iface::Interface;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 use crate::event::Event;
 use crate::net::demux::{Flow, is_loopback};
-use crate::net::handoff::Described;
+use crate::net::isn;
 use crate::net::keys::hash_endpoint;
 use crate::net::slots::State;
 use crate::net::stack::Inner;
@@ -44,7 +42,8 @@ impl<'a> Inner<'a> {
         let local = IpEndpoint { addr, port };
         let flow = Flow { local, remote };
         let index = self.take_slot().ok_or(OpenError::NoSlot)?;
-        let mut scratch = self.scratch_interface(&flow);
+        let isn = isn::initial(&self.isn_key, &flow, self.now);
+        let mut scratch = self.scratch().seeded(addr, isn::seed(isn, isn::DRAWS));
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
         slot.owners = 1;
@@ -85,8 +84,8 @@ impl<'a> Inner<'a> {
         // At most one port per slot is taken, so this many tries suffice.
         let tries = range.min(self.slots.len() + 1);
         for _ in 0..tries {
-            self.draws += 1;
-            let offset = start.wrapping_add(self.draws as u32) % range;
+            self.ports_drawn += 1;
+            let offset = start.wrapping_add(self.ports_drawn as u32) % range;
             let port = FIRST_DYNAMIC_PORT + offset as u16;
             let local = IpEndpoint { addr, port };
             if self.flows.find(&Flow { local, remote }).is_none() {
@@ -94,25 +93,5 @@ impl<'a> Inner<'a> {
             }
         }
         None
-    }
-
-    /// An interface for one segment only, so that its one random draw, the
-    /// initial sequence number, comes from a keyed hash of the connection and
-    /// not from a generator that a peer can follow (RFC 6528).
-    pub(super) fn scratch_interface(&mut self, flow: &Flow) -> Interface {
-        self.draws += 1;
-        let mut hasher = SipHasher13::new_with_key(&self.isn_key);
-        hash_endpoint(&mut hasher, flow.local);
-        hash_endpoint(&mut hasher, flow.remote);
-        hasher.write(&self.now.total_micros().to_le_bytes());
-        hasher.write(&self.draws.to_le_bytes());
-        let hardware = HardwareAddress::Ethernet(self.config.hardware_addr);
-        let mut config = smoltcp::iface::Config::new(hardware);
-        config.random_seed = hasher.finish();
-        let mut scratch = Interface::new(config, &mut Described(&self.capabilities), self.now);
-        scratch.update_ip_addrs(|addresses| {
-            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
-        });
-        scratch
     }
 }

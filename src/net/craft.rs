@@ -1,105 +1,242 @@
-//! Frames that nobody sent. A few things can only be said to smoltcp in its own
-//! language: a challenge is drawn out of it by a segment that it must answer.
-//! They are made from the headers of a frame that the peer did send, with
-//! checksums, and are short.
+//! Frames made by hand. A few things can only be said to smoltcp in its own
+//! language: a challenge is drawn out of it by a segment that it must answer, a
+//! connection that nobody remembers begins again with the SYN it began with. And
+//! one answer is given without smoltcp, because nothing may be kept for it. All
+//! of these are short.
+//!
+//! TCP's checksum is left open: smoltcp does not look at it here, and what goes
+//! out gets it on the way (`handoff.rs`).
 //!
 //! Not here: when they are needed.
 
 use heapless::Vec;
-use smoltcp::wire::{EthernetFrame, EthernetProtocol, Ipv4Packet, TcpPacket, TcpSeqNumber};
+use smoltcp::wire::{
+    EthernetAddress, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, TcpSeqNumber,
+};
 #[cfg(feature = "ipv6")]
-use smoltcp::wire::{IPV6_HEADER_LEN, Ipv6Packet};
+use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
 
 use crate::net::demux::Flow;
 
-const ETHERNET_BYTES: usize = 14;
-const IPV4_BYTES: usize = 20;
-const TCP_BYTES: usize = 20;
-
-/// The longest frame made here.
-const FRAME_BYTES: usize = ETHERNET_BYTES + 40 + TCP_BYTES;
+/// The longest frame made or copied here: a SYN with all the options there can
+/// be.
+pub(super) const FRAME_BYTES: usize = 14 + 40 + 60;
 
 pub(super) type Frame = Vec<u8, FRAME_BYTES>;
 
-/// The headers of `frame`, a segment of `flow`, as a bare acknowledgement with
-/// other numbers and nothing after it.
-pub(super) fn bare_ack(
-    frame: &[u8],
-    flow: &Flow,
-    seq: TcpSeqNumber,
-    ack: TcpSeqNumber,
-) -> Option<Frame> {
-    let mut made = headers(frame, TCP_BYTES)?;
-    let segment = segment_of(&mut made)?;
-    let mut tcp = TcpPacket::new_unchecked(segment);
-    tcp.set_src_port(flow.remote.port);
-    tcp.set_dst_port(flow.local.port);
-    tcp.set_header_len(TCP_BYTES as u8);
-    tcp.clear_flags();
-    tcp.set_ack(true);
-    tcp.set_seq_number(seq);
-    tcp.set_ack_number(ack);
-    tcp.set_window_len(0);
-    tcp.set_urgent_at(0);
-    tcp.fill_checksum(&flow.remote.addr, &flow.local.addr);
-    Some(made)
+/// A segment without payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bare {
+    pub(super) flags: u8,
+    pub(super) seq: TcpSeqNumber,
+    pub(super) ack: TcpSeqNumber,
+    pub(super) window: u16,
+    pub(super) mss: Option<u16>,
 }
 
-/// A frame between the same hosts with room for `segment` bytes of TCP.
-fn headers(frame: &[u8], segment: usize) -> Option<Frame> {
-    let ethernet = EthernetFrame::new_checked(frame).ok()?;
-    let mut made = Frame::new();
-    made.extend_from_slice(frame.get(..ETHERNET_BYTES)?).ok()?;
-    match ethernet.ethertype() {
-        EthernetProtocol::Ipv4 => {
-            let from = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
-            let start = made.len();
-            made.resize(start + IPV4_BYTES + segment, 0).ok()?;
-            let mut packet = Ipv4Packet::new_unchecked(made.get_mut(start..)?);
-            packet.set_version(4);
-            packet.set_header_len(IPV4_BYTES as u8);
-            packet.set_total_len((IPV4_BYTES + segment) as u16);
-            packet.set_hop_limit(64);
-            packet.set_next_header(from.next_header());
-            packet.set_src_addr(from.src_addr());
-            packet.set_dst_addr(from.dst_addr());
-            packet.fill_checksum();
+impl Bare {
+    pub(super) const NOTHING: Bare = Bare {
+        flags: 0,
+        seq: TcpSeqNumber(0),
+        ack: TcpSeqNumber(0),
+        window: 0,
+        mss: None,
+    };
+}
+
+pub(super) const RST: u8 = 0x04;
+pub(super) const SYN: u8 = 0x02;
+pub(super) const ACK: u8 = 0x10;
+
+/// One end of a frame.
+pub(super) type End = (EthernetAddress, IpEndpoint);
+
+/// The frame of a segment from `from` to `to`.
+pub(super) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
+    let header: u8 = if bare.mss.is_some() { 24 } else { 20 };
+    let addresses = (from.1.addr, to.1.addr);
+    let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header.into())?;
+    put(&mut frame, &from.1.port.to_be_bytes())?;
+    put(&mut frame, &to.1.port.to_be_bytes())?;
+    put(&mut frame, &bare.seq.0.to_be_bytes())?;
+    put(&mut frame, &bare.ack.0.to_be_bytes())?;
+    put(&mut frame, &[header << 2, bare.flags])?;
+    put(&mut frame, &bare.window.to_be_bytes())?;
+    put(&mut frame, &[0; 4])?;
+    if let Some(mss) = bare.mss {
+        put(&mut frame, &[2, 4])?;
+        put(&mut frame, &mss.to_be_bytes())?;
+    }
+    Some(frame)
+}
+
+/// What makes an interface know the hardware address of a flow's peer: its
+/// answer to a question that nobody asked.
+pub(super) fn introduction(
+    flow: &Flow,
+    peer: EthernetAddress,
+    us: EthernetAddress,
+) -> Option<Frame> {
+    match (flow.remote.addr, flow.local.addr) {
+        (IpAddress::Ipv4(remote), IpAddress::Ipv4(local)) => {
+            let mut frame = link(peer, us, EthernetProtocol::Arp)?;
+            put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, 2])?;
+            put(&mut frame, peer.as_bytes())?;
+            put(&mut frame, &remote.octets())?;
+            put(&mut frame, us.as_bytes())?;
+            put(&mut frame, &local.octets())?;
+            Some(frame)
         }
         #[cfg(feature = "ipv6")]
-        EthernetProtocol::Ipv6 => {
-            let from = Ipv6Packet::new_checked(ethernet.payload()).ok()?;
-            let start = made.len();
-            made.resize(start + IPV6_HEADER_LEN + segment, 0).ok()?;
-            let mut packet = Ipv6Packet::new_unchecked(made.get_mut(start..)?);
-            packet.set_version(6);
-            packet.set_payload_len(segment as u16);
-            packet.set_hop_limit(64);
-            packet.set_next_header(from.next_header());
-            packet.set_src_addr(from.src_addr());
-            packet.set_dst_addr(from.dst_addr());
+        (IpAddress::Ipv6(remote), IpAddress::Ipv6(local)) => {
+            let addresses = (remote.into(), local.into());
+            let mut frame = packet((peer, us), addresses, IpProtocol::Icmpv6, 32)?;
+            // Neighbor advertisement, solicited, override (RFC 4861, 4.4).
+            put(&mut frame, &[136, 0, 0, 0, 0x60, 0, 0, 0])?;
+            put(&mut frame, &remote.octets())?;
+            put(&mut frame, &[2, 1])?;
+            put(&mut frame, peer.as_bytes())?;
+            fill_icmpv6(&mut frame, &remote, &local)?;
+            Some(frame)
         }
-        _ => return None,
+        #[cfg(feature = "ipv6")]
+        _ => None,
     }
-    Some(made)
 }
 
-/// The TCP segment in a frame made here.
-fn segment_of(frame: &mut Frame) -> Option<&mut [u8]> {
-    let start = match frame.get(12..14)? {
-        [0x08, 0x00] => ETHERNET_BYTES + IPV4_BYTES,
-        _ => ETHERNET_BYTES + 40,
+#[cfg(feature = "ipv6")]
+fn fill_icmpv6(frame: &mut Frame, from: &Ipv6Address, to: &Ipv6Address) -> Option<()> {
+    let bytes = frame.get_mut(54..)?;
+    Icmpv6Packet::new_unchecked(bytes).fill_checksum(from, to);
+    Some(())
+}
+
+/// Where in the frame of a segment its MSS option has its number.
+fn mss_at(frame: &[u8]) -> Option<usize> {
+    let start = match frame.get(12..15)? {
+        [0x08, 0x00, version] => 14 + usize::from(version & 15) * 4,
+        _ => 14 + 40,
     };
-    frame.get_mut(start..)
+    let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
+    let header = frame.get(..end)?;
+    let mut at = start + 20;
+    loop {
+        match header.get(at..)? {
+            [1, ..] => at += 1,
+            [2, 4, _, _, ..] => return Some(at + 2),
+            [0, ..] | [_] | [] => return None,
+            [_, length, ..] => at += usize::from(*length).max(2),
+        }
+    }
+}
+
+/// The MSS that a SYN offers, or what it means to offer none (RFC 9293, 3.7.1).
+pub(super) fn mss_of(frame: &[u8]) -> u16 {
+    let offer = mss_at(frame).and_then(|at| frame.get(at..)?.first_chunk());
+    let offer = offer.map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    if offer == 0 { 536 } else { offer }
+}
+
+/// A copy of a SYN that offers an MSS of at least `floor`; `None` if it does
+/// already, or is longer than any SYN should be.
+pub(super) fn raised(frame: &[u8], floor: u16) -> Option<Frame> {
+    if mss_of(frame) >= floor {
+        return None;
+    }
+    let at = mss_at(frame)?;
+    let mut copy = Frame::from_slice(frame).ok()?;
+    copy.get_mut(at..at + 2)?
+        .copy_from_slice(&floor.to_be_bytes());
+    Some(copy)
+}
+
+/// A frame with its IP header, for a payload of `bytes`.
+fn packet(
+    (from, to): (EthernetAddress, EthernetAddress),
+    addresses: (IpAddress, IpAddress),
+    protocol: IpProtocol,
+    bytes: u16,
+) -> Option<Frame> {
+    let protocol = u8::from(protocol);
+    match addresses {
+        (IpAddress::Ipv4(source), IpAddress::Ipv4(destination)) => {
+            let mut frame = link(from, to, EthernetProtocol::Ipv4)?;
+            put(&mut frame, &[0x45, 0])?;
+            put(&mut frame, &(20 + bytes).to_be_bytes())?;
+            // Never fragmented; 64 hops.
+            put(&mut frame, &[0, 0, 0x40, 0, 64, protocol, 0, 0])?;
+            put(&mut frame, &source.octets())?;
+            put(&mut frame, &destination.octets())?;
+            Ipv4Packet::new_unchecked(frame.get_mut(14..)?).fill_checksum();
+            Some(frame)
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) => {
+            let mut frame = link(from, to, EthernetProtocol::Ipv6)?;
+            put(&mut frame, &[0x60, 0, 0, 0])?;
+            put(&mut frame, &bytes.to_be_bytes())?;
+            // Neighbor discovery wants all the hops there are.
+            put(&mut frame, &[protocol, 255])?;
+            put(&mut frame, &source.octets())?;
+            put(&mut frame, &destination.octets())?;
+            Some(frame)
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+fn link(from: EthernetAddress, to: EthernetAddress, kind: EthernetProtocol) -> Option<Frame> {
+    let mut frame = Frame::new();
+    put(&mut frame, to.as_bytes())?;
+    put(&mut frame, from.as_bytes())?;
+    put(&mut frame, &u16::from(kind).to_be_bytes())?;
+    Some(frame)
+}
+
+/// Too long is told by `None`; nothing made here is.
+fn put(frame: &mut Frame, bytes: &[u8]) -> Option<()> {
+    frame.extend_from_slice(bytes).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::net::demux::{Control, Route, demux};
-    use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+    use proptest::prelude::*;
+    use smoltcp::wire::IpCidr;
+
+    const US: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+    const PEER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 9]);
+
+    fn check(us: IpAddress, peer: IpAddress) {
+        let ends = |mac, addr, port| (mac, IpEndpoint::new(addr, port));
+        for mss in [None, Some(1220)] {
+            let bare = Bare {
+                flags: ACK,
+                seq: TcpSeqNumber(5),
+                ack: TcpSeqNumber(-6),
+                window: 7,
+                mss,
+            };
+            let made = segment(ends(PEER, peer, 1000), ends(US, us, 7), &bare).unwrap();
+            let Route::Tcp(seen) = demux(&made, US, &[IpCidr::new(us, 24)], false) else {
+                panic!("{made:?}");
+            };
+            assert_eq!(seen.flow.local, IpEndpoint::new(us, 7));
+            assert_eq!(seen.flow.remote, IpEndpoint::new(peer, 1000));
+            assert_eq!((seen.seq.0, seen.ack.0), (5, -6));
+            assert_eq!((seen.control, seen.payload), (Control::Other, 0));
+            assert_eq!(mss_of(&made), mss.unwrap_or(536));
+            let raised = raised(&made, 1300);
+            assert_eq!(raised.is_some(), mss.is_some());
+            assert!(raised.is_none_or(|raised| mss_of(&raised) == 1300));
+        }
+    }
 
     #[test]
-    fn a_bare_ack_is_a_segment_of_the_flow() {
+    fn a_segment_made_by_hand_reads_as_one() {
         check(IpAddress::v4(10, 0, 0, 1), IpAddress::v4(10, 0, 0, 9));
         #[cfg(feature = "ipv6")]
         check(
@@ -108,59 +245,35 @@ mod tests {
         );
     }
 
-    fn check(us: IpAddress, peer: IpAddress) {
-        let flow = Flow {
-            local: IpEndpoint::new(us, 7),
-            remote: IpEndpoint::new(peer, 1000),
+    #[test]
+    fn the_mss_is_found_behind_other_options_and_not_past_the_end() {
+        let with = |options: &[u8]| {
+            let mut frame = std::vec![0; 54];
+            (frame[12], frame[14]) = (8, 0x45);
+            frame[34 + 12] = ((20 + options.len()) << 2) as u8;
+            frame.extend_from_slice(options);
+            mss_of(&frame)
         };
-        let mut seed = Frame::new();
-        let mac = EthernetAddress([2, 0, 0, 0, 0, 1]);
-        seed.extend_from_slice(mac.as_bytes()).unwrap();
-        seed.extend_from_slice(&[2, 0, 0, 0, 0, 9]).unwrap();
-        match (us, peer) {
-            (IpAddress::Ipv4(us), IpAddress::Ipv4(peer)) => {
-                seed.extend_from_slice(&[8, 0]).unwrap();
-                seed.resize(54, 0).unwrap();
-                let mut packet = Ipv4Packet::new_unchecked(&mut seed[14..]);
-                packet.set_version(4);
-                packet.set_header_len(20);
-                packet.set_total_len(40);
-                packet.set_next_header(smoltcp::wire::IpProtocol::Tcp);
-                packet.set_src_addr(peer);
-                packet.set_dst_addr(us);
-            }
-            #[cfg(feature = "ipv6")]
-            (IpAddress::Ipv6(us), IpAddress::Ipv6(peer)) => {
-                seed.extend_from_slice(&[0x86, 0xdd]).unwrap();
-                seed.resize(74, 0).unwrap();
-                let mut packet = Ipv6Packet::new_unchecked(&mut seed[14..]);
-                packet.set_version(6);
-                packet.set_payload_len(20);
-                packet.set_next_header(smoltcp::wire::IpProtocol::Tcp);
-                packet.set_src_addr(peer);
-                packet.set_dst_addr(us);
-            }
-            #[cfg(feature = "ipv6")]
-            _ => unreachable!(),
-        }
-        let made = bare_ack(&seed, &flow, TcpSeqNumber(5), TcpSeqNumber(-6)).unwrap();
-        let Route::Tcp(segment) = demux(&made, mac, &[IpCidr::new(us, 24)], true) else {
-            panic!("{made:?}");
-        };
-        assert_eq!((segment.flow, segment.control), (flow, Control::Other));
-        assert_eq!((segment.seq.0, segment.ack.0), (5, -6));
-        assert_eq!(segment.payload, 0);
+        assert_eq!(
+            with(&[1, 1, 4, 2, 3, 3, 7, 1, 2, 4, 5, 180, 0, 0, 0, 0]),
+            1460
+        );
+        assert_eq!(with(&[2, 4, 0, 0]), 536);
+        assert_eq!(with(&[0, 0, 2, 4]), 536);
+        assert_eq!(with(&[1, 1, 1, 2]), 536);
+        assert_eq!(with(&[9, 0, 2, 4, 1, 0, 0, 0]), 256, "a length of nothing");
+        assert_eq!(with(&[]), 536);
     }
 
-    #[test]
-    fn what_is_no_segment_makes_none() {
-        let flow = Flow {
-            local: IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7),
-            remote: IpEndpoint::new(IpAddress::v4(10, 0, 0, 9), 7),
-        };
-        for len in 0..60 {
-            let made = bare_ack(&[0x45; 60][..len], &flow, TcpSeqNumber(0), TcpSeqNumber(0));
-            assert!(made.is_none());
+    proptest! {
+        #[test]
+        fn arbitrary_segments_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), v4: bool) {
+            let mut bytes = bytes;
+            if v4 && bytes.len() > 14 {
+                (bytes[12], bytes[13]) = (8, 0);
+            }
+            let _ = mss_of(&bytes);
+            let _ = raised(&bytes, 500);
         }
     }
 }

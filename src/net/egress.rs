@@ -8,7 +8,8 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::net::handoff::{Carried, Tallied};
 use crate::net::life::Before;
-use crate::net::slots::{Cut, FAR, State, tcp_of};
+use crate::net::scratch::Scratch;
+use crate::net::slots::{Cut, FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
@@ -45,19 +46,21 @@ impl<'a> Inner<'a> {
             return;
         };
         let before = tcp_of(set).map(|socket| Before::of(socket));
+        if slot.unknown_since == self.neighbors.epoch {
+            return self.transmit_to_peer(index, before, device);
+        }
         self.tally.known.set(slot.known);
-        let mut device = Tallied {
-            device,
+        let mut tallied = Tallied {
+            device: &mut *device,
             tally: &self.tally,
         };
         let limit = self.config.frames_per_slot;
-        let (passes, poll_at) = passes(&mut self.iface, set, &mut device, now, limit);
+        let (passes, poll_at) = passes(&mut self.iface, set, &mut tallied, now, limit);
         slot.known = self.tally.known.get();
         // smoltcp keeps a socket silent after it asked for a neighbor.
         let silent = waited && !self.tally.asked.get();
         if passes == Passes::NoNeighbor || silent {
-            slot.waits_for_neighbor = true;
-            self.waiting_for_neighbor += 1;
+            return self.transmit_to_peer(index, before, device);
         }
         if passes == Passes::All && slot.state == State::Open && slot.silent_at == FAR {
             return self.arm(index, now + SHORTEST);
@@ -67,6 +70,51 @@ impl<'a> Inner<'a> {
             Passes::All => self.poll_at(index),
             _ => poll_at,
         };
+        self.rearm(index, passes, poll_at);
+    }
+
+    /// Lets a slot send whose peer the cache of neighbors does not know: to
+    /// where the flow's own frames came from, if there were any.
+    #[cold]
+    #[inline(never)]
+    fn transmit_to_peer<D: Device + ?Sized>(
+        &mut self,
+        index: u32,
+        before: Option<Before>,
+        device: &mut D,
+    ) {
+        let epoch = self.neighbors.epoch;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        slot.unknown_since = epoch;
+        let (Some(flow), true) = (self.flows.get(index), slot.peer != NOBODY) else {
+            slot.unknown_since = 0;
+            slot.waits_for_neighbor = true;
+            self.waiting_for_neighbor += 1;
+            let poll_at = self.poll_at(index);
+            self.settle_if_moved(index, before);
+            return self.rearm(index, Passes::NoNeighbor, poll_at);
+        };
+        let scratch = Scratch {
+            us: self.config.hardware_addr,
+            capabilities: &self.capabilities,
+            now: self.now,
+        };
+        let mut iface = scratch.introduced(&flow, slot.peer, 0);
+        self.tally.known.set(slot.known);
+        let mut tallied = Tallied {
+            device,
+            tally: &self.tally,
+        };
+        let Some(set) = (*slot.set).as_mut() else {
+            return;
+        };
+        let limit = self.config.frames_per_slot;
+        let (passes, _) = passes(&mut iface, set, &mut tallied, self.now, limit);
+        let poll_at = iface.poll_at(self.now, set);
+        slot.known = self.tally.known.get();
+        self.settle_if_moved(index, before);
         self.rearm(index, passes, poll_at);
     }
 

@@ -48,8 +48,10 @@ pub(crate) struct Known {
 /// What is to be done with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// smoltcp may see it.
+    /// smoltcp may see it. It is in the window.
     Pass,
+    /// smoltcp may see it, and limits its answers itself.
+    PassEmpty,
     /// smoltcp may see it, and answer. Not again soon.
     PassOnce,
     /// Dropped; smoltcp is made to say where it stands.
@@ -130,7 +132,7 @@ pub(crate) fn judge(
         }
         let offset = distance(known.acked, segment.seq) as u32;
         let window = u32::from(known.window) << shift;
-        if offset < window || segment.payload == 0 {
+        if offset < window {
             return Verdict::Pass;
         }
         return outside(segment, known, now);
@@ -138,9 +140,15 @@ pub(crate) fn judge(
     judge_rare(segment, known, half_open, shift)
 }
 
-/// Bytes that begin outside the window.
+/// What begins outside the window.
 #[cold]
 fn outside(segment: &Segment, known: &Known, now: Instant) -> Verdict {
+    if segment.payload == 0 {
+        return match segment.seq == known.acked {
+            true => Verdict::Pass,
+            false => Verdict::PassEmpty,
+        };
+    }
     let end = segment.seq + usize::from(segment.payload);
     let begins_before = distance(known.acked, segment.seq) < 0;
     if known.window > 0 && begins_before && distance(known.acked, end) > 0 {

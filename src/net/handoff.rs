@@ -8,11 +8,13 @@ use core::cell::Cell;
 
 use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
+use smoltcp::wire::IpAddress;
 
 use crate::event::{Event, Observer};
 use crate::net::checksum::{self, Checks};
 use crate::net::demux::outgoing;
 use crate::net::guard::Known;
+use crate::net::neighbors::question;
 
 /// What left through a device.
 pub(crate) struct Tally<'o> {
@@ -26,6 +28,8 @@ pub(crate) struct Tally<'o> {
     pub(crate) last: Cell<Carried>,
     /// What the flow at hand knows of itself, as far as the frames that left say.
     pub(crate) known: Cell<Known>,
+    /// Whose hardware address was asked for last.
+    pub(crate) question: Cell<Option<IpAddress>>,
     pub(crate) checks: Checks,
     pub(crate) now: Instant,
     pub(crate) observer: Option<&'o dyn Observer>,
@@ -51,6 +55,7 @@ impl<'o> Tally<'o> {
             exhausted: Cell::new(false),
             last: Cell::new(Carried::Other),
             known: Cell::new(Known::NOTHING),
+            question: Cell::new(None),
             checks,
             now: Instant::ZERO,
             observer: None,
@@ -76,6 +81,8 @@ impl<'o> Tally<'o> {
             {
                 checksum::fill(sent.pseudo, segment);
             }
+        } else if let Some(addr) = question(frame) {
+            self.question.set(Some(addr));
         }
         self.last.set(carried);
         if let Some(observer) = self.observer {
@@ -105,8 +112,14 @@ impl<T: TxToken> TxToken for Counted<'_, '_, T> {
     }
 }
 
+impl<'t, 'o, T> Counted<'t, 'o, T> {
+    pub(crate) fn new(token: T, tally: &'t Tally<'o>) -> Self {
+        Counted { token, tally }
+    }
+}
+
 /// A receive token for a frame that is already here.
-pub(crate) struct Chosen<'f>(&'f [u8]);
+pub(crate) struct Chosen<'f>(pub(crate) &'f [u8]);
 
 impl RxToken for Chosen<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {

@@ -7,14 +7,18 @@
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, TcpSeqNumber};
 
 use crate::event::{DropReason, Event};
-use crate::net::craft::{Frame, bare_ack};
+use crate::net::cookie::listen;
+use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::guard::{Known, Verdict, judge};
-use crate::net::handoff::OneShot;
+use crate::net::handoff::{Counted, OneShot};
+use crate::net::isn;
 use crate::net::life::{Before, patience};
+use crate::net::scratch::Scratch;
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
 
@@ -25,10 +29,8 @@ impl<'a> Inner<'a> {
         self.tell(&Event::FrameIn(frame));
         match self.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token),
-            Route::General { neighbor } => {
-                self.answer(frame, token);
-                self.neighbor_news |= neighbor;
-            }
+            Route::General { neighbor: true } => self.neighbor_in(frame, token),
+            Route::General { neighbor: false } => self.answer(frame, token),
             Route::Refuse(reason) => self.dropped(reason),
         }
     }
@@ -55,13 +57,53 @@ impl<'a> Inner<'a> {
         if segment.control == Control::Syn
             && let Some(port) = self.ports.find(segment.flow.local.port)
         {
-            return self.admit(port, segment, frame, token);
+            return self.admit(port, segment, frame, token, self.now);
         }
-        self.answer(frame, token);
+        let token = match self.ports.find(segment.flow.local.port) {
+            Some(port) if segment.has_ack && segment.control == Control::Other => {
+                match self.takes_cookie(port, segment, frame, token) {
+                    Ok(()) => return,
+                    Err(token) => token,
+                }
+            }
+            _ => token,
+        };
+        if segment.control != Control::Rst {
+            self.refuse(segment, token);
+        }
     }
 
-    /// Lets smoltcp answer a frame that belongs to no slot: ARP, ping, a reset
-    /// for a closed port.
+    /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1). It goes
+    /// where the segment came from: nobody need be asked, and nothing is kept.
+    fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
+        let Flow { local, remote } = segment.flow;
+        let syn = usize::from(segment.control == Control::Syn);
+        let bare = match segment.has_ack {
+            true => Bare {
+                flags: RST,
+                seq: segment.ack,
+                ..Bare::NOTHING
+            },
+            false => Bare {
+                flags: RST | ACK,
+                ack: segment.seq + syn + usize::from(segment.payload),
+                ..Bare::NOTHING
+            },
+        };
+        let us = (self.config.hardware_addr, local);
+        self.send_bare(us, (segment.remote_hardware, remote), &bare, token);
+    }
+
+    /// Sends a segment that no socket knows of.
+    pub(super) fn send_bare<T: TxToken>(&mut self, from: End, to: End, bare: &Bare, token: T) {
+        let Some(frame) = craft::segment(from, to, bare) else {
+            return;
+        };
+        let counted = Counted::new(token, &self.tally);
+        counted.consume(frame.len(), |room| room.copy_from_slice(&frame));
+    }
+
+    /// Lets smoltcp answer a frame that belongs to no slot: ARP, ping.
     pub(super) fn answer<T: TxToken>(&mut self, frame: &[u8], token: T) {
         let mut nobody = SocketSet::new(&mut [][..]);
         let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
@@ -90,14 +132,18 @@ impl<'a> Inner<'a> {
         let probe;
         if slot.state == State::Connecting {
             slot.known.acked = segment.seq + 1; // if it is the answer to our SYN
+            slot.peer = segment.remote_hardware;
         } else {
             let half_open = slot.state == State::HalfOpen;
             match judge(segment, &slot.known, half_open, self.window_shift, self.now) {
-                Verdict::Pass => (),
+                Verdict::Pass if packed(slot.peer) != packed(segment.remote_hardware) => {
+                    self.peer_moved(index, segment.remote_hardware);
+                }
+                Verdict::Pass | Verdict::PassEmpty => (),
                 Verdict::PassOnce => slot.known.answered(self.now),
                 Verdict::Drop(reason) => return self.dropped(reason),
                 Verdict::Challenge(reason) => {
-                    let made = challenge(frame, segment, &slot.known);
+                    let made = challenge(segment, &slot.known, self.config.hardware_addr);
                     self.dropped(reason);
                     let Some(made) = made else { return };
                     probe = made;
@@ -115,8 +161,17 @@ impl<'a> Inner<'a> {
         let before = Before::of(socket);
         self.tally.known.set(slot.known);
         let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
-        let iface = &mut self.iface;
-        iface.poll_ingress_single(self.now, &mut device, set);
+        if slot.unknown_since == self.neighbors.epoch {
+            let scratch = Scratch {
+                us: self.config.hardware_addr,
+                capabilities: &self.capabilities,
+                now: self.now,
+            };
+            hand_to(&scratch, &segment.flow, slot.peer, &mut device, set);
+        } else {
+            let iface = &mut self.iface;
+            iface.poll_ingress_single(self.now, &mut device, set);
+        }
         slot.known = self.tally.known.get();
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
@@ -158,16 +213,6 @@ impl<'a> Inner<'a> {
             })
     }
 
-    /// Lets a SYN wait for a place, or drops it, never resets it: the peer tries
-    /// again.
-    fn park(&mut self, frame: &[u8], reason: DropReason) {
-        if !self.lobby.park(frame, self.now) {
-            return self.dropped(reason);
-        }
-        self.counters.syns_parked += 1;
-        self.tell(&Event::Parked(reason));
-    }
-
     /// Lets parked SYNs in, oldest first, if there is room for them now. Those
     /// whose listener still has none keep their order.
     pub(super) fn admit_parked<D: Device + ?Sized>(&mut self, device: &mut D) {
@@ -194,8 +239,8 @@ impl<'a> Inner<'a> {
                 continue;
             };
             match device.transmit(self.now) {
-                Some(token) if self.ports.has_room(port) && self.slots.has_room() => {
-                    self.admit(port, &segment, frame, token);
+                Some(token) if self.has_room(port) => {
+                    self.admit(port, &segment, frame, token, parked.since());
                 }
                 Some(_) => {
                     self.lobby.push(parked);
@@ -208,44 +253,54 @@ impl<'a> Inner<'a> {
         }
     }
 
-    /// Takes a slot for a SYN, or lets it wait for one.
+    /// Takes a slot for a SYN that came at `since`, or lets it wait for one, or
+    /// answers it by a cookie.
     pub(super) fn admit<T: TxToken>(
         &mut self,
         port: u32,
         segment: &Segment,
         frame: &[u8],
         token: T,
+        since: Instant,
     ) {
         if !self.ports.has_room(port) {
-            return self.park(frame, DropReason::BacklogFull);
+            return self.crowd(DropReason::BacklogFull, segment, frame, token);
+        }
+        if self.ports.half_open() >= self.half_open_limit() {
+            return self.crowd(DropReason::NoSlot, segment, frame, token);
         }
         let Some(index) = self.take_slot() else {
-            return self.park(frame, DropReason::NoSlot);
+            return self.crowd(DropReason::NoSlot, segment, frame, token);
         };
-        let mut scratch = self.scratch_interface(&segment.flow);
+        let raised = raised(frame, self.config.mss_floor);
+        let frame = raised.as_deref().unwrap_or(frame);
+        let mss = mss_of(frame);
+        let isn = match self.config.cookies {
+            true => self.cookies.isn(segment, mss, self.now),
+            false => isn::initial(&self.isn_key, &segment.flow, self.now),
+        };
         let Flow { local, remote } = segment.flow;
+        let mut scratch = self
+            .scratch()
+            .seeded(local.addr, isn::seed(isn, isn::DRAWS));
         let Some(slot) = self.slots.get(index) else {
             return;
         };
         slot.state = State::HalfOpen;
         slot.port = port;
         slot.known = Known::of_syn(segment.seq);
-        slot.give_up = self.now + self.config.handshake_timeout;
+        slot.peer = segment.remote_hardware;
+        slot.give_up = since + self.config.handshake_timeout;
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
-        let Some(socket) = tcp_of(set) else { return };
-        let endpoint = IpListenEndpoint {
-            addr: Some(local.addr),
-            port: local.port,
-        };
-        let listening = socket.listen(endpoint).is_ok();
+        let listening = listen(set, &segment.flow);
         self.tally.known.set(slot.known);
         let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         let state = tcp_of(set).map(|socket| socket.state());
-        self.ports.admitted(port);
+        self.ports.admitted(port, &mut self.slots, index);
         if !listening
             || state != Some(tcp::State::SynReceived)
             || self.flows.insert(index, segment.flow).is_err()
@@ -261,6 +316,27 @@ impl<'a> Inner<'a> {
         });
         self.mark_dirty(index);
     }
+
+    /// Whether a SYN for this listener would get a slot now.
+    fn has_room(&self, port: u32) -> bool {
+        self.ports.has_room(port)
+            && self.slots.has_room()
+            && self.ports.half_open() < self.half_open_limit()
+    }
+
+    /// There is no place for a SYN: the lobby first, because a burst of honest
+    /// peers is served best in their order; then a cookie, if others have not
+    /// proved themselves either; and at last nothing.
+    fn crowd<T: TxToken>(&mut self, reason: DropReason, segment: &Segment, frame: &[u8], token: T) {
+        if self.lobby.park(frame, self.now) {
+            self.counters.syns_parked += 1;
+            self.tell(&Event::Parked(reason));
+        } else if self.gives_cookies() {
+            self.give_cookie(segment, frame, token);
+        } else {
+            self.dropped(reason);
+        }
+    }
 }
 
 /// A segment that makes smoltcp say where it stands, at most once a second per
@@ -268,7 +344,33 @@ impl<'a> Inner<'a> {
 /// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
 /// 4.2).
 #[cold]
-fn challenge(frame: &[u8], segment: &Segment, known: &Known) -> Option<Frame> {
-    let before = TcpSeqNumber(known.acked.0.wrapping_sub(1));
-    bare_ack(frame, &segment.flow, before, known.sent)
+fn challenge(segment: &Segment, known: &Known, us: EthernetAddress) -> Option<Frame> {
+    let Flow { local, remote } = segment.flow;
+    let bare = Bare {
+        flags: ACK,
+        seq: TcpSeqNumber(known.acked.0.wrapping_sub(1)),
+        ack: known.sent,
+        ..Bare::NOTHING
+    };
+    craft::segment((segment.remote_hardware, remote), (us, local), &bare)
+}
+
+/// A hardware address as one number, which compares in one step.
+fn packed(addr: EthernetAddress) -> u64 {
+    let [a, b, c, d, e, f] = addr.0;
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
+
+/// Hands one frame to an interface that knows no neighbor but `peer`.
+#[cold]
+#[inline(never)]
+fn hand_to<T: TxToken>(
+    scratch: &Scratch<'_>,
+    flow: &Flow,
+    peer: EthernetAddress,
+    device: &mut OneShot<'_, '_, T>,
+    set: &mut SocketSet<'_>,
+) {
+    let mut iface = scratch.introduced(flow, peer, 0);
+    iface.poll_ingress_single(scratch.now, device, set);
 }

@@ -37,6 +37,11 @@ impl Parked {
         self.frame.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// When it came.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Whether it came too long ago for its sender still to wait.
     pub(crate) fn is_stale(&self, now: Instant, patience: Duration) -> bool {
         now >= self.since + patience

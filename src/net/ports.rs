@@ -23,6 +23,8 @@ pub struct Port {
     /// Connections admitted and not yet accepted.
     pending: u16,
     queue: List,
+    /// Those still shaking hands, oldest first.
+    half_open: List,
     generation: u32,
 }
 
@@ -34,6 +36,7 @@ impl Port {
         limit: 0,
         pending: 0,
         queue: List::EMPTY,
+        half_open: List::EMPTY,
         generation: 0,
     };
 }
@@ -75,6 +78,8 @@ pub(crate) struct Ports<'a> {
     ports: &'a mut [Port],
     acceptors: &'a mut [Acceptor],
     tickets: u64,
+    /// Half-open connections of all listeners.
+    half_open: u32,
 }
 
 /// Why a port cannot be listened on.
@@ -91,6 +96,7 @@ impl<'a> Ports<'a> {
             ports,
             acceptors,
             tickets: 0,
+            half_open: 0,
         }
     }
 
@@ -131,10 +137,27 @@ impl<'a> Ports<'a> {
     }
 
     /// A SYN for this listener took a slot.
-    pub(crate) fn admitted(&mut self, index: u32) {
+    pub(crate) fn admitted(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
         if let Some(port) = self.ports.get_mut(index as usize) {
             port.pending += 1;
+            slots.push(&mut port.half_open, slot);
+            self.half_open += 1;
         }
+    }
+
+    /// Half-open connections of all listeners.
+    pub(crate) fn half_open(&self) -> u32 {
+        self.half_open
+    }
+
+    /// The connection of this listener that has been half-open longest.
+    pub(crate) fn oldest_half_open(&self, index: u32) -> Option<u32> {
+        self.ports.get(index as usize)?.half_open.first()
+    }
+
+    /// The same of any listener, the first that has one.
+    pub(crate) fn any_half_open(&self) -> Option<u32> {
+        self.ports.iter().find_map(|port| port.half_open.first())
     }
 
     /// A connection that was admitted is gone before it was accepted. One that
@@ -144,6 +167,9 @@ impl<'a> Ports<'a> {
             port.pending = port.pending.saturating_sub(1);
             if queued {
                 slots.unlink(&mut port.queue, slot);
+            } else {
+                slots.unlink(&mut port.half_open, slot);
+                self.half_open -= 1;
             }
         }
     }
@@ -151,6 +177,8 @@ impl<'a> Ports<'a> {
     /// A handshake finished: the slot joins the queue, the first in line wakes.
     pub(crate) fn enqueue(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
         if let Some(port) = self.ports.get_mut(index as usize) {
+            slots.unlink(&mut port.half_open, slot);
+            self.half_open -= 1;
             slots.push(&mut port.queue, slot);
             self.wake_one(index);
         }
@@ -203,6 +231,7 @@ impl<'a> Ports<'a> {
             };
         }
         self.acceptors.fill_with(|| Acceptor::EMPTY);
+        self.half_open = 0;
     }
 
     /// Forgets a listener whose slots have been freed.

@@ -11,8 +11,8 @@
 //!                         closed, TIME-WAIT over, reclaimed, deadline
 //! ```
 //!
-//! A slot is in at most one list at a time (free, one listener's queue,
-//! TIME-WAIT), so one pair of links serves all of them. Generations tell a
+//! A slot is in at most one list at a time (free, half-open at one listener or
+//! in its queue, TIME-WAIT), so one pair of links serves all of them. Generations tell a
 //! stale handle from a live one.
 //!
 //! Not here: when a slot moves. [`Stack`](crate::net::Stack) decides that.
@@ -23,11 +23,15 @@ use core::task::Waker;
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
+use smoltcp::wire::EthernetAddress;
 
 use crate::net::guard::Known;
 
 /// No deadline.
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
+
+/// No hardware address.
+pub(crate) const NOBODY: EthernetAddress = EthernetAddress([0; 6]);
 
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,10 @@ impl List {
     pub(crate) fn is_empty(&self) -> bool {
         self.head == 0
     }
+
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.head.checked_sub(1)
+    }
 }
 
 /// One connection. Lives in [`Storage`](crate::net::Storage).
@@ -85,6 +93,11 @@ pub struct Slot<'a> {
     next: u32,
     /// What the guard holds segments against.
     pub(crate) known: Known,
+    /// The hardware address that the flow's own frames come from.
+    pub(crate) peer: EthernetAddress,
+    /// The cache of neighbors did not know it, and has learned nothing since:
+    /// its epoch then. Zero: it may know it.
+    pub(crate) unknown_since: u8,
     /// The listener it was admitted for.
     pub(crate) port: u32,
     pub(crate) state: State,
@@ -121,6 +134,8 @@ impl<'a> Slot<'a> {
         prev: 0,
         next: 0,
         known: Known::NOTHING,
+        peer: NOBODY,
+        unknown_since: 0,
         port: 0,
         state: State::Free,
         owners: 0,
@@ -229,6 +244,8 @@ impl<'a> Slots<'a> {
         slot.write_at = FAR;
         slot.silent_at = FAR;
         slot.known = Known::NOTHING;
+        slot.peer = NOBODY;
+        slot.unknown_since = 0;
         slot.owners = 0;
         slot.waits_for_neighbor = false;
         slot.in_time_wait = false;

@@ -24,11 +24,13 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use crate::event::{Counters, DropReason, Event, Observer, Yield};
 use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
+use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
 use crate::net::handoff::{Described, Tally};
 use crate::net::keys::derive_key;
 use crate::net::lobby::Lobby;
+use crate::net::neighbors::Neighbors;
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
@@ -129,8 +131,11 @@ impl<'a> Stack<'a> {
                 now: Instant::ZERO,
                 isn_key,
                 port_key,
+                cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
                 window_shift,
-                draws: 0,
+                ports_drawn: 0,
+                neighbors: Neighbors::NEW,
+                gateways: [None; 2],
                 neighbor_news: false,
                 waiting_for_neighbor: 0,
                 device_full: false,
@@ -170,7 +175,10 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "ipv6")]
             IpAddress::Ipv6(gateway) => routes.add_default_ipv6_route(gateway).map(|_| ()),
         };
-        set.map_err(|_| ConfigError::TooMany)
+        set.map_err(|_| ConfigError::TooMany)?;
+        let place = usize::from(!matches!(gateway, IpAddress::Ipv4(_)));
+        inner.gateways[place] = Some(gateway);
+        Ok(())
     }
 
     /// Forgets everything that a power cycle forgets: connections, listeners,
@@ -221,8 +229,12 @@ pub(crate) struct Inner<'a> {
     /// By how much our windows are scaled at most: what smoltcp makes of the
     /// receive buffer.
     pub(super) window_shift: u8,
-    /// How many throw-away interfaces and ports were drawn so far.
-    pub(super) draws: u64,
+    pub(super) cookies: Cookies,
+    /// How many ports were drawn so far.
+    pub(super) ports_drawn: u64,
+    pub(super) neighbors: Neighbors,
+    /// Where goes what is not for the local network, one per IP version.
+    pub(super) gateways: [Option<IpAddress>; 2],
     /// A neighbor answered in this turn.
     pub(super) neighbor_news: bool,
     pub(super) waiting_for_neighbor: u32,
@@ -278,8 +290,10 @@ impl<'a> Inner<'a> {
         self.config.secret = secret;
         self.isn_key = derive_key(&secret, b"isn");
         self.port_key = derive_key(&secret, b"ports");
-        self.draws = 0;
+        self.cookies = Cookies::new(derive_key(&secret, b"cookies"));
+        self.ports_drawn = 0;
         self.neighbor_news = false;
+        self.neighbors = Neighbors::NEW;
         let mut fresh = interface(&self.config, &self.capabilities, self.now);
         core::mem::swap(fresh.routes_mut(), self.iface.routes_mut());
         fresh.update_ip_addrs(|addresses| {

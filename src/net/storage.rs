@@ -196,6 +196,11 @@ impl<'a> Buffers<'a> {
         (usize::BITS - self.rx_bytes.leading_zeros()).saturating_sub(16) as u8
     }
 
+    /// The window that an empty receive buffer offers before it is scaled.
+    pub(crate) fn window(&self) -> u16 {
+        self.rx_bytes.min(u16::MAX.into()) as u16
+    }
+
     /// Puts a new socket with slot `slot`'s buffers into `set`, which must be
     /// the set this slot was always renewed with. False when there is no such
     /// slot.

@@ -20,13 +20,19 @@ macro_rules! host {
     };
     ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
      bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal) => {
+        host!($node, $number, slots: $slots, tasks: $tasks, bytes: $bytes, rx: $rx, tx: $tx,
+            parked: $parked, config: $crate::harness::config($number))
+    };
+    ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
+     bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal,
+     config: $config:expr) => {
         // Nobody waits in the lobby unless a test is about it.
         let mut storage: cygnet::Storage<'_, $slots, $rx, $tx, 4, 8, $parked> =
             cygnet::Storage::new();
         let mut task_storage: cygnet::TaskStorage<$tasks, $bytes> = cygnet::TaskStorage::new();
         let stack = cygnet::Stack::new(
             &mut storage,
-            &$crate::harness::config($number),
+            &$config,
             $crate::harness::capabilities(),
         )
         .unwrap();
@@ -45,7 +51,16 @@ use smoltcp::phy::{DeviceCapabilities, Medium};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 
 pub fn config(number: u8) -> cygnet::Config {
-    cygnet::Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16])
+    let mut config = cygnet::Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    config.cookies = false; // nor gets a cookie
+    config
+}
+
+/// The same, and SYNs that find no place are answered by cookies.
+pub fn with_cookies(number: u8) -> cygnet::Config {
+    let mut config = config(number);
+    config.cookies = true;
+    config
 }
 
 pub fn capabilities() -> DeviceCapabilities {

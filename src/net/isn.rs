@@ -1,0 +1,94 @@
+//! Initial sequence numbers. A peer that can foresee them can speak for others,
+//! and smoltcp's come from a generator whose state three of them give away. So
+//! ours are a keyed hash of the connection plus a clock (RFC 6528), and smoltcp
+//! is brought to draw exactly that number: every connection begins in a
+//! throw-away [`Interface`](smoltcp::iface::Interface), whose generator can be
+//! seeded, and the generator runs backwards as easily as forwards.
+//!
+//! Not here: sequence numbers that must be recognised later (`cookie.rs`).
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+use smoltcp::time::Instant;
+use smoltcp::wire::TcpSeqNumber;
+
+use crate::net::demux::Flow;
+use crate::net::keys::hash_endpoint;
+
+/// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
+const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
+const INCREMENT: u64 = 0x7590_ef39;
+/// `MULTIPLIER * INVERSE == 1`.
+const INVERSE: u64 = inverse(MULTIPLIER);
+
+/// How often an `Interface` draws before a connection does, and that draw: one
+/// is for IPv4's identification. Link layers that another crate switches on
+/// draw too; then a sequence number is another than the one wished for, and as
+/// hard to foresee.
+pub(super) const DRAWS: u32 = 2;
+
+/// RFC 6528: a clock of four microseconds plus a keyed hash of the connection.
+pub(super) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber {
+    let mut hasher = SipHasher13::new_with_key(key);
+    hash_endpoint(&mut hasher, flow.local);
+    hash_endpoint(&mut hasher, flow.remote);
+    let clock = now.total_micros() / 4;
+    TcpSeqNumber((hasher.finish() as i32).wrapping_add(clock as i32))
+}
+
+/// The seed from which the `draws`th number drawn is `isn`.
+pub(super) fn seed(isn: TcpSeqNumber, draws: u32) -> u64 {
+    // With the top three bits zero, a draw is these 32 and no others.
+    let wanted = u64::from(isn.0 as u32) << 29;
+    // An interface draws again where it may not use a zero. A seed for which
+    // it would will not do; one in 250 is such.
+    for low in 0..64 {
+        let mut state = wanted | low;
+        let mut again = false;
+        for back in 0..draws {
+            again |= back > 0 && drawn(state) & 0xff == 0;
+            state = state.wrapping_sub(INCREMENT).wrapping_mul(INVERSE);
+        }
+        if !again {
+            return state;
+        }
+    }
+    wanted
+}
+
+/// What smoltcp makes of a state.
+fn drawn(state: u64) -> u32 {
+    (state >> (29 - (state >> 61))) as u32
+}
+
+const fn inverse(odd: u64) -> u64 {
+    let mut inverse = odd; // right in the last three bits
+    let mut round = 0;
+    while round < 5 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        round += 1;
+    }
+    inverse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_runs_backwards() {
+        assert_eq!(MULTIPLIER.wrapping_mul(INVERSE), 1);
+        for isn in [0, 1, -1, i32::MIN, 0x1234_5678] {
+            for draws in 1..5 {
+                let mut state = seed(TcpSeqNumber(isn), draws);
+                for left in (0..draws).rev() {
+                    state = state.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
+                    let low = drawn(state) & 0xff;
+                    assert!(left == 0 || low != 0, "it would draw again");
+                }
+                assert_eq!(drawn(state) as i32, isn);
+            }
+        }
+    }
+}
