@@ -21,7 +21,6 @@
 //! (`offload.rs`), and routes, bridges or firewalls (`ip`, `nft`).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::num::NonZeroU16;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,6 +35,10 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr}
 use crate::host::Readable;
 use crate::offload::{self, FRAME_MAX, Offload, Refused, describe, inspect};
 pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
+
+mod names;
+use names::exists;
+pub use names::{addresses_are_free, check_name};
 
 /// The longest frame on the wire: 1500 bytes of IP and 14 of Ethernet header.
 pub const MTU: usize = 1514;
@@ -407,44 +410,6 @@ fn header_bytes(tap: &SyncDevice) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Fails if this machine itself has one of `addresses`: it would answer in our
-/// place, or have the same network twice.
-///
-/// # Errors
-/// [`TapError::AddressInUse`] with the first such address.
-pub fn addresses_are_free(addresses: &[IpCidr]) -> Result<(), TapError> {
-    // Only a local address can be bound. Unlike a list of interfaces, this asks
-    // the network namespace that we are in. It tells nothing where every address
-    // can be bound: with `ip_nonlocal_bind`, or in a namespace that has none yet.
-    let bound = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
-    for cidr in addresses {
-        let nobodys: IpAddr = match cidr.address() {
-            IpAddress::Ipv4(_) => Ipv4Addr::new(240, 0, 0, 1).into(), // reserved: RFC 1112
-            IpAddress::Ipv6(_) => Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into(), // RFC 6666
-        };
-        if bound(cidr.address().into()) && !bound(nobodys) {
-            return Err(TapError::AddressInUse { address: *cidr });
-        }
-    }
-    Ok(())
-}
-
-/// Whether `name` can be an interface's name: 1 to [`NAME_MAX`] bytes, and what
-/// the kernel's `dev_valid_name` allows. `%`, its template sign, is refused too.
-///
-/// # Errors
-/// [`TapError::NameTooLong`] or [`TapError::BadName`].
-pub fn check_name(name: &str) -> Result<(), TapError> {
-    if name.len() > NAME_MAX {
-        return Err(TapError::NameTooLong { name: name.into() });
-    }
-    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
-    if name.is_empty() || name == "." || name == ".." || name.contains(bad) {
-        return Err(TapError::BadName { name: name.into() });
-    }
-    Ok(())
-}
-
 /// A TAP: whole frames, with a header in front or as plain as it gets. It is left
 /// up or down as it is.
 fn builder(name: &str, offload: Offload) -> DeviceBuilder {
@@ -456,23 +421,6 @@ fn builder(name: &str, offload: Offload) -> DeviceBuilder {
             let offload = offload == Offload::On;
             linux.offload(offload).packet_information(false);
         })
-}
-
-fn exists(name: &str) -> Result<bool, TapError> {
-    let found = UdpSocket::bind("0.0.0.0:0")
-        .or_else(|_| UdpSocket::bind("[::]:0"))
-        .and_then(
-            |any| match rustix::net::netdevice::name_to_index(&any, name) {
-                Ok(_) => Ok(true),
-                Err(Errno::NODEV) => Ok(false),
-                Err(error) => Err(error.into()),
-            },
-        );
-    found.map_err(|error| TapError::Io {
-        what: "could not look up",
-        name: name.into(),
-        error,
-    })
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
@@ -501,34 +449,6 @@ fn open_error(name: &str, hosts: &[IpCidr], error: io::Error) -> TapError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_what_the_kernel_takes() {
-        for good in ["cyg0", "a", "123456789012345", "tap-1_x.y"] {
-            assert!(check_name(good).is_ok(), "{good}");
-        }
-        assert!(matches!(
-            check_name("1234567890123456"),
-            Err(TapError::NameTooLong { .. })
-        ));
-        for bad in ["", ".", "..", "a b", "a/b", "a:1", "tap%d", "a\n"] {
-            assert!(
-                matches!(check_name(bad), Err(TapError::BadName { .. })),
-                "{bad:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_address_of_this_machine_is_in_use() {
-        let ours = "127.0.0.1/8".parse().unwrap();
-        assert!(matches!(
-            addresses_are_free(&[ours]),
-            Err(TapError::AddressInUse { .. })
-        ));
-        let test_net = "203.0.113.77/24".parse().unwrap(); // RFC 5737
-        assert!(addresses_are_free(&[test_net]).is_ok());
-    }
 
     #[test]
     fn a_missing_tap_is_not_made_by_attach() {

@@ -18,8 +18,6 @@ use rustix::event::{Timespec, epoll};
 pub const REQUEST: usize = 64;
 /// A server that is silent for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to look for answers before sleeping.
-const LOOK: Duration = Duration::from_micros(200);
 /// How many clients are looked at after one wait.
 const EVENTS: usize = 1024;
 
@@ -119,27 +117,21 @@ impl Clients {
 }
 
 impl Clients {
-    /// Waits for clients that have something to read. It looks for a while before
-    /// it sleeps, as whoever makes load should: otherwise every server pays for
-    /// waking the client up, again and again, and that is most of what is seen.
+    /// Sleeps until a client has something to read.
     fn wait(&mut self) -> io::Result<()> {
-        let start = Instant::now();
-        let mut timeout = Timespec {
-            tv_sec: 0,
+        let patience = Timespec {
+            tv_sec: PATIENCE.as_secs() as i64,
             tv_nsec: 0,
         };
-        loop {
-            self.events.clear();
-            let room = spare_capacity(&mut self.events);
-            match epoll::wait(&self.epoll, room, Some(&timeout)) {
-                Ok(0) if timeout.tv_sec > 0 => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
-                }
-                Ok(0) if start.elapsed() >= LOOK => timeout.tv_sec = PATIENCE.as_secs() as i64,
-                Ok(0) => std::hint::spin_loop(),
-                Ok(_) | Err(rustix::io::Errno::INTR) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+        self.events.clear();
+        match epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            Some(&patience),
+        ) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 }

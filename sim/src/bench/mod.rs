@@ -6,7 +6,8 @@
 //!   churn      short kernel connections, one after the other
 //!   place      a network namespace to measure in
 //!   server     who is measured, each a process
-//!   tap        `sim bench tap`: rounds, ratios, a table
+//!   line       what a server did, and what that is beside another
+//!   tap        `sim bench tap`: rounds, and a table
 //!   crowd      a hundred thousand clients that cost next to nothing
 //!   scale      `sim bench scale`: all of them open at once
 //! ```
@@ -15,6 +16,7 @@ pub mod bulk;
 pub mod churn;
 pub mod client;
 pub mod crowd;
+mod line;
 pub mod place;
 pub mod scale;
 pub mod server;

@@ -12,10 +12,9 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// What is set for the namespace: kernel sockets as Linux has them by default,
-/// whatever this machine prefers, and ports for many short connections.
-const SETTINGS: [(&str, &str); 3] = [
-    ("ipv4/tcp_congestion_control", "cubic"),
+/// What is set for the namespace: ports for many short connections, and no
+/// chatter of IPv6.
+const SETTINGS: [(&str, &str); 2] = [
     ("ipv4/ip_local_port_range", "1024 65535"),
     ("ipv6/conf/all/disable_ipv6", "1"),
 ];

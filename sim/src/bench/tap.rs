@@ -9,12 +9,12 @@
 
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::bulk::{self, Moved};
 use super::churn::{Churned, churn};
 use super::client::Clients;
+use super::line::{Line, beside, histogram, machine};
 use super::place;
 use super::server::{Running, Server, Size, embassy, has_python};
 use crate::cli::BenchTapConfig;
@@ -31,6 +31,8 @@ const CHURN_SOCKETS: usize = 64;
 const CHURN: usize = 2000;
 /// Buffers of a connection that says nothing.
 const IDLE_BUFFER: usize = 512;
+/// Until the last acknowledgement that somebody delayed has come.
+const SETTLE: Duration = Duration::from_millis(500);
 /// Files that this process needs besides its connections.
 const FILES: usize = 64;
 
@@ -64,7 +66,7 @@ pub fn run(config: &BenchTapConfig) -> Result<u8, String> {
         idle: config.idle.min(files as usize - FILES),
         stop,
         bar: progress(config),
-        report: Report::new("bench tap"),
+        report: machine(Report::new("bench tap")),
         facts: Facts::default(),
     };
     let done = bench.measure();
@@ -104,16 +106,6 @@ struct Bench<'c> {
     facts: Facts,
 }
 
-/// What one server did, round by round.
-struct Line {
-    server: Server,
-    rates: Vec<f64>,
-    nanos: Histogram<u64>,
-    /// Of the server's processor, and in how many requests.
-    spent: Duration,
-    requests: u64,
-}
-
 impl Bench<'_> {
     fn measure(&mut self) -> Result<(), String> {
         for &clients in &self.config.clients {
@@ -134,7 +126,6 @@ impl Bench<'_> {
         self.churn()
     }
 
-    /// Starts these servers. `None` when it was stopped meanwhile.
     fn start(&self, servers: &[Server], size: Size) -> Result<Vec<Running>, String> {
         let start = |server: &Server| Running::start(*server, size);
         servers.iter().map(start).collect()
@@ -207,7 +198,7 @@ impl Bench<'_> {
         }
         drop(connected);
         self.finish(running)?;
-        self.add(&what, &lines, Value::PerSecond);
+        self.report = beside(take(&mut self.report), &what, &lines, Value::PerSecond);
         Ok(())
     }
 
@@ -238,7 +229,7 @@ impl Bench<'_> {
             }
         }
         self.finish(running)?;
-        self.add(what, &lines, Value::BytesPerSecond);
+        self.report = beside(take(&mut self.report), what, &lines, Value::BytesPerSecond);
         Ok(())
     }
 
@@ -269,8 +260,8 @@ impl Bench<'_> {
             }
         }
         self.finish(running)?;
-        self.add(what, &lines, Value::PerSecond);
-        let report = std::mem::replace(&mut self.report, Report::new(""));
+        self.report = beside(take(&mut self.report), what, &lines, Value::PerSecond);
+        let report = take(&mut self.report);
         self.report = lines
             .iter()
             .zip(refusals)
@@ -303,7 +294,7 @@ impl Bench<'_> {
         clients
             .ask(Duration::ZERO, &mut histogram())
             .map_err(fail)?;
-        std::thread::sleep(self.config.time); // acknowledgements that were delayed
+        std::thread::sleep(SETTLE);
         let (before, start) = (running[0].processor(), Instant::now());
         while start.elapsed() < self.config.idle_time && !self.stop.is_set() {
             std::thread::sleep(Duration::from_millis(50));
@@ -317,7 +308,7 @@ impl Bench<'_> {
             .map_err(fail)?;
         drop(clients);
         self.finish(running)?;
-        let report = std::mem::replace(&mut self.report, Report::new(""));
+        let report = take(&mut self.report);
         self.report = report
             .row("idle connections", count)
             .row_with_note("idle connections opened in", opened, "one after the other")
@@ -331,71 +322,11 @@ impl Bench<'_> {
             );
         Ok(())
     }
-
-    /// Adds what was measured, and what it is beside cygnet.
-    fn add(&mut self, what: &str, lines: &[Line], value: impl Fn(f64) -> Value) {
-        let mut report = std::mem::replace(&mut self.report, Report::new(""));
-        for line in lines {
-            let label = format!("{what}: {}", line.server);
-            report = report.row_with_note(label, value(median(&line.rates)), line.note());
-        }
-        let Some((cygnet, others)) = lines.split_first() else {
-            return;
-        };
-        for other in others {
-            let pairs = cygnet.rates.iter().zip(&other.rates);
-            let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
-            let label = format!("{what}: cygnet / {}", other.server);
-            let spread = format!(
-                "{:.2} to {:.2} in {} rounds",
-                ratios.iter().copied().fold(f64::MAX, f64::min),
-                ratios.iter().copied().fold(0.0, f64::max),
-                ratios.len()
-            );
-            report = report.row_with_note(label, Value::Ratio(median(&ratios)), spread);
-        }
-        self.report = report;
-    }
 }
 
-impl Line {
-    fn new(server: Server) -> Line {
-        Line {
-            server,
-            rates: Vec::new(),
-            nanos: histogram(),
-            spent: Duration::ZERO,
-            requests: 0,
-        }
-    }
-
-    fn note(&self) -> String {
-        if self.requests == 0 {
-            return String::new();
-        }
-        let micros = |quantile| self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
-        format!(
-            "p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us; {:.1} us of processor each",
-            micros(0.5),
-            micros(0.99),
-            micros(0.999),
-            self.spent.as_secs_f64() * 1e6 / self.requests as f64
-        )
-    }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are possible")
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => sorted[count / 2],
-        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
-    }
+/// The report so far, to add to it.
+fn take(report: &mut Report) -> Report {
+    std::mem::replace(report, Report::new(""))
 }
 
 fn progress(config: &BenchTapConfig) -> ProgressBar {
@@ -404,16 +335,4 @@ fn progress(config: &BenchTapConfig) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
     let style = ProgressStyle::with_template("{bar:32} {msg}, {eta} left");
     style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
-        assert!(median(&[]).is_nan());
-    }
 }

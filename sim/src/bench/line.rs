@@ -1,0 +1,122 @@
+//! Lines of a table: what a server did, round by round, and what that is beside
+//! another. Two servers are compared within a round, and the median of those
+//! ratios is what is said; how far they spread stands beside it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::server::Server;
+use crate::report::{Report, Value};
+
+/// What one server did, round by round.
+pub(super) struct Line {
+    pub(super) server: Server,
+    pub(super) rates: Vec<f64>,
+    pub(super) nanos: Histogram<u64>,
+    /// Of the server's processor, and in how many requests.
+    pub(super) spent: Duration,
+    pub(super) requests: u64,
+}
+
+impl Line {
+    pub(super) fn new(server: Server) -> Line {
+        Line {
+            server,
+            rates: Vec::new(),
+            nanos: histogram(),
+            spent: Duration::ZERO,
+            requests: 0,
+        }
+    }
+
+    fn note(&self) -> String {
+        if self.requests == 0 {
+            return String::new();
+        }
+        let micros = |quantile| self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
+        format!(
+            "p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us; {:.1} us of processor each",
+            micros(0.5),
+            micros(0.99),
+            micros(0.999),
+            self.spent.as_secs_f64() * 1e6 / self.requests as f64
+        )
+    }
+}
+
+/// Adds what the figures depend on besides the servers.
+pub(super) fn machine(report: Report) -> Report {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split(": ").nth(1));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let python = Command::new("python3").arg("--version").output();
+    let python = python.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    report
+        .row("processor", model.unwrap_or("unknown"))
+        .row("processors", processors)
+        .row("kernel", read("/proc/sys/kernel/osrelease").trim())
+        .row(
+            "congestion control",
+            read("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
+        )
+        .row("python", python.unwrap_or("none".into()))
+}
+
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are possible")
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => sorted[count / 2],
+        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
+    }
+}
+
+/// Adds what was measured, and what it is beside the first line's server.
+pub(super) fn beside(
+    mut report: Report,
+    what: &str,
+    lines: &[Line],
+    value: impl Fn(f64) -> Value,
+) -> Report {
+    for line in lines {
+        let label = format!("{what}: {}", line.server);
+        report = report.row_with_note(label, value(median(&line.rates)), line.note());
+    }
+    let Some((cygnet, others)) = lines.split_first() else {
+        return report;
+    };
+    for other in others {
+        let pairs = cygnet.rates.iter().zip(&other.rates);
+        let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
+        let label = format!("{what}: cygnet / {}", other.server);
+        let spread = format!(
+            "{:.2} to {:.2} in {} rounds",
+            ratios.iter().copied().fold(f64::MAX, f64::min),
+            ratios.iter().copied().fold(0.0, f64::max),
+            ratios.len()
+        );
+        report = report.row_with_note(label, Value::Ratio(median(&ratios)), spread);
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+}
