@@ -54,6 +54,8 @@ pub mod event;
 mod event_loop;
 pub mod net;
 mod node;
+#[cfg(any(test, feature = "on-target"))]
+pub mod on_target;
 pub mod pair;
 pub mod service;
 mod socket;

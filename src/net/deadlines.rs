@@ -222,72 +222,75 @@ pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
     Instant::from_micros(now.total_micros().saturating_add(micros))
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "on-target"))]
+pub(crate) mod tests {
+    #[cfg(test)]
     extern crate std;
 
-    use std::collections::BTreeMap;
-    use std::vec::Vec;
-
+    #[cfg(test)]
     use proptest::prelude::*;
+    #[cfg(test)]
+    use std::collections::BTreeMap;
 
     use super::*;
+
+    type Vec<T> = heapless::Vec<T, 8>;
 
     fn at(micros: i64) -> Instant {
         Instant::from_micros(micros)
     }
 
-    #[test]
-    fn due_ids_come_by_time_then_by_id() {
-        let (mut heap, mut cells) = ([0; 6], [DeadlineCell::EMPTY; 6]);
-        let mut deadlines = Deadlines::new(&mut heap, &mut cells);
-        for (id, due) in [(5, 20), (3, 10), (4, 10), (0, 30), (1, 10), (2, -5)] {
-            deadlines.set(id, Some(at(due)));
+    crate::on_target::tests! {
+        fn due_ids_come_by_time_then_by_id() {
+            let (mut heap, mut cells) = ([0; 6], [DeadlineCell::EMPTY; 6]);
+            let mut deadlines = Deadlines::new(&mut heap, &mut cells);
+            for (id, due) in [(5, 20), (3, 10), (4, 10), (0, 30), (1, 10), (2, -5)] {
+                deadlines.set(id, Some(at(due)));
+            }
+            let order: Vec<_> = core::iter::from_fn(|| deadlines.pop(at(25))).collect();
+            assert_eq!(order, [2, 1, 3, 4, 5]);
+            assert_eq!(deadlines.next(), Some(at(30)));
+            assert_eq!(deadlines.pop(at(30)), Some(0));
+            assert_eq!((deadlines.next(), deadlines.pop(at(99))), (None, None));
         }
-        let order: Vec<_> = core::iter::from_fn(|| deadlines.pop(at(25))).collect();
-        assert_eq!(order, [2, 1, 3, 4, 5]);
-        assert_eq!(deadlines.next(), Some(at(30)));
-        assert_eq!(deadlines.pop(at(30)), Some(0));
-        assert_eq!((deadlines.next(), deadlines.pop(at(99))), (None, None));
+
+        fn moving_later_or_cancelling_leaves_the_heap_alone() {
+            let (mut heap, mut cells) = ([0; 4], [DeadlineCell::EMPTY; 4]);
+            let mut deadlines = Deadlines::new(&mut heap, &mut cells);
+            for id in 0..4 {
+                deadlines.set(id, Some(at(10 + i64::from(id))));
+            }
+            let before: Vec<u32> = deadlines.heap.iter().copied().collect();
+            deadlines.set(0, Some(at(100)));
+            deadlines.set(0, Some(at(50)));
+            deadlines.set(1, None);
+            assert_eq!(*deadlines.heap, before[..]);
+            assert_eq!(deadlines.len, 4);
+            assert_eq!(deadlines.next(), Some(at(12)));
+            assert_eq!(deadlines.heap[0], 2, "corrected when it surfaced");
+            assert_eq!(deadlines.get(0), Some(at(50)));
+            assert_eq!(deadlines.get(1), None);
+        }
+
+        fn every_id_can_have_a_deadline_and_no_more() {
+            let (mut heap, mut cells) = ([0; 3], [DeadlineCell::EMPTY; 3]);
+            let mut deadlines = Deadlines::new(&mut heap, &mut cells);
+            for id in [2, 1, 0, 3, u32::MAX] {
+                deadlines.set(id, Some(at(i64::from(id))));
+                // Cancelled and set again, it must not be there twice.
+                deadlines.set(id, None);
+                deadlines.set(id, Some(at(i64::from(id))));
+            }
+            assert_eq!(deadlines.get(3), None);
+            let order: Vec<_> = core::iter::from_fn(|| deadlines.pop(at(i64::MAX))).collect();
+            assert_eq!(order, [0, 1, 2]);
+            let mut nothing = Deadlines::new(&mut [], &mut []);
+            nothing.set(0, Some(at(0)));
+            assert_eq!(nothing.next(), None);
+        }
     }
 
-    #[test]
-    fn moving_later_or_cancelling_leaves_the_heap_alone() {
-        let (mut heap, mut cells) = ([0; 4], [DeadlineCell::EMPTY; 4]);
-        let mut deadlines = Deadlines::new(&mut heap, &mut cells);
-        for id in 0..4 {
-            deadlines.set(id, Some(at(10 + i64::from(id))));
-        }
-        let before: Vec<_> = deadlines.heap.to_vec();
-        deadlines.set(0, Some(at(100)));
-        deadlines.set(0, Some(at(50)));
-        deadlines.set(1, None);
-        assert_eq!(deadlines.heap, before);
-        assert_eq!(deadlines.len, 4);
-        assert_eq!(deadlines.next(), Some(at(12)));
-        assert_eq!(deadlines.heap[0], 2, "corrected when it surfaced");
-        assert_eq!(deadlines.get(0), Some(at(50)));
-        assert_eq!(deadlines.get(1), None);
-    }
-
-    #[test]
-    fn every_id_can_have_a_deadline_and_no_more() {
-        let (mut heap, mut cells) = ([0; 3], [DeadlineCell::EMPTY; 3]);
-        let mut deadlines = Deadlines::new(&mut heap, &mut cells);
-        for id in [2, 1, 0, 3, u32::MAX] {
-            deadlines.set(id, Some(at(i64::from(id))));
-            // Cancelled and set again, it must not be there twice.
-            deadlines.set(id, None);
-            deadlines.set(id, Some(at(i64::from(id))));
-        }
-        assert_eq!(deadlines.get(3), None);
-        let order: Vec<_> = core::iter::from_fn(|| deadlines.pop(at(i64::MAX))).collect();
-        assert_eq!(order, [0, 1, 2]);
-        let mut nothing = Deadlines::new(&mut [], &mut []);
-        nothing.set(0, Some(at(0)));
-        assert_eq!(nothing.next(), None);
-    }
-
+    #[cfg(test)]
     proptest! {
         #[test]
         fn it_is_an_ordered_map(

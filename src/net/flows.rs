@@ -258,15 +258,18 @@ impl<'a> Flows<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "on-target"))]
+pub(crate) mod tests {
+    #[cfg(test)]
     extern crate std;
 
-    use std::collections::BTreeMap;
-    use std::vec;
-
+    #[cfg(test)]
     use proptest::prelude::*;
     use smoltcp::wire::IpAddress;
+    #[cfg(test)]
+    use std::collections::BTreeMap;
+    #[cfg(test)]
+    use std::vec;
 
     use super::*;
 
@@ -279,30 +282,56 @@ mod tests {
 
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    /// The values come from another implementation, in Python.
-    #[test]
-    fn the_same_key_gives_the_same_bucket_everywhere() {
-        let (mut buckets, mut entries) = ([0; 1000], [FlowEntry::EMPTY; 1]);
-        let flows = Flows::new(&mut buckets, &mut entries, KEY);
-        let key = Key::new(&flow(0));
-        assert_eq!(flows.secret.hash(&key), 0xbc53_20fa);
-        assert_eq!(flows.bucket(&key), 735);
-        #[cfg(feature = "ipv6")]
-        {
-            let six = |last| IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, last);
-            let flow = Flow {
-                local: (six(1), 5000).into(),
-                remote: (six(7), 40000).into(),
-            };
-            let key = Key::new(&flow);
-            assert_eq!(key.flow(), flow);
-            assert_eq!(flows.secret.hash(&key), 0x72cd_14b9);
-            assert_eq!(flows.bucket(&key), 448);
+    crate::on_target::tests! {
+        /// The values come from another implementation, in Python.
+        fn the_same_key_gives_the_same_bucket_everywhere() {
+            let (mut buckets, mut entries) = ([0; 1000], [FlowEntry::EMPTY; 1]);
+            let flows = Flows::new(&mut buckets, &mut entries, KEY);
+            let key = Key::new(&flow(0));
+            assert_eq!(flows.secret.hash(&key), 0xbc53_20fa);
+            assert_eq!(flows.bucket(&key), 735);
+            #[cfg(feature = "ipv6")]
+            {
+                let six = |last| IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, last);
+                let flow = Flow {
+                    local: (six(1), 5000).into(),
+                    remote: (six(7), 40000).into(),
+                };
+                let key = Key::new(&flow);
+                assert_eq!(key.flow(), flow);
+                assert_eq!(flows.secret.hash(&key), 0x72cd_14b9);
+                assert_eq!(flows.bucket(&key), 448);
+            }
+        }
+
+        fn every_slot_can_hold_a_flow_and_no_more() {
+            let (mut buckets, mut entries) = ([0; 3], [FlowEntry::EMPTY; 4]);
+            let mut flows = Flows::new(&mut buckets, &mut entries, KEY);
+            for slot in 0..4 {
+                assert_eq!(flows.insert(slot, flow(slot as u16)), Ok(()));
+            }
+            assert_eq!(flows.insert(4, flow(4)), Err(Occupied));
+            assert_eq!(flows.insert(u32::MAX, flow(4)), Err(Occupied));
+            assert_eq!(flows.insert(3, flow(4)), Err(Occupied), "slot taken");
+            assert_eq!(flows.remove(3), Some(flow(3)));
+            assert_eq!(flows.insert(3, flow(0)), Err(Occupied), "flow mapped");
+            assert_eq!((flows.get(3), flows.get(4)), (None, None));
+            assert_eq!((flows.remove(3), flows.remove(4)), (None, None));
+            assert_eq!(flows.insert(3, flow(4)), Ok(()));
+            assert_eq!(flows.find(&flow(4)), Some(3));
+            assert_eq!(flows.find(&flow(3)), None);
+        }
+
+        fn no_buckets_and_no_slots_are_answered() {
+            let mut flows = Flows::new(&mut [], &mut [], KEY);
+            assert_eq!(flows.insert(0, flow(0)), Err(Occupied));
+            assert_eq!((flows.find(&flow(0)), flows.remove(0)), (None, None));
         }
     }
 
     /// Ports and addresses in a row, as one client or one subnet would send
     /// them, for many secrets: chains stay as long as chance makes them.
+    #[cfg(test)]
     #[test]
     fn flows_that_differ_little_are_spread() {
         for secret in 0..50 {
@@ -328,32 +357,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_slot_can_hold_a_flow_and_no_more() {
-        let (mut buckets, mut entries) = ([0; 3], [FlowEntry::EMPTY; 4]);
-        let mut flows = Flows::new(&mut buckets, &mut entries, KEY);
-        for slot in 0..4 {
-            assert_eq!(flows.insert(slot, flow(slot as u16)), Ok(()));
-        }
-        assert_eq!(flows.insert(4, flow(4)), Err(Occupied));
-        assert_eq!(flows.insert(u32::MAX, flow(4)), Err(Occupied));
-        assert_eq!(flows.insert(3, flow(4)), Err(Occupied), "slot taken");
-        assert_eq!(flows.remove(3), Some(flow(3)));
-        assert_eq!(flows.insert(3, flow(0)), Err(Occupied), "flow mapped");
-        assert_eq!((flows.get(3), flows.get(4)), (None, None));
-        assert_eq!((flows.remove(3), flows.remove(4)), (None, None));
-        assert_eq!(flows.insert(3, flow(4)), Ok(()));
-        assert_eq!(flows.find(&flow(4)), Some(3));
-        assert_eq!(flows.find(&flow(3)), None);
-    }
-
-    #[test]
-    fn no_buckets_and_no_slots_are_answered() {
-        let mut flows = Flows::new(&mut [], &mut [], KEY);
-        assert_eq!(flows.insert(0, flow(0)), Err(Occupied));
-        assert_eq!((flows.find(&flow(0)), flows.remove(0)), (None, None));
-    }
-
+    #[cfg(test)]
     proptest! {
         #[test]
         fn it_is_a_map(

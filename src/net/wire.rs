@@ -529,6 +529,9 @@ impl Draws {
     }
 }
 
+#[cfg(any(test, feature = "on-target"))]
+#[path = "wire_small_tests.rs"]
+pub(crate) mod small_tests;
 #[cfg(test)]
 #[path = "wire_tests.rs"]
 mod tests;

@@ -5,6 +5,8 @@ mod refused;
 pub(crate) mod slot;
 pub(crate) mod storage;
 pub(crate) mod tasks;
+#[cfg(all(any(test, feature = "on-target"), not(loom)))]
+pub(crate) mod tasks_tests;
 pub(crate) mod timer;
 pub(crate) mod waker;
 

@@ -349,11 +349,12 @@ fn wake(data: *const ()) {
     flag.wake();
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
+#[cfg(all(any(test, feature = "on-target"), not(loom)))]
+pub(crate) mod tests {
+    #[cfg(test)]
     extern crate std;
     use super::*;
-    use std::vec::Vec;
+    use heapless::Vec;
 
     /// A set of a test's own. A static, so that a leak checker has no complaint.
     macro_rules! ready {
@@ -364,68 +365,67 @@ mod tests {
         }};
     }
 
-    fn taken(ready: &Ready) -> Vec<u32> {
+    fn taken(ready: &Ready) -> Vec<u32, 64> {
         let mut order = Vec::new();
-        ready.take(|task| order.insert(0, task));
+        ready.take(|task| order.insert(0, task).unwrap());
         for &task in &order {
             ready.clear(task);
         }
         order
     }
 
-    #[test]
-    fn first_woken_is_first_taken_and_once() {
-        let ready = ready!(4);
-        for task in [2, 0, 2, 3, 0] {
-            ready.waker(task).unwrap().wake();
+    crate::on_target::tests! {
+        fn first_woken_is_first_taken_and_once() {
+            let ready = ready!(4);
+            for task in [2, 0, 2, 3, 0] {
+                ready.waker(task).unwrap().wake();
+            }
+            assert!(ready.is_woken());
+            assert_eq!(taken(&ready), [2, 0, 3]);
+            assert!(!ready.is_woken());
+            ready.wake(1);
+            assert_eq!(taken(&ready), [1]);
         }
-        assert!(ready.is_woken());
-        assert_eq!(taken(&ready), [2, 0, 3]);
-        assert!(!ready.is_woken());
-        ready.wake(1);
-        assert_eq!(taken(&ready), [1]);
+
+        fn a_flag_between_take_and_clear_is_not_queued_twice() {
+            let ready = ready!(2);
+            ready.wake(1);
+            ready.take(|_| ());
+            ready.wake(1);
+            assert!(!ready.is_woken(), "the coming poll serves this wake");
+            ready.clear(1);
+            ready.wake(1);
+            assert_eq!(taken(&ready), [1]);
+        }
+
+        fn the_hook_runs_once_per_flag_set() {
+            use core::sync::atomic::AtomicUsize;
+            static CALLS: AtomicUsize = AtomicUsize::new(0);
+            static SET: ReadySet<2> = ReadySet::with_hook(|| {
+                CALLS.fetch_add(1, Ordering::Relaxed);
+            });
+            let ready = SET.ready();
+            ready.claim();
+            ready.wake(0);
+            ready.wake(0);
+            ready.wake(1);
+            assert_eq!(CALLS.load(Ordering::Relaxed), 2);
+        }
+
+        fn a_number_out_of_range_wakes_nobody() {
+            let ready = ready!(1);
+            ready.wake(1);
+            ready.clear(7);
+            assert!(ready.waker(1).is_none());
+            assert!(!ready.is_woken());
+        }
     }
 
-    #[test]
-    fn a_flag_between_take_and_clear_is_not_queued_twice() {
-        let ready = ready!(2);
-        ready.wake(1);
-        ready.take(|_| ());
-        ready.wake(1);
-        assert!(!ready.is_woken(), "the coming poll serves this wake");
-        ready.clear(1);
-        ready.wake(1);
-        assert_eq!(taken(&ready), [1]);
-    }
-
-    #[test]
-    fn the_hook_runs_once_per_flag_set() {
-        use core::sync::atomic::AtomicUsize;
-        static CALLS: AtomicUsize = AtomicUsize::new(0);
-        static SET: ReadySet<2> = ReadySet::with_hook(|| {
-            CALLS.fetch_add(1, Ordering::Relaxed);
-        });
-        let ready = SET.ready();
-        ready.claim();
-        ready.wake(0);
-        ready.wake(0);
-        ready.wake(1);
-        assert_eq!(CALLS.load(Ordering::Relaxed), 2);
-    }
-
-    #[test]
-    fn a_number_out_of_range_wakes_nobody() {
-        let ready = ready!(1);
-        ready.wake(1);
-        ready.clear(7);
-        assert!(ready.waker(1).is_none());
-        assert!(!ready.is_woken());
-    }
-
+    #[cfg(test)]
     #[test]
     fn wakes_from_many_threads_all_arrive() {
         let ready = ready!(64);
-        let wakers: Vec<Waker> = (0..64).map(|task| ready.waker(task).unwrap()).collect();
+        let wakers: Vec<Waker, 64> = (0..64).map(|task| ready.waker(task).unwrap()).collect();
         std::thread::scope(|scope| {
             for chunk in wakers.chunks(16) {
                 scope.spawn(move || chunk.iter().for_each(Waker::wake_by_ref));
