@@ -51,15 +51,30 @@ impl Digest {
         self.events.get()
     }
 
-    /// Hashes a number that belongs to the next event: which host it is of, or
-    /// what else is known about it.
-    pub fn number(&self, number: u64) {
-        self.hasher.borrow_mut().write(&number.to_le_bytes());
+    /// Hashes an event of one of several hosts; the number says which.
+    pub fn event_of(&self, host: u64, now: Instant, event: &Event<'_>) {
+        let mut hasher = self.hasher.borrow_mut();
+        let mut record = Record::new(&mut hasher);
+        record.u64(host);
+        self.hash(record, now, event);
     }
 
-    /// Counts an event whose [`number`](Self::number)s are all there is to it.
-    pub fn count(&self) {
+    /// Hashes an event that cygnet does not know, as numbers.
+    pub fn numbers(&self, numbers: &[u64]) {
         self.events.set(self.events.get() + 1);
+        let mut hasher = self.hasher.borrow_mut();
+        let mut record = Record::new(&mut hasher);
+        for &number in numbers {
+            record.u64(number);
+        }
+        record.end();
+    }
+
+    fn hash(&self, mut record: Record<'_>, now: Instant, event: &Event<'_>) {
+        self.events.set(self.events.get() + 1);
+        record.u64(now.total_micros() as u64);
+        record.event(event);
+        record.end();
     }
 }
 
@@ -71,18 +86,46 @@ impl Default for Digest {
 
 impl Observer for Digest {
     fn event(&self, now: Instant, event: &Event<'_>) {
-        self.events.set(self.events.get() + 1);
         let mut hasher = self.hasher.borrow_mut();
-        let mut record = Record(&mut hasher);
-        record.u64(now.total_micros() as u64);
-        record.event(event);
+        self.hash(Record::new(&mut hasher), now, event);
     }
 }
 
-/// One event on its way into the hash.
-struct Record<'h>(&'h mut SipHasher13);
+/// One event on its way into the hash. Its fields are put together first: a
+/// hasher that is given four bytes at a time takes three times as long.
+struct Record<'h> {
+    hasher: &'h mut SipHasher13,
+    fields: [u8; Record::FIELDS],
+    used: usize,
+}
 
-impl Record<'_> {
+impl<'h> Record<'h> {
+    const FIELDS: usize = 96;
+
+    fn new(hasher: &'h mut SipHasher13) -> Self {
+        Record {
+            hasher,
+            fields: [0; Record::FIELDS],
+            used: 0,
+        }
+    }
+
+    fn put<const N: usize>(&mut self, field: [u8; N]) -> &mut Self {
+        if self.used + N > Record::FIELDS {
+            self.end();
+        }
+        if let Some(place) = self.fields[self.used..].first_chunk_mut() {
+            *place = field;
+            self.used += N;
+        }
+        self
+    }
+
+    fn end(&mut self) {
+        self.hasher.write(&self.fields[..self.used]);
+        self.used = 0;
+    }
+
     fn event(&mut self, event: &Event<'_>) {
         match *event {
             Event::FrameIn(frame) => self.kind(1).bytes(frame),
@@ -124,26 +167,25 @@ impl Record<'_> {
     }
 
     fn u32(&mut self, value: u32) -> &mut Self {
-        self.0.write(&value.to_le_bytes());
-        self
+        self.put(value.to_le_bytes())
     }
 
     fn u64(&mut self, value: u64) -> &mut Self {
-        self.0.write(&value.to_le_bytes());
-        self
+        self.put(value.to_le_bytes())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.u64(bytes.len() as u64);
-        self.0.write(bytes);
+        self.end();
+        self.hasher.write(bytes);
         self
     }
 
     fn endpoint(&mut self, endpoint: IpEndpoint) -> &mut Self {
         match endpoint.addr {
-            IpAddress::Ipv4(addr) => self.u32(4).bytes(&addr.octets()),
+            IpAddress::Ipv4(addr) => self.u32(4).u64(4).put(addr.octets()),
             #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(addr) => self.u32(6).bytes(&addr.octets()),
+            IpAddress::Ipv6(addr) => self.u32(6).u64(16).put(addr.octets()),
         };
         self.u32(endpoint.port.into())
     }

@@ -4,8 +4,6 @@
 //! shifts nothing else, and a frame's fate can be computed without the fates of
 //! the frames before it.
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 
 /// What a draw decides. The numbers are part of every recorded seed: never reuse
@@ -76,11 +74,11 @@ impl Draws {
 
 /// A number that follows from others, the same on every machine.
 pub(super) fn keyed(key: u64, stream: u64, kind: u8, number: u64) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(key, 0x6379_676e_6574);
-    hasher.write(&stream.to_le_bytes());
-    hasher.write(&[kind]);
-    hasher.write(&number.to_le_bytes());
-    hasher.finish()
+    let mut words = [0; 24];
+    for (place, word) in words.chunks_exact_mut(8).zip([stream, kind.into(), number]) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    SipHasher13::new_with_keys(key, 0x6379_676e_6574).hash(&words)
 }
 
 #[cfg(test)]

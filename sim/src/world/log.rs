@@ -145,8 +145,7 @@ impl Log {
     }
 
     fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
-        self.digest.number(host.0 as u64);
-        self.digest.event(local, event);
+        self.digest.event_of(host.0 as u64, local, event);
         if let Err(detail) = self.ledger.borrow_mut().event(host, event) {
             self.violated("bytes", detail);
         }
@@ -155,11 +154,13 @@ impl Log {
 
     pub(super) fn sent(&self, frame: FrameId, twists: &[Twist], copies: usize, bytes: &[u8]) {
         let FrameId { link, way, number } = frame;
-        let digest = &self.digest;
-        digest.number(LINK | u64::from(link) << 8 | u64::from(way == Way::Back));
-        digest.number(self.now.get().total_micros() as u64);
-        digest.number(number);
-        digest.number(copies as u64);
+        let mut numbers: heapless::Vec<u64, 16> = heapless::Vec::new();
+        numbers.extend([
+            LINK | u64::from(link) << 8 | u64::from(way == Way::Back),
+            self.now.get().total_micros() as u64,
+            number,
+            copies as u64,
+        ]);
         for twist in twists {
             let (kind, value) = match *twist {
                 Twist::Lose => (1, 0),
@@ -169,10 +170,9 @@ impl Log {
                 Twist::Flip(bit) => (5, bit),
                 Twist::Twice(after) => (6, after.total_micros()),
             };
-            digest.number(kind);
-            digest.number(value);
+            numbers.extend([kind, value]);
         }
-        digest.count();
+        self.digest.numbers(&numbers);
         self.show(&Happening::Sent {
             frame,
             twists,
@@ -183,15 +183,8 @@ impl Log {
 
     pub(super) fn fault(&self, fault: &Fault) {
         let (kind, what, how) = fault.code();
-        for number in [
-            FAULT | kind,
-            self.now.get().total_micros() as u64,
-            what,
-            how,
-        ] {
-            self.digest.number(number);
-        }
-        self.digest.count();
+        let now = self.now.get().total_micros() as u64;
+        self.digest.numbers(&[FAULT | kind, now, what, how]);
         self.show(&Happening::Fault(fault));
     }
 

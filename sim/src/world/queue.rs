@@ -34,54 +34,42 @@ impl What {
     }
 }
 
-type Key = (Instant, (u8, usize), u64);
-
-struct Entry {
-    key: Key,
-    what: What,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
-    }
-}
+/// When, class and host, age. Small, because a heap moves its entries around;
+/// what happens lies still.
+type Key = (Instant, u64, u64);
 
 /// The queue.
 #[derive(Default)]
 pub(super) struct Queue {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Reverse<(Key, u32)>>,
+    /// What happens, by the number in the heap; `None` is free.
+    places: Vec<Option<What>>,
+    free: Vec<u32>,
     pushed: u64,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, at: Instant, what: What) {
-        let key = (at, what.rank(), self.pushed);
+        let (class, host) = what.rank();
+        let rank = u64::from(class) << 32 | host as u64;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() as u32 - 1
+        });
+        self.places[place as usize] = Some(what);
+        self.heap.push(Reverse(((at, rank, self.pushed), place)));
         self.pushed += 1;
-        self.heap.push(Reverse(Entry { key, what }));
     }
 
     pub(super) fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(entry)| entry.key.0)
+        self.heap.peek().map(|Reverse(((at, ..), _))| *at)
     }
 
     pub(super) fn pop(&mut self) -> Option<(Instant, What)> {
-        let Reverse(Entry { key, what }) = self.heap.pop()?;
-        Some((key.0, what))
+        let Reverse(((at, ..), place)) = self.heap.pop()?;
+        self.free.push(place);
+        let what = self.places[place as usize].take()?;
+        Some((at, what))
     }
 }
 
