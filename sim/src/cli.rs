@@ -19,7 +19,7 @@ mod bench;
 mod swarm_words;
 mod values;
 mod words;
-pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig};
+pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig};
 mod world_words;
 pub use values::{Ppm, Serve, Service};
 use words::{Cli, Words};

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet,
-    Ipv6Packet, TcpPacket,
+    ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, Icmpv6Packet, IpAddress,
+    IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
 };
 
 /// How many directions are remembered.
@@ -115,26 +115,31 @@ pub fn is_damaged(frame: &[u8]) -> bool {
         return true;
     };
     let payload = ethernet.payload();
-    let (protocol, from, to, payload) = match ethernet.ethertype() {
+    match ethernet.ethertype() {
         EthernetProtocol::Ipv4 => match Ipv4Packet::new_checked(payload) {
             Ok(packet) if packet.verify_checksum() => {
-                let ends = (packet.src_addr().into(), packet.dst_addr().into());
-                (packet.next_header(), ends.0, ends.1, packet.payload())
+                let (from, to) = (packet.src_addr(), packet.dst_addr());
+                packet.next_header() == IpProtocol::Tcp
+                    && is_damaged_tcp(packet.payload(), from.into(), to.into())
             }
-            _ => return true,
+            _ => true,
         },
         EthernetProtocol::Ipv6 => match Ipv6Packet::new_checked(payload) {
-            Ok(packet) => {
-                let ends = (packet.src_addr().into(), packet.dst_addr().into());
-                (packet.next_header(), ends.0, ends.1, packet.payload())
+            Ok(packet) if packet.version() == 6 => {
+                let (from, to) = (packet.src_addr(), packet.dst_addr());
+                match packet.next_header() {
+                    IpProtocol::Tcp => is_damaged_tcp(packet.payload(), from.into(), to.into()),
+                    IpProtocol::Icmpv6 => Icmpv6Packet::new_checked(packet.payload())
+                        .map_or(true, |icmp| !icmp.verify_checksum(&from, &to)),
+                    _ => false,
+                }
             }
-            Err(_) => return true,
+            _ => true,
         },
-        _ => return false,
-    };
-    match protocol {
-        IpProtocol::Tcp => TcpPacket::new_checked(payload)
-            .map_or(true, |packet| !packet.verify_checksum(&from, &to)),
         _ => false,
     }
+}
+
+fn is_damaged_tcp(segment: &[u8], from: IpAddress, to: IpAddress) -> bool {
+    TcpPacket::new_checked(segment).map_or(true, |tcp| !tcp.verify_checksum(&from, &to))
 }

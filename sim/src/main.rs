@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
         Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),
         Command::Bench(BenchConfig::Scale(config)) => bench::scale::run(config),
+        Command::Bench(BenchConfig::World(config)) => bench::world::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {
         eprintln!("sim: error: {why}");

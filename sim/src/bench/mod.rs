@@ -10,6 +10,7 @@
 //!   tap        `sim bench tap`: rounds, and a table
 //!   crowd      a hundred thousand clients that cost next to nothing
 //!   scale      `sim bench scale`: all of them open at once
+//!   world      `sim bench world`: how fast worlds run
 //! ```
 
 pub mod bulk;
@@ -21,3 +22,4 @@ pub mod place;
 pub mod scale;
 pub mod server;
 pub mod tap;
+pub mod world;

@@ -187,7 +187,7 @@ pub fn memory() -> usize {
 }
 
 /// What the kernel has given to this process, in bytes; 0 where it does not say.
-fn resident() -> u64 {
+pub(super) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
         .lines()

@@ -14,6 +14,17 @@ pub enum BenchConfig {
     Tap(BenchTapConfig),
     /// With very many connections, in this process.
     Scale(BenchScaleConfig),
+    /// Worlds, on virtual time.
+    World(BenchWorldConfig),
+}
+
+/// `sim bench world`, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BenchWorldConfig {
+    /// A tenth of everything.
+    pub quick: bool,
+    /// How to print the table.
+    pub format: Format,
 }
 
 /// `sim bench scale`, checked.
@@ -54,6 +65,25 @@ pub(super) enum BenchWords {
     Tap(BenchTapWords),
     /// Very many connections in this process, and requests over all of them
     Scale(BenchScaleWords),
+    /// How fast worlds run, and whether their memory stays what it was
+    World(BenchWorldWords),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Frames per second under churn, world seconds per second on a lossy network,\n\
+    an hour of 500 hosts, a week of three. One thread; times are the processor's.\n\n\
+    Examples:\n  \
+    sim bench world            everything, about a minute\n  \
+    sim bench world --quick    a tenth of it"
+)]
+pub(super) struct BenchWorldWords {
+    /// A tenth of everything
+    #[arg(long)]
+    quick: bool,
+    /// How to print the table
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Args)]
@@ -116,6 +146,10 @@ impl BenchWords {
     pub(super) fn check(self) -> Result<BenchConfig, String> {
         match self {
             BenchWords::Tap(words) => words.check().map(BenchConfig::Tap),
+            BenchWords::World(words) => Ok(BenchConfig::World(BenchWorldConfig {
+                quick: words.quick,
+                format: words.format,
+            })),
             BenchWords::Scale(words) => Ok(BenchConfig::Scale(BenchScaleConfig {
                 connections: words.connections,
                 requests: words.requests,
