@@ -9,16 +9,24 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m_rt::{entry, exception};
 use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
-use cygnet::{event_loop, service};
+use cygnet::{TcpStream, event_loop, service};
 use dummy::{Dummy, MTU, Rx, Tx};
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
-static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2>> =
+/// What the largest future needs.
+const BYTES: usize = 304;
+const _: () = assert!(bytes(echo) <= BYTES && bytes(service::hello_client) <= BYTES);
+
+const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
+    size_of::<F>()
+}
+
+static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2, 0>> =
     ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<6, 832>> = ConstStaticCell::new(TaskStorage::new());
+static FUTURES: ConstStaticCell<TaskStorage<6, BYTES>> = ConstStaticCell::new(TaskStorage::new());
 static READY: ReadySet<6> = ReadySet::new();
 static DUMMY: ConstStaticCell<Dummy> = ConstStaticCell::new(Dummy::new());
 static STACK: StaticCell<Stack<'static>> = StaticCell::new();
@@ -28,6 +36,16 @@ static MILLIS: AtomicU32 = AtomicU32::new(0);
 #[exception]
 fn SysTick() {
     MILLIS.store(MILLIS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// As `service::echo_client`, through 32 bytes instead of 512.
+async fn echo(mut stream: TcpStream<'_>) {
+    let mut chunk = [0; 32];
+    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+        if stream.write_all(&chunk[..count]).await.is_err() {
+            break;
+        }
+    }
 }
 
 struct Board(&'static mut Dummy);
@@ -83,6 +101,26 @@ impl phy::TxToken for Tx<'_> {
     }
 }
 
+/// Is told every event and looks at none of them closely.
+#[cfg(feature = "observer")]
+struct Watch;
+
+#[cfg(feature = "observer")]
+impl cygnet::event::Observer for Watch {
+    fn event(&self, _: Instant, event: &cygnet::event::Event<'_>) {
+        let failed = matches!(event, cygnet::event::Event::Done { failed: true, .. });
+        dummy::LEFT.store(failed, Ordering::Relaxed);
+    }
+}
+
+/// Every total is added up, so that none of them can be left out.
+#[cfg(feature = "counters")]
+fn total(node: Node<'_>) -> u64 {
+    let counters = node.counters();
+    let sums = counters.frames_in + counters.bytes_in + counters.frames_out + counters.bytes_out;
+    sums + counters.accepts + counters.polls + counters.dropped.iter().sum::<u64>()
+}
+
 #[entry]
 fn main() -> ! {
     let mut board = Board(DUMMY.take());
@@ -94,8 +132,13 @@ fn main() -> ! {
     let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));
     let node = Node::new(stack, tasks);
     let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
-    let _ = node.spawn_named("echo", service::echo(node, 7, Backlog(2)));
+    let echo = service::serve(node, "echo", 7, Backlog(2), echo);
+    let _ = node.spawn_named("echo", echo);
+    #[cfg(feature = "observer")]
+    node.set_observer(Some(&Watch));
     event_loop(&mut board, node);
+    #[cfg(feature = "counters")]
+    dummy::LEFT.store(total(node) > 9, Ordering::Relaxed);
     loop {
         cortex_m::asm::wfi();
     }

@@ -131,7 +131,7 @@ async fn echo(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u8
     let mut socket = TcpSocket::new(stack, rx, tx);
     loop {
         if socket.accept(7).await.is_ok() {
-            let mut chunk = [0; 512];
+            let mut chunk = [0; 32];
             while let Ok(count @ 1..) = socket.read(&mut chunk).await {
                 if write_all(&mut socket, &chunk[..count]).await.is_err() {
                     break;
