@@ -1,14 +1,12 @@
 //! What begins a connection of ours: a SYN, and a port for it.
 
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 use crate::event::Event;
 use crate::net::demux::{Flow, is_loopback};
 use crate::net::isn;
-use crate::net::keys::hash_endpoint;
+use crate::net::keys::{finish, hash_endpoint};
 use crate::net::slots::State;
 use crate::net::stack::Inner;
 
@@ -80,7 +78,7 @@ impl<'a> Inner<'a> {
         let mut hasher = SipHasher13::new_with_key(&self.port_key);
         hash_endpoint(&mut hasher, IpEndpoint { addr, port: 0 });
         hash_endpoint(&mut hasher, remote);
-        let start = hasher.finish() as u32;
+        let start = finish(&hasher) as u32;
         // At most one port per slot is taken, so this many tries suffice.
         let tries = range.min(self.slots.len() + 1);
         for _ in 0..tries {

@@ -21,8 +21,6 @@
 //! A wrong acknowledgement costs at most nine short hashes, and only while
 //! cookies are about; then it is answered by a reset as ever.
 
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::TxToken;
@@ -35,7 +33,7 @@ use crate::net::craft::{self, ACK, Bare, SYN, mss_of};
 use crate::net::demux::{Flow, Segment};
 use crate::net::handoff::{Tallied, Tally};
 use crate::net::isn;
-use crate::net::keys::hash_endpoint;
+use crate::net::keys::{add, finish, hash_endpoint};
 use crate::net::scratch::Sink;
 use crate::net::slots::{State, tcp_of};
 use crate::net::stack::Inner;
@@ -104,16 +102,16 @@ impl Cookies {
         let mut hasher = self.hasher;
         hash_endpoint(&mut hasher, flow.local);
         hash_endpoint(&mut hasher, flow.remote);
-        hasher.write(&seq.0.to_le_bytes());
+        add(&mut hasher, &seq.0.to_le_bytes());
         hasher
     }
 }
 
 fn cookie(hasher: &SipHasher13, minute: u32, class: u8) -> TcpSeqNumber {
     let mut hasher = *hasher;
-    hasher.write(&minute.to_le_bytes());
-    hasher.write(&[class]);
-    TcpSeqNumber(hasher.finish() as i32)
+    add(&mut hasher, &minute.to_le_bytes());
+    add(&mut hasher, &[class]);
+    TcpSeqNumber(finish(&hasher) as i32)
 }
 
 fn slot(now: Instant) -> u32 {

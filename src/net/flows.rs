@@ -23,6 +23,7 @@ use smoltcp::wire::Ipv6Address;
 use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
 use crate::net::demux::Flow;
+use crate::net::keys::{add, finish};
 
 /// End of a chain.
 const NONE: u32 = u32::MAX;
@@ -143,7 +144,11 @@ struct Secret {
 impl Secret {
     fn new(key: &[u8; 16]) -> Self {
         let hasher = SipHasher13::new_with_key(key);
-        let draw = |number: u8| hasher.hash(&[number]);
+        let draw = |number: u8| {
+            let mut hasher = hasher;
+            add(&mut hasher, &[number]);
+            finish(&hasher)
+        };
         let pair = |number| (draw(number) as u32, (draw(number) >> 32) as u32);
         Secret {
             addresses: core::array::from_fn(|word| pair(word as u8)),

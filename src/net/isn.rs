@@ -7,14 +7,12 @@
 //!
 //! Not here: sequence numbers that must be recognised later (`cookie.rs`).
 
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
 
 use crate::net::demux::Flow;
-use crate::net::keys::hash_endpoint;
+use crate::net::keys::{finish, hash_endpoint};
 
 /// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
 const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
@@ -34,7 +32,7 @@ pub(super) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber
     hash_endpoint(&mut hasher, flow.local);
     hash_endpoint(&mut hasher, flow.remote);
     let clock = now.total_micros() / 4;
-    TcpSeqNumber((hasher.finish() as i32).wrapping_add(clock as i32))
+    TcpSeqNumber((finish(&hasher) as i32).wrapping_add(clock as i32))
 }
 
 /// The seed from which the `draws`th number drawn is `isn`.

@@ -74,12 +74,16 @@ fn main() -> ! {
     let mut config = Config::new(board.ethernet.address(), *b"not a secret yet");
     // Of so few slots none is lent for long to a peer that may not exist.
     config.handshake_timeout = Duration::from_secs(5);
-    let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
-    let stack = STACK.init(stack.expect("an Ethernet device"));
+    let capabilities = board.ethernet.capabilities();
+    // Built where it stays: it does not fit the stack twice.
+    let stack = STACK.init_with(|| {
+        let stack = Stack::new(MEMORY.take(), &config, capabilities);
+        stack.expect("an Ethernet device")
+    });
     let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
     stack.add_address(address).expect("a unicast address");
     stack.set_gateway(GATEWAY.into()).expect("room for a route");
-    let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));
+    let tasks = TASKS.init_with(|| Tasks::new(FUTURES.take(), &READY));
 
     // The services: the same source as on a host.
     let node = Node::new(stack, tasks);

@@ -125,11 +125,13 @@ fn total(node: Node<'_>) -> u64 {
 fn main() -> ! {
     let mut board = Board(DUMMY.take());
     let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]), [7; 16]);
-    let stack = Stack::new(MEMORY.take(), &config, board.0.capabilities());
-    let Ok(stack) = stack else { panic!() };
-    let stack = STACK.init(stack);
+    let capabilities = board.0.capabilities();
+    let stack = STACK.init_with(|| {
+        let stack = Stack::new(MEMORY.take(), &config, capabilities);
+        stack.unwrap_or_else(|_| panic!())
+    });
     let _ = stack.add_address(IpCidr::new(IpAddress::v4(10, 0, 2, 15), 24));
-    let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));
+    let tasks = TASKS.init_with(|| Tasks::new(FUTURES.take(), &READY));
     let node = Node::new(stack, tasks);
     let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
     let echo = service::serve(node, "echo", 7, Backlog(2), echo);
