@@ -32,7 +32,8 @@ pub enum DropReason {
     BadSegment = 7,
     /// The stream's socket is borrowed: `fill_buf` without its `consume`.
     Borrowed = 8,
-    /// A TCP segment that was damaged on its way: its checksum is wrong.
+    /// A TCP segment or an IPv4 header that was damaged on its way: the
+    /// checksum is wrong.
     Checksum = 9,
     /// A reset that is not exactly at the next byte we expect (RFC 5961, 3). In
     /// the window it was challenged.

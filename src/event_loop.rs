@@ -110,9 +110,11 @@ fn turn<'a, D: Device + ?Sized>(
     now: Instant,
 ) -> Turn {
     let Node { stack, tasks } = node;
-    stack.with(|inner| inner.begin(now));
-    tasks.advance(now);
-    let more_frames = stack.with(|inner| inner.receive(device));
+    let more_frames = stack.with(|inner| {
+        inner.begin(now);
+        tasks.advance(now);
+        inner.receive(device)
+    });
     tasks.collect_ready();
     while let Some(task) = tasks.next_ready() {
         let _ = stack.take_note();

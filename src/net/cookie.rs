@@ -267,7 +267,7 @@ impl<'a> Inner<'a> {
                 return false;
             }
             scratch.poll_ingress_single(self.now, &mut sink, set);
-            let tally = Tally::new(self.tally.checks);
+            let tally = Tally::new(self.tally.checks.clone());
             let mut sink = Tallied {
                 device: &mut sink,
                 tally: &tally,

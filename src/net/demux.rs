@@ -24,7 +24,7 @@ use smoltcp::wire::{
 use smoltcp::wire::{Ipv6Address, Ipv6Packet};
 
 use crate::event::DropReason;
-use crate::net::checksum;
+use crate::net::checksum::{self, Checks};
 
 /// The 4-tuple, seen from this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,18 +105,18 @@ const ACK: u8 = 16;
 #[derive(Clone, Copy)]
 struct Link<'f> {
     to_us_alone: bool,
-    verify: bool,
+    checks: &'f Checks,
     remote_hardware: EthernetAddress,
     addrs: &'f [IpCidr],
 }
 
 /// Says where `frame` goes on a host with this hardware address and these IP
-/// addresses. `verify`: checksums of segments are ours to look at.
+/// addresses. `checks`: which checksums are ours to look at.
 pub(crate) fn demux(
     frame: &[u8],
     hardware: EthernetAddress,
     addrs: &[IpCidr],
-    verify: bool,
+    checks: &Checks,
 ) -> Route {
     let Some((header, packet)) = frame.split_first_chunk::<ETHERNET>() else {
         return Route::Refuse(DropReason::Malformed);
@@ -129,7 +129,7 @@ pub(crate) fn demux(
     }
     let link = Link {
         to_us_alone,
-        verify,
+        checks,
         remote_hardware: EthernetAddress([s0, s1, s2, s3, s4, s5]),
         addrs,
     };
@@ -152,6 +152,10 @@ fn demux_ipv4(link: &Link<'_>, packet: &[u8]) -> Route {
     if header[0] >> 4 != 4 || start < header.len() || start > end || end > packet.len() {
         return Route::Refuse(DropReason::Malformed);
     }
+    let options = packet.get(header.len()..start).unwrap_or_default();
+    if link.checks.ipv4.rx() && !checksum::header_is_right(header, options) {
+        return Route::Refuse(DropReason::Checksum);
+    }
     if header[9] != u8::from(IpProtocol::Tcp) {
         return Route::General { neighbor: false };
     }
@@ -159,7 +163,7 @@ fn demux_ipv4(link: &Link<'_>, packet: &[u8]) -> Route {
         return Route::Refuse(DropReason::Fragment);
     }
     let (source, destination) = ipv4_addresses(header);
-    let pseudo = checksum::pseudo(&header[12..]);
+    let pseudo = header.last_chunk::<8>().map_or(0, checksum::pseudo);
     let segment = packet.get(start..end).unwrap_or_default();
     demux_tcp(link, source.into(), destination.into(), pseudo, segment)
 }
@@ -195,7 +199,10 @@ fn demux_ipv6(link: &Link<'_>, bytes: &[u8]) -> Route {
         _ => return Route::General { neighbor: false },
     }
     let (source, destination): (Ipv6Address, Ipv6Address) = (packet.src_addr(), packet.dst_addr());
-    let pseudo = checksum::pseudo(&bytes[8..40]);
+    let header = bytes.first_chunk::<40>();
+    let pseudo = header
+        .and_then(|header| header.last_chunk::<32>())
+        .map_or(0, checksum::pseudo);
     demux_tcp(link, source.into(), destination.into(), pseudo, payload)
 }
 
@@ -224,7 +231,7 @@ fn demux_tcp(
     if length < 20 || length > bytes.len() || remote == 0 || local == 0 {
         return refuse(DropReason::Malformed);
     }
-    if link.verify && !checksum::is_right(pseudo, bytes) {
+    if link.checks.tcp.rx() && !checksum::is_right(pseudo, bytes) {
         return refuse(DropReason::Checksum);
     }
     Route::Tcp(Segment {
@@ -311,14 +318,14 @@ pub(crate) fn outgoing(frame: &[u8]) -> Option<Outgoing> {
     if let Some(head) = frame.first_chunk::<54>()
         && [head[12], head[13], head[14], head[23]] == [0x08, 0x00, 0x45, 6]
     {
-        let pseudo = checksum::pseudo(&head[26..34]);
+        let pseudo = checksum::pseudo(head[26..].first_chunk::<8>()?);
         return outgoing_tcp(frame.len(), head.last_chunk()?, 34, pseudo);
     }
     #[cfg(feature = "ipv6")]
     if let Some(head) = frame.first_chunk::<74>()
         && [head[12], head[13], head[20]] == [0x86, 0xdd, 6]
     {
-        let pseudo = checksum::pseudo(&head[22..54]);
+        let pseudo = checksum::pseudo(head[22..].first_chunk::<32>()?);
         return outgoing_tcp(frame.len(), head.last_chunk()?, 54, pseudo);
     }
     None

@@ -6,7 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
-use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::phy::{Checksum, ChecksumCapabilities};
 use smoltcp::wire::{
     EthernetFrame, EthernetRepr, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
@@ -36,7 +36,11 @@ fn addrs() -> Vec<IpCidr> {
 
 /// Where a frame goes whose flow is not known.
 fn route(frame: &[u8]) -> Route {
-    let route = demux(frame, OURS, &addrs(), false);
+    let ours = Checks {
+        ipv4: Checksum::None,
+        tcp: Checksum::None,
+    };
+    let route = demux(frame, OURS, &addrs(), &ours);
     if let Route::Tcp(segment) = route
         && let Some(reason) = segment.refusal(&addrs())
     {
@@ -312,7 +316,7 @@ fn an_outgoing_segment_says_what_it_carries() {
         seq: TcpSeqNumber(1234),
         window: 1000,
         start: 34,
-        pseudo: checksum::pseudo(&frame[26..34]),
+        pseudo: checksum::pseudo(frame[26..].first_chunk::<8>().unwrap()),
     };
     assert_eq!(outgoing(&frame), Some(expected));
     let rst = outgoing(&tcp(LOCAL, REMOTE, repr(TcpControl::Rst, None)));

@@ -65,6 +65,13 @@ impl<'o> Tally<'o> {
     fn note(&self, frame: &mut [u8]) {
         self.frames.set(self.frames.get() + 1);
         self.bytes.set(self.bytes.get() + frame.len() as u64);
+        if let Some((link, packet)) = frame.split_first_chunk_mut::<14>()
+            && [link[12], link[13]] == [0x08, 0x00]
+            && let Some(header) = packet.first_chunk_mut::<20>()
+            && self.checks.ipv4.tx()
+        {
+            checksum::fill_header(header);
+        }
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
             let mut known = self.known.get();
@@ -76,7 +83,7 @@ impl<'o> Tally<'o> {
                 1.. if sent.psh && !more => Carried::All,
                 _ => Carried::Other,
             };
-            if self.checks.fill
+            if self.checks.tcp.tx()
                 && let Some(segment) = frame.get_mut(sent.start..)
             {
                 checksum::fill(sent.pseudo, segment);

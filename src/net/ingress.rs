@@ -36,13 +36,9 @@ impl<'a> Inner<'a> {
     }
 
     fn route(&self, frame: &[u8]) -> Route {
-        let verify = self.tally.checks.verify;
-        demux(
-            frame,
-            self.config.hardware_addr,
-            self.iface.ip_addrs(),
-            verify,
-        )
+        let checks = &self.tally.checks;
+        let addrs = self.iface.ip_addrs();
+        demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
     pub(super) fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
