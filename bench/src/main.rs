@@ -6,7 +6,8 @@
 //! once, and then does UNITS requests (bytes in bulk) more; under callgrind with
 //! `--toggle-collect=*server_turn*` only those are counted. `wall MODE N BUFFER`
 //! measures the same in nanoseconds, all contenders in turn. `ram` prints bytes
-//! per connection, `report` makes tables of it all. See `bench/run`.
+//! per connection, `report` makes tables of it all, `check` also wants every
+//! ratio within its limit. See `bench/run`.
 
 mod bare;
 mod client;
@@ -19,6 +20,7 @@ mod memory;
 mod plan;
 mod plot;
 mod ram;
+mod ratios;
 mod report;
 mod table;
 mod wall;
@@ -108,6 +110,7 @@ const USAGE: &str = "usage: cygnet-bench count cygnet|bare|embassy MODE N BUFFER
        cygnet-bench wall MODE N BUFFER
        cygnet-bench ram
        cygnet-bench report [RUSTC-VERSION] <MEASUREMENTS
+       cygnet-bench check <MEASUREMENTS
 MODE: active, round, all, churn, bulk-down, bulk-up";
 
 /// What the command line asks for; `None` when it makes no sense.
@@ -131,7 +134,9 @@ fn run(arguments: &[&str]) -> Option<ExitCode> {
         }
         ["wall", mode, connections, buffer] => wall::print(plan(mode, connections, buffer)?),
         ["ram"] => ram::print(),
-        ["report", rustc @ ..] => return Some(report::report(rustc.first().copied())),
+        ["report"] => return Some(report::report(None, false)),
+        ["check"] => return Some(report::report(None, true)),
+        ["report", rustc] => return Some(report::report(Some(rustc), false)),
         _ => return None,
     }
     Some(ExitCode::SUCCESS)
