@@ -81,6 +81,8 @@ struct Row {
     label: String,
     value: Value,
     note: String,
+    /// The table says it elsewhere.
+    json_only: bool,
 }
 
 /// A titled table. Rows keep their order.
@@ -132,6 +134,19 @@ impl Report {
             label: label.into(),
             value: value.into(),
             note: note.into(),
+            json_only: false,
+        });
+        self
+    }
+
+    /// Adds a row that only JSON has, because the table says it in a note.
+    #[must_use]
+    pub fn fact(mut self, label: impl Into<String>, value: impl Into<Value>) -> Report {
+        self.rows.push(Row {
+            label: label.into(),
+            value: value.into(),
+            note: String::new(),
+            json_only: true,
         });
         self
     }
@@ -175,19 +190,15 @@ impl Report {
 
     fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", self.title)?;
-        let texts: Vec<String> = self.rows.iter().map(|row| human(&row.value)).collect();
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| !row.json_only).collect();
+        let texts: Vec<String> = rows.iter().map(|row| human(&row.value)).collect();
         let width = |text: &str| text.chars().count();
-        let labels = self
-            .rows
-            .iter()
-            .map(|row| width(&row.label))
-            .max()
-            .unwrap_or(0);
+        let labels = rows.iter().map(|row| width(&row.label)).max().unwrap_or(0);
         // Words are not aligned with numbers: they may be long.
-        let numbers = self.rows.iter().zip(&texts);
+        let numbers = rows.iter().zip(&texts);
         let numbers = numbers.filter(|(row, _)| !matches!(row.value, Value::Text(_)));
         let numbers = numbers.map(|(_, text)| width(text)).max().unwrap_or(0);
-        for (row, text) in self.rows.iter().zip(&texts) {
+        for (row, text) in rows.iter().zip(&texts) {
             let line = match row.value {
                 Value::Text(_) => format!("  {:labels$}  {text}  {}", row.label, row.note),
                 _ => format!("  {:labels$}  {text:>numbers$}  {}", row.label, row.note),
@@ -304,6 +315,7 @@ mod tests {
             .row("64 clients: ours / theirs", Value::Ratio(1.5))
             .latency("latency", &nanos, "virtual")
             .latency("nothing", &Histogram::new(3).unwrap(), "virtual")
+            .fact("only for programs", 7u64)
             .row("digest", "0011aa")
     }
 
@@ -332,6 +344,7 @@ mod tests {
         assert_eq!(parsed["bytes_in"], 3 << 20);
         assert_eq!(parsed["wall_time_ns"], 1_500_000_000u64);
         assert_eq!(parsed["64_clients_ours_theirs_ratio"], 1.5);
+        assert_eq!(parsed["only_for_programs"], 7);
         assert!(parsed["latency_p99_9_ns"].is_u64());
         let position = |key| text.find(key).unwrap();
         assert!(position("requests") < position("bytes_in"));

@@ -61,9 +61,10 @@ static CHARACTERS: [u8; (PRINTABLE + LINE) as usize] = {
 /// Fills `room` from position `at` of the pattern, which repeats after 95
 /// lines. Returns how much it filled and the next position.
 fn fill(room: &mut [u8], at: u32) -> (usize, u32) {
-    let mut next = at;
-    let mut rest = &mut *room;
-    while !rest.is_empty() {
+    const PATTERN: usize = (LINE * PRINTABLE) as usize;
+    let first = room.len().min(PATTERN);
+    let (mut next, mut done) = (at, 0);
+    while done < first {
         let (line, column) = (next / LINE, next % LINE);
         // The rest of the characters in one copy; the end of a line by itself.
         let piece: &[u8] = match column {
@@ -71,12 +72,19 @@ fn fill(room: &mut [u8], at: u32) -> (usize, u32) {
             73 => b"\n",
             _ => &CHARACTERS[(line + column) as usize..(line + 72) as usize],
         };
-        let count = piece.len().min(rest.len());
-        rest[..count].copy_from_slice(&piece[..count]);
-        rest = &mut rest[count..];
+        let count = piece.len().min(first - done);
+        room[done..done + count].copy_from_slice(&piece[..count]);
+        done += count;
         next = (next + count as u32) % (LINE * PRINTABLE);
     }
-    (room.len(), next)
+    // And the same again, twice as much each time.
+    while done < room.len() {
+        let count = done.min(room.len() - done);
+        room.copy_within(..count, done);
+        done += count;
+    }
+    let next = (at as usize + room.len() % PATTERN) % PATTERN;
+    (room.len(), next as u32)
 }
 
 #[cfg(test)]
@@ -85,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_pattern_is_the_same_in_any_pieces() {
-        let mut whole = [0; 3 * (LINE * PRINTABLE) as usize];
+        let mut whole = [0; 3 * (LINE * PRINTABLE) as usize + 1000];
         fill(&mut whole, 0);
         let mut pieces = whole;
         pieces.fill(0);

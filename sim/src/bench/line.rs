@@ -10,6 +10,8 @@ use hdrhistogram::Histogram;
 use super::server::Server;
 use crate::report::{Report, Value};
 
+const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
+
 /// What one server did, round by round.
 pub(super) struct Line {
     pub(super) server: Server,
@@ -35,14 +37,12 @@ impl Line {
         if self.requests == 0 {
             return String::new();
         }
-        let micros = |quantile| self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
-        format!(
-            "p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us; {:.1} us of processor each",
-            micros(0.5),
-            micros(0.99),
-            micros(0.999),
-            self.spent.as_secs_f64() * 1e6 / self.requests as f64
-        )
+        let latency = QUANTILES.map(|(name, quantile)| {
+            let micros = self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
+            format!("{name} {micros:.0} us")
+        });
+        let each = self.spent.as_secs_f64() * 1e6 / self.requests as f64;
+        format!("{}; {each:.1} us of processor each", latency.join(", "))
     }
 }
 
@@ -89,7 +89,14 @@ pub(super) fn beside(
 ) -> Report {
     for line in lines {
         let label = format!("{what}: {}", line.server);
-        report = report.row_with_note(label, value(median(&line.rates)), line.note());
+        report = report.row_with_note(&label, value(median(&line.rates)), line.note());
+        if let Some(each) = (line.spent.as_nanos() as u64).checked_div(line.requests) {
+            report = QUANTILES.iter().fold(report, |report, (name, quantile)| {
+                let nanos = line.nanos.value_at_quantile(*quantile);
+                report.fact(format!("{label} {name}"), Value::Nanos(nanos))
+            });
+            report = report.fact(format!("{label} processor"), Value::Nanos(each));
+        }
     }
     let Some((cygnet, others)) = lines.split_first() else {
         return report;

@@ -26,9 +26,12 @@ const LARGE: usize = 1 << 20;
 const ECHO: u16 = 7;
 const DISCARD: u16 = 9;
 const CHARGEN: u16 = 19;
-/// Sockets of a server for short connections, and how many are made in a round.
+/// Sockets of a server for short connections.
 const CHURN_SOCKETS: usize = 64;
-const CHURN: usize = 2000;
+/// Short connections to one server, in all rounds: each leaves a port of the
+/// client's side in TIME-WAIT, and beyond 32,000 the kernel searches for one
+/// longer than the connection lasts.
+const CHURN_MOST: usize = 20_000;
 /// Buffers of a connection that says nothing.
 const IDLE_BUFFER: usize = 512;
 /// Until the last acknowledgement that somebody delayed has come.
@@ -244,12 +247,17 @@ impl Bench<'_> {
         let running = self.start(&servers, size)?;
         let mut lines: Vec<Line> = servers.iter().map(|server| Line::new(*server)).collect();
         let mut refusals = vec![0; servers.len()];
+        let count = self
+            .config
+            .churn
+            .min(CHURN_MOST / self.config.rounds)
+            .max(1);
         for _ in 0..self.config.rounds {
             for (line, refusals) in lines.iter_mut().zip(&mut refusals) {
                 if self.said(what) {
                     return Ok(());
                 }
-                let done = churn(line.server.address(ECHO), CHURN.min(self.config.churn));
+                let done = churn(line.server.address(ECHO), count);
                 let Churned {
                     connections,
                     refused,
