@@ -86,7 +86,7 @@ const RATIOS: [Ratio; 13] = [
         "server sends, 4 KiB buffers / bare",
         ("bulk-down", "cygnet", 1, 4096),
         ("bulk-down", "bare", 1, 4096),
-        1.05,
+        1.06,
     ),
     ratio(
         "server sends, 64 KiB buffers / bare",
