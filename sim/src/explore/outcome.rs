@@ -1,5 +1,7 @@
 //! What came of a run, as a table.
 
+use hdrhistogram::Histogram;
+
 use crate::report::{Report, Value};
 use crate::world::plan::Plan;
 use crate::world::stage::Outcome;
@@ -17,6 +19,12 @@ pub(super) fn report(title: &str, plan: &Plan, outcome: &Outcome) -> Report {
         .row_unless_zero("cut off by a reset", resets)
         .row_unless_zero("given up", patience)
         .row_unless_zero("found no place", full);
+    let mut nanos = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3)
+        .expect("an hour in three digits is possible");
+    for micros in &outcome.latencies {
+        nanos.saturating_record(micros * 1000);
+    }
+    report = report.latency("first answer", &nanos, "the world's clock");
     for (name, count) in outcome.effects.rows() {
         report = report.row_unless_zero(name, count);
     }

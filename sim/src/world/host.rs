@@ -228,6 +228,10 @@ fn address_v6(number: u32) -> IpAddress {
     IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, (number >> 16) as u16, number as u16)
 }
 
+pub(super) fn hardware_of(id: HostId) -> EthernetAddress {
+    hardware(number(id))
+}
+
 pub(super) fn addresses(id: HostId) -> [IpAddress; 2] {
     [address(number(id)), address_v6(number(id))]
 }

@@ -149,6 +149,8 @@ effects! {
     paused,
     /// Clocks that were changed.
     clocked,
+    /// Frames that attackers sent.
+    attacked,
 }
 
 /// One direction of a link.

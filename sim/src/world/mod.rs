@@ -39,6 +39,7 @@
 //!
 //! Not here: an operating system.
 
+pub mod attack;
 mod caught;
 mod draws;
 mod fate;
@@ -64,6 +65,7 @@ use cygnet::event::Counters;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
+use attack::{Attacker, Target};
 use draws::{Draws, Kind};
 use host::Host;
 use link::{Chance, Direction};
@@ -101,6 +103,18 @@ pub enum End {
     Host(HostId),
     /// A switch, which has as many as it likes.
     Switch(SwitchId),
+    /// An attacker, which has one and does not listen.
+    Attacker(AttackerId),
+}
+
+/// Names an attacker of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttackerId(usize);
+
+impl From<AttackerId> for End {
+    fn from(attacker: AttackerId) -> End {
+        End::Attacker(attacker)
+    }
 }
 
 impl From<HostId> for End {
@@ -188,6 +202,13 @@ struct Switch {
     table: BTreeMap<[u8; 6], LinkId>,
 }
 
+/// An attacker, its link, and how many frames it has sent.
+struct Siege {
+    attacker: Attacker,
+    link: Option<LinkId>,
+    sent: u64,
+}
+
 /// A rule that must hold after every step, and its name.
 type Invariant = (&'static str, Box<dyn Fn(&World) -> Result<(), String>>);
 
@@ -203,6 +224,7 @@ pub struct World {
     /// The link of each host.
     links: Vec<Option<LinkId>>,
     switches: Vec<Switch>,
+    attackers: Vec<Siege>,
     wires: Vec<Wire>,
     queue: Queue,
     effects: Effects,
@@ -236,6 +258,7 @@ impl World {
             hosts: Vec::new(),
             links: Vec::new(),
             switches: Vec::new(),
+            attackers: Vec::new(),
             wires: Vec::new(),
             queue: Queue::default(),
             effects: Effects::default(),
@@ -300,6 +323,34 @@ impl World {
         SwitchId(self.switches.len() - 1)
     }
 
+    /// Adds an attacker.
+    pub fn attacker(&mut self, attacker: Attacker) -> AttackerId {
+        let id = AttackerId(self.attackers.len());
+        self.planned.attacked += 1;
+        self.queue
+            .push(attacker.from.max(self.now), What::Attack { attacker: id.0 });
+        self.attackers.push(Siege {
+            attacker,
+            link: None,
+            sent: 0,
+        });
+        id
+    }
+
+    /// What an attacker may know of a host: it uses the names of `clients`.
+    pub fn target(&self, host: HostId, port: u16, clients: &[HostId]) -> Target {
+        let v4 = |host: &HostId| match self.address(*host) {
+            IpAddress::Ipv4(address) => address,
+            IpAddress::Ipv6(_) => unreachable!("the first address is IPv4"),
+        };
+        Target {
+            hardware: host::hardware_of(host),
+            address: v4(&host),
+            port,
+            clients: clients.iter().map(v4).collect(),
+        }
+    }
+
     /// Puts a link between two ends.
     pub fn connect(&mut self, a: impl Into<End>, b: impl Into<End>, link: Link) -> LinkId {
         let id = LinkId(self.wires.len());
@@ -308,6 +359,7 @@ impl World {
             match end {
                 End::Switch(switch) => self.switches[switch.0].links.push(id),
                 End::Host(host) => self.links[host.0] = Some(id),
+                End::Attacker(attacker) => self.attackers[attacker.0].link = Some(id),
             }
         }
         self.wires.push(Wire {

@@ -12,6 +12,7 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use super::attack::Attack;
 use super::fate::Fates;
 use super::host::Size;
 use super::link::Link;
@@ -57,6 +58,30 @@ pub enum Role {
     Server(Server),
     /// A host that opens connections to a server.
     Visitor(Visitor),
+    /// No host at all, and no friend.
+    Attacker(Siege),
+}
+
+impl Role {
+    /// Whether it is a host, with a stack and tasks.
+    pub fn is_host(&self) -> bool {
+        matches!(self, Role::Server(_) | Role::Visitor(_))
+    }
+}
+
+/// An attack on a server, until the faults end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Siege {
+    /// What it sends.
+    pub attack: Attack,
+    /// What its frames follow from.
+    pub secret: u64,
+    /// The place of the server.
+    pub to: usize,
+    /// Between two frames.
+    pub every: Duration,
+    /// Before the first.
+    pub start: Duration,
 }
 
 /// A host that serves echo on port 7.

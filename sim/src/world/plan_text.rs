@@ -23,10 +23,11 @@ use std::str::FromStr;
 
 use smoltcp::time::{Duration, Instant};
 
+use super::attack::Attack;
 use super::fate::{Fates, FrameId, Twist, Way};
 use super::host::Size;
 use super::link::Link;
-use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Strike, Visitor};
+use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 
 /// The version that this program writes and reads.
 const VERSION: &str = "1";
@@ -179,6 +180,14 @@ impl Plan {
                     size.slots, size.tasks, size.task_bytes, size.rx_bytes, size.tx_bytes
                 )
             }
+            Role::Attacker(siege) => format!(
+                "attacker {name} {} to={} secret={:016x} every={} start={}",
+                siege.attack.word(),
+                self.places[siege.to].name,
+                siege.secret,
+                Time(siege.every),
+                Time(siege.start),
+            ),
             Role::Visitor(visitor) => {
                 let mut line = format!(
                     "host {name} visit to={} secret={:016x}{} lanes={} visits=",
@@ -269,13 +278,14 @@ impl FromStr for Plan {
                     timed = true;
                 }
                 "honest" => plan.honest = true,
-                "switch" | "host" => place(&mut plan, word, &mut line)?,
+                "switch" | "host" | "attacker" => place(&mut plan, word, &mut line)?,
                 "at" => strike(&mut plan, &mut line)?,
                 "frame" => fate(&mut plan, &mut line)?,
                 "end" => ended = true,
                 other => {
                     return Err(word.wrong(format!(
-                        "expected from, time, honest, switch, host, at, frame or end, found {other:?}"
+                        "expected from, time, honest, switch, host, attacker, at, frame or end, \
+                         found {other:?}"
                     )));
                 }
             }
@@ -308,6 +318,19 @@ fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(),
     const LINK: [&str; 5] = ["latency", "rate", "queue", "mtu", "on"];
     let (role, mut options) = if kind.text == "switch" {
         (Role::Switch, line.options(&LINK)?)
+    } else if kind.text == "attacker" {
+        let word = line.word("an attack")?;
+        let known = Attack::ALL.map(Attack::word);
+        let attack = Attack::ALL
+            .into_iter()
+            .find(|attack| attack.word() == word.text);
+        let attack = attack.ok_or_else(|| {
+            let (known, found) = (known.join(", "), word.text);
+            word.wrong(format!("expected one of {known}, found {found:?}"))
+        })?;
+        let words = ["to", "secret", "every", "start"];
+        let mut options = line.options(&[&words[..], &LINK].concat())?;
+        (Role::Attacker(siege(plan, attack, &mut options)?), options)
     } else {
         let does = line.word("serve or visit")?;
         match does.text {
@@ -370,12 +393,18 @@ fn server(options: &mut Options<'_>) -> Result<Server, PlanError> {
     })
 }
 
+fn siege(plan: &Plan, attack: Attack, options: &mut Options<'_>) -> Result<Siege, PlanError> {
+    Ok(Siege {
+        attack,
+        to: options.server(plan)?,
+        secret: options.secret()?,
+        every: options.time("every")?,
+        start: options.time("start")?,
+    })
+}
+
 fn visitor(plan: &Plan, options: &mut Options<'_>) -> Result<Visitor, PlanError> {
-    let server = options.must("to")?;
-    let to = known(plan, server)?;
-    if !matches!(plan.places[to].role, Role::Server(_)) {
-        return Err(server.wrong(format!("{:?} is no server", server.text)));
-    }
+    let to = options.server(plan)?;
     let visits = options.must("visits")?;
     let goodbye = options.must("goodbye")?;
     Ok(Visitor {
@@ -430,7 +459,7 @@ fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
     let does = line.word("what happens")?;
     let name = line.word("a host or switch")?;
     let place = known(plan, name)?;
-    let is_host = plan.places[place].role != Role::Switch;
+    let is_host = plan.places[place].role.is_host();
     let blow = match does.text {
         "cut" => {
             let way = line.word("up, down or both")?;
@@ -448,7 +477,7 @@ fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
         "link" => Blow::Link(line.options(&["latency", "rate", "queue", "mtu"])?.link()?),
         "crash" | "boot" | "pause" | "resume" | "drift" | "jump" if !is_host => {
             let (what, name) = (does.text, name.text);
-            return Err(does.wrong(format!("{name:?} is a switch; only hosts can {what}")));
+            return Err(does.wrong(format!("{name:?} is no host; only hosts can {what}")));
         }
         "crash" => Blow::Crash,
         "boot" => Blow::Boot,
@@ -693,6 +722,15 @@ impl<'t> Options<'t> {
 
     fn time(&mut self, name: &str) -> Result<Duration, PlanError> {
         self.must(name)?.time()
+    }
+
+    fn server(&mut self, plan: &Plan) -> Result<usize, PlanError> {
+        let server = self.must("to")?;
+        let to = known(plan, server)?;
+        match plan.places[to].role {
+            Role::Server(_) => Ok(to),
+            _ => Err(server.wrong(format!("{:?} is no server", server.text))),
+        }
     }
 
     fn secret(&mut self) -> Result<u64, PlanError> {

@@ -1,5 +1,5 @@
 //! What is going to happen, in order: by time; at the same time faults first,
-//! then deliveries, then turns; among those, hosts by number; then the older
+//! then deliveries, then turns, then attackers; among those, hosts by number; then the older
 //! one first. Nothing else decides, so the order is the same on every machine.
 
 use std::cmp::Reverse;
@@ -21,6 +21,8 @@ pub(super) enum What {
     },
     /// A host takes a turn.
     Turn { host: usize },
+    /// An attacker sends its next frame.
+    Attack { attacker: usize },
 }
 
 impl What {
@@ -30,6 +32,7 @@ impl What {
             What::Fault(_) => (0, 0),
             What::Deliver { .. } => (1, 0),
             What::Turn { host } => (2, *host),
+            What::Attack { attacker } => (3, *attacker),
         }
     }
 }
@@ -99,6 +102,7 @@ mod tests {
                 What::Fault(_) => format!("{} fault", at.total_micros()),
                 What::Deliver { frame, .. } => format!("{} frame {}", at.total_micros(), frame[0]),
                 What::Turn { host } => format!("{} turn {host}", at.total_micros()),
+                What::Attack { attacker } => format!("{} attack {attacker}", at.total_micros()),
             });
         }
         let expected = [

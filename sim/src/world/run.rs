@@ -5,7 +5,7 @@ use cygnet::Turn;
 use smoltcp::time::{Duration, Instant};
 
 use super::queue::What;
-use super::{End, Fault, HostId, LinkId, Switch, SwitchId, Wire, World};
+use super::{AttackerId, End, Fault, HostId, LinkId, Siege, Switch, SwitchId, Wire, World};
 
 impl World {
     pub(super) fn step(&mut self) {
@@ -17,6 +17,7 @@ impl World {
         self.steps += 1;
         match what {
             What::Fault(fault) => self.strike(fault),
+            What::Attack { attacker } => self.attack(attacker),
             What::Deliver { link, to, frame } => self.deliver(link, to, frame),
             What::Turn { host } => {
                 if self.hosts[host].wake_at == Some(at) {
@@ -117,6 +118,23 @@ impl World {
         }
     }
 
+    fn attack(&mut self, index: usize) {
+        let Siege {
+            attacker,
+            link,
+            sent,
+        } = &mut self.attackers[index];
+        if self.now >= attacker.until {
+            return;
+        }
+        let (frame, link) = (attacker.frame(*sent), *link);
+        *sent += 1;
+        let next = self.now + attacker.every.max(Duration::from_micros(1));
+        self.queue.push(next, What::Attack { attacker: index });
+        self.effects.attacked += 1;
+        self.send(link, End::Attacker(AttackerId(index)), frame);
+    }
+
     fn send(&mut self, link: Option<LinkId>, from: End, frame: Vec<u8>) {
         let Some(link) = link else { return };
         let Wire { ends, directions } = &mut self.wires[link.0];
@@ -146,6 +164,7 @@ impl World {
                     self.wake(index, self.now);
                 }
             }
+            End::Attacker(_) => (),
             End::Switch(SwitchId(index)) => self.forward(index, link, frame),
         }
     }

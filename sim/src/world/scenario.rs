@@ -6,11 +6,12 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use super::attack::Attack;
 use super::draws::{Draws, Kind};
 use super::fate::Fates;
 use super::host::Size;
 use super::link::Link;
-use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Strike, Visitor};
+use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 
 /// A scenario that ships.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,60 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "every fault there is",
         horizon: Duration::from_secs(60),
         scene: chaos,
+    },
+    Scenario {
+        name: "synflood",
+        about: "10,000 SYNs a second from nowhere, 8 slots, 300 honest visits",
+        horizon: Duration::from_secs(60),
+        scene: synflood,
+    },
+    Scenario {
+        name: "chaos-syn",
+        about: "chaos, and SYNs from nowhere",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Syn),
+    },
+    Scenario {
+        name: "chaos-borrowed",
+        about: "chaos, and SYNs in the clients' names",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Borrowed),
+    },
+    Scenario {
+        name: "chaos-rst",
+        about: "chaos, and resets in the clients' names",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Rst),
+    },
+    Scenario {
+        name: "chaos-ack",
+        about: "chaos, and acknowledgements and bytes nobody sent",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Ack),
+    },
+    Scenario {
+        name: "chaos-land",
+        about: "chaos, and addresses that cannot be",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Land),
+    },
+    Scenario {
+        name: "chaos-fragment",
+        about: "chaos, and pieces of segments",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Fragment),
+    },
+    Scenario {
+        name: "chaos-arp",
+        about: "chaos, and ARP of strangers",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Arp),
+    },
+    Scenario {
+        name: "chaos-junk",
+        about: "chaos, and bytes without sense",
+        horizon: Duration::from_secs(30),
+        scene: |scene| besieged(scene, Attack::Junk),
     },
 ];
 
@@ -192,6 +247,22 @@ impl Scene {
             gap: Duration::from_millis(20),
             goodbye: Goodbye::Close,
         }
+    }
+
+    fn attacker(&mut self, attack: Attack, every: Duration, start: Duration) {
+        let secret = self.secret();
+        self.plan.places.push(Place {
+            name: "mallory".into(),
+            on: None,
+            link: Link::LAN,
+            role: Role::Attacker(Siege {
+                attack,
+                secret,
+                to: SERVER,
+                every,
+                start,
+            }),
+        });
     }
 
     fn strike(&mut self, at: Instant, place: usize, blow: Blow) {
@@ -453,6 +524,37 @@ fn chaos(scene: &mut Scene) {
             _ => scene.worse_link(place),
         }
     }
+}
+
+fn synflood(scene: &mut Scene) {
+    scene.plan.honest = true;
+    let link = Link {
+        latency: Duration::from_micros(200),
+        ..Link::LAN
+    };
+    let size = Size {
+        slots: 8,
+        tasks: 10,
+        ..Size::SMALL
+    };
+    scene.server(size, 8, link);
+    let horizon = scene.plan.heal - Instant::ZERO;
+    let visitor = Visitor {
+        visits: 30,
+        requests: 1,
+        bytes: 200,
+        pause: horizon / 31,
+        ..scene.visitor()
+    };
+    scene.visitors(10, link, visitor);
+    scene.attacker(Attack::Syn, Duration::from_micros(100), horizon / 12);
+}
+
+/// Chaos with an attacker who knows the clients' addresses.
+fn besieged(scene: &mut Scene, attack: Attack) {
+    chaos(scene);
+    let every = scene.pick(1_000, 50_000);
+    scene.attacker(attack, Duration::from_micros(every), Duration::ZERO);
 }
 
 /// Gives visitors that were added in groups names from `c1` on.

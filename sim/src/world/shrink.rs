@@ -98,7 +98,11 @@ fn kind(fact: &Fact) -> &'static str {
 
 /// The plan without one place, if nothing needs that place.
 fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
-    let needed = |role: &Role| matches!(role, Role::Visitor(visitor) if visitor.to == gone);
+    let needed = |role: &Role| match role {
+        Role::Visitor(visitor) => visitor.to == gone,
+        Role::Attacker(siege) => siege.to == gone,
+        Role::Switch | Role::Server(_) => false,
+    };
     if plan.places.iter().any(|place| needed(&place.role)) {
         return None;
     }
@@ -112,8 +116,10 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
             on => on,
         };
         place.on = place.on.map(moved);
-        if let Role::Visitor(visitor) = &mut place.role {
-            visitor.to = moved(visitor.to);
+        match &mut place.role {
+            Role::Visitor(visitor) => visitor.to = moved(visitor.to),
+            Role::Attacker(siege) => siege.to = moved(siege.to),
+            Role::Switch | Role::Server(_) => (),
         }
     }
     small.strikes.retain(|strike| strike.place != gone);

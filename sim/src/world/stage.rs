@@ -1,19 +1,20 @@
 //! A run of a plan: the world is built, faults strike until they end, then
 //! everything must finish, and at last nothing may be left: no slot, no task.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
+use super::attack::Attacker;
 use super::caught::caught;
 use super::fate::Fates;
 use super::host::Size;
 use super::log::{Violation, Watch};
-use super::plan::{Blow, Place, Plan, Role};
+use super::plan::{Blow, Place, Plan, Role, Siege};
 use super::visit::{self, PORT, Visit, Why};
-use super::{Effects, End, Ended, Fault, HostId, LinkId, World};
+use super::{AttackerId, Effects, End, Ended, Fault, HostId, LinkId, World};
 
 /// How long connections may linger after everything is finished: keep-alive
 /// gives a vanished peer up after 80 s, closing takes 30, TIME-WAIT 10.
@@ -55,6 +56,11 @@ pub struct Outcome {
     pub ended: Instant,
     /// Conversations that went well.
     pub visits: u64,
+    /// How long each of those took to its first answer, in the world's
+    /// microseconds.
+    pub latencies: Vec<u64>,
+    /// When every slot was free again.
+    pub freed: Option<Instant>,
     /// Conversations that were cut off and tried again: resets, lost patience,
     /// no place.
     pub cuts: [u64; 3],
@@ -70,12 +76,14 @@ pub struct Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     visits: Cell<u64>,
+    latencies: RefCell<Vec<u64>>,
     cuts: [Cell<u64>; 3],
 }
 
 impl Tally {
-    pub(super) fn visited(&self) {
+    pub(super) fn visited(&self, latency: Duration) {
         self.visits.set(self.visits.get() + 1);
+        self.latencies.borrow_mut().push(latency.total_micros());
     }
 
     pub(super) fn cut(&self, why: Why) {
@@ -94,6 +102,7 @@ struct Stage<'p> {
     /// The host of each place.
     hosts: Vec<Option<HostId>>,
     look: Option<Look>,
+    freed: Option<Instant>,
 }
 
 /// Runs a plan to its end, or to the first violation.
@@ -131,6 +140,8 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
         frames: world.frames(),
         ended: world.now(),
         visits: tally.visits.get(),
+        latencies: tally.latencies.take(),
+        freed: stage.freed,
         cuts: [0, 1, 2].map(|why: usize| tally.cuts[why].get()),
         effects: world.effects(),
         untouched: world.untouched(),
@@ -148,6 +159,7 @@ impl<'p> Stage<'p> {
             servers: Vec::new(),
             hosts: Vec::new(),
             look: None,
+            freed: None,
         };
         let middle = End::Switch(stage.world.switch());
         let mut ends: Vec<End> = Vec::new();
@@ -155,13 +167,14 @@ impl<'p> Stage<'p> {
             let end = match place.role {
                 Role::Switch => End::Switch(stage.world.switch()),
                 Role::Server(_) | Role::Visitor(_) => End::Host(stage.host(place)),
+                Role::Attacker(siege) => End::Attacker(stage.attacker(siege)),
             };
             let on = place.on.map_or(middle, |on| ends[on]);
             stage.world.connect(end, on, place.link);
             ends.push(end);
             stage.hosts.push(match end {
                 End::Host(host) => Some(host),
-                End::Switch(_) => None,
+                End::Switch(_) | End::Attacker(_) => None,
             });
         }
         for strike in &plan.strikes {
@@ -191,10 +204,7 @@ impl<'p> Stage<'p> {
                         _ => Size::SMALL,
                     }
                 };
-                // Hosts are counted without the switches.
-                let before = &plan.places[..visitor.to];
-                let host = |place: &&Place| place.role != Role::Switch;
-                let server = HostId(before.iter().filter(host).count());
+                let server = self.hosts[visitor.to].expect("a server comes before its visitors");
                 let address = match visitor.v6 {
                     false => world.address(server),
                     true => world.address_v6(server),
@@ -212,8 +222,22 @@ impl<'p> Stage<'p> {
                 self.visitors.push(id);
                 id
             }
-            Role::Switch => unreachable!("a switch is no host"),
+            Role::Switch | Role::Attacker(_) => unreachable!("it is no host"),
         }
+    }
+
+    /// It uses the names of all visitors.
+    fn attacker(&mut self, siege: Siege) -> AttackerId {
+        let server = self.hosts[siege.to].expect("a server comes before its attackers");
+        let target = self.world.target(server, PORT, &self.visitors);
+        self.world.attacker(Attacker {
+            attack: siege.attack,
+            secret: siege.secret,
+            every: siege.every,
+            from: Instant::ZERO + siege.start,
+            until: self.plan.heal,
+            target,
+        })
     }
 
     fn fault(&self, place: usize, blow: Blow) -> Option<Fault> {
@@ -260,6 +284,7 @@ impl<'p> Stage<'p> {
         if self.reach(self.world.now() + LINGER, free) {
             return;
         }
+        self.freed = free(self).then(|| self.world.now());
         for &id in self.servers.iter().chain(&self.visitors) {
             let used = self.world.counters(id).slots_used;
             if used > 0 {
@@ -290,6 +315,7 @@ impl<'p> Stage<'p> {
             match self.world.run_until(next, |_| false) {
                 Ended::Limit | Ended::Stopped => (),
                 // Nothing will ever happen again, or not before the heal.
+                Ended::Quiet if done(self) => (),
                 Ended::Quiet => self.world.pass(limit),
                 Ended::Violated => return true,
                 Ended::Budget => {

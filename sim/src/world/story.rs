@@ -19,7 +19,7 @@ use smoltcp::time::Instant;
 
 use super::fate::{FrameId, Twist, Way};
 use super::log::Happening;
-use super::plan::{Plan, Role};
+use super::plan::Plan;
 use super::{Fault, HostId, LinkId};
 use crate::frame::Sequences;
 use crate::trace::Words;
@@ -119,6 +119,6 @@ impl Story {
 /// The names of a plan's hosts, by number.
 pub fn host_names(plan: &Plan) -> impl Iterator<Item = &str> {
     let hosts = plan.places.iter();
-    let hosts = hosts.filter(|place| place.role != Role::Switch);
+    let hosts = hosts.filter(|place| place.role.is_host());
     hosts.map(|place| &*place.name)
 }

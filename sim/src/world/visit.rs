@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use cygnet::{Backlog, ConnectError, Node, ReadError, TcpStream, WriteError, service};
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use super::draws::keyed;
@@ -69,8 +69,13 @@ async fn come_and_go(node: Node<'static>, visit: Rc<Visit>, lane: u32) {
             return;
         }
         let mut again = 0;
-        while let Err(why) = converse(node, &visit, u64::from(number) << 32 | u64::from(lane)).await
-        {
+        let name = u64::from(number) << 32 | u64::from(lane);
+        let begun = visit.witness.now();
+        let answered = loop {
+            let why = match converse(node, &visit, name).await {
+                Ok(answered) => break answered,
+                Err(why) => why,
+            };
             visit.tally.cut(why);
             if visit.honest && why == Why::Reset {
                 let detail = format!("visit {number} of lane {lane} was reset");
@@ -80,8 +85,8 @@ async fn come_and_go(node: Node<'static>, visit: Rc<Visit>, lane: u32) {
             again += 1;
             let more = keyed(visit.visitor.secret, u64::from(lane), 3, again) % 300;
             sleep(node, &visit, Duration::from_millis(100 + more)).await;
-        }
-        visit.tally.visited();
+        };
+        visit.tally.visited(answered - begun);
     }
 }
 
@@ -143,7 +148,8 @@ fn word(key: u64, at: u64) -> u8 {
     (key.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 56) as u8
 }
 
-async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(), Why> {
+/// One connection. Gives the time of the first answer.
+async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<Instant, Why> {
     let visitor = &visit.visitor;
     let mut stream = node.connect(visit.target).await?;
     if !visit.honest {
@@ -153,6 +159,7 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(),
     let key = keyed(visitor.secret, number, 1, 0);
     let (mut sent, mut heard) = (0, 0);
     let mut chunk = [0; CHUNK];
+    let mut answered = None;
     for request in 0..visitor.requests {
         if request > 0 {
             sleep(node, visit, visitor.gap).await;
@@ -173,6 +180,7 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(),
             if count == 0 {
                 return Err(Why::Reset);
             }
+            answered.get_or_insert_with(|| visit.witness.now());
             for &byte in &chunk[..count] {
                 if byte != word(key, heard) || heard >= sent {
                     let detail = format!("byte {heard} of an answer is not what was said");
@@ -182,6 +190,7 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(),
             }
         }
     }
+    let answered = answered.unwrap_or_else(|| visit.witness.now());
     match visitor.goodbye {
         // All is said and heard; how the connection ends is the network's business.
         Goodbye::Close => drop(stream.close().await),
@@ -195,5 +204,5 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<(),
             }
         }
     }
-    Ok(())
+    Ok(answered)
 }
