@@ -186,6 +186,8 @@ mod tests {
             events: 1,
             frames: 0,
             ended: Instant::ZERO,
+            latencies: Vec::new(),
+            freed: None,
             visits: 0,
             cuts: [0; 3],
             effects: Effects::default(),

@@ -81,8 +81,8 @@ impl Sum {
             .row_with_note("no room", room, "conversations that could not begin");
         let mut silent = Vec::new();
         for (name, &(effects, idle)) in kinds().zip(&tally.effects) {
-            // A test's own rule; scenarios have none.
-            if name == "ruled" {
+            // A test's own rule, which scenarios have not; attacks, which few have.
+            if name == "ruled" || (name == "attacked" && (effects, idle) == (0, 0)) {
                 continue;
             }
             if effects == 0 {
