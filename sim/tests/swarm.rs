@@ -225,6 +225,27 @@ fn after_sigkill_it_goes_on_to_the_same_summary() {
     assert_eq!(again, stdout(&words));
 }
 
+/// The shell's limit on the length of files is as good as a full disk.
+#[test]
+fn a_full_disk_loses_only_the_line_that_did_not_fit() {
+    let scratch = Scratch::new("full");
+    let file = scratch.file("results");
+    let words = format!("swarm --seeds 0..20 {SHORT} --jobs 1");
+    let program = env!("CARGO_BIN_EXE_sim");
+    let limited = format!("trap '' XFSZ; ulimit -f 1; exec {program} {words} --results {file}");
+    let mut shell = Command::new("bash");
+    let output = shell.args(["-c", &limited]).output().unwrap();
+    let line = stderr(&output).lines().last().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    let says = format!("sim: error: cannot write to {file}: File too large");
+    assert!(line.starts_with(&says), "{line}");
+    assert_eq!(output.stdout, b"");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 1024);
+    let output = sim(&format!("{words} --results {file}"));
+    assert!(stderr(&output).contains("torn lines are ignored"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout(&words));
+}
+
 #[test]
 fn after_ctrl_c_it_says_how_to_go_on() {
     let scratch = Scratch::new("stopped");
@@ -275,11 +296,11 @@ fn a_violation_is_told_with_its_command_and_status_1() {
         })
         .collect();
     std::fs::write(&file, broken).unwrap();
+    let command = "sim world --scenario calm --seed 1 --for 200ms";
     for words in [words, format!("swarm-merge {file}")] {
         let output = sim(&words);
         assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8(output.stdout).unwrap();
-        let command = "sim world --scenario calm --seed 1 --for 200ms";
         assert!(text.contains("\n  violation bytes "), "{text}");
         let line = text.lines().find(|row| row.contains("failure 1")).unwrap();
         assert!(
@@ -287,6 +308,8 @@ fn a_violation_is_told_with_its_command_and_status_1() {
             "{line}"
         );
     }
+    // And it is one that works.
+    stdout(command.strip_prefix("sim ").unwrap());
 }
 
 #[test]
@@ -350,6 +373,10 @@ fn every_mistake_is_one_line_and_status_2() {
         (
             "swarm --seeds 0..2 --results /",
             "cannot use the results file /",
+        ),
+        (
+            "swarm --seeds 0..2 --results /dev/zero",
+            "/dev/zero is no file",
         ),
         (
             "swarm --seeds 0..2 --results /nowhere/r",

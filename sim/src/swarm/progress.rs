@@ -6,15 +6,16 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant as Clock};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::order::Order;
 use super::sum::told;
 use super::tally::{FAILURES, Failure};
 use crate::cli::Level;
 
-/// How often a line is written where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How often a line is written where there is no terminal: at first every few
+/// seconds, in a run of days every few minutes.
+const LINE_EVERY: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(600)];
 
 /// See the [module](self).
 pub(super) struct Progress {
@@ -60,14 +61,17 @@ impl Progress {
             if violations > 0 {
                 bar.set_message(format!(", {violations} violations"));
             }
-        } else if self.line.elapsed() >= LINE_EVERY {
+        } else if self.line.elapsed() >= self.patience() {
             self.line = Clock::now();
             let rate = self.rate(ran);
             let left = (self.total - position.min(self.total)) as f64 / rate.max(1e-9);
+            let left = HumanDuration(Duration::from_secs(left as u64));
             let total = self.total;
             self.say(
                 Level::Info,
-                &format!("{position} of {total} runs, {rate:.1}/s, {left:.0} s left, {violations} violations"),
+                &format!(
+                    "{position} of {total} runs, {rate:.1}/s, {left} left, {violations} violations"
+                ),
             );
         }
     }
@@ -114,6 +118,11 @@ impl Progress {
             Level::Info,
             &format!("{ran} runs in {seconds:.1} s, {rate:.1}/s, {ratio:.0} virtual seconds a second, {jobs} {threads}"),
         );
+    }
+
+    fn patience(&self) -> Duration {
+        let [least, most] = LINE_EVERY;
+        (self.start.elapsed() / 10).clamp(least, most)
     }
 
     fn rate(&self, ran: u64) -> f64 {

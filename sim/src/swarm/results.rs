@@ -61,6 +61,9 @@ impl Results {
             }
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
+        if !file.metadata().map_err(wrong)?.is_file() {
+            return Err(format!("{name} is no file; give another --results"));
+        }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(wrong)?;
         let header = seal(&order.header());
