@@ -7,6 +7,8 @@ mod netns;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cygnet::Platform;
@@ -163,11 +165,18 @@ fn offloads_are_cleared() {
     ip("addr add 10.8.0.1/24 dev cygoff");
     ip("link set cygoff up");
     ip("neigh add 10.8.0.2 lladdr 02:63:79:67:00:01 dev cygoff");
+    // Again and again: what the kernel sends before it has noticed that somebody
+    // opened the interface is lost.
     let connect = || {
-        std::thread::spawn(|| {
+        let seen = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&seen);
+        let kernel = std::thread::spawn(move || {
             let peer = "10.8.0.2:7".parse().unwrap();
-            TcpStream::connect_timeout(&peer, Duration::from_millis(300)).unwrap_err();
-        })
+            while !stop.load(Ordering::Relaxed) {
+                TcpStream::connect_timeout(&peer, Duration::from_millis(300)).unwrap_err();
+            }
+        });
+        (kernel, seen)
     };
     {
         let offload = tun_rs::DeviceBuilder::new()
@@ -179,7 +188,7 @@ fn offloads_are_cleared() {
             })
             .build_sync()
             .unwrap();
-        let kernel = connect();
+        let (kernel, seen) = connect();
         let mut frame = [0; 2048];
         let needs_checksum = loop {
             let length = offload.recv(&mut frame).unwrap();
@@ -192,11 +201,12 @@ fn offloads_are_cleared() {
             }
         };
         assert!(needs_checksum);
+        seen.store(true, Ordering::Relaxed);
         kernel.join().unwrap();
     }
     let tap = Tap::attach("cygoff", &[], Offload::Off).unwrap();
     let mut host = HostPlatform::new(tap).unwrap();
-    let kernel = connect();
+    let (kernel, seen) = connect();
     loop {
         let now = host.now();
         let frame = host
@@ -209,6 +219,7 @@ fn offloads_are_cleared() {
             None => host.wait(Some(now + Micros::from_millis(100))),
         }
     }
+    seen.store(true, Ordering::Relaxed);
     kernel.join().unwrap();
     ip("link del cygoff");
 }
