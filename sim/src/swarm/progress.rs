@@ -3,10 +3,11 @@
 //!
 //! Not here: the summary, which knows nothing of this machine's clock.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant as Clock};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::order::Order;
 use super::sum::told;
@@ -38,9 +39,11 @@ impl Progress {
             let target = ProgressDrawTarget::stderr_with_hz(10);
             let bar = ProgressBar::with_draw_target(Some(total), target).with_position(before);
             bar.reset_eta();
-            let words = "{bar:32} {human_pos} of {human_len} runs, {per_sec}, {eta} left{msg}";
-            let style = ProgressStyle::with_template(words);
-            style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+            let words = "{bar:32} {human_pos} of {human_len} runs, {rate}, {eta} left{msg}";
+            match ProgressStyle::with_template(words) {
+                Ok(style) => bar.with_style(style.with_key("rate", rate)),
+                Err(_) => bar,
+            }
         });
         Progress {
             level,
@@ -128,4 +131,9 @@ impl Progress {
     fn rate(&self, ran: u64) -> f64 {
         ran as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
     }
+}
+
+/// Without the four decimals that a bar gives by itself.
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let _ = write!(out, "{:.1}/s", state.per_sec());
 }
