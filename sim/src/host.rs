@@ -170,7 +170,12 @@ impl<D: Device + Readable> HostPlatform<D> {
     /// is there.
     fn look(&mut self, start: Clock, limit: Clocked) -> bool {
         while !self.device.look() {
-            if WAKE_PENDING.load(Ordering::Acquire) || self.stop.is_set() {
+            if WAKE_PENDING.load(Ordering::Acquire) {
+                // Or it would end every later wait at once.
+                drain_wake(self.wake);
+                return true;
+            }
+            if self.stop.is_set() {
                 return true;
             }
             if start.elapsed() >= limit {
@@ -355,17 +360,29 @@ mod tests {
         use std::io::Write;
         let (mut host, mut far) = host();
 
-        // A deadline: never early; one in the past, at once.
-        let deadline = host.now() + Duration::from_micros(300);
-        host.wait(Some(deadline));
-        assert!(host.now() >= deadline);
-        host.wait(Some(Instant::ZERO));
+        for spin in [0, 20, 1000] {
+            host.spin = Clocked::from_micros(spin); // also with one processor
+            host.quick = true;
 
-        // A waker on another thread, many times over. A lost one would hang.
-        for _ in 0..100 {
-            let other = std::thread::spawn(|| (0..3).for_each(|_| poke()));
-            host.wait(None);
-            other.join().unwrap();
+            // A deadline: never early; one in the past, at once.
+            let deadline = host.now() + Duration::from_micros(300);
+            host.wait(Some(deadline));
+            assert!(host.now() >= deadline);
+            host.wait(Some(Instant::ZERO));
+
+            // A waker on another thread, many times over. A lost one would hang.
+            for _ in 0..100 {
+                let other = std::thread::spawn(|| (0..3).for_each(|_| poke()));
+                host.wait(None);
+                other.join().unwrap();
+            }
+            // A wake ends a wait or two, and not every one from then on.
+            let sleeps = (0..5).any(|_| {
+                let deadline = host.now() + Duration::from_micros(300);
+                host.wait(Some(deadline));
+                host.now() >= deadline
+            });
+            assert!(sleeps, "wakes are not forgotten");
         }
         // The loop's own thread does not poke itself.
         poke();
