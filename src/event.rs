@@ -177,6 +177,14 @@ pub enum Deadline {
     Stream = 3,
     /// A peer that keep-alive asked did not answer.
     Silent = 4,
+    /// The peer did not say anything at first.
+    FirstByte = 5,
+    /// No byte moved in either direction.
+    Idle = 6,
+    /// The peer took nothing of what was written.
+    Stalled = 7,
+    /// The whole exchange took too long.
+    Exchange = 8,
 }
 
 /// Something that happened, in the order it happened.

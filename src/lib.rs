@@ -63,7 +63,7 @@ pub mod task;
 
 pub use digest::Digest;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
-pub use net::{Config, ConfigError, Stack, Storage};
+pub use net::{Config, ConfigError, Stack, Storage, TimeLimits};
 pub use node::Node;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,

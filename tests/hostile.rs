@@ -238,3 +238,46 @@ fn a_lost_fin_is_sent_again_although_old_acknowledgements_repeat() {
         assert_ne!(hands.pass(TICK), []);
     });
 }
+
+/// Row 20.
+#[test]
+fn overlapping_and_swapped_segments_leave_the_bytes_intact() {
+    for seed in 0..50u64 {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 512, tx: 512);
+        let whole: Vec<u8> = (0..400u32).map(|at| (at * 7) as u8).collect();
+        let got = std::cell::RefCell::new(Vec::new());
+        let serve = async {
+            let listener = server.listen(7, Backlog(2)).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buf = [0; 64];
+            while let Ok(n @ 1..) = stream.read(&mut buf).await {
+                got.borrow_mut().extend_from_slice(&buf[..n]);
+            }
+        };
+        server.spawn(Box::pin(serve)).unwrap();
+        by_hand(server, |hands| {
+            hands.pass(TICK);
+            let reply = hands.open(&syn(9, 1000, 7, 1));
+            let exact = answer(&reply, TcpControl::None, b"");
+            // Pieces from anywhere, over one another, with more holes than
+            // smoltcp remembers; then all of it in order.
+            let mut dice = seed;
+            let mut roll = |sides: u64| {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((dice >> 33) % sides) as usize
+            };
+            let mut pieces: Vec<_> = (0..40).map(|_| (roll(400), 1 + roll(60))).collect();
+            pieces.extend((0..400).step_by(50).map(|at| (at, 50)));
+            for (at, length) in pieces {
+                hands.send(&Seg {
+                    seq: exact.seq + at,
+                    payload: whole[at..(at + length).min(400)].to_vec(),
+                    ..exact.clone()
+                });
+                hands.pass(Duration::from_millis(roll(100) as u64));
+            }
+            assert!(whole.starts_with(&got.borrow()), "seed {seed}");
+            assert_eq!(got.borrow().len(), 400, "seed {seed}");
+        });
+    }
+}

@@ -44,6 +44,7 @@ impl<'a> Inner<'a> {
         let mut scratch = self.scratch().seeded(addr, isn::seed(isn, isn::DRAWS));
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
+        slot.port = u32::MAX; // no listener's
         slot.owners = 1;
         slot.give_up = self.now + self.config.connect_timeout;
         let generation = slot.generation;

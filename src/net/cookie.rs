@@ -222,6 +222,11 @@ impl<'a> Inner<'a> {
         {
             self.put_out(oldest);
         }
+        if !self.slots.has_room()
+            && let Some(idle) = self.longest_idle(port)
+        {
+            self.reclaim(idle);
+        }
         self.take_slot()
     }
 

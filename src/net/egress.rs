@@ -57,6 +57,9 @@ impl<'a> Inner<'a> {
         let limit = self.config.frames_per_slot;
         let (passes, poll_at) = passes(&mut self.iface, set, &mut tallied, now, limit);
         slot.known = self.tally.known.get();
+        if before.is_some_and(|before| before.unacknowledged > 0) {
+            slot.pace.waits(now);
+        }
         // smoltcp keeps a socket silent after it asked for a neighbor.
         let silent = waited && !self.tally.asked.get();
         if passes == Passes::NoNeighbor || silent {

@@ -172,6 +172,9 @@ impl<'a> Inner<'a> {
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
         }
+        if segment.payload > 0 {
+            slot.pace.heard(self.now);
+        }
         let established = tcp_of(set).filter(|socket| {
             slot.state == State::Open
                 && before.state == tcp::State::Established
@@ -180,9 +183,11 @@ impl<'a> Inner<'a> {
         match established {
             // Nearly all segments: the life of the slot has not moved.
             Some(socket) => {
-                let acknowledged = socket.send_queue() < before.unacknowledged;
+                let queued = socket.send_queue();
+                let acknowledged = queued < before.unacknowledged;
                 let readable = socket.can_recv();
                 if acknowledged {
+                    slot.pace.taken(queued, self.now);
                     slot.wake_tx();
                 }
                 if readable {
@@ -260,13 +265,13 @@ impl<'a> Inner<'a> {
         since: Instant,
     ) {
         if !self.ports.has_room(port) {
-            return self.crowd(DropReason::BacklogFull, segment, frame, token);
+            return self.crowd(port, DropReason::BacklogFull, segment, frame, token);
         }
         if self.ports.half_open() >= self.half_open_limit() {
-            return self.crowd(DropReason::NoSlot, segment, frame, token);
+            return self.crowd(port, DropReason::NoSlot, segment, frame, token);
         }
-        let Some(index) = self.take_slot() else {
-            return self.crowd(DropReason::NoSlot, segment, frame, token);
+        let Some(index) = self.take_slot().or_else(|| self.slot_of_idle(port)) else {
+            return self.crowd(port, DropReason::NoSlot, segment, frame, token);
         };
         let raised = raised(frame, self.config.mss_floor);
         let frame = raised.as_deref().unwrap_or(frame);
@@ -313,6 +318,17 @@ impl<'a> Inner<'a> {
         self.mark_dirty(index);
     }
 
+    /// The slot of the longest idle connection, for a SYN. With cookies a peer
+    /// has to prove itself first.
+    fn slot_of_idle(&mut self, port: u32) -> Option<u32> {
+        if self.config.cookies {
+            return None;
+        }
+        let idle = self.longest_idle(port)?;
+        self.reclaim(idle);
+        self.take_slot()
+    }
+
     /// Whether a SYN for this listener would get a slot now.
     fn has_room(&self, port: u32) -> bool {
         self.ports.has_room(port)
@@ -323,8 +339,19 @@ impl<'a> Inner<'a> {
     /// There is no place for a SYN: the lobby first, because a burst of honest
     /// peers is served best in their order; then a cookie, if others have not
     /// proved themselves either; and at last nothing.
-    fn crowd<T: TxToken>(&mut self, reason: DropReason, segment: &Segment, frame: &[u8], token: T) {
-        if self.lobby.park(frame, self.now) {
+    fn crowd<T: TxToken>(
+        &mut self,
+        port: u32,
+        reason: DropReason,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) {
+        if self.config.cookies && reason == DropReason::NoSlot && self.longest_idle(port).is_some()
+        {
+            // Somebody gives way, once this peer has proved that it is there.
+            self.give_cookie(segment, frame, token);
+        } else if self.lobby.park(frame, self.now) {
             self.counters.syns_parked += 1;
             self.tell(&Event::Parked(reason));
         } else if self.gives_cookies() {

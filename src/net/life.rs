@@ -8,6 +8,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Deadline, Event};
 use crate::net::demux::Flow;
+use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
 use crate::net::slots::{Cut, FAR, Slot, State, tcp_of};
 use crate::net::stack::Inner;
@@ -34,6 +35,11 @@ impl Slot<'_> {
         }
         if self.silent_at <= now {
             return Some(Deadline::Silent);
+        }
+        if self.state == State::Open
+            && let Some(limit) = self.pace.passed(now)
+        {
+            return Some(limit);
         }
         match self.state {
             _ if self.give_up > now => None,
@@ -98,7 +104,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let (life, port) = (slot.state, slot.port);
+        let (life, port, now) = (slot.state, slot.port, self.now);
         let Some(socket) = slot.socket() else { return };
         let state = socket.state();
         let gone = state == tcp::State::Closed && socket.remote_endpoint().is_none();
@@ -125,6 +131,7 @@ impl<'a> Inner<'a> {
                 _ => {
                     slot.state = State::Open;
                     slot.give_up = FAR;
+                    slot.pace = Pace::begin(&TimeLimits::DEFAULT, now);
                     slot.wake_tx();
                     self.counters.connects += 1;
                     self.tell(&Event::Established { slot: index });
@@ -144,7 +151,11 @@ impl<'a> Inner<'a> {
         let (state, queued) = (socket.state(), socket.send_queue());
         let readable = socket.can_recv();
         let moved = before.is_none_or(|before| before.state != state);
-        if moved || before.is_some_and(|before| queued < before.unacknowledged) {
+        let acknowledged = before.is_some_and(|before| queued < before.unacknowledged);
+        if acknowledged {
+            slot.pace.taken(queued, now);
+        }
+        if moved || acknowledged {
             slot.wake_tx();
         }
         if moved || readable {
@@ -283,8 +294,9 @@ impl<'a> Inner<'a> {
 
     /// The last owner of a stream has let go.
     pub(crate) fn orphan(&mut self, index: u32, generation: u32) {
-        let give_up = self.now + self.config.close_timeout;
         let last_word = self.now + LAST_WORD;
+        let timeout = self.close_timeout(index);
+        let give_up = self.now + timeout;
         let Some(slot) = self.slots.checked(index, generation) else {
             return;
         };
@@ -350,15 +362,25 @@ impl<'a> Inner<'a> {
         self.ports.remove(id);
     }
 
+    /// What a listener's connections are limited to.
+    pub(crate) fn limits(&mut self, id: PortId) -> TimeLimits {
+        let port = self.ports.port(id);
+        port.and_then(|port| port.limits).unwrap_or_default()
+    }
+
     /// Takes the oldest connection that waits for `accept`.
     pub(crate) fn accept(&mut self, id: PortId) -> Option<(u32, u32, IpEndpoint)> {
+        let now = self.now;
+        let limits = self.limits(id);
         let index = self.ports.dequeue(id, &mut self.slots)?;
         let remote = self.flows.get(index)?.remote;
         let slot = self.slots.get(index)?;
         slot.state = State::Open;
         slot.owners = 1;
+        slot.pace = Pace::begin(&limits, now);
         let generation = slot.generation;
         self.counters.accepts += 1;
+        self.mark_dirty(index);
         self.room_made = true;
         self.tell(&Event::Accepted {
             slot: index,
@@ -383,9 +405,49 @@ impl<'a> Inner<'a> {
         self.mark_dirty(index);
     }
 
+    /// How long this connection's close may take.
+    fn close_timeout(&mut self, index: u32) -> Duration {
+        match self.slots.get(index).map_or(0, |slot| slot.pace.close) {
+            0 => self.config.close_timeout,
+            millis => Duration::from_millis(millis.into()),
+        }
+    }
+
+    /// Limits a connection from now on.
+    pub(crate) fn set_limits(&mut self, index: u32, generation: u32, limits: &TimeLimits) {
+        let now = self.now;
+        let Some(slot) = self.slots.checked(index, generation) else {
+            return;
+        };
+        slot.pace = Pace::begin(limits, now);
+        self.mark_dirty(index);
+    }
+
+    /// The longest idle of this listener's connections, if it is idle enough to
+    /// give way. It looks at every slot, but not again before one can be.
+    pub(super) fn longest_idle(&mut self, port: u32) -> Option<u32> {
+        let patience = self.ports.reclaim(port)?;
+        if self.now < self.none_idle_before {
+            return None;
+        }
+        let mut longest: Option<(Instant, u32)> = None;
+        for index in 0..self.slots.len() {
+            if let Some(slot) = self.slots.get(index)
+                && slot.state == State::Open
+                && slot.port == port
+            {
+                let moved = (slot.pace.moved(), index);
+                longest = Some(longest.map_or(moved, |longest| longest.min(moved)));
+            }
+        }
+        let (moved, index) = longest?;
+        self.none_idle_before = moved + patience;
+        (self.now >= self.none_idle_before).then_some(index)
+    }
+
     /// From now on the close has a deadline although the stream is still held.
     pub(crate) fn arm_close(&mut self, index: u32) {
-        let give_up = self.now + self.config.close_timeout;
+        let give_up = self.now + self.close_timeout(index);
         if let Some(slot) = self.slots.get(index)
             && slot.give_up == FAR
         {

@@ -11,6 +11,9 @@
 
 use core::task::Waker;
 
+use smoltcp::time::Duration;
+
+use crate::net::limits::TimeLimits;
 use crate::net::slots::{List, Slots};
 
 /// One listening port. Lives in [`Storage`](crate::net::Storage).
@@ -25,6 +28,10 @@ pub struct Port {
     queue: List,
     /// Those still shaking hands, oldest first.
     half_open: List,
+    /// Of the connections that are accepted; `None`: the default.
+    pub(crate) limits: Option<TimeLimits>,
+    /// How long an accepted connection must be idle to give way to a new one.
+    pub(crate) reclaim: Option<Duration>,
     generation: u32,
 }
 
@@ -37,6 +44,8 @@ impl Port {
         pending: 0,
         queue: List::EMPTY,
         half_open: List::EMPTY,
+        limits: None,
+        reclaim: None,
         generation: 0,
     };
 }
@@ -143,6 +152,17 @@ impl<'a> Ports<'a> {
             slots.push(&mut port.half_open, slot);
             self.half_open += 1;
         }
+    }
+
+    /// A listener that is still there.
+    pub(crate) fn port(&mut self, id: PortId) -> Option<&mut Port> {
+        self.get(id)
+    }
+
+    /// How long an accepted connection of this listener must be idle to give
+    /// way to a new one.
+    pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
+        self.ports.get(index as usize)?.reclaim
     }
 
     /// Half-open connections of all listeners.

@@ -26,6 +26,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::EthernetAddress;
 
 use crate::net::guard::Known;
+use crate::net::limits::Pace;
 
 /// No deadline.
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
@@ -88,6 +89,8 @@ pub struct Slot<'a> {
     pub(crate) write_at: Instant,
     /// With keep-alive: when a peer that stays silent is given up.
     pub(crate) silent_at: Instant,
+    /// The limits that the service set.
+    pub(crate) pace: Pace,
     pub(crate) generation: u32,
     prev: u32,
     next: u32,
@@ -130,6 +133,7 @@ impl<'a> Slot<'a> {
         read_at: Instant::ZERO,
         write_at: Instant::ZERO,
         silent_at: Instant::ZERO,
+        pace: Pace::EMPTY,
         generation: 0,
         prev: 0,
         next: 0,
@@ -168,7 +172,11 @@ impl<'a> Slot<'a> {
     /// The earliest of the slot's own deadlines, [`FAR`] when it has none.
     pub(crate) fn due(&self) -> Instant {
         let own = self.give_up.min(self.silent_at);
-        own.min(self.read_at).min(self.write_at)
+        let own = own.min(self.read_at).min(self.write_at);
+        match self.state {
+            State::Open => own.min(self.pace.due()),
+            _ => own,
+        }
     }
 }
 

@@ -133,6 +133,7 @@ impl<'a> Stack<'a> {
                 port_key,
                 cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
                 window_shift,
+                none_idle_before: Instant::ZERO,
                 ports_drawn: 0,
                 neighbors: Neighbors::NEW,
                 gateways: [None; 2],
@@ -230,6 +231,8 @@ pub(crate) struct Inner<'a> {
     /// receive buffer.
     pub(super) window_shift: u8,
     pub(super) cookies: Cookies,
+    /// No connection is idle enough to give way before then.
+    pub(super) none_idle_before: Instant,
     /// How many ports were drawn so far.
     pub(super) ports_drawn: u64,
     pub(super) neighbors: Neighbors,

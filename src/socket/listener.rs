@@ -3,11 +3,12 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
+use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::Yield;
-use crate::net::Stack;
 use crate::net::ports::{OpenError, PortId};
+use crate::net::{Stack, TimeLimits};
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 
@@ -71,6 +72,28 @@ impl<'a> TcpListener<'a> {
         poll_fn(|cx| place.poll(cx)).await
     }
 
+    /// Limits every connection that is accepted from now on.
+    pub fn set_limits(&self, limits: TimeLimits) {
+        self.stack.with(|inner| {
+            if let Some(port) = inner.ports.port(self.id) {
+                port.limits = Some(limits);
+            }
+        });
+    }
+
+    /// When every slot is taken, the longest idle of this listener's
+    /// connections gives way to a new one, if no byte has moved on it for
+    /// `after`; its stream fails with `Reset`. `None`, the default: nobody has
+    /// to. With cookies (see [`Config`](crate::Config)) only a peer that has
+    /// proved that it is there takes the place.
+    pub fn reclaim_idle(&self, after: Option<Duration>) {
+        self.stack.with(|inner| {
+            if let Some(port) = inner.ports.port(self.id) {
+                port.reclaim = after;
+            }
+        });
+    }
+
     /// Refuses new connections from now on, with a reset, as a closed port
     /// does. Connections already in the queue, and handshakes under way, can
     /// still be accepted.
@@ -102,7 +125,8 @@ impl<'a> Place<'_, 'a> {
                 if let Some(ticket) = self.ticket.take() {
                     inner.ports.leave(id, ticket);
                 }
-                let stream = TcpStream::new(Handle::new(stack, slot, generation));
+                let mut stream = TcpStream::new(Handle::new(stack, slot, generation));
+                stream.set_read_timeout(inner.limits(id).between_reads);
                 return Poll::Ready(Ok((stream, remote)));
             }
             if inner.ports.is_over(id) {

@@ -10,9 +10,9 @@ use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
-use crate::net::Stack;
 use crate::net::connect::OpenError;
 use crate::net::slots::{Cut, State};
+use crate::net::{Stack, TimeLimits};
 use crate::socket::handle::Handle;
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
@@ -290,6 +290,20 @@ impl<'a> TcpStream<'a> {
             generation,
         } = self.handle;
         stack.with(|inner| inner.set_keep_alive(slot, generation, interval));
+    }
+
+    /// Limits this connection; the exchange and the wait for its first byte
+    /// begin now. For a protocol with many exchanges on one connection, call it
+    /// at the beginning of each. `between_reads` is
+    /// [`set_read_timeout`](Self::set_read_timeout)'s and is set too.
+    pub fn set_limits(&mut self, limits: TimeLimits) {
+        self.set_read_timeout(limits.between_reads);
+        let Handle {
+            stack,
+            slot,
+            generation,
+        } = self.handle;
+        stack.with(|inner| inner.set_limits(slot, generation, &limits));
     }
 
     /// Holds small segments back while others are on their way (RFC 896).

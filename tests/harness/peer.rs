@@ -161,6 +161,24 @@ pub fn answer(seen: &Seg, control: TcpControl, payload: &[u8]) -> Seg {
     }
 }
 
+/// An ARP packet to the host in which `from` says that it is at `hardware`.
+pub fn arp(operation: ArpOperation, from: Ipv4Address, hardware: EthernetAddress) -> Vec<u8> {
+    let packet = ArpRepr::EthernetIpv4 {
+        operation,
+        source_hardware_addr: hardware,
+        source_protocol_addr: from,
+        target_hardware_addr: HOST_MAC,
+        target_protocol_addr: HOST,
+    };
+    let mut bytes = vec![0; 14 + packet.buffer_len()];
+    let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+    frame.set_src_addr(hardware);
+    frame.set_dst_addr(EthernetAddress::BROADCAST);
+    frame.set_ethertype(EthernetProtocol::Arp);
+    packet.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
+    bytes
+}
+
 fn arp_answer(frame: &[u8]) -> Option<Vec<u8>> {
     let frame = EthernetFrame::new_checked(frame).ok()?;
     let packet = ArpPacket::new_checked(frame.payload()).ok()?;
@@ -198,6 +216,10 @@ pub struct Hands<'h> {
     pub now: Instant,
     /// Turns taken so far.
     pub turns: u64,
+    /// The hardware address that each segment of the host was sent to.
+    pub sent_to: Vec<EthernetAddress>,
+    /// ARP packets of the host.
+    pub arps: u64,
 }
 
 /// Runs `f` with hands on the other end of `node`'s wire.
@@ -212,6 +234,8 @@ pub fn by_hand(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
             peer,
             now: Instant::ZERO,
             turns: 0,
+            sent_to: Vec::new(),
+            arps: 0,
         });
     });
 }
@@ -246,7 +270,9 @@ impl Hands<'_> {
                 if let Some(reply) = arp_answer(&frame) {
                     self.send_frame(&reply);
                 }
+                self.arps += u64::from(frame[12..14] == [8, 6]);
                 if let Some(seg) = Seg::read(&frame) {
+                    self.sent_to.push(EthernetAddress::from_bytes(&frame[..6]));
                     if let Some(reply) = answer(&seg) {
                         self.send(&reply);
                     }

@@ -1,0 +1,182 @@
+//! Time limits. A peer that opens a connection and then does as little as it
+//! can holds a slot for as long as it likes, unless a service says how long is
+//! enough. What is enough differs from service to service, so it is set on a
+//! listener, for every connection it accepts, or on one stream.
+//!
+//! By default only one thing is limited: bytes that were written and that the
+//! peer does not take. A peer that is merely quiet is left alone.
+//!
+//! Not here: handshakes and closes of peers ([`Config`](crate::Config)),
+//! keep-alive, and how long one call may wait (`set_read_timeout`).
+
+use smoltcp::time::{Duration, Instant};
+
+use crate::event::Deadline;
+use crate::net::slots::FAR;
+
+/// How long things may take. A connection that is over a limit is reset; its
+/// reads and writes fail with `TimedOut`.
+///
+/// ```
+/// use cygnet::TimeLimits;
+/// use smoltcp::time::Duration;
+///
+/// let limits = TimeLimits {
+///     first_byte: Some(Duration::from_secs(10)),
+///     exchange: Some(Duration::from_secs(60)),
+///     ..TimeLimits::DEFAULT
+/// };
+/// # let _ = limits;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// From the beginning of an exchange to the peer's first byte.
+    pub first_byte: Option<Duration>,
+    /// Without a byte in either direction.
+    pub idle: Option<Duration>,
+    /// How long a read waits for its bytes; the connection stays, and the read
+    /// can be tried again. The read timeout of every stream that is accepted.
+    pub between_reads: Option<Duration>,
+    /// Bytes that were written wait this long without the peer taking any: it
+    /// keeps its window shut, or is gone.
+    pub write_progress: Option<Duration>,
+    /// The whole exchange, from when it was accepted or these limits were set.
+    pub exchange: Option<Duration>,
+    /// From when the stream was dropped until the peer has agreed; `None` is
+    /// [`Config::close_timeout`](crate::Config::close_timeout).
+    pub close: Option<Duration>,
+}
+
+impl TimeLimits {
+    /// Nothing but two minutes for bytes that the peer does not take: no less
+    /// than TCP asks for (RFC 9293, 3.8.3).
+    pub const DEFAULT: TimeLimits = TimeLimits {
+        write_progress: Some(Duration::from_secs(120)),
+        ..TimeLimits::NONE
+    };
+
+    /// Everything may take for ever.
+    pub const NONE: TimeLimits = TimeLimits {
+        first_byte: None,
+        idle: None,
+        between_reads: None,
+        write_progress: None,
+        exchange: None,
+        close: None,
+    };
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        TimeLimits::DEFAULT
+    }
+}
+
+/// The limits of one connection, and how far it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// When bytes last moved, in either direction.
+    moved: Instant,
+    /// Since when written bytes wait; [`FAR`] while none do.
+    waiting: Instant,
+    exchange: Instant,
+    /// Milliseconds; zero is no limit.
+    first_byte: u32,
+    idle: u32,
+    write_progress: u32,
+    pub(crate) close: u32,
+}
+
+impl Pace {
+    /// For storage: all zeros.
+    pub(crate) const EMPTY: Pace = Pace {
+        moved: Instant::ZERO,
+        waiting: Instant::ZERO,
+        exchange: Instant::ZERO,
+        first_byte: 0,
+        idle: 0,
+        write_progress: 0,
+        close: 0,
+    };
+
+    /// An exchange begins.
+    pub(crate) fn begin(limits: &TimeLimits, now: Instant) -> Pace {
+        Pace {
+            moved: now,
+            waiting: FAR,
+            exchange: limits
+                .exchange
+                .map_or(FAR, |limit| later(now, millis(Some(limit)))),
+            first_byte: millis(limits.first_byte),
+            idle: millis(limits.idle),
+            write_progress: millis(limits.write_progress),
+            close: millis(limits.close),
+        }
+    }
+
+    /// Bytes came.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.moved = now;
+        self.first_byte = 0;
+    }
+
+    /// The peer took bytes; `left` are still to be taken.
+    pub(crate) fn taken(&mut self, left: usize, now: Instant) {
+        self.moved = now;
+        self.waiting = if left == 0 { FAR } else { now };
+    }
+
+    /// There are bytes to be taken.
+    pub(crate) fn waits(&mut self, now: Instant) {
+        if self.waiting == FAR {
+            self.waiting = now;
+        }
+    }
+
+    /// When bytes last moved.
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved
+    }
+
+    /// When the first of the limits is reached.
+    pub(crate) fn due(&self) -> Instant {
+        let quiet = match (self.first_byte, self.idle) {
+            (0, 0) => FAR,
+            (0, limit) | (limit, 0) => later(self.moved, limit),
+            (first, idle) => later(self.moved, first.min(idle)),
+        };
+        let stalled = match self.write_progress {
+            0 => FAR,
+            limit => later(self.waiting, limit),
+        };
+        quiet.min(stalled).min(self.exchange)
+    }
+
+    /// Which limit was reached.
+    pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
+        let over = |since, limit| limit != 0 && later(since, limit) <= now;
+        if self.exchange <= now {
+            Some(Deadline::Exchange)
+        } else if over(self.waiting, self.write_progress) {
+            Some(Deadline::Stalled)
+        } else if over(self.moved, self.first_byte) {
+            Some(Deadline::FirstByte)
+        } else if over(self.moved, self.idle) {
+            Some(Deadline::Idle)
+        } else {
+            None
+        }
+    }
+}
+
+/// At least one: zero means none.
+fn millis(limit: Option<Duration>) -> u32 {
+    limit.map_or(0, |limit| {
+        limit.total_millis().clamp(1, u32::MAX.into()) as u32
+    })
+}
+
+fn later(since: Instant, millis: u32) -> Instant {
+    let micros = i64::from(millis) * 1000;
+    Instant::from_micros(since.total_micros().saturating_add(micros))
+}
