@@ -13,6 +13,7 @@ mod bare;
 mod client;
 mod cygnet;
 mod embassy;
+mod flood;
 mod link;
 #[path = "../../sim/src/memory.rs"]
 #[allow(dead_code, reason = "the bench does not need all of it")]
@@ -108,6 +109,7 @@ pub fn with_contender<R>(
 
 const USAGE: &str = "usage: cygnet-bench count cygnet|bare|embassy MODE N BUFFER UNITS
        cygnet-bench wall MODE N BUFFER
+       cygnet-bench flood SLOTS cookie|drop SYNS
        cygnet-bench ram
        cygnet-bench report [RUSTC-VERSION] <MEASUREMENTS
        cygnet-bench check <MEASUREMENTS
@@ -133,6 +135,11 @@ fn run(arguments: &[&str]) -> Option<ExitCode> {
             println!("{counted}");
         }
         ["wall", mode, connections, buffer] => wall::print(plan(mode, connections, buffer)?),
+        ["flood", slots, how @ ("cookie" | "drop"), syns] => {
+            let (slots, syns) = (slots.parse().ok()?, syns.parse().ok()?);
+            let (given, dropped) = flood::count(slots, *how == "cookie", syns);
+            println!("{given} {dropped}");
+        }
         ["ram"] => ram::print(),
         ["report"] => return Some(report::report(None, false)),
         ["check"] => return Some(report::report(None, true)),

@@ -22,7 +22,7 @@ impl<H: Host> Host for &mut H {
 
 /// The measured function.
 #[inline(never)]
-fn server_turn<H: Host>(server: &mut H, end: &mut End, now: Instant) -> Option<Instant> {
+pub fn server_turn<H: Host>(server: &mut H, end: &mut End, now: Instant) -> Option<Instant> {
     server.turn(end, now)
 }
 

@@ -172,7 +172,7 @@ impl<'a> Inner<'a> {
             true => FAR,
             false => timer,
         };
-        let due = slot.due().min(timer);
+        let due = slot.due(now).min(timer);
         self.deadlines.set(index, (due != FAR).then_some(due));
     }
 

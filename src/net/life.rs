@@ -430,19 +430,25 @@ impl<'a> Inner<'a> {
         if self.now < self.none_idle_before {
             return None;
         }
-        let mut longest: Option<(Instant, u32)> = None;
+        let mut longest: Option<(u32, u32)> = None;
         for index in 0..self.slots.len() {
             if let Some(slot) = self.slots.get(index)
                 && slot.state == State::Open
                 && slot.port == port
             {
-                let moved = (slot.pace.moved(), index);
-                longest = Some(longest.map_or(moved, |longest| longest.min(moved)));
+                let idles = slot.pace.idles(self.now);
+                if longest.is_none_or(|(most, _)| idles > most) {
+                    longest = Some((idles, index));
+                }
             }
         }
-        let (moved, index) = longest?;
-        self.none_idle_before = moved + patience;
-        (self.now >= self.none_idle_before).then_some(index)
+        let (idles, index) = longest?;
+        let idles = Duration::from_millis(idles.into());
+        if idles < patience {
+            self.none_idle_before = self.now + (patience - idles);
+            return None;
+        }
+        Some(index)
     }
 
     /// From now on the close has a deadline although the stream is still held.

@@ -15,7 +15,8 @@ use crate::event::Deadline;
 use crate::net::slots::FAR;
 
 /// How long things may take. A connection that is over a limit is reset; its
-/// reads and writes fail with `TimedOut`.
+/// reads and writes fail with `TimedOut`. Exact to two milliseconds; more than
+/// 24 days are 24 days.
 ///
 /// ```
 /// use cygnet::TimeLimits;
@@ -72,111 +73,116 @@ impl Default for TimeLimits {
     }
 }
 
-/// The limits of one connection, and how far it is.
+/// The limits of one connection, and how far it is. Times are milliseconds of a
+/// clock that wraps after 49 days, zero is none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// When bytes last moved, in either direction.
-    moved: Instant,
-    /// Since when written bytes wait; [`FAR`] while none do.
-    waiting: Instant,
-    exchange: Instant,
-    /// Milliseconds; zero is no limit.
+    moved: u32,
+    /// Since when written bytes wait.
+    waiting: u32,
+    /// When the exchange began.
+    began: u32,
     first_byte: u32,
     idle: u32,
     write_progress: u32,
+    exchange: u32,
     pub(crate) close: u32,
 }
 
 impl Pace {
     /// For storage: all zeros.
     pub(crate) const EMPTY: Pace = Pace {
-        moved: Instant::ZERO,
-        waiting: Instant::ZERO,
-        exchange: Instant::ZERO,
+        moved: 0,
+        waiting: 0,
+        began: 0,
         first_byte: 0,
         idle: 0,
         write_progress: 0,
+        exchange: 0,
         close: 0,
     };
 
     /// An exchange begins.
     pub(crate) fn begin(limits: &TimeLimits, now: Instant) -> Pace {
         Pace {
-            moved: now,
-            waiting: FAR,
-            exchange: limits
-                .exchange
-                .map_or(FAR, |limit| later(now, millis(Some(limit)))),
+            moved: tick(now),
+            waiting: 0,
+            began: tick(now),
             first_byte: millis(limits.first_byte),
             idle: millis(limits.idle),
             write_progress: millis(limits.write_progress),
+            exchange: millis(limits.exchange),
             close: millis(limits.close),
         }
     }
 
     /// Bytes came.
     pub(crate) fn heard(&mut self, now: Instant) {
-        self.moved = now;
+        self.moved = tick(now);
         self.first_byte = 0;
     }
 
     /// The peer took bytes; `left` are still to be taken.
     pub(crate) fn taken(&mut self, left: usize, now: Instant) {
-        self.moved = now;
-        self.waiting = if left == 0 { FAR } else { now };
+        self.moved = tick(now);
+        self.waiting = if left == 0 { 0 } else { tick(now) };
     }
 
     /// There are bytes to be taken.
     pub(crate) fn waits(&mut self, now: Instant) {
-        if self.waiting == FAR {
-            self.waiting = now;
+        if self.waiting == 0 {
+            self.waiting = tick(now);
         }
     }
 
-    /// When bytes last moved.
-    pub(crate) fn moved(&self) -> Instant {
-        self.moved
+    /// For how many milliseconds no byte has moved.
+    pub(crate) fn idles(&self, now: Instant) -> u32 {
+        tick(now).wrapping_sub(self.moved)
     }
 
     /// When the first of the limits is reached.
-    pub(crate) fn due(&self) -> Instant {
-        let quiet = match (self.first_byte, self.idle) {
-            (0, 0) => FAR,
-            (0, limit) | (limit, 0) => later(self.moved, limit),
-            (first, idle) => later(self.moved, first.min(idle)),
-        };
-        let stalled = match self.write_progress {
-            0 => FAR,
-            limit => later(self.waiting, limit),
-        };
-        quiet.min(stalled).min(self.exchange)
+    pub(crate) fn due(&self, now: Instant) -> Instant {
+        let mut left = u32::MAX;
+        for (_, since, limit) in self.limits() {
+            if since != 0 && limit != 0 {
+                left = left.min(limit.saturating_sub(tick(now).wrapping_sub(since)));
+            }
+        }
+        match left {
+            u32::MAX => FAR,
+            // A tick may have begun up to two milliseconds ago.
+            left => now + Duration::from_millis(u64::from(left) + 2),
+        }
     }
 
     /// Which limit was reached.
     pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
-        let over = |since, limit| limit != 0 && later(since, limit) <= now;
-        if self.exchange <= now {
-            Some(Deadline::Exchange)
-        } else if over(self.waiting, self.write_progress) {
-            Some(Deadline::Stalled)
-        } else if over(self.moved, self.first_byte) {
-            Some(Deadline::FirstByte)
-        } else if over(self.moved, self.idle) {
-            Some(Deadline::Idle)
-        } else {
-            None
-        }
+        let over = |since, limit| tick(now).wrapping_sub(since) >= limit;
+        let mut limits = self.limits().into_iter();
+        let passed =
+            limits.find(|&(_, since, limit)| since != 0 && limit != 0 && over(since, limit));
+        passed.map(|(deadline, ..)| deadline)
+    }
+
+    fn limits(&self) -> [(Deadline, u32, u32); 4] {
+        [
+            (Deadline::Exchange, self.began, self.exchange),
+            (Deadline::Stalled, self.waiting, self.write_progress),
+            (Deadline::FirstByte, self.moved, self.first_byte),
+            (Deadline::Idle, self.moved, self.idle),
+        ]
     }
 }
 
 /// At least one: zero means none.
 fn millis(limit: Option<Duration>) -> u32 {
     limit.map_or(0, |limit| {
-        limit.total_millis().clamp(1, u32::MAX.into()) as u32
+        limit.total_millis().clamp(1, u32::MAX as u64 / 2) as u32
     })
 }
 
-fn later(since: Instant, millis: u32) -> Instant {
-    let micros = i64::from(millis) * 1000;
-    Instant::from_micros(since.total_micros().saturating_add(micros))
+/// Never zero.
+fn tick(now: Instant) -> u32 {
+    now.total_millis() as u32 | 1
 }

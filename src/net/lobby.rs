@@ -70,6 +70,9 @@ impl<'a> Lobby<'a> {
 
     /// Lets a frame wait. False when there is no place for it.
     pub(crate) fn park(&mut self, frame: &[u8], now: Instant) -> bool {
+        if self.len == self.ring.len() {
+            return false; // most often in a flood, and for next to nothing
+        }
         let mut parked = Parked {
             len: frame.len() as u8,
             since: now,

@@ -170,11 +170,11 @@ impl<'a> Slot<'a> {
     }
 
     /// The earliest of the slot's own deadlines, [`FAR`] when it has none.
-    pub(crate) fn due(&self) -> Instant {
+    pub(crate) fn due(&self, now: Instant) -> Instant {
         let own = self.give_up.min(self.silent_at);
         let own = own.min(self.read_at).min(self.write_at);
         match self.state {
-            State::Open => own.min(self.pace.due()),
+            State::Open => own.min(self.pace.due(now)),
             _ => own,
         }
     }

@@ -199,10 +199,28 @@ impl Drop for Loan<'_> {
     }
 }
 
+/// How long a wait may take, in half of what an `Option` takes: every stream in
+/// every task has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(u64);
+
+impl Timeout {
+    pub(crate) const NEVER: Timeout = Timeout(u64::MAX);
+}
+
+impl From<Option<Duration>> for Timeout {
+    fn from(timeout: Option<Duration>) -> Self {
+        Timeout(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
+    }
+}
+
 /// When a wait that begins now is over.
-pub(super) fn until(stack: &Stack<'_>, timeout: Option<Duration>) -> Instant {
+pub(super) fn until(stack: &Stack<'_>, timeout: Timeout) -> Instant {
     match timeout {
-        Some(timeout) => after(stack.with(|inner| inner.now()), timeout),
-        None => FAR,
+        Timeout::NEVER => FAR,
+        Timeout(micros) => {
+            let now = stack.with(|inner| inner.now());
+            after(now, Duration::from_micros(micros))
+        }
     }
 }

@@ -9,13 +9,13 @@ use smoltcp::time::{Duration, Instant};
 use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
 use crate::socket::ReadError;
-use crate::socket::handle::{Ask, Handle, Loan, until};
+use crate::socket::handle::{Ask, Handle, Loan, Timeout, until};
 
 /// The receiving direction of a stream.
 #[derive(Debug)]
 pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout: Timeout,
     loan: Option<Loan<'a>>,
     /// How many bytes `fill_buf` has shown, until they are consumed.
     shown: usize,
@@ -29,7 +29,7 @@ pub(crate) enum Readable {
 }
 
 impl<'a> ReadHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(handle: Handle<'a>, timeout: Timeout) -> Self {
         ReadHalf {
             handle,
             timeout,
@@ -47,7 +47,7 @@ impl<'a> ReadHalf<'a> {
     /// [`ReadError::TimedOut`] and can be tried again. `None`, the default,
     /// waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
+        self.timeout = Timeout::from(timeout);
     }
 
     pub(crate) fn try_readable(&mut self) -> Result<Option<Readable>, ReadError> {

@@ -13,7 +13,7 @@ use crate::event::{Reason, Yield};
 use crate::net::connect::OpenError;
 use crate::net::slots::{Cut, State};
 use crate::net::{Stack, TimeLimits};
-use crate::socket::handle::Handle;
+use crate::socket::handle::{Handle, Timeout};
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
@@ -26,7 +26,6 @@ use crate::socket::{
 /// peer has [`Config::close_timeout`](crate::Config) to agree.
 #[derive(Debug)]
 pub struct TcpStream<'a> {
-    handle: Handle<'a>,
     read: ReadHalf<'a>,
     write: WriteHalf<'a>,
 }
@@ -43,9 +42,8 @@ impl Drop for Connecting<'_> {
 impl<'a> TcpStream<'a> {
     pub(crate) fn new(handle: Handle<'a>) -> Self {
         TcpStream {
-            handle,
-            read: ReadHalf::new(handle, None),
-            write: WriteHalf::new(handle, None),
+            read: ReadHalf::new(handle, Timeout::NEVER),
+            write: WriteHalf::new(handle, Timeout::NEVER),
         }
     }
 
@@ -87,12 +85,12 @@ impl<'a> TcpStream<'a> {
 
     /// The peer's address; `None` once the connection is gone.
     pub fn remote_addr(&self) -> Option<IpEndpoint> {
-        self.handle.flow().map(|flow| flow.remote)
+        self.read.handle.flow().map(|flow| flow.remote)
     }
 
     /// Our address; `None` once the connection is gone.
     pub fn local_addr(&self) -> Option<IpEndpoint> {
-        self.handle.flow().map(|flow| flow.local)
+        self.read.handle.flow().map(|flow| flow.local)
     }
 
     /// Reads at least one byte; 0 at the end of the stream. See
@@ -225,7 +223,7 @@ impl<'a> TcpStream<'a> {
     /// stream does.
     pub async fn close(mut self) -> Result<(), CloseError> {
         self.read.consume(0);
-        self.handle.closed().await
+        self.read.handle.closed().await
     }
 
     /// Resets the connection: the peer's reads and writes fail, and what it
@@ -236,7 +234,7 @@ impl<'a> TcpStream<'a> {
             stack,
             slot,
             generation,
-        } = self.handle;
+        } = self.read.handle;
         stack.with(|inner| inner.abort(slot, generation));
     }
 
@@ -256,7 +254,7 @@ impl<'a> TcpStream<'a> {
     pub fn into_split(mut self) -> (OwnedReadHalf<'a>, OwnedWriteHalf<'a>) {
         self.read.consume(0);
         let whole = ManuallyDrop::new(self);
-        let handle = whole.handle;
+        let handle = whole.read.handle;
         handle.stack.with(|inner| {
             if let Some(slot) = inner.slots.checked(handle.slot, handle.generation) {
                 slot.owners = 2;
@@ -288,7 +286,7 @@ impl<'a> TcpStream<'a> {
             stack,
             slot,
             generation,
-        } = self.handle;
+        } = self.read.handle;
         stack.with(|inner| inner.set_keep_alive(slot, generation, interval));
     }
 
@@ -302,7 +300,7 @@ impl<'a> TcpStream<'a> {
             stack,
             slot,
             generation,
-        } = self.handle;
+        } = self.read.handle;
         stack.with(|inner| inner.set_limits(slot, generation, &limits));
     }
 
@@ -310,13 +308,15 @@ impl<'a> TcpStream<'a> {
     /// On by default; switch it off for chatty protocols.
     pub fn set_nagle(&mut self, on: bool) {
         self.read.give_back();
-        self.handle.touch(|socket| socket.set_nagle_enabled(on));
+        self.read
+            .handle
+            .touch(|socket| socket.set_nagle_enabled(on));
     }
 }
 
 impl Drop for TcpStream<'_> {
     fn drop(&mut self) {
         self.read.consume(0);
-        self.handle.release();
+        self.read.handle.release();
     }
 }

@@ -9,24 +9,24 @@ use smoltcp::time::{Duration, Instant};
 use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
 use crate::socket::WriteError;
-use crate::socket::handle::{Ask, Handle, until};
+use crate::socket::handle::{Ask, Handle, Timeout, until};
 
 /// The sending direction of a stream.
 #[derive(Debug)]
 pub struct WriteHalf<'a> {
     pub(crate) handle: Handle<'a>,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout: Timeout,
 }
 
 impl<'a> WriteHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(handle: Handle<'a>, timeout: Timeout) -> Self {
         WriteHalf { handle, timeout }
     }
 
     /// A write or flush that makes no progress for this long fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
+        self.timeout = Timeout::from(timeout);
     }
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {

@@ -26,6 +26,15 @@ macro_rules! host {
     ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
      bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal,
      config: $config:expr) => {
+        // Not a static: tests that share a helper run in threads of their own,
+        // and two hosts must never share a ready set.
+        host!($node, $number, slots: $slots, tasks: $tasks, bytes: $bytes, rx: $rx, tx: $tx,
+            parked: $parked, config: $config,
+            ready: $crate::harness::leak(cygnet::ReadySet::<$tasks>::new()))
+    };
+    ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
+     bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal,
+     config: $config:expr, ready: $ready:expr) => {
         // Nobody waits in the lobby unless a test is about it.
         let mut storage: cygnet::Storage<'_, $slots, $rx, $tx, 4, 8, $parked> =
             cygnet::Storage::new();
@@ -39,13 +48,12 @@ macro_rules! host {
         for address in $crate::harness::addresses($number) {
             stack.add_address(address).unwrap();
         }
-        // Not a static: tests that share a helper run in threads of their own,
-        // and two hosts must never share a ready set.
-        let ready = $crate::harness::leak(cygnet::ReadySet::<$tasks>::new());
-        let tasks = cygnet::Tasks::new(&mut task_storage, ready);
+        let tasks = cygnet::Tasks::new(&mut task_storage, $ready);
         let $node = cygnet::Node::new(&stack, &tasks);
     };
 }
+
+pub mod storm;
 
 use smoltcp::phy::{DeviceCapabilities, Medium};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};

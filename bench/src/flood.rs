@@ -1,0 +1,122 @@
+//! What it costs to refuse: a flood of SYNs, 64 a turn, that are answered by a
+//! cookie each or dropped.
+
+use cygnet::{Backlog, Config, Node, Stack, Tasks, turns};
+use smoltcp::phy::{ChecksumCapabilities, TxToken};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+};
+
+use crate::address;
+use crate::link::{capabilities, link};
+use crate::memory::{leak_stack, leak_tasks};
+use crate::world::server_turn;
+
+const SERVER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+
+fn host(slots: usize, cookies: bool) -> Node<'static> {
+    let parts = leak_stack(slots, 256, 256, 1, 1).expect("memory");
+    let mut config = Config::new(SERVER, [1; 16]);
+    config.cookies = cookies;
+    let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
+    stack.add_address(address(1)).expect("an address");
+    let (parts, ready) = leak_tasks(1, 1024, None).expect("memory");
+    Node::new(
+        Box::leak(Box::new(stack)),
+        Box::leak(Box::new(Tasks::from_parts(parts, ready))),
+    )
+}
+
+/// The `n`th SYN of the flood, from an address that does not exist.
+fn syn(n: u32) -> Vec<u8> {
+    let source = Ipv4Address::new(198, 18 + (n >> 16 & 1) as u8, (n >> 8) as u8, n as u8);
+    let destination = Ipv4Address::new(10, 0, 0, 1);
+    let tcp = TcpRepr {
+        src_port: 1024 + n as u16 % 40_000,
+        dst_port: 7,
+        control: TcpControl::Syn,
+        seq_number: TcpSeqNumber(n as i32),
+        ack_number: None,
+        window_len: 64_240,
+        window_scale: Some(7),
+        max_seg_size: Some(1460),
+        sack_permitted: true,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    let ip = Ipv4Repr {
+        src_addr: source,
+        dst_addr: destination,
+        next_header: IpProtocol::Tcp,
+        payload_len: tcp.buffer_len(),
+        hop_limit: 64,
+    };
+    let link = EthernetRepr {
+        src_addr: EthernetAddress([2, 0, 0, 0, 0, 254]),
+        dst_addr: SERVER,
+        ethertype: EthernetProtocol::Ipv4,
+    };
+    let mut bytes = vec![0; 14 + ip.buffer_len() + tcp.buffer_len()];
+    link.emit(&mut EthernetFrame::new_unchecked(&mut bytes[..]));
+    let checksums = ChecksumCapabilities::default();
+    ip.emit(&mut Ipv4Packet::new_unchecked(&mut bytes[14..]), &checksums);
+    let (from, to) = (IpAddress::from(source), IpAddress::from(destination));
+    tcp.emit(
+        &mut TcpPacket::new_unchecked(&mut bytes[34..]),
+        &from,
+        &to,
+        &checksums,
+    );
+    bytes
+}
+
+/// Fills the slots and the lobby, and then counts `syns` more. Gives how many
+/// were answered by a cookie, and how many were dropped.
+pub fn count(slots: usize, cookies: bool, syns: u32) -> (u64, u64) {
+    let node = host(slots, cookies);
+    let listen = async move {
+        let listener = node.listen(7, Backlog(u16::MAX)).expect("port 7");
+        while listener.accept().await.is_ok() {}
+    };
+    assert!(node.spawn(listen).is_ok(), "a task");
+    let (mut here, mut there) = link();
+    let mut now = Instant::ZERO;
+    turns(node, |turns| {
+        let crowd = slots as u32 + crate::memory::PARKED as u32;
+        for n in 0..crowd {
+            let frame = syn(n);
+            there
+                .sender()
+                .consume(frame.len(), |room| room.copy_from_slice(&frame));
+            turns.turn(&mut here, now);
+            while let Some((seen, _)) = there.tokens() {
+                seen.give_back();
+            }
+        }
+        now += Duration::from_secs(1);
+        turns.turn(&mut here, now);
+        let before = node.counters();
+        for first in (crowd..crowd + syns).step_by(64) {
+            for n in first..first + 64 {
+                let frame = syn(n);
+                there
+                    .sender()
+                    .consume(frame.len(), |room| room.copy_from_slice(&frame));
+            }
+            now += Duration::from_micros(1);
+            server_turn(turns, &mut here, now);
+            while let Some((seen, _)) = there.tokens() {
+                seen.give_back();
+            }
+        }
+        let after = node.counters();
+        let dropped = |counters: cygnet::event::Counters| counters.dropped.iter().sum::<u64>();
+        (
+            after.cookies_given - before.cookies_given,
+            dropped(after) - dropped(before),
+        )
+    })
+}
