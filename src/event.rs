@@ -50,11 +50,13 @@ pub enum DropReason {
     /// An answer about a hardware address that we did not ask for, or that an
     /// open connection knows better.
     Unsolicited = 15,
+    /// The acknowledgement of a cookie whose connection is over already.
+    OldDuplicate = 16,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 }
 
 /// Why a task gave control back: the first half of what it yields.

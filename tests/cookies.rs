@@ -3,6 +3,7 @@
 //! acknowledgement brings the connection back.
 mod harness;
 
+use cygnet::event::DropReason;
 use cygnet::net::wire::{Faults, Wire};
 use cygnet::{Backlog, Config, Node, TcpStream};
 use harness::peer::{Hands, Seg, answer, by_hand, mac, syn};
@@ -87,6 +88,33 @@ fn the_acknowledgement_of_a_cookie_is_a_connection() {
         let seen = hands.pass(TICK * 2);
         assert_eq!(seen.last().unwrap().payload, b"at once");
         assert_eq!(server.counters().slots_used, 3);
+    });
+}
+
+/// Seen with seed 1435 of the world's chaos-syn: a copy of a first segment that
+/// the network held back began a connection again that was over, and the program
+/// read its bytes twice.
+#[test]
+fn a_late_copy_of_a_first_segment_begins_nothing_again() {
+    host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
+    server.spawn(Box::pin(echo_server(server))).unwrap();
+    by_hand(server, |hands| {
+        crowded(hands);
+        let reply = cookie(hands, server, &syn(9, 1000, 7, 1));
+        let first = answer(&reply, TcpControl::Psh, b"once");
+        hands.send(&first);
+        let echoed = hands.pass(TICK * 2).pop().unwrap();
+        assert_eq!(echoed.payload, b"once");
+        hands.send(&answer(&echoed, TcpControl::Fin, b""));
+        let fin = hands.pass(TICK).pop().unwrap();
+        assert_eq!(fin.control, TcpControl::Fin);
+        hands.send(&answer(&fin, TcpControl::None, b""));
+        hands.pass(TICK);
+        let used = server.counters().slots_used;
+        hands.send(&first);
+        assert_eq!(hands.pass(TICK * 2), []);
+        assert_eq!(server.counters().slots_used, used);
+        assert_eq!(server.counters().dropped(DropReason::OldDuplicate), 1);
     });
 }
 

@@ -159,6 +159,7 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::OpenFlow => "SYN for an open flow",
         DropReason::NeverSent => "ACK of data never sent",
         DropReason::Throttled => "out of window",
+        DropReason::OldDuplicate => "a connection that is over",
         DropReason::RepeatedAck => "repeated acknowledgement",
         DropReason::Unsolicited => "unsolicited neighbor",
         _ => "other",
@@ -183,6 +184,7 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::Throttled,
     DropReason::RepeatedAck,
     DropReason::Unsolicited,
+    DropReason::OldDuplicate,
 ];
 
 #[cfg(test)]

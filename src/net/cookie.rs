@@ -18,6 +18,10 @@
 //! one of four. And a peer that waits for us to speak, and whose
 //! acknowledgement is lost, waits until it sends something.
 //!
+//! A copy of a first segment that the network held back looks like one that the
+//! cookie was waiting for. So the last few connections that are over are
+//! remembered, and such a copy is dropped.
+//!
 //! A wrong acknowledgement costs at most nine short hashes, and only while
 //! cookies are about; then it is answered by a reset as ever.
 
@@ -52,6 +56,9 @@ const ROUND_TRIP: Duration = Duration::from_millis(250);
 /// connections are a sign, so longer than those last.
 const FLOOD: Duration = Duration::from_secs(30);
 
+/// How many connections that are over are remembered while cookies are about.
+const OVER: usize = 16;
+
 /// Makes cookies and knows them again.
 pub(super) struct Cookies {
     hasher: SipHasher13,
@@ -60,6 +67,9 @@ pub(super) struct Cookies {
     /// Half-open connections did not get on lately: this is no honest burst,
     /// until then.
     flood_until: Instant,
+    /// The last connections that are over, by a hash of their flow.
+    over: [u32; OVER],
+    next_over: u8,
 }
 
 impl Cookies {
@@ -68,7 +78,27 @@ impl Cookies {
             hasher: SipHasher13::new_with_key(&key),
             until: Instant::ZERO,
             flood_until: Instant::ZERO,
+            over: [0; OVER],
+            next_over: 0,
         }
+    }
+
+    /// A connection is over. A copy of its first segment that the network held
+    /// back must not begin it again, byte for byte.
+    pub(super) fn over(&mut self, flow: &Flow, now: Instant) {
+        if now <= self.until {
+            self.over[usize::from(self.next_over) % OVER] = self.mark(flow);
+            self.next_over = self.next_over.wrapping_add(1);
+        }
+    }
+
+    fn is_over(&self, flow: &Flow) -> bool {
+        self.over.contains(&self.mark(flow))
+    }
+
+    /// Never zero, which is nobody.
+    fn mark(&self, flow: &Flow) -> u32 {
+        finish(&self.of_flow(flow, TcpSeqNumber(0))) as u32 | 1
     }
 
     /// The number that answers a SYN.
@@ -190,6 +220,11 @@ impl<'a> Inner<'a> {
         let Some(mss) = found else {
             return Err(token);
         };
+        if self.cookies.is_over(&segment.flow) {
+            // Late, or a new connection between the same ports, which sends again.
+            self.dropped(DropReason::OldDuplicate);
+            return Ok(());
+        }
         let Some(index) = self.slot_for_proven(port) else {
             // It sends again, if it has anything to say.
             self.dropped(DropReason::NoSlot);

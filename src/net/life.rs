@@ -286,7 +286,10 @@ impl<'a> Inner<'a> {
             self.ports.wake_if_over(port);
         }
         self.room_made = true;
-        self.flows.remove(index);
+        let flow = self.flows.remove(index);
+        if let Some(flow) = flow.filter(|_| state != State::HalfOpen) {
+            self.cookies.over(&flow, self.now);
+        }
         self.deadlines.set(index, None);
         self.slots.release(index);
         self.tell(&Event::Freed { slot: index });
