@@ -5,7 +5,7 @@
 //!
 //! It says what a connection takes beyond its buffers, twice: from the sizes of
 //! the types, and from what the kernel says this process has. Instructions are
-//! counted from outside: only [`answer_turn`] and what it calls (`bench/scale`).
+//! counted from outside: only `answer_turn` and what it calls (`bench/scale`).
 
 use std::mem::size_of;
 use std::time::Instant as Clock;

@@ -24,7 +24,7 @@ const CHUNKS: u64 = 1024;
 /// Half a minute of work: nobody minds to lose that.
 const MOST_SEEDS: u64 = 4096;
 
-/// See the [module](self).
+/// What a swarm is to run. See the head of this file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Names of scenarios, in the order in which they ship.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// See the [module](self).
+/// A part of a swarm. See the head of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u64,
