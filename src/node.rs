@@ -5,12 +5,12 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
-use crate::event::{Counters, Observer};
-use crate::net::Stack;
+use crate::event::{Counters, Observer, Source};
 use crate::net::deadlines::after;
+use crate::net::{Inconsistent, Stack};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::task::timer::Timeout;
-use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
+use crate::task::{Elapsed, Outcome, Sleep, SpawnError, TaskState, Tasks, Waiting};
 
 /// A host: the network and the tasks.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +151,25 @@ impl<'a> Node<'a> {
             polls: tasks.polls,
             ..self.stack.with(|inner| inner.counters())
         }
+    }
+
+    /// Checks what the tables of the stack and the tasks say about each other:
+    /// lists, counts, timers, who waits for what. For tests, between turns; the
+    /// time it takes grows with slots and tasks.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] is a bug of this crate.
+    pub fn audit(&self) -> Result<(), Inconsistent> {
+        self.tasks.audit()?;
+        self.stack.with(|inner| inner.audit())?;
+        for waiting in self.waiting() {
+            if let TaskState::Waiting(reason, Source::Stream(slot)) = waiting.state
+                && !self.tasks.is_set(waiting.task)
+            {
+                self.stack.with(|inner| inner.audit_wait(reason, slot))?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells `observer` every event from now on, or nobody.

@@ -16,11 +16,13 @@ use crate::report::Format;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
 mod bench;
+mod selftest_words;
 mod swarm_words;
 mod values;
 mod words;
-pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig};
 mod world_words;
+pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig};
+pub use selftest_words::SelftestConfig;
 pub use values::{Ppm, Serve, Service};
 use words::{Cli, Words};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
@@ -46,6 +48,8 @@ pub enum Command {
     SwarmMerge(MergeConfig),
     /// What a server costs.
     Bench(BenchConfig),
+    /// Planted bugs, found.
+    Selftest(SelftestConfig),
 }
 
 /// How much to say on the way.
@@ -183,6 +187,7 @@ where
     };
     let command = match cli.command {
         Some(Words::Tap(words)) => words.check().map(Command::Tap),
+        Some(Words::Selftest(words)) => Ok(Command::Selftest(words.check())),
         Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
         Some(Words::World(words)) => Ok(Command::World(words.into())),
         Some(Words::Replay(words)) => Ok(Command::Replay(words.into())),

@@ -15,6 +15,7 @@
 //!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
+//!   selftest   `sim selftest`: planted bugs, found
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
 #![deny(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod memory;
 pub mod observe;
 pub mod offload;
 pub mod report;
+pub mod selftest;
 pub mod serve;
 pub mod services;
 pub mod swarm;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use cygnet_sim::cli::{BenchConfig, Command, parse};
-use cygnet_sim::{bench, explore, loopback, serve, swarm};
+use cygnet_sim::{bench, explore, loopback, selftest, serve, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),
         Command::Bench(BenchConfig::Scale(config)) => bench::scale::run(config),
         Command::Bench(BenchConfig::World(config)) => bench::world::run(config),
+        Command::Selftest(config) => selftest::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {
         eprintln!("sim: error: {why}");

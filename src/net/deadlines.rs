@@ -11,6 +11,7 @@
 //! Not here: what a deadline means, and more than one per id: who has several
 //! sets the earliest. TCP's timers are smoltcp's.
 
+use crate::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
 /// The wanted time of an id without a deadline.
@@ -78,6 +79,12 @@ impl<'a> Deadlines<'a> {
         }
     }
 
+    /// Cancels every deadline, and leaves nothing of them.
+    pub(crate) fn clear(&mut self) {
+        self.cells.fill(DeadlineCell::VACANT);
+        self.len = 0;
+    }
+
     /// Sets the deadline of `id`, or cancels it. An id out of range is ignored.
     /// The last representable instant means never.
     pub(crate) fn set(&mut self, id: u32, due: Option<Instant>) {
@@ -92,7 +99,7 @@ impl<'a> Deadlines<'a> {
                 self.len += 1;
                 self.sift_up(end, id);
             }
-        } else if cell.due < cell.key {
+        } else if cell.due < cell.key && !planted(Planted::DeadlineNotMovedUp) {
             cell.key = cell.due;
             let position = cell.position as usize;
             self.sift_up(position, id);
@@ -152,6 +159,20 @@ impl<'a> Deadlines<'a> {
         }
     }
 
+    /// Whether every entry is where it says, not before its parent, not after what
+    /// its owner wants, and not over at `now`; for [`audit`](crate::net::audit).
+    pub(crate) fn is_sound(&self, now: Instant) -> bool {
+        (0..self.len).all(|position| {
+            let id = self.heap[position];
+            let cell = &self.cells[id as usize];
+            let above = self.heap[position.saturating_sub(1) / 2];
+            cell.position as usize == position
+                && cell.key <= cell.due
+                && cell.due >= now.total_micros()
+                && !(position > 0 && self.precedes(id, above))
+        })
+    }
+
     /// Only for a heap that is not empty.
     fn remove_top(&mut self) {
         self.cells[self.heap[0] as usize] = DeadlineCell::VACANT;
@@ -183,7 +204,8 @@ impl<'a> Deadlines<'a> {
             if child >= self.len {
                 break;
             }
-            if child + 1 < self.len && self.precedes(self.heap[child + 1], self.heap[child]) {
+            let both = child + 1 < self.len && !planted(Planted::HeapMisordered);
+            if both && self.precedes(self.heap[child + 1], self.heap[child]) {
                 child += 1;
             }
             if !self.precedes(self.heap[child], id) {

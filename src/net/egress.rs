@@ -11,17 +11,18 @@ use crate::net::life::Before;
 use crate::net::scratch::Scratch;
 use crate::net::slots::{Cut, FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
+use crate::planted::{Planted, planted};
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
 /// is asked again, when asking did not move it. A peer can bring smoltcp
 /// there, and gets two acknowledgements each time.
-const REARM: Duration = Duration::from_secs(1);
+pub(super) const REARM: Duration = Duration::from_secs(1);
 
 /// smoltcp's shortest retransmission timeout. A connection that is busy need
 /// not be asked for its timer after every segment (a tenth of what a small
 /// request costs): no timer that begins now is over sooner, and what a slot is
-/// armed for is never later than one that began before. Armed too early, it is
-/// asked then.
+/// armed for is never later than one that began before, unless the slot says so
+/// (`ask_timer`). Armed too early, it is asked then.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<'a> Inner<'a> {
@@ -65,7 +66,9 @@ impl<'a> Inner<'a> {
         if passes == Passes::NoNeighbor || silent {
             return self.transmit_to_peer(index, before, device);
         }
-        if passes == Passes::All && slot.state == State::Open && slot.silent_at == FAR {
+        let asks = core::mem::take(&mut slot.ask_timer) || slot.silent_at != FAR;
+        let quick = slot.state == State::Open && !asks;
+        if passes == Passes::All && quick {
             return self.arm(index, now + SHORTEST);
         }
         self.settle_if_moved(index, before);
@@ -156,11 +159,15 @@ impl<'a> Inner<'a> {
         let timer = match (poll_at, passes) {
             (_, Passes::DeviceFull) => {
                 self.device_full = true;
+                slot.ask_timer = true;
                 self.mark_dirty(index);
                 return;
             }
             (Some(at), Passes::Cut) if at <= now => {
-                self.mark_dirty(index);
+                slot.ask_timer = true;
+                if !planted(Planted::DirtyForgotten) {
+                    self.mark_dirty(index);
+                }
                 return;
             }
             (Some(at), _) if at <= now => now + REARM,
@@ -168,6 +175,9 @@ impl<'a> Inner<'a> {
             (None, _) => FAR,
         };
         let over = timer != FAR && timer >= slot.give_up;
+        if planted(Planted::TimeWaitForever) && slot.in_time_wait {
+            return self.deadlines.set(index, None);
+        }
         let timer = match over && slot.state == State::Open && slot.is_time_wait() {
             true => FAR,
             false => timer,
@@ -178,6 +188,9 @@ impl<'a> Inner<'a> {
 
     /// Somebody answered: whoever waited for a neighbor tries again.
     pub(super) fn wake_neighbor_waiters(&mut self) {
+        if planted(Planted::NeighborReplyWakesNobody) {
+            return;
+        }
         for index in 0..self.slots.len() {
             if self
                 .slots

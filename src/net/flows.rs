@@ -24,6 +24,7 @@ use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
 use crate::net::demux::Flow;
 use crate::net::keys::{add, finish};
+use crate::planted::{Planted, planted};
 
 /// End of a chain.
 const NONE: u32 = u32::MAX;
@@ -244,7 +245,8 @@ impl<'a> Flows<'a> {
             while self.entries.get(before as usize)?.next != slot {
                 before = self.entries.get(before as usize)?.next;
             }
-            self.entries.get_mut(before as usize)?.next = next;
+            let cut = planted(Planted::FlowChainCut);
+            self.entries.get_mut(before as usize)?.next = if cut { NONE } else { next };
         }
         *self.entries.get_mut(slot as usize)? = FlowEntry::VACANT;
         Some(key.flow())

@@ -21,6 +21,7 @@ use crate::net::life::{Before, patience};
 use crate::net::scratch::Scratch;
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
+use crate::planted::{Planted, planted};
 
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
@@ -35,7 +36,7 @@ impl<'a> Inner<'a> {
         }
     }
 
-    fn route(&self, frame: &[u8]) -> Route {
+    pub(super) fn route(&self, frame: &[u8]) -> Route {
         let checks = &self.tally.checks;
         let addrs = self.iface.ip_addrs();
         demux(frame, self.config.hardware_addr, addrs, checks)
@@ -190,7 +191,7 @@ impl<'a> Inner<'a> {
                     slot.pace.taken(queued, self.now);
                     slot.wake_tx();
                 }
-                if readable {
+                if readable && !(acknowledged && planted(Planted::LostWake)) {
                     slot.wake_rx();
                 }
             }
@@ -210,7 +211,8 @@ impl<'a> Inner<'a> {
         segment.control == Control::Syn
             && self.slots.get(index).is_some_and(|slot| {
                 // The last byte we acknowledged was the peer's FIN.
-                slot.state == State::Closing && slot.in_time_wait && segment.seq >= slot.known.acked
+                let over = slot.state == State::Closing && slot.in_time_wait;
+                (over && segment.seq >= slot.known.acked) || planted(Planted::DuplicateSynIsNew)
             })
     }
 
@@ -291,7 +293,9 @@ impl<'a> Inner<'a> {
         slot.port = port;
         slot.known = Known::of_syn(segment.seq);
         slot.peer = segment.remote_hardware;
-        slot.give_up = since + self.config.handshake_timeout;
+        if !planted(Planted::HalfOpenForever) {
+            slot.give_up = since + self.config.handshake_timeout;
+        }
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
@@ -330,7 +334,7 @@ impl<'a> Inner<'a> {
     }
 
     /// Whether a SYN for this listener would get a slot now.
-    fn has_room(&self, port: u32) -> bool {
+    pub(super) fn has_room(&self, port: u32) -> bool {
         self.ports.has_room(port)
             && self.slots.has_room()
             && self.ports.half_open() < self.half_open_limit()

@@ -12,6 +12,7 @@ use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
 use crate::net::slots::{Cut, FAR, Slot, State, tcp_of};
 use crate::net::stack::Inner;
+use crate::planted::{Planted, planted};
 
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
 /// run out: that would clear bytes which nobody has read yet.
@@ -84,7 +85,9 @@ impl<'a> Inner<'a> {
             }
         };
         let slot = self.slots.get(index)?;
-        if let Some(set) = (*slot.set).as_mut() {
+        if let Some(set) = (*slot.set).as_mut()
+            && !planted(Planted::SocketNotRenewed)
+        {
             self.buffers.renew(index, set);
         }
         let used = self.slots.used();
@@ -115,7 +118,9 @@ impl<'a> Inner<'a> {
                 tcp::State::Listen | tcp::State::Closed => self.free(index),
                 _ => {
                     slot.state = State::Queued;
-                    slot.give_up = FAR;
+                    if !planted(Planted::StaleTimer) {
+                        slot.give_up = FAR;
+                    }
                     self.tell(&Event::Established { slot: index });
                     self.ports.enqueue(port, &mut self.slots, index);
                 }
@@ -217,6 +222,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
+        slot.ask_timer = true;
         if slot.read_at <= now {
             slot.read_at = FAR;
             slot.wake_rx();
@@ -274,6 +280,7 @@ impl<'a> Inner<'a> {
         if state == State::Free {
             return;
         }
+        let leaks = planted(Planted::SlotLeakedOnReset) && slot.cut == Cut::ByPeer;
         if core::mem::take(&mut slot.waits_for_neighbor) {
             self.waiting_for_neighbor -= 1;
         }
@@ -285,13 +292,15 @@ impl<'a> Inner<'a> {
             self.ports.left(port, &mut self.slots, index, queued);
             self.ports.wake_if_over(port);
         }
-        self.room_made = true;
+        self.room_made |= !planted(Planted::ParkedForgotten);
         let flow = self.flows.remove(index);
         if let Some(flow) = flow.filter(|_| state != State::HalfOpen) {
             self.cookies.over(&flow, self.now);
         }
         self.deadlines.set(index, None);
-        self.slots.release(index);
+        if !leaks {
+            self.slots.release(index);
+        }
         self.tell(&Event::Freed { slot: index });
     }
 
@@ -310,6 +319,7 @@ impl<'a> Inner<'a> {
         slot.owners = 0;
         // An aborted stream has only its reset left to send.
         slot.give_up = match slot.cut {
+            Cut::No if planted(Planted::CloseForever) => FAR,
             Cut::No => give_up,
             _ => last_word,
         };
@@ -318,7 +328,9 @@ impl<'a> Inner<'a> {
         slot.silent_at = FAR;
         slot.rx_waker = None;
         slot.tx_waker = None;
-        if let Some(socket) = slot.socket() {
+        if let Some(socket) = slot.socket()
+            && !(planted(Planted::FinLost) && socket.send_queue() > 0)
+        {
             socket.close();
         }
         self.closing += 1;
@@ -384,7 +396,7 @@ impl<'a> Inner<'a> {
         let generation = slot.generation;
         self.counters.accepts += 1;
         self.mark_dirty(index);
-        self.room_made = true;
+        self.room_made |= !planted(Planted::ParkedForgotten);
         self.tell(&Event::Accepted {
             slot: index,
             remote,
@@ -478,6 +490,9 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.checked(index, generation) else {
             return;
         };
+        if planted(Planted::KeepAliveNeverAsks) {
+            return;
+        }
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };

@@ -68,6 +68,11 @@ impl<'a> Lobby<'a> {
         self.len
     }
 
+    /// Those that wait, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Parked> {
+        (0..self.len).map(|nth| &self.ring[(self.first + nth) % self.ring.len()])
+    }
+
     /// Lets a frame wait. False when there is no place for it.
     pub(crate) fn park(&mut self, frame: &[u8], now: Instant) -> bool {
         if self.len == self.ring.len() {

@@ -1,5 +1,6 @@
 //! How frames move: device to demux to slot to socket, and back.
 
+pub(crate) mod audit;
 pub(crate) mod checksum;
 mod config;
 pub(crate) mod connect;
@@ -25,6 +26,7 @@ pub(crate) mod stack;
 pub(crate) mod storage;
 pub mod wire;
 
+pub use audit::Inconsistent;
 pub use config::{Config, ConfigError};
 pub use deadlines::DeadlineCell;
 pub use flows::FlowEntry;

@@ -15,6 +15,7 @@ use smoltcp::time::Duration;
 
 use crate::net::limits::TimeLimits;
 use crate::net::slots::{List, Slots};
+use crate::planted::{Planted, planted};
 
 /// One listening port. Lives in [`Storage`](crate::net::Storage).
 #[derive(Debug)]
@@ -89,6 +90,16 @@ pub(crate) struct Ports<'a> {
     tickets: u64,
     /// Half-open connections of all listeners.
     half_open: u32,
+}
+
+/// A backlog as [`audit`](crate::net::audit) sees it.
+pub(super) struct Backlog<'p> {
+    pub(super) queue: &'p List,
+    pub(super) half_open: &'p List,
+    pub(super) pending: u16,
+    pub(super) limit: u16,
+    /// Somebody waits in `accept`, and nobody of those was woken.
+    pub(super) all_asleep: bool,
 }
 
 /// Why a port cannot be listened on.
@@ -184,7 +195,9 @@ impl<'a> Ports<'a> {
     /// stands in the queue has `queued` set.
     pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {
         if let Some(port) = self.ports.get_mut(index as usize) {
-            port.pending = port.pending.saturating_sub(1);
+            if !planted(Planted::PendingNeverLeft) {
+                port.pending = port.pending.saturating_sub(1);
+            }
             if queued {
                 slots.unlink(&mut port.queue, slot);
             } else {
@@ -200,6 +213,9 @@ impl<'a> Ports<'a> {
             slots.unlink(&mut port.half_open, slot);
             self.half_open -= 1;
             slots.push(&mut port.queue, slot);
+            if planted(Planted::AcceptorNotWoken) && port.pending == port.limit {
+                return;
+            }
             self.wake_one(index);
         }
     }
@@ -207,8 +223,14 @@ impl<'a> Ports<'a> {
     /// Takes the oldest connection. `None`: there is none yet.
     pub(crate) fn dequeue(&mut self, id: PortId, slots: &mut Slots<'_>) -> Option<u32> {
         let port = self.get(id)?;
+        if planted(Planted::AcceptOffByOne) && port.pending == 1 {
+            return None;
+        }
         let slot = slots.pop(&mut port.queue)?;
         port.pending = port.pending.saturating_sub(1);
+        if planted(Planted::ConnectionAcceptedTwice) && port.pending > 0 {
+            slots.push(&mut port.queue, slot);
+        }
         Some(slot)
     }
 
@@ -240,6 +262,26 @@ impl<'a> Ports<'a> {
         if self.ports.get(index as usize).is_some_and(over) {
             self.wake_all(index);
         }
+    }
+
+    /// How many listeners there may be.
+    pub(super) fn len(&self) -> u32 {
+        self.ports.len() as u32
+    }
+
+    /// The backlog of one, if there is one.
+    pub(super) fn look(&self, index: u32) -> Option<Backlog<'_>> {
+        let port = self.ports.get(index as usize)?;
+        let mine = |one: &&Acceptor| one.ticket != 0 && one.port == index;
+        let mut line = self.acceptors.iter().filter(mine).peekable();
+        let all_asleep = line.peek().is_some() && line.all(|one| one.waker.is_some());
+        (port.number != 0).then_some(Backlog {
+            queue: &port.queue,
+            half_open: &port.half_open,
+            pending: port.pending,
+            limit: port.limit,
+            all_asleep,
+        })
     }
 
     /// Forgets every listener and everyone in line.

@@ -27,6 +27,7 @@ use smoltcp::wire::EthernetAddress;
 
 use crate::net::guard::Known;
 use crate::net::limits::Pace;
+use crate::planted::{Planted, planted};
 
 /// No deadline.
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
@@ -107,6 +108,9 @@ pub struct Slot<'a> {
     /// Owners: one stream, or one or two halves.
     pub(crate) owners: u8,
     pub(crate) dirty: bool,
+    /// It may have a TCP timer that it is not armed for: of several the first has
+    /// passed, or a pass that began one was not the last.
+    pub(crate) ask_timer: bool,
     pub(crate) waits_for_neighbor: bool,
     pub(crate) in_time_wait: bool,
     pub(crate) cut: Cut,
@@ -144,6 +148,7 @@ impl<'a> Slot<'a> {
         state: State::Free,
         owners: 0,
         dirty: false,
+        ask_timer: false,
         waits_for_neighbor: false,
         in_time_wait: false,
         cut: Cut::No,
@@ -195,8 +200,8 @@ pub(crate) fn tcp_of<'s, 'a>(set: &'s mut SocketSet<'a>) -> Option<&'s mut tcp::
 /// All slots, the free ones, and those in TIME-WAIT.
 pub(crate) struct Slots<'a> {
     slots: &'a mut [Slot<'a>],
-    free: List,
-    time_wait: List,
+    pub(super) free: List,
+    pub(super) time_wait: List,
     used: u32,
 }
 
@@ -288,7 +293,8 @@ impl<'a> Slots<'a> {
     /// Gives a slot back; handles to it are stale from now on. It must not be
     /// in a listener's queue any more.
     pub(crate) fn release(&mut self, index: u32) {
-        if self.get(index).is_some_and(|slot| slot.in_time_wait) {
+        let waits = self.get(index).is_some_and(|slot| slot.in_time_wait);
+        if waits && !planted(Planted::TimeWaitLineKept) {
             let mut list = core::mem::replace(&mut self.time_wait, List::EMPTY);
             self.unlink(&mut list, index);
             self.time_wait = list;
@@ -351,6 +357,20 @@ impl<'a> Slots<'a> {
             Some(after) => after.prev = prev,
             None => list.tail = prev,
         }
+    }
+
+    /// How many slots stand in a list, if its links agree both ways and all of
+    /// them belong there; for [`audit`](crate::net::audit).
+    pub(super) fn line(&self, list: &List, belongs: impl Fn(&Slot<'a>) -> bool) -> Option<u32> {
+        let (mut count, mut last, mut number) = (0, 0, list.head);
+        while number != 0 {
+            let slot = self.slots.get(number as usize - 1)?;
+            if slot.prev != last || count == self.len() || !belongs(slot) {
+                return None;
+            }
+            (count, last, number) = (count + 1, number, slot.next);
+        }
+        (list.tail == last).then_some(count)
     }
 
     fn linked(&mut self, number: u32) -> Option<&mut Slot<'a>> {

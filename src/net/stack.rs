@@ -34,6 +34,7 @@ use crate::net::neighbors::Neighbors;
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
+use crate::planted::{Planted, planted};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
@@ -281,12 +282,19 @@ impl<'a> Inner<'a> {
     /// See [`Stack::reboot`].
     fn reboot(&mut self, secret: [u8; 16]) {
         for index in 0..self.slots.len() {
+            let flow = self.flows.get(index);
             self.free(index);
+            if let Some(flow) = flow
+                && planted(Planted::RebootKeepsFlows)
+            {
+                let _ = self.flows.insert(index, flow);
+            }
             if let Some(slot) = self.slots.get(index) {
                 slot.dirty = false;
             }
         }
         self.slots.put_in_order();
+        self.deadlines.clear();
         self.ports.reset();
         self.dirty.clear();
         while self.lobby.pop().is_some() {}
@@ -333,7 +341,11 @@ impl<'a> Inner<'a> {
     /// Receives up to the turn's share of frames. True when there may be more.
     pub(crate) fn receive<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
         self.admit_parked(device);
-        for _ in 0..self.config.frames_per_turn {
+        let most = match planted(Planted::FramesPerTurnIgnored) {
+            true => u16::MAX,
+            false => self.config.frames_per_turn,
+        };
+        for _ in 0..most {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
             };

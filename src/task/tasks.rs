@@ -16,6 +16,7 @@ use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::event::{Counters, Event, Observer, Reason, Source, Yield};
+use crate::planted::{Planted, planted};
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason};
 #[cfg(not(loom))]
 use crate::task::storage::TaskStorage;
@@ -27,6 +28,8 @@ use crate::task::waker::ReadySet;
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
+
+mod audit;
 
 /// The tasks of one host.
 pub struct Tasks<'a> {
@@ -206,6 +209,9 @@ impl<'a> Tasks<'a> {
         self.ready.take(|task| {
             let _ = run.push_front(task);
         });
+        if planted(Planted::ReadyForgotten) && run.storage_len() >= 4 {
+            run.pop_back();
+        }
         if self.observer.get().is_some() {
             for &task in run.iter() {
                 self.tell(|| Event::Woken { task });
@@ -334,7 +340,7 @@ impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
         let Running(tasks, task) = *self;
         tasks.timers.leave();
-        if tasks.futures.is_vacant(task) {
+        if tasks.futures.is_vacant(task) && !planted(Planted::TaskRowLeaked) {
             tasks.release(task);
         }
     }
@@ -359,6 +365,7 @@ impl Drop for Clear<'_, '_> {
                 tasks.release(task);
             }
         }
+        tasks.timers.clear();
         tasks.put_in_order();
     }
 }

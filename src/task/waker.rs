@@ -306,6 +306,25 @@ impl Ready {
         }
     }
 
+    /// Whether a task was woken since its flag was cleared.
+    pub(crate) fn is_set(&self, task: u32) -> bool {
+        let flag = self.flags.get(task as usize);
+        flag.is_some_and(|flag| flag.queued.load(Ordering::Acquire))
+    }
+
+    /// How many tasks stand on the list.
+    pub(crate) fn waiting(&self) -> usize {
+        let mut number = self.queue.head.load(Ordering::Acquire);
+        let mut count = 0;
+        while let Some(flag) = self.flags.get((number as usize).wrapping_sub(1))
+            && count < self.flags.len()
+        {
+            count += 1;
+            number = flag.next.load(Ordering::Relaxed);
+        }
+        count
+    }
+
     /// Clears one flag; from now on a wake counts for the next poll.
     pub(crate) fn clear(&self, task: u32) {
         if let Some(flag) = self.flags.get(task as usize) {

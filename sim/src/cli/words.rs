@@ -9,6 +9,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::bench::BenchWords;
+use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::values::{
     Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
@@ -69,6 +70,8 @@ pub(super) enum Words {
     /// What a server costs, beside others
     #[command(subcommand)]
     Bench(BenchWords),
+    /// Plants bugs, one at a time, and shows that each is found
+    Selftest(SelftestWords),
 }
 
 #[derive(Args)]

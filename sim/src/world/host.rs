@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use cygnet::planted::{Planted, planted};
 use cygnet::{Config, Node, Stack, StaticTurns, Tasks, Turn};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use super::HostId;
 use super::draws::keyed;
 use super::log::{HostLog, Log};
+use super::tamper::Sent;
 use crate::memory::{NoMemory, leak_stack, leak_tasks};
 
 /// How much memory a host has. Start from [`Size::SMALL`].
@@ -70,7 +72,7 @@ impl Body {
             return Ok(body);
         }
         let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
-        let config = Config::new(hardware(number), [0; 16]);
+        let config = config(number);
         let stack = Stack::from_parts(parts, &config, Card::default().capabilities())
             .expect("the address and the card are ours");
         for cidr in [
@@ -148,6 +150,9 @@ impl Host {
         for (half, bytes) in (0..).zip(secret.chunks_exact_mut(8)) {
             bytes.copy_from_slice(&keyed(self.secret, self.boots, half, 0).to_le_bytes());
         }
+        if planted(Planted::AddressLeak) {
+            secret[0] ^= (std::ptr::from_ref(self.body.log).addr() >> 12) as u8;
+        }
         self.boots += 1;
         self.node.reboot(secret);
         self.clock.restart(now);
@@ -175,9 +180,14 @@ impl Host {
         })
     }
 
+    /// When a timer of the stack or of a task is due, on the host's own clock.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.turns.as_ref()?.next_deadline()
+    }
+
     /// The most frames that one turn may receive, and may send.
     pub(super) fn budget(&self) -> (usize, usize) {
-        let config = Config::new(hardware(self.number), [0; 16]);
+        let config = config(self.number);
         let received = usize::from(config.frames_per_turn);
         let sent = usize::from(config.frames_per_slot) * self.size.slots;
         (received, received + sent + crate::memory::PARKED)
@@ -209,6 +219,14 @@ impl Drop for Host {
 /// Hosts are counted from one on the network.
 fn number(id: HostId) -> u32 {
     id.0 as u32 + 1
+}
+
+/// Small limits, so that turns reach them.
+fn config(number: u32) -> Config {
+    let mut config = Config::new(hardware(number), [0; 16]);
+    config.frames_per_turn = 16;
+    config.frames_per_slot = 2;
+    config
 }
 
 /// 02:00 and the host's number.
@@ -304,6 +322,8 @@ pub(super) struct Card {
     pub(super) outbox: Vec<Vec<u8>>,
     /// Frames that the host took in this turn.
     pub(super) taken: usize,
+    /// For the self-test: what was sent so far.
+    pub(super) sent: Sent,
 }
 
 impl Card {

@@ -40,6 +40,7 @@
 //! Not here: an operating system.
 
 pub mod attack;
+mod audit;
 mod caught;
 mod draws;
 mod fate;
@@ -55,6 +56,7 @@ pub mod scenario;
 pub mod shrink;
 pub mod stage;
 pub mod story;
+mod tamper;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -93,7 +95,7 @@ impl HostId {
 pub struct SwitchId(usize);
 
 /// Names a link of a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkId(usize);
 
 /// What a link can end at.

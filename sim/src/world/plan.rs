@@ -102,7 +102,7 @@ pub enum Goodbye {
     Close,
     /// It closes in the background.
     Drop,
-    /// It closes its half, reads the rest, then closes.
+    /// It closes its half behind the last request, reads the rest, then closes.
     Half,
     /// It resets.
     Abort,

@@ -1,10 +1,14 @@
 //! What happens when something happens: a fault strikes, a frame arrives, a host
 //! takes a turn.
 
+use std::collections::HashSet;
+
 use cygnet::Turn;
+use cygnet::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
 use super::queue::What;
+use super::tamper::retransmission;
 use super::{AttackerId, End, Fault, HostId, LinkId, Siege, Switch, SwitchId, Wire, World};
 
 impl World {
@@ -104,7 +108,10 @@ impl World {
             self.log.violated("budget", detail);
         }
         let link = self.links[index];
-        for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
+        for mut frame in std::mem::take(&mut self.hosts[index].card.outbox) {
+            if planted(Planted::ByteDroppedOnRetransmit) || planted(Planted::RetransmitDiffers) {
+                retransmission(&mut self.hosts[index].card.sent, &mut frame);
+            }
             self.frames += 1;
             self.send(link, End::Host(HostId(index)), frame);
         }
@@ -186,7 +193,11 @@ impl World {
             Some(&link) if link != from => self.send(Some(link), here, frame),
             Some(_) => (),
             None => {
-                for link in links.clone().into_iter().filter(|link| *link != from) {
+                let mut links = links.clone();
+                if planted(Planted::OrderLeak) {
+                    links = HashSet::<LinkId>::from_iter(links).into_iter().collect();
+                }
+                for link in links.into_iter().filter(|link| *link != from) {
                     self.send(Some(link), here, frame.clone());
                 }
             }

@@ -356,7 +356,8 @@ fn lossy(scene: &mut Scene) {
     };
     scene.server(Size::SMALL, 8, Link::LAN);
     let visitor = Visitor {
-        requests: 50,
+        // Half a minute: connections outlive every timeout of their beginning.
+        requests: 300,
         bytes: 200,
         gap: Duration::from_millis(100),
         ..scene.visitor()
@@ -401,7 +402,8 @@ fn overload(scene: &mut Scene) {
     scene.server(
         Size {
             slots: 4,
-            tasks: 6,
+            // Fewer than slots and a listener: some are accepted and find no task.
+            tasks: 4,
             ..Size::SMALL
         },
         2,

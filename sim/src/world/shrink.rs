@@ -139,6 +139,18 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
     Some(small)
 }
 
+/// The plan without each of its facts in turn, where that leaves a plan. When none
+/// of these fails, nothing more can be left out.
+pub fn each_without(plan: &Plan) -> Vec<Plan> {
+    let all = facts(plan);
+    let without = |gone: usize| {
+        let rest = all.iter().enumerate().filter(|(index, _)| *index != gone);
+        with_facts(plan, rest.map(|(_, fact)| *fact))
+    };
+    let places = (0..plan.places.len()).filter_map(|place| without_place(plan, place));
+    places.chain((0..all.len()).map(without)).collect()
+}
+
 struct Search<F, P> {
     best: Plan,
     fails: F,

@@ -213,7 +213,7 @@ impl<'p> Stage<'p> {
                     visitor,
                     target: IpEndpoint::new(address, PORT),
                     honest: plan.honest,
-                    ahead: size.rx_bytes.min(size.tx_bytes) / 2,
+                    ahead: size.rx_bytes + size.tx_bytes / 2,
                     witness: world.witness(),
                     tally: Rc::clone(&self.tally),
                 });
@@ -313,7 +313,7 @@ impl<'p> Stage<'p> {
             }
             let next = limit.min(self.world.now() + LOOK);
             match self.world.run_until(next, |_| false) {
-                Ended::Limit | Ended::Stopped => (),
+                Ended::Limit | Ended::Stopped => self.world.audit(),
                 // Nothing will ever happen again, or not before the heal.
                 Ended::Quiet if done(self) => (),
                 Ended::Quiet => self.world.pass(limit),

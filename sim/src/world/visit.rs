@@ -38,8 +38,9 @@ pub(super) struct Visit {
     pub(super) visitor: Visitor,
     pub(super) target: IpEndpoint,
     pub(super) honest: bool,
-    /// The most that is on its way before the answer is read: less than the
-    /// smallest buffer, or both sides could wait for each other.
+    /// The most that is on its way before the answer is read: more than either
+    /// buffer, so that writes wait, and less than both, or both sides would wait for
+    /// each other.
     pub(super) ahead: usize,
     pub(super) witness: Witness,
     pub(super) tally: Rc<super::stage::Tally>,
@@ -175,6 +176,11 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<Ins
                 }
                 stream.write_all(&chunk[..piece]).await?;
                 sent += piece as u64;
+                // The end of the stream comes right behind the last bytes, both ways.
+                let last = sent == end && request + 1 == visitor.requests;
+                if last && visitor.goodbye == Goodbye::Half {
+                    stream.shutdown();
+                }
             }
             let count = stream.read(&mut chunk).await?;
             if count == 0 {

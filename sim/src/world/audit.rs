@@ -1,0 +1,29 @@
+//! Looking inside hosts between steps: their tables must agree, and each must be
+//! asked for its next turn no later than its first timer.
+
+use smoltcp::time::Duration;
+
+use super::World;
+
+impl World {
+    /// Reports `tables` when a host's [`audit`](cygnet::Node::audit) finds something,
+    /// and `deadline` when a host has a timer before its next turn. Costs a look at
+    /// every slot of every host.
+    pub fn audit(&self) {
+        for host in self.hosts.iter().filter(|host| host.is_up()) {
+            let name = &host.name;
+            if let Err(wrong) = host.node.audit() {
+                self.log.violated("tables", format!("{name}: {wrong}"));
+            }
+            let Some(due) = host.next_deadline().filter(|_| !host.paused) else {
+                continue;
+            };
+            // A turn at the same moment as the last one is a microsecond later.
+            let latest = host.clock.world(due).max(self.now) + Duration::from_micros(1);
+            if host.wake_at.is_none_or(|planned| planned > latest) {
+                let detail = format!("{name} has a timer at {due}, and no turn then");
+                self.log.violated("deadline", detail);
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the tables of a stack say about each other, checked: whatever a slot
+//! is in, is promised or waits for is written down in several places, and they
+//! must agree whenever no turn runs. It looks at every slot, so it is for tests
+//! and simulations; firmware that does not call it does not contain it.
+//!
+//! Not here: what a connection should do next. That is for whoever watches it.
+
+use core::fmt;
+
+use crate::event::Reason;
+use crate::net::demux::Route;
+use crate::net::egress::REARM;
+use crate::net::slots::{Cut, FAR, Slot, State};
+use crate::net::stack::Inner;
+
+/// Two tables of a node contradict each other: a bug of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inconsistent {
+    /// What should hold and does not.
+    pub rule: &'static str,
+    /// For which slot, task or listener, if it is about one.
+    pub number: u32,
+}
+
+impl fmt::Display for Inconsistent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.rule, self.number)
+    }
+}
+
+impl core::error::Error for Inconsistent {}
+
+/// Says which rule does not hold.
+pub(crate) fn ensure(rule: &'static str, number: u32, holds: bool) -> Result<(), Inconsistent> {
+    holds.then_some(()).ok_or(Inconsistent { rule, number })
+}
+
+/// Limits count in whole ticks from when they are looked at.
+const TICKS: Duration = Duration::from_millis(3);
+
+impl Inner<'_> {
+    /// Checks every table against the others.
+    pub(crate) fn audit(&mut self) -> Result<(), Inconsistent> {
+        self.audit_lines()?;
+        self.audit_ports()?;
+        for index in 0..self.slots.len() {
+            self.audit_slot(index)?;
+        }
+        self.audit_dirty()?;
+        self.audit_lobby()?;
+        ensure(
+            "the heap of slots' deadlines is in order, and none has passed",
+            0,
+            self.deadlines.is_sound(self.now),
+        )
+    }
+
+    fn count(&mut self, is: impl Fn(&Slot<'_>) -> bool) -> u32 {
+        let all = 0..self.slots.len();
+        all.filter(|&index| self.slots.get(index).is_some_and(|slot| is(slot)))
+            .count() as u32
+    }
+
+    /// Every slot is used or in the line of free ones, and counted once.
+    fn audit_lines(&mut self) -> Result<(), Inconsistent> {
+        let free = self
+            .slots
+            .line(&self.slots.free, |slot| slot.state == State::Free);
+        let rest = self.slots.len() - self.slots.used();
+        ensure("the free line holds every free slot", 0, free == Some(rest))?;
+        let waits = |slot: &Slot<'_>| slot.state == State::Closing && slot.in_time_wait;
+        let line = self.slots.line(&self.slots.time_wait, waits);
+        let all = self.count(waits);
+        ensure("TIME-WAIT's line holds its slots", 0, line == Some(all))?;
+        let closing = self.count(|slot| slot.state == State::Closing && !slot.in_time_wait);
+        ensure("closing slots are counted", 0, self.closing == closing)?;
+        let waiting = self.count(|slot| slot.waits_for_neighbor);
+        ensure(
+            "slots that wait for a neighbor are counted",
+            0,
+            self.waiting_for_neighbor == waiting,
+        )
+    }
+
+    /// Every backlog holds what is admitted and not accepted, and no more than it may.
+    fn audit_ports(&mut self) -> Result<(), Inconsistent> {
+        for number in 0..self.ports.len() {
+            let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.port == number;
+            let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.port == number;
+            let (waiting, shaking) = (self.count(queued), self.count(half));
+            let Some(port) = self.ports.look(number) else {
+                continue;
+            };
+            let line = self.slots.line(port.queue, queued);
+            ensure(
+                "a backlog's line holds its slots",
+                number,
+                line == Some(waiting),
+            )?;
+            let waits = u32::from(port.pending);
+            ensure(
+                "a backlog counts its slots",
+                number,
+                waits == waiting + shaking,
+            )?;
+            ensure(
+                "a backlog keeps its limit",
+                number,
+                port.pending <= port.limit,
+            )?;
+            let line = self.slots.line(port.half_open, half);
+            ensure(
+                "a handshake stands in its line",
+                number,
+                line == Some(shaking),
+            )?;
+            let asleep = waiting > 0 && port.all_asleep;
+            ensure("a waiting connection wakes an acceptor", number, !asleep)?;
+        }
+        Ok(())
+    }
+
+    /// A slot has a flow that leads to it and is looked at when it must be.
+    fn audit_slot(&mut self, index: u32) -> Result<(), Inconsistent> {
+        let now = self.now;
+        let (flow, armed) = (self.flows.get(index), self.deadlines.get(index));
+        let found = flow.is_none_or(|flow| self.flows.find(&flow) == Some(index));
+        let Some(slot) = self.slots.get(index) else {
+            return Ok(());
+        };
+        let ensure = |rule, holds| ensure(rule, index, holds);
+        ensure("a slot's flow leads to it", found)?;
+        let bounded = slot.give_up != FAR;
+        match slot.state {
+            State::Free => {
+                ensure("a free slot has no flow", flow.is_none())?;
+                return ensure("a free slot has no deadline", armed.is_none());
+            }
+            State::HalfOpen => ensure("a handshake has a deadline", bounded)?,
+            State::Connecting => {
+                let over = slot.cut != Cut::No;
+                ensure("a connect has a deadline", bounded || over)?;
+            }
+            State::Closing => ensure("a close has a deadline", bounded || slot.in_time_wait)?,
+            State::Queued | State::Open => (),
+        }
+        let may_lack = matches!(slot.state, State::Open | State::Closing);
+        ensure("a connection has a flow", flow.is_some() || may_lack)?;
+        let held = slot.state == State::Open && slot.is_time_wait();
+        if slot.dirty || (held && slot.give_up <= now) {
+            return Ok(());
+        }
+        let due = slot.due(now);
+        let by = |latest| armed.is_some_and(|armed| armed <= latest);
+        let Some(set) = (*slot.set).as_ref() else {
+            return Ok(()); // lent: it comes back dirty
+        };
+        ensure(
+            "a slot's own deadline is armed",
+            due == FAR || by(due + TICKS),
+        )?;
+        // What should have happened already is asked for again at intervals.
+        match self.iface.poll_at(now, set) {
+            Some(at) if held && at >= due => Ok(()),
+            Some(at) if at <= now && slot.waits_for_neighbor => {
+                ensure("a neighbor's answer wakes who waits for it", false)
+            }
+            Some(at) => {
+                let latest = if at > now { at } else { now + REARM };
+                ensure("a slot's TCP timer is armed", by(latest))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A slot that has something to send stands in the queue once.
+    fn audit_dirty(&mut self) -> Result<(), Inconsistent> {
+        let marked = self.count(|slot| slot.dirty) as usize;
+        let mut all = true;
+        for &index in self.dirty.iter() {
+            all &= self.slots.get(index).is_some_and(|slot| slot.dirty);
+        }
+        let once = all && marked == self.dirty.iter().count();
+        ensure("a dirty slot is queued once", 0, once)
+    }
+
+    /// No SYN waits for a place that is there.
+    fn audit_lobby(&mut self) -> Result<(), Inconsistent> {
+        let mut welcome = false;
+        for parked in self.lobby.iter() {
+            let route = self.route(parked.frame());
+            if let Route::Tcp(segment) = route
+                && let Some(port) = self.ports.find(segment.flow.local.port)
+            {
+                welcome |= self.has_room(port);
+            }
+        }
+        let waits = welcome && !self.room_made;
+        ensure("a SYN waits only while there is no place", 0, !waits)
+    }
+}
+
+impl Inner<'_> {
+    /// A task sleeps until a stream is ready: it has left its waker, and the
+    /// stream is not ready.
+    pub(crate) fn audit_wait(&mut self, reason: Reason, index: u32) -> Result<(), Inconsistent> {
+        let Some(slot) = self.slots.get(index) else {
+            return ensure("a task waits for a slot that is there", index, false);
+        };
+        let parked = match reason {
+            Reason::Read => slot.rx_waker.is_some(),
+            _ => slot.tx_waker.is_some(),
+        };
+        let free = slot.state == State::Free;
+        ensure("a task's waker is where it waits", index, parked && !free)?;
+        let ready = slot.socket().is_some_and(|socket| match reason {
+            Reason::Read => socket.can_recv(),
+            Reason::Write => socket.can_send(),
+            _ => false,
+        });
+        ensure(
+            "a stream that is ready wakes who waits for it",
+            index,
+            !ready,
+        )
+    }
+}
