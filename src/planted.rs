@@ -78,8 +78,6 @@ bugs! {
     ConnectionAcceptedTwice = "connection-accepted-twice",
     /// a SYN that waits for a place is not told of one
     ParkedForgotten = "parked-forgotten",
-    /// a repeated SYN throws its connection away for a new one
-    DuplicateSynIsNew = "duplicate-syn-is-new",
     /// a peer that never finishes its handshake is waited for, always
     HalfOpenForever = "half-open-forever",
     /// a peer that never agrees to a close is waited for, always

@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use smoltcp::time::Duration;
+
 use crate::event::Reason;
 use crate::net::demux::Route;
 use crate::net::egress::REARM;

@@ -83,6 +83,7 @@ impl<'a> Deadlines<'a> {
     pub(crate) fn clear(&mut self) {
         self.cells.fill(DeadlineCell::VACANT);
         self.len = 0;
+        (self.first, self.stale) = (NEVER, false);
     }
 
     /// Sets the deadline of `id`, or cancels it. An id out of range is ignored.
@@ -162,15 +163,19 @@ impl<'a> Deadlines<'a> {
     /// Whether every entry is where it says, not before its parent, not after what
     /// its owner wants, and not over at `now`; for [`audit`](crate::net::audit).
     pub(crate) fn is_sound(&self, now: Instant) -> bool {
-        (0..self.len).all(|position| {
-            let id = self.heap[position];
-            let cell = &self.cells[id as usize];
-            let above = self.heap[position.saturating_sub(1) / 2];
-            cell.position as usize == position
-                && cell.key <= cell.due
-                && cell.due >= now.total_micros()
-                && !(position > 0 && self.precedes(id, above))
-        })
+        let top = self.heap[..self.len].first();
+        let first = top.map_or(NEVER, |&id| self.cells[id as usize].key);
+        let known = self.stale || self.first == first;
+        known
+            && (0..self.len).all(|position| {
+                let id = self.heap[position];
+                let cell = &self.cells[id as usize];
+                let above = self.heap[position.saturating_sub(1) / 2];
+                cell.position as usize == position
+                    && cell.key <= cell.due
+                    && cell.due >= now.total_micros()
+                    && !(position > 0 && self.precedes(id, above))
+            })
     }
 
     /// Only for a heap that is not empty.

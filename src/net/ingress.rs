@@ -211,8 +211,7 @@ impl<'a> Inner<'a> {
         segment.control == Control::Syn
             && self.slots.get(index).is_some_and(|slot| {
                 // The last byte we acknowledged was the peer's FIN.
-                let over = slot.state == State::Closing && slot.in_time_wait;
-                (over && segment.seq >= slot.known.acked) || planted(Planted::DuplicateSynIsNew)
+                slot.state == State::Closing && slot.in_time_wait && segment.seq >= slot.known.acked
             })
     }
 

@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 use cygnet::planted::Planted;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::hunt::FACTS;
 use crate::cli::SelftestConfig;
 
 /// How long one bug may take: a planted bug can make a turn go on for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// The most facts of a plan that a person takes in at a glance.
-const FACTS: usize = 8;
 
 /// What became of one bug.
 struct Row {
@@ -50,9 +48,7 @@ pub(super) fn run(config: &SelftestConfig) -> Result<u8, String> {
         None => Planted::ALL.to_vec(),
     };
     let start = Instant::now();
-    let mut rows = hunt_all(&all, config)?;
-    rows.sort_by_key(|row| row.bug as usize);
-    print(&rows);
+    let rows = hunt_all(&all, config)?;
     let bad = rows.iter().filter(|row| !row.is_good()).count();
     let took = start.elapsed().as_secs_f64();
     println!(
@@ -74,6 +70,7 @@ fn hunt_all(all: &[Planted], config: &SelftestConfig) -> Result<Vec<Row>, String
     if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos} of {len} bugs, {msg}") {
         bar.set_style(style);
     }
+    line("bug", "caught by", "scenario", "seeds", "facts", "runs");
     let mut waiting: VecDeque<Planted> = all.iter().copied().collect();
     let mut running: Vec<(Planted, Child, Instant)> = Vec::new();
     let mut rows = Vec::new();
@@ -103,7 +100,9 @@ fn hunt_all(all: &[Planted], config: &SelftestConfig) -> Result<Vec<Row>, String
                         Some(code) => format!("its process ended with {code}"),
                         None => "its process was ended".into(),
                     });
-                    rows.push(Row { bug, found });
+                    let row = Row { bug, found };
+                    bar.suspend(|| row.print());
+                    rows.push(row);
                     bar.inc(1);
                 }
             }
@@ -139,26 +138,28 @@ fn read(text: &str) -> Option<Found> {
     })
 }
 
-fn print(rows: &[Row]) {
-    let line = |bug: &str, by: &str, scenario: &str, seeds: &str, facts: &str, runs: &str| {
-        println!("{bug:27} {by:21} {scenario:9} {seeds:>5} {facts:>5} {runs:>5}");
-    };
-    line("bug", "caught by", "scenario", "seeds", "facts", "runs");
-    for Row { bug, found } in rows {
-        match found {
+fn line(bug: &str, by: &str, scenario: &str, seeds: &str, facts: &str, runs: &str) {
+    println!("{bug:27} {by:21} {scenario:9} {seeds:>5} {facts:>5} {runs:>5}");
+}
+
+impl Row {
+    /// A plus behind the facts: more of them can be left out, or they are not
+    /// enough.
+    fn print(&self) {
+        let name = self.bug.name();
+        match &self.found {
             Ok(found) => {
+                let facts = format!("{}{}", found.facts, if found.minimal { "" } else { "+" });
                 let Found {
                     by,
                     scenario,
                     seeds,
-                    facts,
-                    minimal,
                     runs,
+                    ..
                 } = found;
-                let facts = format!("{facts}{}", if *minimal { "" } else { "+" });
-                line(bug.name(), by, scenario, seeds, &facts, runs);
+                line(name, by, scenario, seeds, &facts, runs);
             }
-            Err(why) => println!("{:27} {why}", bug.name()),
+            Err(why) => println!("{name:27} {why}"),
         }
     }
 }

@@ -152,7 +152,14 @@ fn word(key: u64, at: u64) -> u8 {
 /// One connection. Gives the time of the first answer.
 async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<Instant, Why> {
     let visitor = &visit.visitor;
-    let mut stream = node.connect(visit.target).await?;
+    let mut stream = match node.connect(visit.target).await {
+        Err(ConnectError::Unaddressable) => {
+            let detail = format!("{} has no address", visit.target);
+            visit.witness.violated("connect", detail);
+            return Err(Why::Full);
+        }
+        connected => connected?,
+    };
     if !visit.honest {
         stream.set_read_timeout(Some(PATIENCE));
         stream.set_write_timeout(Some(PATIENCE));
