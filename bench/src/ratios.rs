@@ -37,7 +37,7 @@ const RATIOS: [Ratio; 13] = [
         "an echo over one connection / bare",
         ONE,
         ("active", "bare", 1, 256),
-        1.12,
+        1.14,
     ),
     ratio(
         "one active of 4,096 / one of 1",
@@ -86,7 +86,7 @@ const RATIOS: [Ratio; 13] = [
         "server sends, 4 KiB buffers / bare",
         ("bulk-down", "cygnet", 1, 4096),
         ("bulk-down", "bare", 1, 4096),
-        1.06,
+        1.07,
     ),
     ratio(
         "server sends, 64 KiB buffers / bare",
