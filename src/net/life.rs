@@ -380,7 +380,7 @@ impl<'a> Inner<'a> {
     /// What a listener's connections are limited to.
     pub(crate) fn limits(&mut self, id: PortId) -> TimeLimits {
         let port = self.ports.port(id);
-        port.and_then(|port| port.limits).unwrap_or_default()
+        port.map_or(TimeLimits::DEFAULT, |port| port.limits)
     }
 
     /// Takes the oldest connection that waits for `accept`.

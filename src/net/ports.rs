@@ -29,8 +29,9 @@ pub struct Port {
     queue: List,
     /// Those still shaking hands, oldest first.
     half_open: List,
-    /// Of the connections that are accepted; `None`: the default.
-    pub(crate) limits: Option<TimeLimits>,
+    /// Of the connections that are accepted. No `Option`: its `None` would not be
+    /// all zeros, and the storage lie in flash.
+    pub(crate) limits: TimeLimits,
     /// How long an accepted connection must be idle to give way to a new one.
     pub(crate) reclaim: Option<Duration>,
     generation: u32,
@@ -45,7 +46,7 @@ impl Port {
         pending: 0,
         queue: List::EMPTY,
         half_open: List::EMPTY,
-        limits: None,
+        limits: TimeLimits::NONE,
         reclaim: None,
         generation: 0,
     };
@@ -132,6 +133,7 @@ impl<'a> Ports<'a> {
             number,
             open: true,
             limit: limit.max(1),
+            limits: TimeLimits::DEFAULT,
             generation,
             ..Port::EMPTY
         };

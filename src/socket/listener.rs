@@ -76,7 +76,7 @@ impl<'a> TcpListener<'a> {
     pub fn set_limits(&self, limits: TimeLimits) {
         self.stack.with(|inner| {
             if let Some(port) = inner.ports.port(self.id) {
-                port.limits = Some(limits);
+                port.limits = limits;
             }
         });
     }
