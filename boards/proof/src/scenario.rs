@@ -39,7 +39,7 @@ const FAULTS: Faults = Faults {
 };
 
 type Memory = Storage<'static, 4, 512, 512>;
-type Futures = TaskStorage<6, 1280>;
+type Futures = TaskStorage<6, 1024>;
 
 static MEMORY: [ConstStaticCell<Memory>; 2] = [const { ConstStaticCell::new(Storage::new()) }; 2];
 static FUTURES: [ConstStaticCell<Futures>; 2] =
