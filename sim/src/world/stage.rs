@@ -20,6 +20,9 @@ use super::{AttackerId, Effects, End, Ended, Fault, HostId, LinkId, World};
 /// gives a vanished peer up after 80 s, closing takes 30, TIME-WAIT 10.
 const LINGER: Duration = Duration::from_secs(180);
 
+/// So many latencies are kept: a run of a week has hundreds of thousands.
+const LATENCIES: usize = 1 << 14;
+
 /// How often a run looks whether it is finished.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -56,8 +59,8 @@ pub struct Outcome {
     pub ended: Instant,
     /// Conversations that went well.
     pub visits: u64,
-    /// How long each of those took to its first answer, in the world's
-    /// microseconds.
+    /// How long each of the first 16,384 of those took to its first answer, in
+    /// the world's microseconds.
     pub latencies: Vec<u64>,
     /// When every slot was free again.
     pub freed: Option<Instant>,
@@ -83,7 +86,10 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn visited(&self, latency: Duration) {
         self.visits.set(self.visits.get() + 1);
-        self.latencies.borrow_mut().push(latency.total_micros());
+        let mut latencies = self.latencies.borrow_mut();
+        if latencies.len() < LATENCIES {
+            latencies.push(latency.total_micros());
+        }
     }
 
     pub(super) fn cut(&self, why: Why) {
