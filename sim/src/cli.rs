@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use cygnet::TimeLimits;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
@@ -130,6 +131,8 @@ pub struct TapConfig {
     pub mac: EthernetAddress,
     /// Who answers where; no port twice.
     pub serve: Vec<Serve>,
+    /// How long a client may take.
+    pub limits: TimeLimits,
     /// Connections the server can hold.
     pub slots: usize,
     /// Tasks the server can hold: one per slot and one per listener.

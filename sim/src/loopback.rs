@@ -13,7 +13,7 @@ use std::time::Instant as Clock;
 
 use cygnet::event::Observer;
 use cygnet::net::wire::{Faults, Wire};
-use cygnet::{Config, Digest, Node, Stack, Tasks};
+use cygnet::{Config, Digest, Node, Stack, Tasks, TimeLimits};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
@@ -78,7 +78,7 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
         service: config.service,
         port: PORT,
     };
-    services::spawn(server, service, config.backlog, 0)?;
+    services::spawn(server, service, config.backlog, TimeLimits::DEFAULT, 0)?;
     let plan = populate(config, clients)?;
 
     let mut run = Run {

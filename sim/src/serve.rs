@@ -80,7 +80,7 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     out.line(format_args!("{}", greeting(config)));
     node.set_observer(observer(level, out));
     for what in &config.serve {
-        services::spawn(node, *what, config.backlog, epoch)?;
+        services::spawn(node, *what, config.backlog, config.limits, epoch)?;
     }
 
     match pcap {

@@ -63,6 +63,26 @@ fn tap_has_working_defaults() {
 }
 
 #[test]
+fn limits_are_given_one_by_one() {
+    assert_eq!(tap("").unwrap().limits, TimeLimits::DEFAULT);
+    let limits = tap("--limit exchange=30s first-byte=1.5s write=0 --limit idle=5s");
+    let expected = TimeLimits {
+        exchange: Some(Duration::from_secs(30)),
+        first_byte: Some(Duration::from_millis(1_500)),
+        idle: Some(Duration::from_secs(5)),
+        ..TimeLimits::NONE
+    };
+    assert_eq!(limits.unwrap().limits, expected);
+    let limits = tap("--limit read=1s close=2s").unwrap().limits;
+    let expected = TimeLimits {
+        between_reads: Some(Duration::from_secs(1)),
+        close: Some(Duration::from_secs(2)),
+        ..TimeLimits::DEFAULT
+    };
+    assert_eq!(limits, expected);
+}
+
+#[test]
 fn each_version_of_ip_gets_its_host_side() {
     let config = tap("--create --ip 10.1.0.1/16 --ipv6 fd69::2/64 --gateway 10.1.0.9").unwrap();
     assert_eq!(config.ips.len(), 2);
@@ -118,6 +138,9 @@ fn each_mistake_is_one_clear_line_and_status_2() {
         ("tap --name 1234567890123456", "16 bytes; 15 are allowed"),
         ("tap --name a/b", "cannot be an interface name"),
         ("tap --drain soon", "no duration"),
+        ("tap --limit 5s", "say WHAT=TIME"),
+        ("tap --limit nap=5s", "no limit \"nap\"; known: first-byte"),
+        ("tap --limit idle=soon", "no duration"),
         ("tap --rx 1", "64 to 16MiB"),
     ] {
         let exit = parse(std::iter::once("sim").chain(words.split_whitespace())).unwrap_err();

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cygnet::TimeLimits;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
@@ -93,6 +94,40 @@ impl FromStr for Serve {
             Err(_) => Err(format!("{port:?} is no port; choose 1 to 65535")),
         }
     }
+}
+
+/// One time limit of every connection that is accepted: what may take how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    field: fn(&mut TimeLimits) -> &mut Option<Duration>,
+    time: Option<Duration>,
+}
+
+impl Limit {
+    pub(super) fn set(self, limits: &mut TimeLimits) {
+        *(self.field)(limits) = self.time;
+    }
+}
+
+/// `exchange=30s`; `write=0` for no limit.
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
+    let (what, time) = text
+        .split_once('=')
+        .ok_or_else(|| String::from("say WHAT=TIME, such as exchange=30s"))?;
+    let field: fn(&mut TimeLimits) -> &mut Option<Duration> = match what {
+        "first-byte" => |limits| &mut limits.first_byte,
+        "idle" => |limits| &mut limits.idle,
+        "read" => |limits| &mut limits.between_reads,
+        "write" => |limits| &mut limits.write_progress,
+        "exchange" => |limits| &mut limits.exchange,
+        "close" => |limits| &mut limits.close,
+        _ => {
+            let known = "first-byte, idle, read, write, exchange, close";
+            return Err(format!("there is no limit {what:?}; known: {known}"));
+        }
+    };
+    let time = Some(duration(time)?).filter(|&time| time > Duration::ZERO);
+    Ok(Limit { field, time })
 }
 
 /// Parts per million.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use cygnet::TimeLimits;
 use smoltcp::config::IFACE_MAX_ADDR_COUNT;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -12,8 +13,8 @@ use super::bench::BenchWords;
 use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::values::{
-    Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
-    host_cidr, host_cidr_v6, mac, neighbor, places, ppm,
+    Limit, Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
+    host_cidr, host_cidr_v6, limit, mac, neighbor, places, ppm,
 };
 use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
 use super::{Level, LoopbackConfig, TapConfig};
@@ -127,6 +128,7 @@ pub(super) struct LoopbackWords {
     sim tap                              hello on port 5000, echo on 7\n  \
     sudo sim tap --create                the same, on an interface that goes with it\n  \
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
+    sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
     nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
     Ctrl-C stops accepting, lets open streams finish (--drain) and prints a table;\n\
     a second Ctrl-C quits at once."
@@ -156,6 +158,10 @@ pub(super) struct TapWords {
     /// Who answers where; repeatable [default: hello:5000 echo:7]
     #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
     serve: Vec<Serve>,
+    /// How long a client may take: first-byte, idle, read, write, exchange or
+    /// close; repeatable [default: write=120s]
+    #[arg(long, value_name = "WHAT=TIME", num_args = 1.., value_parser = limit)]
+    limit: Vec<Limit>,
     #[command(flatten)]
     sizes: Sizes,
     /// Leave checksums and the cutting of long segments to the kernel
@@ -263,6 +269,10 @@ impl TapWords {
                 ));
             }
         }
+        let mut limits = TimeLimits::DEFAULT;
+        for limit in self.limit {
+            limit.set(&mut limits);
+        }
         let Sizes {
             slots,
             backlog,
@@ -278,6 +288,7 @@ impl TapWords {
             host_ips,
             mac: self.mac,
             serve,
+            limits,
             slots,
             backlog,
             rx_bytes: rx,
