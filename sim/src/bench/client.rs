@@ -62,7 +62,9 @@ impl Clients {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let data = epoll::EventData::new_u64(index as u64);
-            epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;
+            // Edges: a level would be looked at once more per answer.
+            let when = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&epoll, &stream, data, when)?;
             clients.push(Client {
                 asker: Asker::new(stream, index),
                 sent_at: Instant::now(),
