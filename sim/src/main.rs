@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),
         Command::Bench(BenchConfig::Scale(config)) => bench::scale::run(config),
         Command::Bench(BenchConfig::World(config)) => bench::world::run(config),
+        Command::Bench(BenchConfig::Mirror(config)) => bench::mirror::run(config),
         Command::Selftest(config) => selftest::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {

@@ -83,11 +83,24 @@ impl Clients {
     /// # Errors
     /// A connection that ended, a wrong byte, or a server that is silent.
     pub fn ask(&mut self, time: Duration, nanos: &mut Histogram<u64>) -> io::Result<Asked> {
+        self.ask_some(self.clients.len(), time, nanos)
+    }
+
+    /// [`ask`](Clients::ask) for `count` of them; the others say nothing.
+    ///
+    /// # Errors
+    /// As of `ask`.
+    pub fn ask_some(
+        &mut self,
+        count: usize,
+        time: Duration,
+        nanos: &mut Histogram<u64>,
+    ) -> io::Result<Asked> {
         let start = Instant::now();
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut().take(count) {
             client.send(start)?;
         }
-        let mut waiting = self.clients.len();
+        let mut waiting = count.min(self.clients.len());
         let mut in_time = None;
         let mut requests = 0;
         while waiting > 0 {

@@ -98,13 +98,18 @@ pub(super) fn beside(
             report = report.fact(format!("{label} processor"), Value::Nanos(each));
         }
     }
-    let Some((cygnet, others)) = lines.split_first() else {
-        return report;
-    };
-    for other in others {
-        let pairs = cygnet.rates.iter().zip(&other.rates);
+    let mirror = lines.iter().find(|line| line.server == Server::Mirror);
+    let bounds = mirror.into_iter().flat_map(|mirror| {
+        let others = lines
+            .iter()
+            .filter(|other| matches!(other.server, Server::Lesson | Server::Embassy));
+        others.map(move |other| (mirror, other))
+    });
+    let ours = lines.iter().skip(1).map(|other| (&lines[0], other));
+    for (one, other) in ours.chain(bounds) {
+        let pairs = one.rates.iter().zip(&other.rates);
         let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
-        let label = format!("{what}: cygnet / {}", other.server);
+        let label = format!("{what}: {} / {}", one.server, other.server);
         let spread = format!(
             "{:.2} to {:.2} in {} rounds",
             ratios.iter().copied().fold(f64::MAX, f64::min),

@@ -6,6 +6,7 @@
 //!   churn      short kernel connections, one after the other
 //!   place      a network namespace to measure in
 //!   server     who is measured, each a process
+//!   mirror     the least that a server on a TAP can do
 //!   line       what a server did, and what that is beside another
 //!   tap        `sim bench tap`: rounds, and a table
 //!   crowd      a hundred thousand clients that cost next to nothing
@@ -18,6 +19,7 @@ pub mod churn;
 pub mod client;
 pub mod crowd;
 mod line;
+pub mod mirror;
 pub mod place;
 pub mod scale;
 pub mod server;

@@ -1,6 +1,7 @@
 //! The servers that are measured, each a process of its own: this `sim` with and
-//! without offload, the lesson on kernel sockets, and embassy-net on its own TAP
-//! driver. Only one thing is asked of them: to send back what they receive.
+//! without offload, the lesson on kernel sockets, embassy-net on its own TAP
+//! driver, and a mirror, which is none but bounds them. Only one thing is asked of
+//! them: to send back what they receive.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
@@ -31,6 +32,8 @@ pub enum Server {
     Lesson,
     /// `bench/embassy-tap`.
     Embassy,
+    /// The least that a server on a TAP can do (`mirror.rs`).
+    Mirror,
 }
 
 impl fmt::Display for Server {
@@ -40,6 +43,7 @@ impl fmt::Display for Server {
             Server::Plain => "offload off",
             Server::Lesson => "lesson.py",
             Server::Embassy => "embassy-net",
+            Server::Mirror => "mirror",
         })
     }
 }
@@ -52,6 +56,7 @@ impl Server {
             Server::Plain => [192, 168, 70, 2],
             Server::Lesson => [127, 0, 0, 1],
             Server::Embassy => [192, 168, 73, 2],
+            Server::Mirror => [192, 168, 74, 2],
         };
         SocketAddr::new(ip.into(), port)
     }
@@ -76,6 +81,11 @@ impl Server {
                 embassy.args(["cyg2", &size.clients.to_string()]);
                 Ok(embassy)
             }
+            Server::Mirror => {
+                let mut mirror = Command::new(this()?);
+                mirror.args(["bench", "mirror", "cyg3", "192.168.74.1/24"]);
+                Ok(mirror)
+            }
         }
     }
 }
@@ -90,8 +100,7 @@ pub struct Size {
 }
 
 fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, String> {
-    let this = std::env::current_exe().map_err(|error| format!("where is sim? {error}"))?;
-    let mut sim = Command::new(this);
+    let mut sim = Command::new(this()?);
     // A few slots more for connections that are closing.
     let slots = (size.clients + 64).to_string();
     let bytes = size.buffer.to_string();
@@ -101,6 +110,10 @@ fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, 
         .args(["--serve", "echo:7", "discard:9", "chargen:19"])
         .args(["--format", "json", "--drain", "0"]);
     Ok(sim)
+}
+
+fn this() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("where is sim? {error}"))
 }
 
 /// Where `bench/embassy-tap` is, if it was built: beside the `target` that this
@@ -156,11 +169,13 @@ impl Running {
 
     /// How much processor it used so far.
     pub fn processor(&self) -> Option<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // After the name, which may have spaces, utime and stime are 12th and 13th.
-        let mut fields = stat.rsplit(") ").next()?.split(' ').skip(11);
-        let mut ticks = || fields.next()?.parse::<u64>().ok();
-        Some(Duration::from_millis(10) * u32::try_from(ticks()? + ticks()?).ok()?)
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        // Nanoseconds come first; utime and stime only have hundredths of a second.
+        let nanos = threads.flatten().map(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            stat.split(' ').next()?.parse::<u64>().ok()
+        });
+        Some(Duration::from_nanos(nanos.sum::<Option<u64>>()?))
     }
 
     /// Ends it, and returns its table.
@@ -182,7 +197,7 @@ impl Running {
                 _ => return Err(format!("{server} does not end")),
             }
         };
-        if matches!(server, Server::Lesson | Server::Embassy) {
+        if !matches!(server, Server::Cygnet | Server::Plain) {
             return Ok(serde_json::Value::Null);
         }
         let mut table = String::new();

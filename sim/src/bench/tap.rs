@@ -26,6 +26,8 @@ const LARGE: usize = 1 << 20;
 const ECHO: u16 = 7;
 const DISCARD: u16 = 9;
 const CHARGEN: u16 = 19;
+/// Clients that ask while very many others are connected and do not.
+const FEW: usize = 64;
 /// Sockets of a server for short connections.
 const CHURN_SOCKETS: usize = 64;
 /// Short connections to one server, in all rounds: each leaves a port of the
@@ -112,7 +114,10 @@ struct Bench<'c> {
 impl Bench<'_> {
     fn measure(&mut self) -> Result<(), String> {
         for &clients in &self.config.clients {
-            self.echo(clients)?;
+            self.echo(clients, clients)?;
+        }
+        if let Some(most) = self.most().filter(|&most| most > FEW) {
+            self.echo(FEW, most)?;
         }
         self.bulk(
             "bulk down",
@@ -158,17 +163,25 @@ impl Bench<'_> {
         self.stop.is_set()
     }
 
-    /// Many clients, one request each under way.
-    fn echo(&mut self, clients: usize) -> Result<(), String> {
+    /// The most clients at a time.
+    fn most(&self) -> Option<usize> {
+        self.config.clients.iter().copied().max()
+    }
+
+    /// Many clients, one request each under way. Those beyond `asking` only are
+    /// there.
+    fn echo(&mut self, asking: usize, clients: usize) -> Result<(), String> {
         let what = match clients {
             1 => "1 client".to_owned(),
-            many => format!("{many} clients"),
+            all if asking == all => format!("{all} clients"),
+            all => format!("{asking} of {all} clients"),
         };
         let size = Size {
             clients,
             buffer: SMALL,
         };
-        let servers = self.servers.clone();
+        let mut servers = self.servers.clone();
+        servers.push(Server::Mirror);
         let running = self.start(&servers, size)?;
         let fail = |server: Server| {
             let what = what.clone();
@@ -184,13 +197,19 @@ impl Bench<'_> {
                 .map_err(fail(server))?; // warm
             connected.push(all);
         }
-        for _ in 0..self.config.rounds {
-            for ((one, line), all) in running.iter().zip(&mut lines).zip(&mut connected) {
+        for round in 0..self.config.rounds {
+            for turn in 0..servers.len() {
                 if self.said(&what) {
                     return Ok(());
                 }
+                // Nobody is always the one after a slow one. And whoever runs this
+                // with a real-time priority is stopped for 50 ms when 950 ms of a
+                // second are used up, by then always in the same server's time.
+                let which = (round + turn) % servers.len();
+                let (one, line, all) = (&running[which], &mut lines[which], &mut connected[which]);
+                std::thread::sleep(self.config.time / 10);
                 let before = one.processor();
-                let asked = all.ask(self.config.time, &mut line.nanos);
+                let asked = all.ask_some(asking, self.config.time, &mut line.nanos);
                 let asked = asked.map_err(fail(one.server))?;
                 line.rates.push(asked.rate());
                 line.requests += asked.requests;
@@ -338,7 +357,7 @@ fn take(report: &mut Report) -> Report {
 }
 
 fn progress(config: &BenchTapConfig) -> ProgressBar {
-    let steps = config.rounds * (4 * (config.clients.len() + 1) + 4) + 1;
+    let steps = config.rounds * (5 * (config.clients.len() + 1) + 8) + 1;
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
     let style = ProgressStyle::with_template("{bar:32} {msg}, {eta} left");

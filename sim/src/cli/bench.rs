@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::values::{at_least_one, buffer_bytes, duration, places, whole};
+use super::values::{at_least_one, buffer_bytes, duration, host_cidr, places, whole};
+use crate::bench::mirror::MirrorConfig;
 use crate::report::Format;
 
 /// `sim bench`, checked.
@@ -16,6 +17,8 @@ pub enum BenchConfig {
     Scale(BenchScaleConfig),
     /// Worlds, on virtual time.
     World(BenchWorldConfig),
+    /// What `sim bench tap` starts to compare with.
+    Mirror(MirrorConfig),
 }
 
 /// `sim bench world`, checked.
@@ -67,6 +70,18 @@ pub(super) enum BenchWords {
     Scale(BenchScaleWords),
     /// How fast worlds run, and whether their memory stays what it was
     World(BenchWorldWords),
+    /// Turns frames around, for `sim bench tap`
+    #[command(hide = true)]
+    Mirror(BenchMirrorWords),
+}
+
+#[derive(Args)]
+pub(super) struct BenchMirrorWords {
+    /// The interface to make
+    name: String,
+    /// The kernel's side of it
+    #[arg(value_parser = host_cidr)]
+    host: smoltcp::wire::IpCidr,
 }
 
 #[derive(Args)]
@@ -113,8 +128,9 @@ pub(super) struct BenchScaleWords {
 #[command(
     after_help = "Needs root, because it makes a network namespace and interfaces in it; they go \
     with it.\n\nServers: this one, this one without offload, the lesson in Python on kernel \
-    sockets\n(sim/bench/lesson.py), and embassy-net on its own TAP driver if it was built:\n  \
-    cargo build --release --manifest-path bench/embassy-tap/Cargo.toml\n\n\
+    sockets\n(sim/bench/lesson.py), embassy-net on its own TAP driver if it was built:\n  \
+    cargo build --release --manifest-path bench/embassy-tap/Cargo.toml\nand a mirror, \
+    which only turns the headers of frames around: the least that a\nserver on a TAP can do.\n\n\
     The same clients ask all of them in turn; ratios are medians over rounds, so a\n\
     busy machine changes them little.\n\nExamples:\n  \
     sudo sim bench tap                         everything, about two minutes\n  \
@@ -146,6 +162,9 @@ impl BenchWords {
     pub(super) fn check(self) -> Result<BenchConfig, String> {
         match self {
             BenchWords::Tap(words) => words.check().map(BenchConfig::Tap),
+            BenchWords::Mirror(BenchMirrorWords { name, host }) => {
+                Ok(BenchConfig::Mirror(MirrorConfig { name, host }))
+            }
             BenchWords::World(words) => Ok(BenchConfig::World(BenchWorldConfig {
                 quick: words.quick,
                 format: words.format,
