@@ -45,7 +45,7 @@ pub(super) fn seed(isn: TcpSeqNumber, draws: u32) -> u64 {
         let mut state = wanted | low;
         let mut again = false;
         for back in 0..draws {
-            again |= back > 0 && drawn(state) & 0xff == 0;
+            again |= back > 0 && is_drawn_again(drawn(state));
             state = state.wrapping_sub(INCREMENT).wrapping_mul(INVERSE);
         }
         if !again {
@@ -53,6 +53,12 @@ pub(super) fn seed(isn: TcpSeqNumber, draws: u32) -> u64 {
         }
     }
     wanted
+}
+
+/// Whether an interface has no use for this number, be it for a link layer's
+/// sequence number, of 8 bits, or for an identification, of 16 folded ones.
+fn is_drawn_again(drawn: u32) -> bool {
+    drawn & 0xff == 0 || drawn as u16 == (drawn >> 16) as u16
 }
 
 /// What smoltcp makes of a state.
@@ -77,13 +83,18 @@ mod tests {
     #[test]
     fn the_generator_runs_backwards() {
         assert_eq!(MULTIPLIER.wrapping_mul(INVERSE), 1);
-        for isn in [0, 1, -1, i32::MIN, 0x1234_5678] {
+        // Before the last, an interface would have drawn an identification of zero.
+        for isn in [0, 1, -1, i32::MIN, 0x1234_5678, -616_614_033] {
             for draws in 1..5 {
                 let mut state = seed(TcpSeqNumber(isn), draws);
                 for left in (0..draws).rev() {
                     state = state.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
-                    let low = drawn(state) & 0xff;
-                    assert!(left == 0 || low != 0, "it would draw again");
+                    let number = drawn(state);
+                    let folded = (number ^ number >> 16) as u16;
+                    assert!(
+                        left == 0 || (folded != 0 && number as u8 != 0),
+                        "drawn again"
+                    );
                 }
                 assert_eq!(drawn(state) as i32, isn);
             }

@@ -252,6 +252,8 @@ impl<'a> Slots<'a> {
         let index = self.pop(&mut free);
         self.free = free;
         let slot = self.slots.get_mut(index? as usize)?;
+        // Its taker says what it is; until then it can be given back.
+        slot.state = State::Connecting;
         slot.give_up = FAR;
         slot.read_at = FAR;
         slot.write_at = FAR;
@@ -403,6 +405,15 @@ mod tests {
         slots.release(1);
         assert_eq!(slots.used(), 2, "a second release changes nothing");
         assert_eq!(slots.take(), Some(1));
+    }
+
+    #[test]
+    fn a_slot_in_which_nothing_began_can_be_given_back() {
+        let mut memory = [const { Slot::EMPTY }; 1];
+        let mut slots = slots(&mut memory);
+        assert_eq!(slots.take(), Some(0));
+        slots.release(0);
+        assert_eq!((slots.used(), slots.take()), (0, Some(0)));
     }
 
     #[test]
