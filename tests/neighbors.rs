@@ -149,3 +149,20 @@ fn every_question_for_the_host_is_answered() {
         hands.open(&syn(199, 1000, 7, 1));
     });
 }
+
+#[test]
+fn a_frame_from_no_address_at_all_does_not_move_the_peer() {
+    host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    server.spawn(Box::pin(echo_server(server))).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        let reply = hands.open(&syn(9, 1000, 7, 1));
+        let mut frame = answer(&reply, TcpControl::Psh, b"request").frame();
+        frame[6..12].fill(0);
+        hands.send_frame(&frame);
+        let seen = hands.pass(TICK);
+        assert!(seen.iter().any(|seg| seg.payload == b"request"), "{seen:?}");
+        let peer = mac(Ipv4Address::new(10, 0, 0, 9));
+        assert!(hands.sent_to.iter().all(|&to| to == peer));
+    });
+}

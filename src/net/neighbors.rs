@@ -25,7 +25,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address};
 
 use crate::event::DropReason;
 use crate::net::handoff::OneShot;
-use crate::net::slots::State;
+use crate::net::slots::{NOBODY, State};
 use crate::net::stack::Inner;
 
 /// How often questions of others may fill the cache once over.
@@ -137,6 +137,9 @@ impl Inner<'_> {
     /// The peer of this flow has another hardware address than before.
     #[cold]
     pub(super) fn peer_moved(&mut self, index: u32, to: EthernetAddress) {
+        if to == NOBODY {
+            return; // who is known stays known
+        }
         if let Some(slot) = self.slots.get(index) {
             slot.peer = to;
             slot.unknown_since = self.neighbors.epoch;
