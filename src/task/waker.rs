@@ -466,10 +466,14 @@ mod loom_tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    fn leaked(n: usize) -> Ready {
+    fn unclaimed(n: usize) -> Ready {
         let queue = Box::leak(Box::new(Queue::new(None)));
         let flags: Vec<Flag> = (0..n).map(|_| Flag::new()).collect();
-        let ready = Ready::new(queue, Vec::leak(flags));
+        Ready::new(queue, Vec::leak(flags))
+    }
+
+    fn leaked(n: usize) -> Ready {
+        let ready = unclaimed(n);
         ready.claim();
         ready
     }
@@ -543,6 +547,43 @@ mod loom_tests {
             ready.wake(0);
             turn(&ready, |_| polled += 1);
             assert!(polled >= 1, "the flag is stuck");
+        });
+    }
+
+    /// Whoever sees a flag's queue sees where that queue counts from.
+    #[test]
+    fn loom_a_wake_during_the_first_claim_counts_or_is_nobodys() {
+        loom::model(|| {
+            let ready = unclaimed(2);
+            let early = {
+                let waker = ready.waker(1).unwrap();
+                thread::spawn(move || waker.wake())
+            };
+            ready.claim();
+            let mut polled = [0; 2];
+            turn(&ready, |task| polled[task as usize] += 1);
+            early.join().unwrap();
+            turn(&ready, |task| polled[task as usize] += 1);
+            assert!(polled[0] == 0 && polled[1] <= 1, "{polled:?}");
+            ready.wake(1);
+            turn(&ready, |task| polled[task as usize] += 1);
+            assert!(polled[1] >= 1, "the flag is stuck");
+        });
+    }
+
+    #[test]
+    fn loom_who_has_lost_a_set_to_another_thread_is_told() {
+        loom::model(|| {
+            let ready = unclaimed(1);
+            let first = ready.claim();
+            let thief = thread::spawn(move || ready.claim());
+            let mut polled = 0;
+            turn(&ready, |_| polled += 1);
+            let second = thief.join().unwrap();
+            assert!(!ready.is_owned_by(first) && ready.is_owned_by(second));
+            ready.wake(0);
+            turn(&ready, |_| polled += 1);
+            assert_eq!(polled, 1);
         });
     }
 
