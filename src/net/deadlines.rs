@@ -318,6 +318,35 @@ pub(crate) mod tests {
     }
 
     #[cfg(test)]
+    #[test]
+    fn each_way_to_spoil_a_heap_is_seen() {
+        let is_sound = |now, spoil: fn(&mut Deadlines<'_>)| {
+            let (mut heap, mut cells) = ([0; 6], [DeadlineCell::EMPTY; 6]);
+            let mut deadlines = Deadlines::new(&mut heap, &mut cells);
+            for id in 0..6 {
+                deadlines.set(id, Some(at(10 + i64::from(id))));
+            }
+            spoil(&mut deadlines);
+            deadlines.is_sound(at(now))
+        };
+        assert!(is_sound(10, |_| ()));
+        assert!(!is_sound(11, |_| ()), "the first was due");
+        assert!(!is_sound(10, |deadlines| deadlines.first = 11));
+        assert!(is_sound(10, |deadlines| {
+            (deadlines.first, deadlines.stale) = (11, true);
+        }));
+        assert!(!is_sound(10, |deadlines| deadlines.cells[4].position = 5));
+        assert!(
+            !is_sound(10, |deadlines| deadlines.cells[5].due = 14),
+            "before its key"
+        );
+        assert!(!is_sound(10, |deadlines| {
+            deadlines.heap.swap(2, 5); // a child and its parent
+            (deadlines.cells[2].position, deadlines.cells[5].position) = (5, 2);
+        }));
+    }
+
+    #[cfg(test)]
     proptest! {
         #[test]
         fn it_is_an_ordered_map(

@@ -121,6 +121,11 @@ fn bytes_outside_the_window_pass_once_in_a_while() {
         // Without bytes smoltcp limits the answers itself.
         assert_eq!(bytes(&known, seq, 0, AT), Verdict::PassEmpty);
     }
+    // A flow that has answered none yet answers the first, whatever the time.
+    for at in [0_i64, 1 << 31, 1 << 32] {
+        let at = Instant::from_micros(at);
+        assert_eq!(bytes(&OPEN, 1100, 1, at), Verdict::PassOnce);
+    }
     let shut = Known { window: 0, ..OPEN };
     assert_eq!(bytes(&shut, 1000, 0, AT), Verdict::Pass);
     assert_eq!(bytes(&shut, 1000, 1, AT), Verdict::PassOnce);
@@ -169,6 +174,31 @@ fn a_half_open_flow_waits_for_its_acknowledgement() {
     // A wrong acknowledgement is smoltcp's to reset.
     let ack = segment(Control::Other, 1000, Some(501), 0);
     assert_eq!(judge(&spoke, &ack), Verdict::Pass);
+}
+
+#[test]
+fn only_a_bare_repetition_before_our_fin_is_one() {
+    let known = Known {
+        acked: TcpSeqNumber(1000),
+        sent: TcpSeqNumber(501),
+        window: 100,
+        quiet: 0,
+    };
+    let repeats = |change: fn(&mut Segment)| {
+        let mut segment = segment(Control::Other, 1000, Some(500), 0);
+        change(&mut segment);
+        known.repeats_all_but_fin(&segment)
+    };
+    assert!(repeats(|_| ()));
+    assert!(!repeats(|segment| segment.ack += 1), "all, with the FIN");
+    assert!(!repeats(|segment| segment.ack = TcpSeqNumber(499)));
+    assert!(!repeats(|segment| segment.control = Control::Rst));
+    assert!(!repeats(|segment| segment.payload = 1));
+    assert!(
+        !repeats(|segment| segment.seq = TcpSeqNumber(999)),
+        "a keep-alive"
+    );
+    assert!(!repeats(|segment| segment.fin = true));
 }
 
 #[test]

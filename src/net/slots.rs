@@ -367,7 +367,8 @@ impl<'a> Slots<'a> {
         let (mut count, mut last, mut number) = (0, 0, list.head);
         while number != 0 {
             let slot = self.slots.get(number as usize - 1)?;
-            if slot.prev != last || count == self.len() || !belongs(slot) {
+            // A circle would come back to a slot whose `prev` is another.
+            if slot.prev != last || !belongs(slot) {
                 return None;
             }
             (count, last, number) = (count + 1, number, slot.next);
@@ -449,6 +450,33 @@ mod tests {
         slots.release(0);
         slots.release(3);
         assert_eq!(slots.oldest_time_wait(), None);
+    }
+
+    #[test]
+    fn each_way_to_spoil_a_line_is_seen() {
+        let line = |spoil: fn(&mut Slots<'_>, &mut List)| {
+            let mut memory = [const { Slot::EMPTY }; 4];
+            let mut slots = slots(&mut memory);
+            let mut list = List::EMPTY;
+            while let Some(index) = slots.take() {
+                slots.get(index).unwrap().state = State::Queued;
+                if index > 0 {
+                    slots.push(&mut list, index);
+                }
+            }
+            spoil(&mut slots, &mut list);
+            slots.line(&list, |slot| slot.state == State::Queued)
+        };
+        assert_eq!(line(|_, _| ()), Some(3));
+        assert_eq!(line(|_, list| *list = List::EMPTY), Some(0));
+        assert_eq!(line(|slots, list| slots.push(list, 0)), Some(4));
+        assert_eq!(line(|slots, _| slots.slots[2].state = State::Open), None);
+        assert_eq!(line(|slots, _| slots.slots[2].prev = 4), None);
+        assert_eq!(line(|slots, _| slots.slots[2].next = 0), None, "cut short");
+        assert_eq!(line(|slots, _| slots.slots[2].next = 9), None, "nowhere");
+        assert_eq!(line(|_, list| list.tail = 3), None);
+        assert_eq!(line(|slots, _| slots.slots[3].next = 2), None, "a circle");
+        assert_eq!(line(|slots, _| slots.slots[3].next = 3), None, "a circle");
     }
 
     proptest::proptest! {
