@@ -20,6 +20,9 @@ pub(crate) mod limits;
 pub(crate) mod lobby;
 mod neighbors;
 pub(crate) mod ports;
+#[cfg(any(test, feature = "on-target"))]
+#[doc(hidden)]
+pub mod promises;
 mod scratch;
 pub(crate) mod slots;
 pub(crate) mod stack;

@@ -1,6 +1,8 @@
 //! A peer without a stack: frames made and read by hand, for what no honest
 //! stack would send.
 
+use std::cell::Cell;
+
 use cygnet::net::wire::{Wire, WireEnd};
 use cygnet::{Node, Turn, turns};
 use smoltcp::phy::ChecksumCapabilities;
@@ -161,6 +163,41 @@ pub fn answer(seen: &Seg, control: TcpControl, payload: &[u8]) -> Seg {
     }
 }
 
+/// Writes the checksums of a frame that was damaged on purpose, as far as it is
+/// IP and TCP: without them nothing but a checksum would be tested.
+pub fn mend(frame: &mut [u8]) {
+    let Ok(mut frame) = EthernetFrame::new_checked(frame) else {
+        return;
+    };
+    match frame.ethertype() {
+        EthernetProtocol::Ipv4 => {
+            let Ok(mut packet) = Ipv4Packet::new_checked(frame.payload_mut()) else {
+                return;
+            };
+            packet.fill_checksum();
+            let ends = (packet.src_addr().into(), packet.dst_addr().into());
+            mend_tcp(packet.next_header(), ends, packet.payload_mut())
+        }
+        #[cfg(feature = "ipv6")]
+        EthernetProtocol::Ipv6 => {
+            let Ok(mut packet) = smoltcp::wire::Ipv6Packet::new_checked(frame.payload_mut()) else {
+                return;
+            };
+            let ends = (packet.src_addr().into(), packet.dst_addr().into());
+            mend_tcp(packet.next_header(), ends, packet.payload_mut())
+        }
+        _ => (),
+    }
+}
+
+fn mend_tcp(protocol: IpProtocol, (from, to): (IpAddress, IpAddress), segment: &mut [u8]) {
+    if protocol == IpProtocol::Tcp
+        && let Ok(mut segment) = TcpPacket::new_checked(segment)
+    {
+        segment.fill_checksum(&from, &to);
+    }
+}
+
 /// An ARP packet to the host in which `from` says that it is at `hardware`.
 pub fn arp(operation: ArpOperation, from: Ipv4Address, hardware: EthernetAddress) -> Vec<u8> {
     let packet = ArpRepr::EthernetIpv4 {
@@ -216,6 +253,8 @@ pub struct Hands<'h> {
     pub now: Instant,
     /// Turns taken so far.
     pub turns: u64,
+    /// The most frames that one turn received, and the most that one sent.
+    pub busiest: &'h Cell<(u64, u64)>,
     /// The hardware address that each segment of the host was sent to.
     pub sent_to: Vec<EthernetAddress>,
     /// ARP packets of the host.
@@ -224,16 +263,39 @@ pub struct Hands<'h> {
 
 /// Runs `f` with hands on the other end of `node`'s wire.
 pub fn by_hand(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
+    by_hand_with(node, || (), f);
+}
+
+/// The same; after every turn the tables of the host are checked.
+pub fn by_hand_audited(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
+    let audit = || node.audit().unwrap_or_else(|broken| panic!("{broken}"));
+    by_hand_with(node, audit, f);
+}
+
+fn by_hand_with(node: Node<'_>, after_turn: impl Fn(), f: impl FnOnce(&mut Hands<'_>)) {
     let wire: Wire<64> = Wire::new(super::LAN);
     let (mut host, peer) = wire.ends();
+    let busiest = Cell::new((0, 0));
     turns(node, |turns| {
-        let mut turn = |now| turns.turn(&mut host, now);
+        let mut turn = |now| {
+            let before = node.counters();
+            let left = turns.turn(&mut host, now);
+            after_turn();
+            let after = node.counters();
+            let (received, sent) = busiest.get();
+            busiest.set((
+                received.max(after.frames_in - before.frames_in),
+                sent.max(after.frames_out - before.frames_out),
+            ));
+            left
+        };
         f(&mut Hands {
             turn: &mut turn,
             wire: &wire,
             peer,
             now: Instant::ZERO,
             turns: 0,
+            busiest: &busiest,
             sent_to: Vec::new(),
             arps: 0,
         });
@@ -246,7 +308,12 @@ impl Hands<'_> {
     }
 
     pub fn send_frame(&mut self, frame: &[u8]) {
-        assert!(self.peer.inject(self.now, frame));
+        assert!(self.try_send_frame(frame));
+    }
+
+    /// False when the wire is full and the frame lost.
+    pub fn try_send_frame(&mut self, frame: &[u8]) -> bool {
+        self.peer.inject(self.now, frame)
     }
 
     /// Lets time pass. Every ARP request is answered. Returns what the host
@@ -268,7 +335,7 @@ impl Hands<'_> {
             self.turns += 1;
             while let Some(frame) = self.peer.take(self.now) {
                 if let Some(reply) = arp_answer(&frame) {
-                    self.send_frame(&reply);
+                    self.try_send_frame(&reply);
                 }
                 self.arps += u64::from(frame[12..14] == [8, 6]);
                 if let Some(seg) = Seg::read(&frame) {
