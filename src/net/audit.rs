@@ -153,6 +153,9 @@ impl Inner<'_> {
             return Ok(());
         }
         let due = slot.due(now);
+        // An entry that expired comes back with any frame of its owner, and nobody
+        // is told; who waits for it looks again within a second.
+        let heard = slot.waits_for_neighbor && slot.waits_since != self.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
         let Some(set) = (*slot.set).as_ref() else {
             return Ok(()); // lent: it comes back dirty
@@ -164,7 +167,7 @@ impl Inner<'_> {
         // What should have happened already is asked for again at intervals.
         match self.iface.poll_at(now, set) {
             Some(at) if held && at >= due => Ok(()),
-            Some(at) if at <= now && slot.waits_for_neighbor => {
+            Some(at) if at <= now && heard => {
                 ensure("a neighbor's answer wakes who waits for it", false)
             }
             Some(at) => {

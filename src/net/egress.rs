@@ -97,6 +97,7 @@ impl<'a> Inner<'a> {
         let (Some(flow), true) = (self.flows.get(index), slot.peer != NOBODY) else {
             slot.unknown_since = 0;
             slot.waits_for_neighbor = true;
+            slot.waits_since = epoch;
             self.waiting_for_neighbor += 1;
             let poll_at = self.poll_at(index);
             self.settle_if_moved(index, before);

@@ -102,6 +102,9 @@ pub struct Slot<'a> {
     /// The cache of neighbors did not know it, and has learned nothing since:
     /// its epoch then. Zero: it may know it.
     pub(crate) unknown_since: u8,
+    /// What the cache had learned when it began to wait for a neighbor: its epoch
+    /// then, for [`audit`](crate::net::audit).
+    pub(super) waits_since: u8,
     /// The listener it was admitted for.
     pub(crate) port: u32,
     pub(crate) state: State,
@@ -144,6 +147,7 @@ impl<'a> Slot<'a> {
         known: Known::NOTHING,
         peer: NOBODY,
         unknown_since: 0,
+        waits_since: 0,
         port: 0,
         state: State::Free,
         owners: 0,
