@@ -27,7 +27,8 @@ pub struct Config {
     pub mss_floor: u16,
     /// Most frames received in one turn.
     pub frames_per_turn: u16,
-    /// Most frames that one slot sends in one turn.
+    /// Most frames that one slot sends in one turn; less than two is taken for two,
+    /// because one alone does not show whether it makes progress.
     pub frames_per_slot: u16,
     /// A handshake that a peer began must finish in this time.
     pub handshake_timeout: Duration,

@@ -231,7 +231,7 @@ fn passes<D: Device + ?Sized>(
     now: Instant,
     limit: u16,
 ) -> (Passes, Option<Instant>) {
-    for pass in 0..limit {
+    for pass in 0..limit.max(2) {
         device.tally.asked.set(false);
         if iface.poll_egress(now, device, set) == PollResult::None {
             let end = match (device.tally.asked.get(), device.tally.exhausted.get()) {

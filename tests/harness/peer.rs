@@ -329,10 +329,12 @@ impl Hands<'_> {
         mut answer: impl FnMut(&Seg) -> Option<Seg>,
     ) -> Vec<Seg> {
         let until = self.now + time;
+        let most = self.turns + 1_000_000;
         let mut seen = Vec::new();
         loop {
             let left = (self.turn)(self.now);
             self.turns += 1;
+            assert!(self.turns < most, "it spins at {}", self.now);
             while let Some(frame) = self.peer.take(self.now) {
                 if let Some(reply) = arp_answer(&frame) {
                     self.try_send_frame(&reply);
