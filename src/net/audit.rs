@@ -157,15 +157,15 @@ impl Inner<'_> {
         // is told; who waits for it looks again within a second.
         let heard = slot.waits_for_neighbor && slot.waits_since != self.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
-        let Some(set) = (*slot.set).as_ref() else {
+        if slot.set.is_none() {
             return Ok(()); // lent: it comes back dirty
-        };
+        }
         ensure(
             "a slot's own deadline is armed",
             due == FAR || by(due + TICKS),
         )?;
         // What should have happened already is asked for again at intervals.
-        match self.iface.poll_at(now, set) {
+        match self.poll_at(index) {
             Some(at) if held && at >= due => Ok(()),
             Some(at) if at <= now && heard => {
                 ensure("a neighbor's answer wakes who waits for it", false)

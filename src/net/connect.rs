@@ -41,7 +41,8 @@ impl<'a> Inner<'a> {
         let flow = Flow { local, remote };
         let index = self.take_slot().ok_or(OpenError::NoSlot)?;
         let isn = isn::initial(&self.isn_key, &flow, self.now);
-        let mut scratch = self.scratch().seeded(addr, isn::seed(isn, isn::DRAWS));
+        let seed = isn::seed(isn, isn::DRAWS);
+        let mut scratch = isn::interface(seed, &self.packets, self.now);
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
         slot.port = u32::MAX; // no listener's

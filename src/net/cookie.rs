@@ -35,10 +35,9 @@ use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 use crate::event::{DropReason, Event};
 use crate::net::craft::{self, ACK, Bare, SYN, mss_of};
 use crate::net::demux::{Flow, Segment};
-use crate::net::handoff::{Tallied, Tally};
+use crate::net::handoff::{ETHERNET, Link, OneShot, Tally, Way};
 use crate::net::isn;
 use crate::net::keys::{add, finish, hash_endpoint};
-use crate::net::scratch::Sink;
 use crate::net::slots::{State, tcp_of};
 use crate::net::stack::Inner;
 
@@ -236,7 +235,7 @@ impl<'a> Inner<'a> {
             mss: Some(mss),
             ..Bare::NOTHING
         };
-        if !self.replay(index, port, segment, &syn, isn) {
+        if !self.replay::<T>(index, port, segment, &syn, isn) {
             self.free(index);
             self.dropped(DropReason::BadSegment);
             return Ok(());
@@ -272,7 +271,7 @@ impl<'a> Inner<'a> {
     }
 
     /// Brings a fresh slot to where it would be had it answered the SYN.
-    fn replay(
+    fn replay<T: TxToken>(
         &mut self,
         index: u32,
         port: u32,
@@ -289,9 +288,7 @@ impl<'a> Inner<'a> {
         // The number of draws depends on what else smoltcp was built for.
         for draws in isn::DRAWS..isn::DRAWS + 3 {
             let seed = isn::seed(isn, draws);
-            let mut scratch = self
-                .scratch()
-                .introduced(&flow, segment.remote_hardware, seed);
+            let mut scratch = isn::interface(seed, &self.packets, self.now);
             let Some(slot) = self.slots.get(index) else {
                 return false;
             };
@@ -299,20 +296,23 @@ impl<'a> Inner<'a> {
                 return false;
             };
             self.buffers.renew(index, set);
-            let mut sink = Sink {
-                frame: Some(&frame),
-                capabilities: &self.capabilities,
-            };
             if !listen(set, &flow) {
                 return false;
             }
-            scratch.poll_ingress_single(self.now, &mut sink, set);
             let tally = Tally::new(self.tally.checks.clone());
-            let mut sink = Tallied {
-                device: &mut sink,
+            let mut device = OneShot::<T> {
+                frame: frame.get(ETHERNET..),
+                way: Some(Way::Nowhere),
+                link: Some(Link {
+                    to: segment.remote_hardware,
+                    from: self.config.hardware_addr,
+                }),
                 tally: &tally,
+                capabilities: &self.packets,
             };
-            scratch.poll_egress(self.now, &mut sink, set);
+            scratch.poll_ingress_single(self.now, &mut device, set);
+            device.way = Some(Way::Nowhere);
+            scratch.poll_egress(self.now, &mut device, set);
             slot.known = tally.known.get();
             if slot.known.sent == isn + 1 {
                 slot.state = State::HalfOpen;

@@ -16,8 +16,6 @@ use smoltcp::wire::{
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
 
-use crate::net::demux::Flow;
-
 /// The longest frame made or copied here: a SYN with all the options there can
 /// be.
 pub(super) const FRAME_BYTES: usize = 14 + 40 + 60;
@@ -70,33 +68,31 @@ pub(super) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
     Some(frame)
 }
 
-/// What makes an interface know the hardware address of a flow's peer: its
-/// answer to a question that nobody asked.
-pub(super) fn introduction(
-    flow: &Flow,
-    peer: EthernetAddress,
-    us: EthernetAddress,
+/// The answer to whoever asks for our hardware address.
+pub(super) fn here(
+    (us, ours): (EthernetAddress, IpAddress),
+    (peer, theirs): (EthernetAddress, IpAddress),
 ) -> Option<Frame> {
-    match (flow.remote.addr, flow.local.addr) {
-        (IpAddress::Ipv4(remote), IpAddress::Ipv4(local)) => {
-            let mut frame = link(peer, us, EthernetProtocol::Arp)?;
+    match (ours, theirs) {
+        (IpAddress::Ipv4(ours), IpAddress::Ipv4(theirs)) => {
+            let mut frame = link(us, peer, EthernetProtocol::Arp)?;
             put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, 2])?;
-            put(&mut frame, peer.as_bytes())?;
-            put(&mut frame, &remote.octets())?;
             put(&mut frame, us.as_bytes())?;
-            put(&mut frame, &local.octets())?;
+            put(&mut frame, &ours.octets())?;
+            put(&mut frame, peer.as_bytes())?;
+            put(&mut frame, &theirs.octets())?;
             Some(frame)
         }
         #[cfg(feature = "ipv6")]
-        (IpAddress::Ipv6(remote), IpAddress::Ipv6(local)) => {
-            let addresses = (remote.into(), local.into());
-            let mut frame = packet((peer, us), addresses, IpProtocol::Icmpv6, 32)?;
+        (IpAddress::Ipv6(ours), IpAddress::Ipv6(theirs)) => {
+            let addresses = (ours.into(), theirs.into());
+            let mut frame = packet((us, peer), addresses, IpProtocol::Icmpv6, 32)?;
             // Neighbor advertisement, solicited, override (RFC 4861, 4.4).
             put(&mut frame, &[136, 0, 0, 0, 0x60, 0, 0, 0])?;
-            put(&mut frame, &remote.octets())?;
+            put(&mut frame, &ours.octets())?;
             put(&mut frame, &[2, 1])?;
-            put(&mut frame, peer.as_bytes())?;
-            fill_icmpv6(&mut frame, &remote, &local)?;
+            put(&mut frame, us.as_bytes())?;
+            fill_icmpv6(&mut frame, &ours, &theirs)?;
             Some(frame)
         }
         #[cfg(feature = "ipv6")]

@@ -2,14 +2,13 @@
 //! bounded number of passes, and says when it wants to be looked at again.
 
 use smoltcp::iface::{Interface, PollResult, SocketSet};
-use smoltcp::phy::Device;
+use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
-use crate::net::handoff::{Carried, Tallied};
+use crate::net::handoff::{Carried, Link, OneShot, Tally, Way};
 use crate::net::life::Before;
-use crate::net::scratch::Scratch;
-use crate::net::slots::{Cut, FAR, NOBODY, State, tcp_of};
+use crate::net::slots::{Cut, FAR, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -47,16 +46,22 @@ impl<'a> Inner<'a> {
             return;
         };
         let before = tcp_of(set).map(|socket| Before::of(socket));
-        if slot.unknown_since == self.neighbors.epoch {
-            return self.transmit_to_peer(index, before, device);
-        }
         self.tally.known.set(slot.known);
-        let mut tallied = Tallied {
-            device: &mut *device,
+        let connecting = slot.state == State::Connecting;
+        let mut way_out = WayOut {
+            iface: match connecting {
+                true => &mut self.iface,
+                false => &mut self.flow_iface,
+            },
+            link: (!connecting).then_some(Link {
+                to: slot.peer,
+                from: self.config.hardware_addr,
+            }),
             tally: &self.tally,
+            capabilities: &self.packets,
         };
         let limit = self.config.frames_per_slot;
-        let (passes, poll_at) = passes(&mut self.iface, set, &mut tallied, now, limit);
+        let (passes, poll_at) = way_out.passes(set, device, now, limit);
         slot.known = self.tally.known.get();
         if before.is_some_and(|before| before.unacknowledged > 0) {
             slot.pace.waits(now);
@@ -64,7 +69,9 @@ impl<'a> Inner<'a> {
         // smoltcp keeps a socket silent after it asked for a neighbor.
         let silent = waited && !self.tally.asked.get();
         if passes == Passes::NoNeighbor || silent {
-            return self.transmit_to_peer(index, before, device);
+            slot.waits_for_neighbor = true;
+            slot.waits_since = self.neighbors.epoch;
+            self.waiting_for_neighbor += 1;
         }
         let asks = core::mem::take(&mut slot.ask_timer) || slot.silent_at != FAR;
         let quick = slot.state == State::Open && !asks;
@@ -76,52 +83,6 @@ impl<'a> Inner<'a> {
             Passes::All => self.poll_at(index),
             _ => poll_at,
         };
-        self.rearm(index, passes, poll_at);
-    }
-
-    /// Lets a slot send whose peer the cache of neighbors does not know: to
-    /// where the flow's own frames came from, if there were any.
-    #[cold]
-    #[inline(never)]
-    fn transmit_to_peer<D: Device + ?Sized>(
-        &mut self,
-        index: u32,
-        before: Option<Before>,
-        device: &mut D,
-    ) {
-        let epoch = self.neighbors.epoch;
-        let Some(slot) = self.slots.get(index) else {
-            return;
-        };
-        slot.unknown_since = epoch;
-        let (Some(flow), true) = (self.flows.get(index), slot.peer != NOBODY) else {
-            slot.unknown_since = 0;
-            slot.waits_for_neighbor = true;
-            slot.waits_since = epoch;
-            self.waiting_for_neighbor += 1;
-            let poll_at = self.poll_at(index);
-            self.settle_if_moved(index, before);
-            return self.rearm(index, Passes::NoNeighbor, poll_at);
-        };
-        let scratch = Scratch {
-            us: self.config.hardware_addr,
-            capabilities: &self.capabilities,
-            now: self.now,
-        };
-        let mut iface = scratch.introduced(&flow, slot.peer, 0);
-        self.tally.known.set(slot.known);
-        let mut tallied = Tallied {
-            device,
-            tally: &self.tally,
-        };
-        let Some(set) = (*slot.set).as_mut() else {
-            return;
-        };
-        let limit = self.config.frames_per_slot;
-        let (passes, _) = passes(&mut iface, set, &mut tallied, self.now, limit);
-        let poll_at = iface.poll_at(self.now, set);
-        slot.known = self.tally.known.get();
-        self.settle_if_moved(index, before);
         self.rearm(index, passes, poll_at);
     }
 
@@ -143,9 +104,13 @@ impl<'a> Inner<'a> {
     }
 
     /// When smoltcp wants the slot to be looked at again.
-    fn poll_at(&mut self, index: u32) -> Option<Instant> {
-        let set = (*self.slots.get(index)?.set).as_ref()?;
-        self.iface.poll_at(self.now, set)
+    pub(super) fn poll_at(&mut self, index: u32) -> Option<Instant> {
+        let slot = self.slots.get(index)?;
+        let set = (*slot.set).as_ref()?;
+        match slot.state {
+            State::Connecting => self.iface.poll_at(self.now, set),
+            _ => self.flow_iface.poll_at(self.now, set),
+        }
     }
 
     /// Decides when the slot is looked at again.
@@ -221,39 +186,61 @@ pub(super) enum Passes {
     DeviceFull,
 }
 
-/// Lets one socket send until it has nothing left or the limit is reached. A
-/// second bare acknowledgement in a row is no progress: smoltcp can be brought
-/// to send those for ever, and the loop ends there.
-fn passes<D: Device + ?Sized>(
-    iface: &mut Interface,
-    set: &mut SocketSet<'_>,
-    device: &mut Tallied<'_, '_, D>,
-    now: Instant,
-    limit: u16,
-) -> (Passes, Option<Instant>) {
-    for pass in 0..limit.max(2) {
-        device.tally.asked.set(false);
-        if iface.poll_egress(now, device, set) == PollResult::None {
-            let end = match (device.tally.asked.get(), device.tally.exhausted.get()) {
-                (true, true) => Passes::DeviceFull,
-                (true, false) => Passes::NoNeighbor,
-                (false, _) => Passes::Done,
+/// How a slot's frames leave.
+struct WayOut<'w, 'o> {
+    iface: &'w mut Interface,
+    link: Option<Link>,
+    tally: &'w Tally<'o>,
+    capabilities: &'w DeviceCapabilities,
+}
+
+impl WayOut<'_, '_> {
+    /// Lets one socket send until it has nothing left or the limit is reached. A
+    /// second bare acknowledgement in a row is no progress: smoltcp can be brought
+    /// to send those for ever, and the loop ends there.
+    fn passes<D: Device + ?Sized>(
+        &mut self,
+        set: &mut SocketSet<'_>,
+        device: &mut D,
+        now: Instant,
+        limit: u16,
+    ) -> (Passes, Option<Instant>) {
+        let tally = self.tally;
+        for pass in 0..limit.max(2) {
+            let token = device.transmit(now);
+            let has_room = token.is_some();
+            let mut one = OneShot {
+                frame: None,
+                way: token.map(Way::Device),
+                link: self.link,
+                tally,
+                capabilities: self.capabilities,
             };
-            return (end, iface.poll_at(now, set));
-        }
-        match device.tally.last.get() {
-            Carried::All => return (Passes::All, None),
-            Carried::Nothing if pass > 0 => return (Passes::Done, iface.poll_at(now, set)),
-            // Most often it was all there was, and to ask costs less than
-            // another pass that finds nothing.
-            Carried::Nothing => {
-                let poll_at = iface.poll_at(now, set);
-                if poll_at.is_none_or(|at| at > now) {
-                    return (Passes::Done, poll_at);
-                }
+            tally.asked.set(false);
+            if self.iface.poll_egress(now, &mut one, set) == PollResult::None {
+                let end = match (tally.asked.get(), has_room) {
+                    (true, false) => Passes::DeviceFull,
+                    (true, true) => Passes::NoNeighbor,
+                    (false, _) => Passes::Done,
+                };
+                return (end, self.iface.poll_at(now, set));
             }
-            Carried::Other => (),
+            match tally.last.get() {
+                Carried::All => return (Passes::All, None),
+                Carried::Nothing if pass > 0 => {
+                    return (Passes::Done, self.iface.poll_at(now, set));
+                }
+                // Most often it was all there was, and to ask costs less than
+                // another pass that finds nothing.
+                Carried::Nothing => {
+                    let poll_at = self.iface.poll_at(now, set);
+                    if poll_at.is_none_or(|at| at > now) {
+                        return (Passes::Done, poll_at);
+                    }
+                }
+                Carried::Other => (),
+            }
         }
+        (Passes::Cut, self.iface.poll_at(now, set))
     }
-    (Passes::Cut, iface.poll_at(now, set))
 }

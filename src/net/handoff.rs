@@ -1,14 +1,22 @@
 //! Handing one chosen frame to smoltcp. An `Interface` takes frames from a
 //! device of its own accord; [`OneShot`] is a device that has just the frame
-//! the demux chose, and the real device's transmit token for the answer.
-//! [`Tallied`] is the real device on the way out. Both count what leaves in a
-//! [`Tally`], and finish its checksum.
+//! the demux chose, and one of the real device's transmit tokens. What leaves is
+//! counted in a [`Tally`], and gets its checksums.
+//!
+//! A connection speaks IP and nothing below it: its frames go where the peer's
+//! came from, so their Ethernet header is read before smoltcp sees them and
+//! written here, from a [`Link`]. Nobody need be asked for a hardware address,
+//! and to look one up and to route would be a twentieth of what a small request
+//! costs.
+//!
+//! There is one such device for every purpose, so that a board has one copy of
+//! what smoltcp makes of it.
 
 use core::cell::Cell;
 
 use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::IpAddress;
+use smoltcp::wire::{EthernetAddress, IpAddress};
 
 use crate::event::{Event, Observer};
 use crate::net::checksum::{self, Checks};
@@ -22,8 +30,6 @@ pub(crate) struct Tally<'o> {
     pub(crate) bytes: Cell<u64>,
     /// A token was asked for, used or not.
     pub(crate) asked: Cell<bool>,
-    /// The device had no room for a frame.
-    pub(crate) exhausted: Cell<bool>,
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
     /// What the flow at hand knows of itself, as far as the frames that left say.
@@ -52,7 +58,6 @@ impl<'o> Tally<'o> {
             frames: Cell::new(0),
             bytes: Cell::new(0),
             asked: Cell::new(false),
-            exhausted: Cell::new(false),
             last: Cell::new(Carried::Other),
             known: Cell::new(Known::NOTHING),
             question: Cell::new(None),
@@ -98,35 +103,35 @@ impl<'o> Tally<'o> {
     }
 }
 
-/// A transmit token whose frame is counted.
-pub(crate) struct Counted<'t, 'o, T> {
-    token: T,
-    tally: &'t Tally<'o>,
+/// Both ends of an Ethernet header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) to: EthernetAddress,
+    pub(crate) from: EthernetAddress,
 }
 
-impl<T: TxToken> TxToken for Counted<'_, '_, T> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let tally = self.tally;
-        self.token.consume(len, |buffer| {
-            let out = f(buffer);
-            tally.note(buffer);
-            out
-        })
-    }
+/// Bytes of an Ethernet header.
+pub(crate) const ETHERNET: usize = 14;
 
-    fn set_meta(&mut self, meta: PacketMeta) {
-        self.token.set_meta(meta);
-    }
-}
-
-impl<'t, 'o, T> Counted<'t, 'o, T> {
-    pub(crate) fn new(token: T, tally: &'t Tally<'o>) -> Self {
-        Counted { token, tally }
+impl Link {
+    /// Writes the header in front of a packet.
+    fn fill(&self, header: &mut [u8], packet: &[u8]) {
+        let Some(header) = header.first_chunk_mut::<ETHERNET>() else {
+            return;
+        };
+        let [a, b, c, d, e, f] = self.to.0;
+        let [g, h, i, j, k, l] = self.from.0;
+        let kind = match packet.first() {
+            #[cfg(feature = "ipv6")]
+            Some(version) if version >> 4 == 6 => [0x86, 0xdd],
+            _ => [0x08, 0x00],
+        };
+        *header = [a, b, c, d, e, f, g, h, i, j, k, l, kind[0], kind[1]];
     }
 }
 
 /// A receive token for a frame that is already here.
-pub(crate) struct Chosen<'f>(pub(crate) &'f [u8]);
+pub(crate) struct Chosen<'f>(&'f [u8]);
 
 impl RxToken for Chosen<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
@@ -134,26 +139,73 @@ impl RxToken for Chosen<'_> {
     }
 }
 
-/// A device with one frame and one answer.
-pub(crate) struct OneShot<'f, 'o, T: TxToken> {
-    frame: &'f [u8],
-    token: Option<Counted<'f, 'o, T>>,
-    capabilities: &'f DeviceCapabilities,
+/// Where a frame goes.
+pub(crate) enum Way<T> {
+    Device(T),
+    /// Nobody is to see it. It has no payload.
+    Nowhere,
 }
 
-impl<'f, 'o, T: TxToken> OneShot<'f, 'o, T> {
-    pub(crate) fn new(
-        frame: &'f [u8],
-        token: T,
-        tally: &'f Tally<'o>,
-        capabilities: &'f DeviceCapabilities,
-    ) -> Self {
-        OneShot {
-            frame,
-            token: Some(Counted { token, tally }),
-            capabilities,
+/// A transmit token whose frame is counted.
+pub(crate) struct Counted<'t, 'o, T> {
+    way: Way<T>,
+    link: Option<Link>,
+    tally: &'t Tally<'o>,
+}
+
+impl<'t, 'o, T: TxToken> Counted<'t, 'o, T> {
+    pub(crate) fn new(token: T, tally: &'t Tally<'o>) -> Self {
+        Counted {
+            way: Way::Device(token),
+            link: None,
+            tally,
         }
     }
+}
+
+impl<T: TxToken> TxToken for Counted<'_, '_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let Counted { way, link, tally } = self;
+        let start = if link.is_some() { ETHERNET } else { 0 };
+        let fill = |buffer: &mut [u8]| {
+            let (header, packet) = buffer.split_at_mut(start.min(buffer.len()));
+            let out = f(packet);
+            if let Some(link) = link {
+                link.fill(header, packet);
+            }
+            tally.note(buffer);
+            out
+        };
+        match way {
+            Way::Device(token) => token.consume(start + len, fill),
+            Way::Nowhere => nowhere(start + len, fill),
+        }
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        if let Way::Device(token) = &mut self.way {
+            token.set_meta(meta);
+        }
+    }
+}
+
+/// Enough for any frame without payload.
+const ROOM: usize = 128;
+
+#[cold]
+fn nowhere<R>(len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+    let mut room = [0; ROOM];
+    fill(&mut room[..len.min(ROOM)])
+}
+
+/// A device from which at most one frame comes, and into which at most one goes.
+pub(crate) struct OneShot<'f, 'o, T> {
+    pub(crate) frame: Option<&'f [u8]>,
+    pub(crate) way: Option<Way<T>>,
+    /// Between whom the frames go, if they come and go without a header.
+    pub(crate) link: Option<Link>,
+    pub(crate) tally: &'f Tally<'o>,
+    pub(crate) capabilities: &'f DeviceCapabilities,
 }
 
 impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
@@ -166,50 +218,20 @@ impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     where
         Self: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Counted<'_, 'o, T>)> {
-        let token = self.token.take()?;
-        Some((Chosen(self.frame), token))
+    fn receive(&mut self, now: Instant) -> Option<(Chosen<'_>, Counted<'_, 'o, T>)> {
+        let frame = self.frame.take()?;
+        Some((Chosen(frame), self.transmit(now)?))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Counted<'_, 'o, T>> {
-        None
+        let (link, tally) = (self.link, self.tally);
+        tally.asked.set(true);
+        let way = self.way.take()?;
+        Some(Counted { way, link, tally })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         self.capabilities.clone()
-    }
-}
-
-/// The real device, counted, with nothing to receive.
-pub(crate) struct Tallied<'d, 'o, D: Device + ?Sized> {
-    pub(crate) device: &'d mut D,
-    pub(crate) tally: &'d Tally<'o>,
-}
-
-impl<'o, D: Device + ?Sized> Device for Tallied<'_, 'o, D> {
-    type RxToken<'a>
-        = Chosen<'a>
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = Counted<'a, 'o, D::TxToken<'a>>
-    where
-        Self: 'a;
-
-    fn receive(&mut self, _: Instant) -> Option<(Chosen<'_>, Self::TxToken<'_>)> {
-        None
-    }
-
-    fn transmit(&mut self, now: Instant) -> Option<Self::TxToken<'_>> {
-        let tally = self.tally;
-        tally.asked.set(true);
-        let token = self.device.transmit(now);
-        tally.exhausted.set(token.is_none());
-        token.map(|token| Counted { token, tally })
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.device.capabilities()
     }
 }
 

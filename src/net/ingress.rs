@@ -15,11 +15,10 @@ use crate::net::cookie::listen;
 use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised};
 use crate::net::demux::{Control, Flow, Route, Segment, demux};
 use crate::net::guard::{Known, Verdict, judge};
-use crate::net::handoff::{Counted, OneShot};
+use crate::net::handoff::{Counted, ETHERNET, Link, OneShot, Way};
 use crate::net::isn;
 use crate::net::life::{Before, patience};
-use crate::net::scratch::Scratch;
-use crate::net::slots::{FAR, State, tcp_of};
+use crate::net::slots::{FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -93,17 +92,27 @@ impl<'a> Inner<'a> {
 
     /// Sends a segment that no socket knows of.
     pub(super) fn send_bare<T: TxToken>(&mut self, from: End, to: End, bare: &Bare, token: T) {
-        let Some(frame) = craft::segment(from, to, bare) else {
-            return;
-        };
+        if let Some(frame) = craft::segment(from, to, bare) {
+            self.send(&frame, token);
+        }
+    }
+
+    /// Sends a frame made by hand.
+    pub(super) fn send<T: TxToken>(&mut self, frame: &Frame, token: T) {
         let counted = Counted::new(token, &self.tally);
-        counted.consume(frame.len(), |room| room.copy_from_slice(&frame));
+        counted.consume(frame.len(), |room| room.copy_from_slice(frame));
     }
 
     /// Lets smoltcp answer a frame that belongs to no slot: ARP, ping.
     pub(super) fn answer<T: TxToken>(&mut self, frame: &[u8], token: T) {
         let mut nobody = SocketSet::new(&mut [][..]);
-        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
+        let mut device = OneShot {
+            frame: Some(frame),
+            way: Some(Way::Device(token)),
+            link: None,
+            tally: &self.tally,
+            capabilities: &self.capabilities,
+        };
         let iface = &mut self.iface;
         iface.poll_ingress_single(self.now, &mut device, &mut nobody);
     }
@@ -133,8 +142,9 @@ impl<'a> Inner<'a> {
         } else {
             let half_open = slot.state == State::HalfOpen;
             match judge(segment, &slot.known, half_open, self.window_shift, self.now) {
-                Verdict::Pass if packed(slot.peer) != packed(segment.remote_hardware) => {
-                    self.peer_moved(index, segment.remote_hardware);
+                // A peer that moves takes its flow with it.
+                Verdict::Pass if segment.remote_hardware != NOBODY => {
+                    slot.peer = segment.remote_hardware;
                 }
                 Verdict::Pass | Verdict::PassEmpty => (),
                 Verdict::PassOnce => slot.known.answered(self.now),
@@ -157,18 +167,26 @@ impl<'a> Inner<'a> {
         let Some(socket) = tcp_of(set) else { return };
         let before = Before::of(socket);
         self.tally.known.set(slot.known);
-        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
-        if slot.unknown_since == self.neighbors.epoch {
-            let scratch = Scratch {
-                us: self.config.hardware_addr,
-                capabilities: &self.capabilities,
-                now: self.now,
-            };
-            hand_to(&scratch, &segment.flow, slot.peer, &mut device, set);
-        } else {
-            let iface = &mut self.iface;
-            iface.poll_ingress_single(self.now, &mut device, set);
-        }
+        let connecting = slot.state == State::Connecting;
+        let mut device = OneShot {
+            frame: if connecting {
+                Some(frame)
+            } else {
+                frame.get(ETHERNET..)
+            },
+            way: Some(Way::Device(token)),
+            link: (!connecting).then_some(Link {
+                to: slot.peer,
+                from: self.config.hardware_addr,
+            }),
+            tally: &self.tally,
+            capabilities: &self.packets,
+        };
+        let iface = match connecting {
+            true => &mut self.iface,
+            false => &mut self.flow_iface,
+        };
+        iface.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
@@ -282,9 +300,8 @@ impl<'a> Inner<'a> {
             false => isn::initial(&self.isn_key, &segment.flow, self.now),
         };
         let Flow { local, remote } = segment.flow;
-        let mut scratch = self
-            .scratch()
-            .seeded(local.addr, isn::seed(isn, isn::DRAWS));
+        let seed = isn::seed(isn, isn::DRAWS);
+        let mut scratch = isn::interface(seed, &self.packets, self.now);
         let Some(slot) = self.slots.get(index) else {
             return;
         };
@@ -300,7 +317,16 @@ impl<'a> Inner<'a> {
         };
         let listening = listen(set, &segment.flow);
         self.tally.known.set(slot.known);
-        let mut device = OneShot::new(frame, token, &self.tally, &self.capabilities);
+        let mut device = OneShot {
+            frame: frame.get(ETHERNET..),
+            way: Some(Way::Device(token)),
+            link: Some(Link {
+                to: slot.peer,
+                from: self.config.hardware_addr,
+            }),
+            tally: &self.tally,
+            capabilities: &self.packets,
+        };
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         let state = tcp_of(set).map(|socket| socket.state());
@@ -379,24 +405,4 @@ fn challenge(segment: &Segment, known: &Known, us: EthernetAddress) -> Option<Fr
         ..Bare::NOTHING
     };
     craft::segment((segment.remote_hardware, remote), (us, local), &bare)
-}
-
-/// A hardware address as one number, which compares in one step.
-fn packed(addr: EthernetAddress) -> u64 {
-    let [a, b, c, d, e, f] = addr.0;
-    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
-}
-
-/// Hands one frame to an interface that knows no neighbor but `peer`.
-#[cold]
-#[inline(never)]
-fn hand_to<T: TxToken>(
-    scratch: &Scratch<'_>,
-    flow: &Flow,
-    peer: EthernetAddress,
-    device: &mut OneShot<'_, '_, T>,
-    set: &mut SocketSet<'_>,
-) {
-    let mut iface = scratch.introduced(flow, peer, 0);
-    iface.poll_ingress_single(scratch.now, device, set);
 }

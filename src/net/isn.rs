@@ -8,10 +8,13 @@
 //! Not here: sequence numbers that must be recognised later (`cookie.rs`).
 
 use siphasher::sip::SipHasher13;
+use smoltcp::iface::Interface;
+use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
-use smoltcp::wire::TcpSeqNumber;
+use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::net::demux::Flow;
+use crate::net::handoff::Described;
 use crate::net::keys::{finish, hash_endpoint};
 
 /// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
@@ -59,6 +62,17 @@ pub(super) fn seed(isn: TcpSeqNumber, draws: u32) -> u64 {
 /// sequence number, of 8 bits, or for an identification, of 16 folded ones.
 fn is_drawn_again(drawn: u32) -> bool {
     drawn & 0xff == 0 || drawn as u16 == (drawn >> 16) as u16
+}
+
+/// An interface below which there is nothing but the peer, whose generator begins
+/// at `seed`: it takes every address for its own and every other for a
+/// neighbor's, because the demux has looked at them.
+pub(super) fn interface(seed: u64, packets: &DeviceCapabilities, now: Instant) -> Interface {
+    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut interface = Interface::new(config, &mut Described(packets), now);
+    interface.set_any_ip(true);
+    interface
 }
 
 /// What smoltcp makes of a state.

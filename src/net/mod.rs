@@ -23,7 +23,6 @@ pub(crate) mod ports;
 #[cfg(any(test, feature = "on-target"))]
 #[doc(hidden)]
 pub mod promises;
-mod scratch;
 pub(crate) mod slots;
 pub(crate) mod stack;
 pub(crate) mod storage;

@@ -99,9 +99,6 @@ pub struct Slot<'a> {
     pub(crate) known: Known,
     /// The hardware address that the flow's own frames come from.
     pub(crate) peer: EthernetAddress,
-    /// The cache of neighbors did not know it, and has learned nothing since:
-    /// its epoch then. Zero: it may know it.
-    pub(crate) unknown_since: u8,
     /// What the cache had learned when it began to wait for a neighbor: its epoch
     /// then, for [`audit`](crate::net::audit).
     pub(super) waits_since: u8,
@@ -146,7 +143,6 @@ impl<'a> Slot<'a> {
         next: 0,
         known: Known::NOTHING,
         peer: NOBODY,
-        unknown_since: 0,
         waits_since: 0,
         port: 0,
         state: State::Free,
@@ -264,7 +260,6 @@ impl<'a> Slots<'a> {
         slot.silent_at = FAR;
         slot.known = Known::NOTHING;
         slot.peer = NOBODY;
-        slot.unknown_since = 0;
         slot.owners = 0;
         slot.waits_for_neighbor = false;
         slot.in_time_wait = false;

@@ -27,7 +27,8 @@ use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
-use crate::net::handoff::{Described, Tally};
+use crate::net::handoff::{Described, ETHERNET, Tally};
+use crate::net::isn;
 use crate::net::keys::derive_key;
 use crate::net::lobby::Lobby;
 use crate::net::neighbors::Neighbors;
@@ -110,11 +111,17 @@ impl<'a> Stack<'a> {
         let checks = Checks::take(&mut capabilities);
         let window_shift = buffers.window_shift();
         let iface = interface(config, &capabilities, Instant::ZERO);
+        let mut packets = capabilities.clone();
+        packets.medium = Medium::Ip;
+        packets.max_transmission_unit = packets.max_transmission_unit.saturating_sub(ETHERNET);
+        let flow_iface = isn::interface(0, &packets, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
                 config: config.clone(),
                 iface,
+                flow_iface,
                 capabilities,
+                packets,
                 buffers,
                 slots: Slots::new(slots),
                 flows: Flows::new(
@@ -137,7 +144,6 @@ impl<'a> Stack<'a> {
                 none_idle_before: Instant::ZERO,
                 ports_drawn: 0,
                 neighbors: Neighbors::NEW,
-                gateways: [None; 2],
                 neighbor_news: false,
                 waiting_for_neighbor: 0,
                 device_full: false,
@@ -177,10 +183,7 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "ipv6")]
             IpAddress::Ipv6(gateway) => routes.add_default_ipv6_route(gateway).map(|_| ()),
         };
-        set.map_err(|_| ConfigError::TooMany)?;
-        let place = usize::from(!matches!(gateway, IpAddress::Ipv4(_)));
-        inner.gateways[place] = Some(gateway);
-        Ok(())
+        set.map_err(|_| ConfigError::TooMany)
     }
 
     /// Forgets everything that a power cycle forgets: connections, listeners,
@@ -212,8 +215,14 @@ impl<'a> Stack<'a> {
 /// Everything behind the stack's one `RefCell`.
 pub(crate) struct Inner<'a> {
     pub(super) config: Config,
+    /// What the host says and hears itself: ARP, ping, and a SYN of ours, which
+    /// needs to find its peer.
     pub(super) iface: Interface,
+    /// What connections speak through: IP, and no Ethernet.
+    pub(super) flow_iface: Interface,
     pub(super) capabilities: DeviceCapabilities,
+    /// The same of a device without Ethernet.
+    pub(super) packets: DeviceCapabilities,
     pub(super) buffers: Buffers<'a>,
     pub(crate) slots: Slots<'a>,
     pub(super) flows: Flows<'a>,
@@ -237,8 +246,6 @@ pub(crate) struct Inner<'a> {
     /// How many ports were drawn so far.
     pub(super) ports_drawn: u64,
     pub(super) neighbors: Neighbors,
-    /// Where goes what is not for the local network, one per IP version.
-    pub(super) gateways: [Option<IpAddress>; 2],
     /// A neighbor answered in this turn.
     pub(super) neighbor_news: bool,
     pub(super) waiting_for_neighbor: u32,
