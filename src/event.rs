@@ -314,6 +314,25 @@ pub trait Observer {
     fn event(&self, now: Instant, event: &Event<'_>);
 }
 
+/// Who is told, if anybody. Without the feature `observer` nobody ever is, and
+/// nothing is left of the events.
+#[derive(Clone, Copy)]
+pub(crate) struct Audience<'a>(Option<&'a dyn Observer>);
+
+impl<'a> Audience<'a> {
+    pub(crate) const NOBODY: Self = Audience(None);
+
+    #[cfg(feature = "observer")]
+    pub(crate) fn new(observer: Option<&'a dyn Observer>) -> Self {
+        Audience(observer)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&'a dyn Observer> {
+        self.0.filter(|_| cfg!(feature = "observer"))
+    }
+}
+
 /// Totals since the start. They only grow, except the two gauges in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,7 +5,9 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
-use crate::event::{Counters, Observer, Source};
+#[cfg(feature = "observer")]
+use crate::event::{Audience, Observer};
+use crate::event::{Counters, Source};
 use crate::net::deadlines::after;
 use crate::net::{Inconsistent, Stack};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
@@ -172,9 +174,12 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// Tells `observer` every event from now on, or nobody.
+    /// Tells `observer` every event from now on, or nobody. Needs the feature
+    /// `observer`.
+    #[cfg(feature = "observer")]
     pub fn set_observer(&self, observer: Option<&'a dyn Observer>) {
-        self.stack.with(|inner| inner.set_observer(observer));
-        self.tasks.set_observer(observer);
+        let audience = Audience::new(observer);
+        self.stack.with(|inner| inner.set_audience(audience));
+        self.tasks.set_audience(audience);
     }
 }

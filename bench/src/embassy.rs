@@ -63,10 +63,8 @@ impl embassy_time_driver::Driver for Board {
 struct Wire(End);
 
 impl driver::RxToken for Receive<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
-        let out = f(self.bytes());
-        self.give_back();
-        out
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
+        self.take(f)
     }
 }
 

@@ -1,8 +1,8 @@
 //! An Ethernet link that costs next to nothing, so that what is counted is the
-//! stack: frames are pushed and popped, buffers are reused, nothing is lost.
+//! stack: frames stand in a ring and are read and written where they lie, and
+//! nothing is lost.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
@@ -10,11 +10,41 @@ use smoltcp::time::Instant;
 
 pub const MTU: usize = 1514;
 
-/// One direction: frames on their way, and buffers to reuse.
-#[derive(Default)]
+/// What a lane holds before it grows.
+const PLACES: usize = 128;
+
+/// One direction: a ring of frames on their way, a power of two of them.
 struct Lane {
-    frames: VecDeque<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    frames: Vec<(usize, Box<[u8; MTU]>)>,
+    first: usize,
+    count: usize,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Lane {
+            frames: (0..PLACES).map(|_| (0, Box::new([0; MTU]))).collect(),
+            first: 0,
+            count: 0,
+        }
+    }
+}
+
+impl Lane {
+    fn place(&mut self, nth: usize) -> &mut (usize, Box<[u8; MTU]>) {
+        let mask = self.frames.len() - 1;
+        &mut self.frames[(self.first + nth) & mask]
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let first = self.first & (self.frames.len() - 1);
+        self.frames.rotate_left(first);
+        self.first = 0;
+        for _ in 0..self.frames.len() {
+            self.frames.push((0, Box::new([0; MTU])));
+        }
+    }
 }
 
 /// One end of the link. A clone is the same end.
@@ -41,13 +71,13 @@ pub fn link() -> (End, End) {
 impl End {
     /// Whether a frame waits to be received here.
     pub fn has_frame(&self) -> bool {
-        !self.receives.borrow().frames.is_empty()
+        self.receives.borrow().count > 0
     }
 
     /// The next frame, and leave to answer it.
     pub fn tokens(&mut self) -> Option<(Receive<'_>, Send<'_>)> {
-        let frame = self.receives.borrow_mut().frames.pop_front()?;
-        Some((Receive(frame, &self.receives), Send(&self.sends)))
+        self.has_frame()
+            .then_some((Receive(&self.receives), Send(&self.sends)))
     }
 
     pub fn sender(&mut self) -> Send<'_> {
@@ -62,36 +92,40 @@ pub fn capabilities() -> DeviceCapabilities {
 }
 
 /// A frame that arrived.
-pub struct Receive<'e>(Vec<u8>, &'e RefCell<Lane>);
+pub struct Receive<'e>(&'e RefCell<Lane>);
 
 /// Leave to send a frame.
 pub struct Send<'e>(&'e RefCell<Lane>);
 
 impl Receive<'_> {
-    pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
-
-    pub fn give_back(self) {
-        self.1.borrow_mut().spare.push(self.0);
+    pub fn take<R>(self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut lane = self.0.borrow_mut();
+        let (len, bytes) = lane.place(0);
+        let out = f(&mut bytes[..*len]);
+        lane.first += 1;
+        lane.count -= 1;
+        out
     }
 }
 
 impl Send<'_> {
     pub fn fill<R>(self, len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
-        let mut frame = self.0.borrow_mut().spare.pop().unwrap_or_default();
-        frame.resize(len, 0);
-        let out = f(&mut frame);
-        self.0.borrow_mut().frames.push_back(frame);
+        let mut lane = self.0.borrow_mut();
+        if lane.count == lane.frames.len() {
+            lane.grow();
+        }
+        let count = lane.count;
+        let (place, bytes) = lane.place(count);
+        *place = len;
+        let out = f(&mut bytes[..len]);
+        lane.count += 1;
         out
     }
 }
 
 impl RxToken for Receive<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(mut self, f: F) -> R {
-        let out = f(self.bytes());
-        self.give_back();
-        out
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        self.take(|bytes| f(bytes))
     }
 }
 

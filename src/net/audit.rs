@@ -195,7 +195,7 @@ impl Inner<'_> {
         for parked in self.lobby.iter() {
             let route = self.route(parked.frame());
             if let Route::Tcp(segment) = route
-                && let Some(port) = self.ports.find(segment.flow.local.port)
+                && let Some(port) = self.ports.find(segment.flow.local_port())
             {
                 welcome |= self.has_room(port);
             }

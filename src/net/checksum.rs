@@ -56,6 +56,7 @@ pub(super) fn pseudo<const BYTES: usize>(addresses: &[u8; BYTES]) -> usize {
 }
 
 /// Whether a segment is as its sender wrote it.
+#[inline]
 pub(super) fn is_right(pseudo: usize, segment: &[u8]) -> bool {
     tcp(pseudo, segment) == u16::MAX
 }
@@ -72,6 +73,7 @@ pub(super) fn fill(pseudo: usize, segment: &mut [u8]) {
 }
 
 /// The folded sum of a segment and its pseudo header, in the machine's order.
+#[inline(always)]
 fn tcp(pseudo: usize, segment: &[u8]) -> u16 {
     const PROTOCOL: u16 = 6;
     let length = segment.len() as u16;

@@ -4,7 +4,8 @@ use siphasher::sip::SipHasher13;
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 use crate::event::Event;
-use crate::net::demux::{Flow, is_loopback};
+use crate::net::demux::is_loopback;
+use crate::net::flow::Flow;
 use crate::net::isn;
 use crate::net::keys::{finish, hash_endpoint};
 use crate::net::slots::State;
@@ -38,7 +39,7 @@ impl<'a> Inner<'a> {
         let addr = source.ok_or(OpenError::Unaddressable)?;
         let port = self.dynamic_port(addr, remote).ok_or(OpenError::NoPort)?;
         let local = IpEndpoint { addr, port };
-        let flow = Flow { local, remote };
+        let flow = Flow::new(local, remote);
         let index = self.take_slot().ok_or(OpenError::NoSlot)?;
         let isn = isn::initial(&self.isn_key, &flow, self.now);
         let seed = isn::seed(isn, isn::DRAWS);
@@ -88,7 +89,7 @@ impl<'a> Inner<'a> {
             let offset = start.wrapping_add(self.ports_drawn as u32) % range;
             let port = FIRST_DYNAMIC_PORT + offset as u16;
             let local = IpEndpoint { addr, port };
-            if self.flows.find(&Flow { local, remote }).is_none() {
+            if self.flows.find(&Flow::new(local, remote)).is_none() {
                 return Some(port);
             }
         }

@@ -34,7 +34,8 @@ use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 
 use crate::event::{DropReason, Event};
 use crate::net::craft::{self, ACK, Bare, SYN, mss_of};
-use crate::net::demux::{Flow, Segment};
+use crate::net::demux::Segment;
+use crate::net::flow::Flow;
 use crate::net::handoff::{ETHERNET, Link, OneShot, Tally, Way};
 use crate::net::isn;
 use crate::net::keys::{add, finish, hash_endpoint};
@@ -57,6 +58,15 @@ const FLOOD: Duration = Duration::from_secs(30);
 
 /// How many connections that are over are remembered while cookies are about.
 const OVER: usize = 16;
+
+/// What a segment without a flow proves.
+pub(super) enum Proof {
+    None,
+    /// That its sender is there, for nothing; it was dropped, and counted.
+    TooLate,
+    /// That its sender is there, and here is its slot.
+    Slot(u32),
+}
 
 /// Makes cookies and knows them again.
 pub(super) struct Cookies {
@@ -129,8 +139,8 @@ impl Cookies {
 
     fn of_flow(&self, flow: &Flow, seq: TcpSeqNumber) -> SipHasher13 {
         let mut hasher = self.hasher;
-        hash_endpoint(&mut hasher, flow.local);
-        hash_endpoint(&mut hasher, flow.remote);
+        hash_endpoint(&mut hasher, flow.local());
+        hash_endpoint(&mut hasher, flow.remote());
         add(&mut hasher, &seq.0.to_le_bytes());
         hasher
     }
@@ -156,15 +166,18 @@ fn class(mss: u16) -> u8 {
 }
 
 impl<'a> Inner<'a> {
-    /// How many connections may be half open before cookies are given.
-    pub(super) fn half_open_limit(&self) -> u32 {
-        match self.config.cookies {
-            false => u32::MAX,
-            true => match self.config.half_open_limit {
-                0 => (self.slots.len() / 2).max(1),
-                limit => limit.into(),
-            },
+    /// Whether so many connections are half open that no more get a slot, because
+    /// a cookie does.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        if !self.config.cookies {
+            return false;
         }
+        let limit = match self.config.half_open_limit {
+            0 => (self.slots.len() / 2).max(1),
+            limit => limit.into(),
+        };
+        self.ports.half_open() >= limit
     }
 
     /// Whether a SYN that finds no place is answered by a cookie. Not while
@@ -188,10 +201,11 @@ impl<'a> Inner<'a> {
     }
 
     /// Answers a SYN and keeps nothing.
+    #[inline(never)]
     pub(super) fn give_cookie<T: TxToken>(&mut self, syn: &Segment, frame: &[u8], token: T) {
         let offer = mss_of(frame).max(self.config.mss_floor);
-        let us = (self.config.hardware_addr, syn.flow.local);
-        let peer = (syn.remote_hardware, syn.flow.remote);
+        let us = (self.config.hardware_addr, syn.flow.local());
+        let peer = (syn.remote_hardware, syn.flow.remote());
         let bare = Bare {
             flags: SYN | ACK,
             seq: self.cookies.isn(syn, offer, self.now),
@@ -204,30 +218,23 @@ impl<'a> Inner<'a> {
         self.send_bare(us, peer, &bare, token);
     }
 
-    /// Whether a segment that belongs to no flow acknowledges a cookie. If so it
-    /// has been dealt with.
-    pub(super) fn takes_cookie<T: TxToken>(
-        &mut self,
-        port: u32,
-        segment: &Segment,
-        frame: &[u8],
-        token: T,
-    ) -> Result<(), T> {
+    /// Whether a segment that belongs to no flow acknowledges a cookie.
+    pub(super) fn takes_cookie<T: TxToken>(&mut self, port: u32, segment: &Segment) -> Proof {
         let irs = TcpSeqNumber(segment.seq.0.wrapping_sub(1));
         let isn = TcpSeqNumber(segment.ack.0.wrapping_sub(1));
         let found = self.cookies.find(&segment.flow, irs, isn, self.now);
         let Some(mss) = found else {
-            return Err(token);
+            return Proof::None;
         };
         if self.cookies.is_over(&segment.flow) {
             // Late, or a new connection between the same ports, which sends again.
             self.dropped(DropReason::OldDuplicate);
-            return Ok(());
+            return Proof::TooLate;
         }
         let Some(index) = self.slot_for_proven(port) else {
             // It sends again, if it has anything to say.
             self.dropped(DropReason::NoSlot);
-            return Ok(());
+            return Proof::TooLate;
         };
         let syn = Bare {
             flags: SYN,
@@ -238,11 +245,10 @@ impl<'a> Inner<'a> {
         if !self.replay::<T>(index, port, segment, &syn, isn) {
             self.free(index);
             self.dropped(DropReason::BadSegment);
-            return Ok(());
+            return Proof::TooLate;
         }
         self.counters.cookies_taken += 1;
-        self.deliver(index, segment, frame, token);
-        Ok(())
+        Proof::Slot(index)
     }
 
     /// A slot for a peer that is there, in place of one that may not be.
@@ -257,7 +263,8 @@ impl<'a> Inner<'a> {
             self.put_out(oldest);
         }
         if !self.slots.has_room()
-            && let Some(idle) = self.longest_idle(port)
+            && let Some(patience) = self.ports.reclaim(port)
+            && let Some(idle) = self.longest_idle(port, patience)
         {
             self.reclaim(idle);
         }
@@ -280,8 +287,8 @@ impl<'a> Inner<'a> {
         isn: TcpSeqNumber,
     ) -> bool {
         let flow = segment.flow;
-        let us = (self.config.hardware_addr, flow.local);
-        let peer = (segment.remote_hardware, flow.remote);
+        let us = (self.config.hardware_addr, flow.local());
+        let peer = (segment.remote_hardware, flow.remote());
         let Some(frame) = craft::segment(peer, us, syn) else {
             return false;
         };
@@ -323,8 +330,8 @@ impl<'a> Inner<'a> {
                 let admitted = self.flows.insert(index, flow).is_ok();
                 self.tell(&Event::Admitted {
                     slot: index,
-                    local: flow.local,
-                    remote: flow.remote,
+                    local: flow.local(),
+                    remote: flow.remote(),
                 });
                 return admitted;
             }
@@ -341,7 +348,7 @@ impl<'a> Inner<'a> {
 }
 
 fn ip_header(flow: &Flow) -> usize {
-    match flow.local.addr {
+    match flow.local_addr() {
         smoltcp::wire::IpAddress::Ipv4(_) => 20,
         #[cfg(feature = "ipv6")]
         smoltcp::wire::IpAddress::Ipv6(_) => 40,
@@ -350,8 +357,8 @@ fn ip_header(flow: &Flow) -> usize {
 
 pub(super) fn listen(set: &mut SocketSet<'_>, flow: &Flow) -> bool {
     let endpoint = IpListenEndpoint {
-        addr: Some(flow.local.addr),
-        port: flow.local.port,
+        addr: Some(flow.local_addr()),
+        port: flow.local_port(),
     };
     tcp_of(set).is_some_and(|socket: &mut tcp::Socket<'_>| socket.listen(endpoint).is_ok())
 }

@@ -227,8 +227,8 @@ mod tests {
             let Route::Tcp(seen) = demux(&made, US, &[IpCidr::new(us, 24)], &checks) else {
                 panic!("{made:?}");
             };
-            assert_eq!(seen.flow.local, IpEndpoint::new(us, 7));
-            assert_eq!(seen.flow.remote, IpEndpoint::new(peer, 1000));
+            assert_eq!(seen.flow.local(), IpEndpoint::new(us, 7));
+            assert_eq!(seen.flow.remote(), IpEndpoint::new(peer, 1000));
             assert_eq!((seen.seq.0, seen.ack.0), (5, -6));
             assert_eq!((seen.control, seen.payload), (Control::Other, 0));
             assert_eq!(mss_of(&made), mss.unwrap_or(536));

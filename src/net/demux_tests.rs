@@ -121,10 +121,7 @@ fn refused(frame: &[u8]) -> Option<DropReason> {
 fn a_segment_to_us_is_tcp_with_its_flow() {
     let expected = |control, fin, ack: Option<i32>| {
         Route::Tcp(Segment {
-            flow: Flow {
-                local: (LOCAL, 5000).into(),
-                remote: (REMOTE, 40000).into(),
-            },
+            flow: Flow::new((LOCAL, 5000).into(), (REMOTE, 40000).into()),
             control,
             seq: TcpSeqNumber(1234),
             ack: TcpSeqNumber(ack.unwrap_or(0)),
@@ -339,8 +336,8 @@ fn ipv6_follows_the_same_rules() {
     let Route::Tcp(segment) = route(&frame) else {
         panic!("{:?}", route(&frame));
     };
-    assert_eq!(segment.flow.local, (LOCAL6, 5000).into());
-    assert_eq!(segment.flow.remote, (REMOTE6, 40000).into());
+    assert_eq!(segment.flow.local(), (LOCAL6, 5000).into());
+    assert_eq!(segment.flow.remote(), (REMOTE6, 40000).into());
     assert!(outgoing(&frame).is_some_and(|out| out.syn && out.payload == 5));
 
     let reason = |source, destination| refused(&syn(source, destination));

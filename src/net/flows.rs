@@ -18,11 +18,8 @@
 //! deserves a slot.
 
 use siphasher::sip::SipHasher13;
-#[cfg(feature = "ipv6")]
-use smoltcp::wire::Ipv6Address;
-use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
-use crate::net::demux::Flow;
+use crate::net::flow::{Flow, WORDS};
 use crate::net::keys::{add, finish};
 use crate::planted::{Planted, planted};
 
@@ -32,93 +29,24 @@ const NONE: u32 = u32::MAX;
 /// Instead of a chain: a slot without a flow.
 const VACANT: u32 = u32::MAX - 1;
 
-/// Words of the longest address.
-const WORDS: usize = if cfg!(feature = "ipv6") { 4 } else { 1 };
-
-/// A flow in words: what is compared, and what is hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
-    /// The local port, then the remote one.
-    ports: u32,
-    /// How many words of the addresses count; the others are zero.
-    words: u32,
-    local: [u32; WORDS],
-    remote: [u32; WORDS],
-}
-
-impl Key {
-    const ZERO: Key = Key {
-        ports: 0,
-        words: 0,
-        local: [0; WORDS],
-        remote: [0; WORDS],
-    };
-
-    fn new(flow: &Flow) -> Key {
-        let mut key = Key {
-            ports: u32::from(flow.local.port) << 16 | u32::from(flow.remote.port),
-            ..Key::ZERO
-        };
-        match (flow.local.addr, flow.remote.addr) {
-            (IpAddress::Ipv4(local), IpAddress::Ipv4(remote)) => {
-                key.words = 1;
-                key.local[0] = local.to_bits();
-                key.remote[0] = remote.to_bits();
-            }
-            // A flow has one family.
-            #[cfg(feature = "ipv6")]
-            (local, remote) => {
-                key.words = 4;
-                (key.local, key.remote) = (four(local), four(remote));
-            }
-        }
-        key
-    }
-
-    fn flow(&self) -> Flow {
-        let Key { local, remote, .. } = *self;
-        let address = |address: [u32; WORDS]| -> IpAddress {
-            #[cfg(feature = "ipv6")]
-            if self.words == 4 {
-                let [a, b, c, d] = address.map(u128::from);
-                return Ipv6Address::from_bits(a << 96 | b << 64 | c << 32 | d).into();
-            }
-            Ipv4Address::from_bits(address[0]).into()
-        };
-        Flow {
-            local: IpEndpoint::new(address(local), (self.ports >> 16) as u16),
-            remote: IpEndpoint::new(address(remote), self.ports as u16),
-        }
-    }
-}
-
-#[cfg(feature = "ipv6")]
-fn four(address: IpAddress) -> [u32; WORDS] {
-    let bits = match address {
-        IpAddress::Ipv4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddress::Ipv6(address) => address.to_bits(),
-    };
-    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
-}
-
 /// One slot's place in the table. Storage holds one per slot.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowEntry {
     next: u32,
-    key: Key,
+    flow: Flow,
 }
 
 impl FlowEntry {
     /// For storage: all zeros, so that a static costs no flash.
     pub const EMPTY: Self = Self {
         next: 0,
-        key: Key::ZERO,
+        flow: Flow::ZERO,
     };
 
     /// A slot without a flow.
     const VACANT: Self = Self {
         next: VACANT,
-        key: Key::ZERO,
+        flow: Flow::ZERO,
     };
 
     fn is_vacant(&self) -> bool {
@@ -158,16 +86,16 @@ impl Secret {
         }
     }
 
-    fn hash(&self, key: &Key) -> u32 {
+    fn hash(&self, flow: &Flow) -> u32 {
         let product = |(a, b): (u32, u32), x: u32, y: u32| {
             u64::from(x.wrapping_add(a)) * u64::from(y.wrapping_add(b))
         };
-        let mut sum = product(self.ports, key.ports, 0);
+        let mut sum = product(self.ports, flow.ports, 0);
         for word in 0..WORDS {
-            if word > 0 && key.words == 1 {
+            if word > 0 && flow.words == 1 {
                 break;
             }
-            let next = product(self.addresses[word], key.local[word], key.remote[word]);
+            let next = product(self.addresses[word], flow.local[word], flow.remote[word]);
             sum = sum.wrapping_add(next);
         }
         // Folded before it is spread: ports in a row would land in a row.
@@ -197,15 +125,12 @@ impl<'a> Flows<'a> {
     }
 
     /// The slot that serves `flow`.
+    #[inline]
     pub(crate) fn find(&self, flow: &Flow) -> Option<u32> {
-        self.find_key(&Key::new(flow))
-    }
-
-    fn find_key(&self, key: &Key) -> Option<u32> {
-        let mut slot = *self.buckets.get(self.bucket(key))?;
+        let mut slot = *self.buckets.get(self.bucket(flow))?;
         // `NONE` is out of range, so it ends the walk.
         while let Some(entry) = self.entries.get(slot as usize) {
-            if entry.key == *key {
+            if entry.flow == *flow {
                 return Some(slot);
             }
             slot = entry.next;
@@ -215,17 +140,16 @@ impl<'a> Flows<'a> {
 
     /// Maps `flow` to `slot`.
     pub(crate) fn insert(&mut self, slot: u32, flow: Flow) -> Result<(), Occupied> {
-        let key = Key::new(&flow);
-        if self.find_key(&key).is_some() {
+        if self.find(&flow).is_some() {
             return Err(Occupied);
         }
-        let bucket = self.bucket(&key);
+        let bucket = self.bucket(&flow);
         let entry = self.entries.get_mut(slot as usize).ok_or(Occupied)?;
         let head = self.buckets.get_mut(bucket).ok_or(Occupied)?;
         if !entry.is_vacant() {
             return Err(Occupied);
         }
-        *entry = FlowEntry { next: *head, key };
+        *entry = FlowEntry { next: *head, flow };
         *head = slot;
         Ok(())
     }
@@ -236,8 +160,8 @@ impl<'a> Flows<'a> {
         if entry.is_vacant() {
             return None;
         }
-        let FlowEntry { next, key } = entry;
-        let bucket = self.bucket(&key);
+        let FlowEntry { next, flow } = entry;
+        let bucket = self.bucket(&flow);
         let mut before = *self.buckets.get(bucket)?;
         if before == slot {
             *self.buckets.get_mut(bucket)? = next;
@@ -249,18 +173,18 @@ impl<'a> Flows<'a> {
             self.entries.get_mut(before as usize)?.next = if cut { NONE } else { next };
         }
         *self.entries.get_mut(slot as usize)? = FlowEntry::VACANT;
-        Some(key.flow())
+        Some(flow)
     }
 
     /// The flow of `slot`.
     pub(crate) fn get(&self, slot: u32) -> Option<Flow> {
         let entry = self.entries.get(slot as usize)?;
-        (!entry.is_vacant()).then(|| entry.key.flow())
+        (!entry.is_vacant()).then_some(entry.flow)
     }
 
     /// Multiply-shift: in range for every bucket count, and no division.
-    fn bucket(&self, key: &Key) -> usize {
-        let hash = u64::from(self.secret.hash(key));
+    fn bucket(&self, flow: &Flow) -> usize {
+        let hash = u64::from(self.secret.hash(flow));
         ((hash * self.buckets.len() as u64) >> 32) as usize
     }
 }
@@ -281,10 +205,10 @@ pub(crate) mod tests {
     use super::*;
 
     fn flow(number: u16) -> Flow {
-        Flow {
-            local: (IpAddress::v4(192, 168, 69, 1), 5000).into(),
-            remote: (IpAddress::v4(10, 0, 0, 7), 40000 + number).into(),
-        }
+        Flow::new(
+            (IpAddress::v4(192, 168, 69, 1), 5000).into(),
+            (IpAddress::v4(10, 0, 0, 7), 40000 + number).into(),
+        )
     }
 
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -294,20 +218,16 @@ pub(crate) mod tests {
         fn the_same_key_gives_the_same_bucket_everywhere() {
             let (mut buckets, mut entries) = ([0; 1000], [FlowEntry::EMPTY; 1]);
             let flows = Flows::new(&mut buckets, &mut entries, KEY);
-            let key = Key::new(&flow(0));
-            assert_eq!(flows.secret.hash(&key), 0xbc53_20fa);
-            assert_eq!(flows.bucket(&key), 735);
+            assert_eq!(flows.secret.hash(&flow(0)), 0xbc53_20fa);
+            assert_eq!(flows.bucket(&flow(0)), 735);
             #[cfg(feature = "ipv6")]
             {
                 let six = |last| IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, last);
-                let flow = Flow {
-                    local: (six(1), 5000).into(),
-                    remote: (six(7), 40000).into(),
-                };
-                let key = Key::new(&flow);
-                assert_eq!(key.flow(), flow);
-                assert_eq!(flows.secret.hash(&key), 0x72cd_14b9);
-                assert_eq!(flows.bucket(&key), 448);
+                let (local, remote) = ((six(1), 5000).into(), (six(7), 40000).into());
+                let flow = Flow::new(local, remote);
+                assert_eq!((flow.local(), flow.remote()), (local, remote));
+                assert_eq!(flows.secret.hash(&flow), 0x72cd_14b9);
+                assert_eq!(flows.bucket(&flow), 448);
             }
         }
 
@@ -356,7 +276,7 @@ pub(crate) mod tests {
             let mut flows = Flows::new(&mut buckets, &mut entries, [secret; 16]);
             for number in 0..1024 {
                 let mut flow = flow(number % 64 * 2);
-                flow.remote.addr = IpAddress::v4(10, (number / 64) as u8, 0, 7);
+                flow.remote[0] = 10 << 24 | u32::from(number / 64) << 16 | 7;
                 assert_eq!(flows.insert(number.into(), flow), Ok(()));
             }
             let chain = |&head: &u32| {

@@ -1,7 +1,7 @@
 extern crate std;
 
 use super::*;
-use crate::net::demux::Flow;
+use crate::net::flow::Flow;
 use proptest::prelude::*;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpEndpoint};
 
@@ -10,10 +10,7 @@ const AT: Instant = Instant::from_micros_const(5_000_000);
 fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segment {
     let end = IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7);
     Segment {
-        flow: Flow {
-            local: end,
-            remote: end,
-        },
+        flow: Flow::new(end, end),
         control,
         seq: TcpSeqNumber(seq),
         ack: TcpSeqNumber(ack.unwrap_or(0)),

@@ -18,7 +18,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress};
 
-use crate::event::{Event, Observer};
+use crate::event::{Audience, Event};
 use crate::net::checksum::{self, Checks};
 use crate::net::demux::outgoing;
 use crate::net::guard::Known;
@@ -38,7 +38,7 @@ pub(crate) struct Tally<'o> {
     pub(crate) question: Cell<Option<IpAddress>>,
     pub(crate) checks: Checks,
     pub(crate) now: Instant,
-    pub(crate) observer: Option<&'o dyn Observer>,
+    pub(crate) audience: Audience<'o>,
 }
 
 /// What a frame carried, as far as the next pass cares.
@@ -63,7 +63,7 @@ impl<'o> Tally<'o> {
             question: Cell::new(None),
             checks,
             now: Instant::ZERO,
-            observer: None,
+            audience: Audience::NOBODY,
         }
     }
 
@@ -97,7 +97,7 @@ impl<'o> Tally<'o> {
             self.question.set(Some(addr));
         }
         self.last.set(carried);
-        if let Some(observer) = self.observer {
+        if let Some(observer) = self.audience.get() {
             observer.event(self.now, &Event::FrameOut(frame));
         }
     }

@@ -11,9 +11,9 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, TcpSeqNumber};
 
 use crate::event::{DropReason, Event};
-use crate::net::cookie::listen;
+use crate::net::cookie::{Proof, listen};
 use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised};
-use crate::net::demux::{Control, Flow, Route, Segment, demux};
+use crate::net::demux::{Control, Route, Segment, demux};
 use crate::net::guard::{Known, Verdict, judge};
 use crate::net::handoff::{Counted, ETHERNET, Link, OneShot, Way};
 use crate::net::isn;
@@ -35,44 +35,64 @@ impl<'a> Inner<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn route(&self, frame: &[u8]) -> Route {
         let checks = &self.tally.checks;
         let addrs = self.iface.ip_addrs();
         demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
-    pub(super) fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
-        if let Some(slot) = self.flows.find(&segment.flow) {
-            if !self.is_new_life(slot, segment) {
-                return self.deliver(slot, segment, frame, token);
-            }
-            self.reclaim(slot);
+    fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
+        let known = self.flows.find(&segment.flow);
+        let (slot, token) = match known {
+            Some(slot) if !self.is_new_life(slot, segment) => (slot, token),
+            _ => match self.stranger_in(known, segment, frame, token) {
+                Some(proven) => proven,
+                None => return,
+            },
+        };
+        self.deliver(slot, segment, frame, token);
+    }
+
+    /// A segment that belongs to no flow, or begins the next life of an old one.
+    /// Gives a slot, and the token back, if it acknowledges a cookie.
+    #[inline(never)]
+    fn stranger_in<T: TxToken>(
+        &mut self,
+        old: Option<u32>,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) -> Option<(u32, T)> {
+        if let Some(old) = old {
+            self.reclaim(old);
         } else if let Some(reason) = segment.refusal(self.iface.ip_addrs()) {
-            return self.dropped(reason);
+            self.dropped(reason);
+            return None;
         }
-        if segment.control == Control::Syn
-            && let Some(port) = self.ports.find(segment.flow.local.port)
-        {
-            return self.admit(port, segment, frame, token, self.now);
-        }
-        let token = match self.ports.find(segment.flow.local.port) {
-            Some(port) if segment.has_ack && segment.control == Control::Other => {
-                match self.takes_cookie(port, segment, frame, token) {
-                    Ok(()) => return,
-                    Err(token) => token,
+        let port = self.ports.find(segment.flow.local_port());
+        match (port, segment.control) {
+            (Some(port), Control::Syn) => match self.place(port) {
+                Ok(slot) => self.admit(slot, port, segment, frame, token, self.now),
+                Err(reason) => self.crowd(port, reason, segment, frame, token),
+            },
+            (Some(port), Control::Other) if segment.has_ack => {
+                match self.takes_cookie::<T>(port, segment) {
+                    Proof::None => self.refuse(segment, token),
+                    Proof::TooLate => (),
+                    Proof::Slot(slot) => return Some((slot, token)),
                 }
             }
-            _ => token,
-        };
-        if segment.control != Control::Rst {
-            self.refuse(segment, token);
+            (_, Control::Rst) => (),
+            _ => self.refuse(segment, token),
         }
+        None
     }
 
     /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1). It goes
     /// where the segment came from: nobody need be asked, and nothing is kept.
     fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
-        let Flow { local, remote } = segment.flow;
+        let (local, remote) = (segment.flow.local(), segment.flow.remote());
         let syn = usize::from(segment.control == Control::Syn);
         let bare = match segment.has_ack {
             true => Bare {
@@ -255,16 +275,16 @@ impl<'a> Inner<'a> {
                 continue; // a repeated SYN got in before
             }
             // Without its listener the peer's next SYN is answered by a reset.
-            let Some(port) = self.ports.find(segment.flow.local.port) else {
+            let Some(port) = self.ports.find(segment.flow.local_port()) else {
                 continue;
             };
             match device.transmit(self.now) {
-                Some(token) if self.has_room(port) => {
-                    self.admit(port, &segment, frame, token, parked.since());
-                }
-                Some(_) => {
-                    self.lobby.push(parked);
-                }
+                Some(token) => match self.place(port) {
+                    Ok(slot) => self.admit(slot, port, &segment, frame, token, parked.since()),
+                    Err(_) => {
+                        self.lobby.push(parked);
+                    }
+                },
                 None => {
                     self.lobby.push(parked);
                     self.room_made = true;
@@ -273,25 +293,34 @@ impl<'a> Inner<'a> {
         }
     }
 
-    /// Takes a slot for a SYN that came at `since`, or lets it wait for one, or
-    /// answers it by a cookie.
-    pub(super) fn admit<T: TxToken>(
+    /// The slot that a SYN for this listener gets, or why it gets none. Inlined
+    /// here and below: a flood asks this, and a call costs as much as the answer.
+    #[inline]
+    fn place(&mut self, port: u32) -> Result<u32, DropReason> {
+        if !self.ports.has_room(port) {
+            return Err(DropReason::BacklogFull);
+        }
+        if self.is_crowded() {
+            return Err(DropReason::NoSlot);
+        }
+        let slot = match self.slots.has_room() {
+            true => self.take_slot(),
+            false => self.slot_of_idle(port),
+        };
+        slot.ok_or(DropReason::NoSlot)
+    }
+
+    /// Puts a SYN that came at `since` into a fresh slot.
+    #[inline(never)]
+    fn admit<T: TxToken>(
         &mut self,
+        index: u32,
         port: u32,
         segment: &Segment,
         frame: &[u8],
         token: T,
         since: Instant,
     ) {
-        if !self.ports.has_room(port) {
-            return self.crowd(port, DropReason::BacklogFull, segment, frame, token);
-        }
-        if self.ports.half_open() >= self.half_open_limit() {
-            return self.crowd(port, DropReason::NoSlot, segment, frame, token);
-        }
-        let Some(index) = self.take_slot().or_else(|| self.slot_of_idle(port)) else {
-            return self.crowd(port, DropReason::NoSlot, segment, frame, token);
-        };
         let raised = raised(frame, self.config.mss_floor);
         let frame = raised.as_deref().unwrap_or(frame);
         let mss = mss_of(frame);
@@ -299,7 +328,7 @@ impl<'a> Inner<'a> {
             true => self.cookies.isn(segment, mss, self.now),
             false => isn::initial(&self.isn_key, &segment.flow, self.now),
         };
-        let Flow { local, remote } = segment.flow;
+        let (local, remote) = (segment.flow.local(), segment.flow.remote());
         let seed = isn::seed(isn, isn::DRAWS);
         let mut scratch = isn::interface(seed, &self.packets, self.now);
         let Some(slot) = self.slots.get(index) else {
@@ -349,25 +378,26 @@ impl<'a> Inner<'a> {
 
     /// The slot of the longest idle connection, for a SYN. With cookies a peer
     /// has to prove itself first.
+    #[inline]
     fn slot_of_idle(&mut self, port: u32) -> Option<u32> {
         if self.config.cookies {
             return None;
         }
-        let idle = self.longest_idle(port)?;
+        let patience = self.ports.reclaim(port)?;
+        let idle = self.longest_idle(port, patience)?;
         self.reclaim(idle);
         self.take_slot()
     }
 
     /// Whether a SYN for this listener would get a slot now.
     pub(super) fn has_room(&self, port: u32) -> bool {
-        self.ports.has_room(port)
-            && self.slots.has_room()
-            && self.ports.half_open() < self.half_open_limit()
+        self.ports.has_room(port) && self.slots.has_room() && !self.is_crowded()
     }
 
     /// There is no place for a SYN: the lobby first, because a burst of honest
     /// peers is served best in their order; then a cookie, if others have not
     /// proved themselves either; and at last nothing.
+    #[inline]
     fn crowd<T: TxToken>(
         &mut self,
         port: u32,
@@ -376,7 +406,10 @@ impl<'a> Inner<'a> {
         frame: &[u8],
         token: T,
     ) {
-        if self.config.cookies && reason == DropReason::NoSlot && self.longest_idle(port).is_some()
+        if self.config.cookies
+            && reason == DropReason::NoSlot
+            && let Some(patience) = self.ports.reclaim(port)
+            && self.longest_idle(port, patience).is_some()
         {
             // Somebody gives way, once this peer has proved that it is there.
             self.give_cookie(segment, frame, token);
@@ -397,7 +430,7 @@ impl<'a> Inner<'a> {
 /// 4.2).
 #[cold]
 fn challenge(segment: &Segment, known: &Known, us: EthernetAddress) -> Option<Frame> {
-    let Flow { local, remote } = segment.flow;
+    let (local, remote) = (segment.flow.local(), segment.flow.remote());
     let bare = Bare {
         flags: ACK,
         seq: TcpSeqNumber(known.acked.0.wrapping_sub(1)),

@@ -13,7 +13,7 @@ use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
-use crate::net::demux::Flow;
+use crate::net::flow::Flow;
 use crate::net::handoff::Described;
 use crate::net::keys::{finish, hash_endpoint};
 
@@ -32,8 +32,8 @@ pub(super) const DRAWS: u32 = 2;
 /// RFC 6528: a clock of four microseconds plus a keyed hash of the connection.
 pub(super) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber {
     let mut hasher = SipHasher13::new_with_key(key);
-    hash_endpoint(&mut hasher, flow.local);
-    hash_endpoint(&mut hasher, flow.remote);
+    hash_endpoint(&mut hasher, flow.local());
+    hash_endpoint(&mut hasher, flow.remote());
     let clock = now.total_micros() / 4;
     TcpSeqNumber((finish(&hasher) as i32).wrapping_add(clock as i32))
 }

@@ -7,7 +7,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Deadline, Event};
-use crate::net::demux::Flow;
+use crate::net::flow::Flow;
 use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
 use crate::net::slots::{Cut, FAR, Slot, State, tcp_of};
@@ -388,7 +388,7 @@ impl<'a> Inner<'a> {
         let now = self.now;
         let limits = self.limits(id);
         let index = self.ports.dequeue(id, &mut self.slots)?;
-        let remote = self.flows.get(index)?.remote;
+        let remote = self.flows.get(index)?.remote();
         let slot = self.slots.get(index)?;
         slot.state = State::Open;
         slot.owners = 1;
@@ -438,10 +438,10 @@ impl<'a> Inner<'a> {
         self.mark_dirty(index);
     }
 
-    /// The longest idle of this listener's connections, if it is idle enough to
-    /// give way. It looks at every slot, but not again before one can be.
-    pub(super) fn longest_idle(&mut self, port: u32) -> Option<u32> {
-        let patience = self.ports.reclaim(port)?;
+    /// The longest idle of this listener's connections, if it is idle for
+    /// `patience` and so gives way. It looks at every slot, but not again before one can be.
+    #[cold]
+    pub(super) fn longest_idle(&mut self, port: u32, patience: Duration) -> Option<u32> {
         if self.now < self.none_idle_before {
             return None;
         }

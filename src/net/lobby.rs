@@ -73,11 +73,16 @@ impl<'a> Lobby<'a> {
         (0..self.len).map(|nth| &self.ring[(self.first + nth) % self.ring.len()])
     }
 
-    /// Lets a frame wait. False when there is no place for it.
+    /// Lets a frame wait. False when there is no place for it: most often in a
+    /// flood, and for next to nothing.
+    #[inline]
     pub(crate) fn park(&mut self, frame: &[u8], now: Instant) -> bool {
-        if self.len == self.ring.len() {
-            return false; // most often in a flood, and for next to nothing
-        }
+        self.len < self.ring.len() && self.keep(frame, now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, frame: &[u8], now: Instant) -> bool {
         let mut parked = Parked {
             len: frame.len() as u8,
             since: now,

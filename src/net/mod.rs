@@ -9,6 +9,7 @@ mod craft;
 pub(crate) mod deadlines;
 pub(crate) mod demux;
 mod egress;
+pub(crate) mod flow;
 pub(crate) mod flows;
 pub(crate) mod guard;
 pub(crate) mod handoff;

@@ -21,7 +21,9 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-use crate::event::{Counters, DropReason, Event, Observer, Yield};
+#[cfg(feature = "observer")]
+use crate::event::Audience;
+use crate::event::{Counters, DropReason, Event, Yield};
 use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
@@ -260,8 +262,9 @@ impl<'a> Inner<'a> {
         self.now
     }
 
-    pub(crate) fn set_observer(&mut self, observer: Option<&'a dyn Observer>) {
-        self.tally.observer = observer;
+    #[cfg(feature = "observer")]
+    pub(crate) fn set_audience(&mut self, audience: Audience<'a>) {
+        self.tally.audience = audience;
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -274,14 +277,14 @@ impl<'a> Inner<'a> {
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        if let Some(observer) = self.tally.observer {
+        if let Some(observer) = self.tally.audience.get() {
             observer.event(self.now, event);
         }
     }
 
     /// The same where to put the event together costs something.
     pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.tally.observer {
+        if let Some(observer) = self.tally.audience.get() {
             observer.event(self.now, &event());
         }
     }

@@ -16,7 +16,7 @@ use smoltcp::time::{Duration, Instant};
 use crate::event::{Reason, Yield};
 use crate::net::Stack;
 use crate::net::deadlines::after;
-use crate::net::demux::Flow;
+use crate::net::flow::Flow;
 use crate::net::slots::{Cut, FAR, Slot, tcp_of};
 use crate::net::stack::Inner;
 use crate::socket::CloseError;

@@ -85,12 +85,12 @@ impl<'a> TcpStream<'a> {
 
     /// The peer's address; `None` once the connection is gone.
     pub fn remote_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.flow().map(|flow| flow.remote)
+        self.read.handle.flow().map(|flow| flow.remote())
     }
 
     /// Our address; `None` once the connection is gone.
     pub fn local_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.flow().map(|flow| flow.local)
+        self.read.handle.flow().map(|flow| flow.local())
     }
 
     /// Reads at least one byte; 0 at the end of the stream. See

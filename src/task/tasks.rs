@@ -15,7 +15,7 @@ use core::task::{Context, Poll};
 use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
-use crate::event::{Counters, Event, Observer, Reason, Source, Yield};
+use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
 use crate::planted::{Planted, planted};
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason};
 #[cfg(not(loom))]
@@ -41,7 +41,7 @@ pub struct Tasks<'a> {
     free: Cell<u32>,
     used: Cell<u32>,
     counters: TaskCounters,
-    observer: Cell<Option<&'a dyn Observer>>,
+    audience: Cell<Audience<'a>>,
     pub(crate) timers: Timers<'a>,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Tasks<'a> {
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             counters: TaskCounters::default(),
-            observer: Cell::new(None),
+            audience: Cell::new(Audience::NOBODY),
             timers: Timers::new(
                 ready,
                 &mut parts.heap[..count],
@@ -118,8 +118,9 @@ impl<'a> Tasks<'a> {
         self.timers.forget_history();
     }
 
-    pub(crate) fn set_observer(&self, observer: Option<&'a dyn Observer>) {
-        self.observer.set(observer);
+    #[cfg(feature = "observer")]
+    pub(crate) fn set_audience(&self, audience: Audience<'a>) {
+        self.audience.set(audience);
     }
 
     /// Makes a task of `future`. It runs in the next turn.
@@ -212,7 +213,7 @@ impl<'a> Tasks<'a> {
         if planted(Planted::ReadyForgotten) && run.storage_len() >= 4 {
             run.pop_back();
         }
-        if self.observer.get().is_some() {
+        if self.audience.get().get().is_some() {
             for &task in run.iter() {
                 self.tell(|| Event::Woken { task });
             }
@@ -313,7 +314,7 @@ impl<'a> Tasks<'a> {
     }
 
     fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.observer.get() {
+        if let Some(observer) = self.audience.get().get() {
             observer.event(self.timers.now(), &event());
         }
     }
