@@ -15,7 +15,7 @@ pub struct Config {
     /// source says so: [`without_entropy`](Self::without_entropy).
     pub secret: [u8; 16],
     /// Whether SYNs above the half-open limit are answered by cookies instead
-    /// of being dropped (RFC 4987).
+    /// of being dropped (RFC 4987). Needs the feature `cookies`.
     pub cookies: bool,
     /// How many connections may be half open before SYNs are answered by
     /// cookies; 0 means half of all slots.
@@ -68,6 +68,15 @@ impl Config {
         let mut config = Config::new(hardware_addr, secret);
         config.cookies = false;
         config
+    }
+}
+
+impl Config {
+    /// Whether cookies are given. Never without the feature `cookies`, and then
+    /// nothing is left of what makes them.
+    #[inline]
+    pub(super) fn gives_cookies(&self) -> bool {
+        cfg!(feature = "cookies") && self.cookies
     }
 }
 

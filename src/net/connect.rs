@@ -1,13 +1,12 @@
 //! What begins a connection of ours: a SYN, and a port for it.
 
-use siphasher::sip::SipHasher13;
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 use crate::event::Event;
 use crate::net::demux::is_loopback;
 use crate::net::flow::Flow;
 use crate::net::isn;
-use crate::net::keys::{finish, hash_endpoint};
+use crate::net::keys::Text;
 use crate::net::slots::State;
 use crate::net::stack::Inner;
 
@@ -78,10 +77,9 @@ impl<'a> Inner<'a> {
     /// destination and a counter (RFC 6056, algorithm 3).
     pub(super) fn dynamic_port(&mut self, addr: IpAddress, remote: IpEndpoint) -> Option<u16> {
         let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
-        let mut hasher = SipHasher13::new_with_key(&self.port_key);
-        hash_endpoint(&mut hasher, IpEndpoint { addr, port: 0 });
-        hash_endpoint(&mut hasher, remote);
-        let start = finish(&hasher) as u32;
+        let mut text = Text::EMPTY;
+        text.between(IpEndpoint { addr, port: 0 }, remote);
+        let start = text.hash(&self.port_key) as u32;
         // At most one port per slot is taken, so this many tries suffice.
         let tries = range.min(self.slots.len() + 1);
         for _ in 0..tries {

@@ -25,7 +25,6 @@
 //! A wrong acknowledgement costs at most nine short hashes, and only while
 //! cookies are about; then it is answered by a reset as ever.
 
-use siphasher::sip::SipHasher13;
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::TxToken;
 use smoltcp::socket::tcp;
@@ -38,7 +37,7 @@ use crate::net::demux::Segment;
 use crate::net::flow::Flow;
 use crate::net::handoff::{ETHERNET, Link, OneShot, Tally, Way};
 use crate::net::isn;
-use crate::net::keys::{add, finish, hash_endpoint};
+use crate::net::keys::Text;
 use crate::net::slots::{State, tcp_of};
 use crate::net::stack::Inner;
 
@@ -70,7 +69,7 @@ pub(super) enum Proof {
 
 /// Makes cookies and knows them again.
 pub(super) struct Cookies {
-    hasher: SipHasher13,
+    key: [u8; 16],
     /// Somebody may hold one until then.
     until: Instant,
     /// Half-open connections did not get on lately: this is no honest burst,
@@ -84,7 +83,7 @@ pub(super) struct Cookies {
 impl Cookies {
     pub(super) fn new(key: [u8; 16]) -> Self {
         Cookies {
-            hasher: SipHasher13::new_with_key(&key),
+            key,
             until: Instant::ZERO,
             flood_until: Instant::ZERO,
             over: [0; OVER],
@@ -107,13 +106,12 @@ impl Cookies {
 
     /// Never zero, which is nobody.
     fn mark(&self, flow: &Flow) -> u32 {
-        finish(&self.of_flow(flow, TcpSeqNumber(0))) as u32 | 1
+        about(flow, TcpSeqNumber(0)).hash(&self.key) as u32 | 1
     }
 
     /// The number that answers a SYN.
     pub(super) fn isn(&self, syn: &Segment, mss: u16, now: Instant) -> TcpSeqNumber {
-        let hasher = self.of_flow(&syn.flow, syn.seq);
-        cookie(&hasher, slot(now), class(mss))
+        self.cookie(about(&syn.flow, syn.seq), slot(now), class(mss))
     }
 
     /// The MSS of the SYN to which `isn` was the answer, if it ever was.
@@ -121,10 +119,10 @@ impl Cookies {
         if now > self.until {
             return None;
         }
-        let hasher = self.of_flow(flow, seq);
+        let text = about(flow, seq);
         for minute in [slot(now), slot(now).wrapping_sub(1)] {
             for (class, mss) in CLASSES.iter().enumerate() {
-                if cookie(&hasher, minute, class as u8) == isn {
+                if self.cookie(text, minute, class as u8) == isn {
                     return Some(*mss);
                 }
             }
@@ -137,20 +135,18 @@ impl Cookies {
         self.until = now + SLOT * 2;
     }
 
-    fn of_flow(&self, flow: &Flow, seq: TcpSeqNumber) -> SipHasher13 {
-        let mut hasher = self.hasher;
-        hash_endpoint(&mut hasher, flow.local());
-        hash_endpoint(&mut hasher, flow.remote());
-        add(&mut hasher, &seq.0.to_le_bytes());
-        hasher
+    fn cookie(&self, mut text: Text, minute: u32, class: u8) -> TcpSeqNumber {
+        text.add(&minute.to_le_bytes());
+        text.add(&[class]);
+        TcpSeqNumber(text.hash(&self.key) as i32)
     }
 }
 
-fn cookie(hasher: &SipHasher13, minute: u32, class: u8) -> TcpSeqNumber {
-    let mut hasher = *hasher;
-    add(&mut hasher, &minute.to_le_bytes());
-    add(&mut hasher, &[class]);
-    TcpSeqNumber(finish(&hasher) as i32)
+fn about(flow: &Flow, seq: TcpSeqNumber) -> Text {
+    let mut text = Text::EMPTY;
+    text.between(flow.local(), flow.remote());
+    text.add(&seq.0.to_le_bytes());
+    text
 }
 
 fn slot(now: Instant) -> u32 {
@@ -170,7 +166,7 @@ impl<'a> Inner<'a> {
     /// a cookie does.
     #[inline]
     pub(super) fn is_crowded(&self) -> bool {
-        if !self.config.cookies {
+        if !self.config.gives_cookies() {
             return false;
         }
         let limit = match self.config.half_open_limit {
@@ -184,7 +180,7 @@ impl<'a> Inner<'a> {
     /// half-open connections get on: then the places are taken by honest peers,
     /// a proven one would find none either, and it is better off trying again.
     pub(super) fn gives_cookies(&mut self) -> bool {
-        if !self.config.cookies || self.ports.half_open() == 0 {
+        if !self.config.gives_cookies() || self.ports.half_open() == 0 {
             return false;
         }
         if self.now >= self.cookies.flood_until {
@@ -214,7 +210,7 @@ impl<'a> Inner<'a> {
             mss: Some(self.our_mss(&syn.flow)),
         };
         self.cookies.given(self.now);
-        self.counters.cookies_given += 1;
+        self.counters.count(|counters| &mut counters.cookies_given);
         self.send_bare(us, peer, &bare, token);
     }
 
@@ -247,7 +243,7 @@ impl<'a> Inner<'a> {
             self.dropped(DropReason::BadSegment);
             return Proof::TooLate;
         }
-        self.counters.cookies_taken += 1;
+        self.counters.count(|counters| &mut counters.cookies_taken);
         Proof::Slot(index)
     }
 

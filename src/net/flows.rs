@@ -17,10 +17,8 @@
 //! Not here: iteration (its order would follow the key), resizing, and who
 //! deserves a slot.
 
-use siphasher::sip::SipHasher13;
-
 use crate::net::flow::{Flow, WORDS};
-use crate::net::keys::{add, finish};
+use crate::net::keys::Text;
 use crate::planted::{Planted, planted};
 
 /// End of a chain.
@@ -72,13 +70,15 @@ struct Secret {
 
 impl Secret {
     fn new(key: &[u8; 16]) -> Self {
-        let hasher = SipHasher13::new_with_key(key);
         let draw = |number: u8| {
-            let mut hasher = hasher;
-            add(&mut hasher, &[number]);
-            finish(&hasher)
+            let mut text = Text::EMPTY;
+            text.add(&[number]);
+            text.hash(key)
         };
-        let pair = |number| (draw(number) as u32, (draw(number) >> 32) as u32);
+        let pair = |number| {
+            let drawn = draw(number);
+            (drawn as u32, (drawn >> 32) as u32)
+        };
         Secret {
             addresses: core::array::from_fn(|word| pair(word as u8)),
             ports: pair(4),

@@ -24,8 +24,9 @@ use crate::planted::{Planted, planted};
 
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
-        self.counters.frames_in += 1;
-        self.counters.bytes_in += frame.len() as u64;
+        self.counters.count(|counters| &mut counters.frames_in);
+        self.counters
+            .add(|counters| &mut counters.bytes_in, frame.len() as u64);
         self.tell(&Event::FrameIn(frame));
         match self.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token),
@@ -76,7 +77,7 @@ impl<'a> Inner<'a> {
                 Ok(slot) => self.admit(slot, port, segment, frame, token, self.now),
                 Err(reason) => self.crowd(port, reason, segment, frame, token),
             },
-            (Some(port), Control::Other) if segment.has_ack => {
+            (Some(port), Control::Other) if segment.has_ack && self.config.gives_cookies() => {
                 match self.takes_cookie::<T>(port, segment) {
                     Proof::None => self.refuse(segment, token),
                     Proof::TooLate => (),
@@ -324,7 +325,7 @@ impl<'a> Inner<'a> {
         let raised = raised(frame, self.config.mss_floor);
         let frame = raised.as_deref().unwrap_or(frame);
         let mss = mss_of(frame);
-        let isn = match self.config.cookies {
+        let isn = match self.config.gives_cookies() {
             true => self.cookies.isn(segment, mss, self.now),
             false => isn::initial(&self.isn_key, &segment.flow, self.now),
         };
@@ -367,7 +368,7 @@ impl<'a> Inner<'a> {
             self.free(index);
             return self.dropped(DropReason::BadSegment);
         }
-        self.counters.syns_admitted += 1;
+        self.counters.count(|counters| &mut counters.syns_admitted);
         self.tell(&Event::Admitted {
             slot: index,
             local,
@@ -380,7 +381,7 @@ impl<'a> Inner<'a> {
     /// has to prove itself first.
     #[inline]
     fn slot_of_idle(&mut self, port: u32) -> Option<u32> {
-        if self.config.cookies {
+        if self.config.gives_cookies() {
             return None;
         }
         let patience = self.ports.reclaim(port)?;
@@ -406,7 +407,7 @@ impl<'a> Inner<'a> {
         frame: &[u8],
         token: T,
     ) {
-        if self.config.cookies
+        if self.config.gives_cookies()
             && reason == DropReason::NoSlot
             && let Some(patience) = self.ports.reclaim(port)
             && self.longest_idle(port, patience).is_some()
@@ -414,7 +415,7 @@ impl<'a> Inner<'a> {
             // Somebody gives way, once this peer has proved that it is there.
             self.give_cookie(segment, frame, token);
         } else if self.lobby.park(frame, self.now) {
-            self.counters.syns_parked += 1;
+            self.counters.count(|counters| &mut counters.syns_parked);
             self.tell(&Event::Parked(reason));
         } else if self.gives_cookies() {
             self.give_cookie(segment, frame, token);

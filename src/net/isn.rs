@@ -7,7 +7,6 @@
 //!
 //! Not here: sequence numbers that must be recognised later (`cookie.rs`).
 
-use siphasher::sip::SipHasher13;
 use smoltcp::iface::Interface;
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
@@ -15,7 +14,7 @@ use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::net::flow::Flow;
 use crate::net::handoff::Described;
-use crate::net::keys::{finish, hash_endpoint};
+use crate::net::keys::Text;
 
 /// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
 const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
@@ -31,11 +30,10 @@ pub(super) const DRAWS: u32 = 2;
 
 /// RFC 6528: a clock of four microseconds plus a keyed hash of the connection.
 pub(super) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber {
-    let mut hasher = SipHasher13::new_with_key(key);
-    hash_endpoint(&mut hasher, flow.local());
-    hash_endpoint(&mut hasher, flow.remote());
+    let mut text = Text::EMPTY;
+    text.between(flow.local(), flow.remote());
     let clock = now.total_micros() / 4;
-    TcpSeqNumber((finish(&hasher) as i32).wrapping_add(clock as i32))
+    TcpSeqNumber((text.hash(key) as i32).wrapping_add(clock as i32))
 }
 
 /// The seed from which the `draws`th number drawn is `isn`.

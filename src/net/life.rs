@@ -91,12 +91,13 @@ impl<'a> Inner<'a> {
             self.buffers.renew(index, set);
         }
         let used = self.slots.used();
-        self.counters.slots_high = self.counters.slots_high.max(used);
+        self.counters
+            .reach(|counters| &mut counters.slots_high, used);
         Some(index)
     }
 
     pub(super) fn reclaim(&mut self, index: u32) {
-        self.counters.reclaimed += 1;
+        self.counters.count(|counters| &mut counters.reclaimed);
         self.tell(&Event::Reclaimed { slot: index });
         self.free(index);
     }
@@ -138,7 +139,7 @@ impl<'a> Inner<'a> {
                     slot.give_up = FAR;
                     slot.pace = Pace::begin(&TimeLimits::DEFAULT, now);
                     slot.wake_tx();
-                    self.counters.connects += 1;
+                    self.counters.count(|counters| &mut counters.connects);
                     self.tell(&Event::Established { slot: index });
                 }
             },
@@ -211,7 +212,7 @@ impl<'a> Inner<'a> {
         });
         if took && slot.state != State::Connecting && !over {
             slot.cut = Cut::ByPeer;
-            self.counters.resets += 1;
+            self.counters.count(|counters| &mut counters.resets);
             self.tell(&Event::Reset { slot: index });
         }
     }
@@ -232,7 +233,7 @@ impl<'a> Inner<'a> {
             slot.wake_tx();
         }
         if let Some(deadline) = slot.passed(now) {
-            self.counters.expired += 1;
+            self.counters.count(|counters| &mut counters.expired);
             self.tell(&Event::Expired {
                 slot: index,
                 deadline,
@@ -294,7 +295,9 @@ impl<'a> Inner<'a> {
         }
         self.room_made |= !planted(Planted::ParkedForgotten);
         let flow = self.flows.remove(index);
-        if let Some(flow) = flow.filter(|_| state != State::HalfOpen) {
+        if self.config.gives_cookies()
+            && let Some(flow) = flow.filter(|_| state != State::HalfOpen)
+        {
             self.cookies.over(&flow, self.now);
         }
         self.deadlines.set(index, None);
@@ -394,7 +397,7 @@ impl<'a> Inner<'a> {
         slot.owners = 1;
         slot.pace = Pace::begin(&limits, now);
         let generation = slot.generation;
-        self.counters.accepts += 1;
+        self.counters.count(|counters| &mut counters.accepts);
         self.mark_dirty(index);
         self.room_made |= !planted(Planted::ParkedForgotten);
         self.tell(&Event::Accepted {

@@ -23,7 +23,7 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 #[cfg(feature = "observer")]
 use crate::event::Audience;
-use crate::event::{Counters, DropReason, Event, Yield};
+use crate::event::{Counters, DropReason, Event, Totals, Yield};
 use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
@@ -136,7 +136,7 @@ impl<'a> Stack<'a> {
                 ports: Ports::new(parts.ports, parts.acceptors),
                 lobby: Lobby::new(parts.parked),
                 room_made: false,
-                counters: Counters::default(),
+                counters: Totals::default(),
                 tally: Tally::new(checks),
                 now: Instant::ZERO,
                 isn_key,
@@ -234,7 +234,7 @@ pub(crate) struct Inner<'a> {
     pub(super) lobby: Lobby<'a>,
     /// A slot or a place in a backlog became free since SYNs were let in.
     pub(super) room_made: bool,
-    pub(super) counters: Counters,
+    pub(super) counters: Totals,
     pub(super) tally: Tally<'a>,
     pub(super) now: Instant,
     pub(super) isn_key: [u8; 16],
@@ -272,7 +272,7 @@ impl<'a> Inner<'a> {
             slots_used: self.slots.used(),
             frames_out: self.tally.frames.get(),
             bytes_out: self.tally.bytes.get(),
-            ..self.counters
+            ..self.counters.get()
         }
     }
 
@@ -325,14 +325,15 @@ impl<'a> Inner<'a> {
 
     /// Sets every total to zero, and the time.
     pub(crate) fn forget_history(&mut self) {
-        self.counters = Counters::default();
+        self.counters = Totals::default();
         self.tally.frames.set(0);
         self.tally.bytes.set(0);
         self.now = Instant::ZERO;
     }
 
     pub(super) fn dropped(&mut self, reason: DropReason) {
-        self.counters.dropped[reason as usize] += 1;
+        self.counters
+            .count(|counters| &mut counters.dropped[reason as usize]);
         self.tell(&Event::Dropped(reason));
     }
 
@@ -342,7 +343,7 @@ impl<'a> Inner<'a> {
     pub(crate) fn begin(&mut self, now: Instant) {
         self.now = now;
         self.tally.now = now;
-        self.counters.turns += 1;
+        self.counters.count(|counters| &mut counters.turns);
         while let Some(slot) = self.deadlines.pop(now) {
             self.expire(slot);
         }
