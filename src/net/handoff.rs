@@ -13,8 +13,10 @@
 //! what smoltcp makes of it.
 
 use core::cell::Cell;
+#[cfg(feature = "segmentation-offload")]
+use core::num::NonZeroUsize;
 
-use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress};
 
@@ -235,6 +237,21 @@ impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     fn capabilities(&self) -> DeviceCapabilities {
         self.capabilities.clone()
     }
+}
+
+/// What a device can do for whoever sees packets and no Ethernet header.
+pub(crate) fn without_ethernet(capabilities: &DeviceCapabilities) -> DeviceCapabilities {
+    let mut packets = capabilities.clone();
+    packets.medium = Medium::Ip;
+    packets.max_transmission_unit = packets.max_transmission_unit.saturating_sub(ETHERNET);
+    #[cfg(feature = "segmentation-offload")]
+    {
+        let shorter = |most: NonZeroUsize| NonZeroUsize::new(most.get().saturating_sub(ETHERNET));
+        let segmentation = &mut packets.segmentation;
+        segmentation.tcpv4 = segmentation.tcpv4.and_then(shorter);
+        segmentation.tcpv6 = segmentation.tcpv6.and_then(shorter);
+    }
+    packets
 }
 
 /// A device that is only asked what it can do.

@@ -29,7 +29,7 @@ use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
-use crate::net::handoff::{Described, ETHERNET, Tally};
+use crate::net::handoff::{Described, Tally, without_ethernet};
 use crate::net::isn;
 use crate::net::keys::derive_key;
 use crate::net::lobby::Lobby;
@@ -113,9 +113,7 @@ impl<'a> Stack<'a> {
         let checks = Checks::take(&mut capabilities);
         let window_shift = buffers.window_shift();
         let iface = interface(config, &capabilities, Instant::ZERO);
-        let mut packets = capabilities.clone();
-        packets.medium = Medium::Ip;
-        packets.max_transmission_unit = packets.max_transmission_unit.saturating_sub(ETHERNET);
+        let packets = without_ethernet(&capabilities);
         let flow_iface = isn::interface(0, &packets, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
