@@ -276,6 +276,7 @@ fn is_group(address: u32) -> bool {
 }
 
 /// Our IPv4 addresses, each with its network's broadcast address.
+#[allow(clippy::unnecessary_filter_map, reason = "necessary with IPv6")]
 fn networks(addrs: &[IpCidr]) -> impl Iterator<Item = (u32, u32)> {
     addrs.iter().filter_map(|cidr| match cidr {
         IpCidr::Ipv4(cidr) => {
