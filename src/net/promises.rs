@@ -20,7 +20,8 @@ use smoltcp::wire::{Ipv6Packet, Ipv6Repr};
 
 use crate::event::DropReason;
 use crate::net::checksum::Checks;
-use crate::net::demux::{Control, Flow, Outgoing, Route, Segment, demux, outgoing};
+use crate::net::demux::{Control, Outgoing, Route, Segment, demux, outgoing};
+use crate::net::flow::Flow;
 use crate::net::guard::{Known, Verdict, judge};
 
 const OURS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
@@ -65,7 +66,7 @@ fn demux_reads_what_smoltcp_reads(frame: &[u8], checks: u8) {
         Route::Tcp(segment) => {
             assert_eq!(Some(segment), read);
             let one = segment.refusal(&addrs).is_none();
-            let local = addrs.map(|cidr| cidr.address() == segment.flow.local.addr);
+            let local = addrs.map(|cidr| cidr.address() == segment.flow.local_addr());
             assert!(!one || local.contains(&true), "taken for us: {segment:?}");
         }
         Route::General { .. } => assert_eq!(read, None),
@@ -106,10 +107,10 @@ fn tcp_in(bytes: &[u8], sums: &ChecksumCapabilities) -> Option<Segment> {
         return None;
     }
     Some(Segment {
-        flow: Flow {
-            local: IpEndpoint::new(destination, to),
-            remote: IpEndpoint::new(source, from),
-        },
+        flow: Flow::new(
+            IpEndpoint::new(destination, to),
+            IpEndpoint::new(source, from),
+        ),
         control: match (packet.rst(), packet.syn(), packet.ack()) {
             (true, ..) => Control::Rst,
             (_, true, false) => Control::Syn,
@@ -166,10 +167,10 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
     };
     let flags = numbers.byte();
     let segment = Segment {
-        flow: Flow {
-            local: IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7),
-            remote: IpEndpoint::new(IpAddress::v4(10, 0, 0, 2), 9),
-        },
+        flow: Flow::new(
+            IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7),
+            IpEndpoint::new(IpAddress::v4(10, 0, 0, 2), 9),
+        ),
         control: [Control::Other, Control::Syn, Control::Rst][usize::from(flags) % 3],
         seq: numbers.near(known.acked),
         ack: numbers.near(known.sent),
