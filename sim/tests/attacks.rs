@@ -25,7 +25,7 @@
 //! | 15 | asks for tiny segments | `limits::a_floor_for_the_mss` | |
 //! | 16 | has an impossible address | `peers::a_source_that_cannot_be_a_peer_gets_no_slot_and_no_answer` | `attacks::an_impossible_source_is_dropped_and_counted` |
 //! | 17 | sends fragments | `peers::fragments_of_tcp_are_dropped_and_block_nothing` | `attacks::scans_of_every_kind_break_nothing` |
-//! | 18 | fills the neighbor cache | `neighbors::sixty_four_peers_are_served_as_fast_as_one_with_sixty_four_connections`, `neighbors::what_strangers_say_redirects_no_open_flow` | |
+//! | 18 | fills the neighbor cache | `neighbors::sixty_four_peers_are_served_as_fast_as_one_with_sixty_four_connections`, `neighbors::what_strangers_say_redirects_no_open_flow`, `bench/neighbors/run` | |
 //! | 19 | sends outside the window | `hostile::segments_outside_the_window_are_not_answered_one_for_one` | |
 //! | 20 | overlaps and swaps | `hostile::overlapping_and_swapped_segments_leave_the_bytes_intact` | |
 //! | 21 | closes in every way | `peers::a_fin_then_silence_a_reset_or_more_reading_lose_nothing` | |
