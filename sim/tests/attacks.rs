@@ -37,6 +37,7 @@
 
 mod netns;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -198,14 +199,19 @@ fn a_hundred_of_a_hundred_connect_during_a_flood_of_syns() {
     assert!(flood.goes_on(), "some came after the flood");
     let took = start.elapsed();
     drop(flood);
+    // Now nobody needs to be put out for anybody.
+    std::thread::sleep(Duration::from_secs(21));
     let table = aftermath(&netns, sim);
+    assert_eq!(table["slots_reclaimed"], 0, "the flood holds a slot");
     let syns = ["cookies_given", "syns_parked", "dropped_bad_source"]
         .map(|key| count(&table, key))
         .iter()
         .sum::<u64>();
     let rate = syns as f64 / took.as_secs_f64();
-    println!(
-        "100 of 100 connected in {took:.1?} beside {syns} SYNs, {rate:.0}/s; {slowest:?} at most"
+    // Past the test runner's capture: the rate depends on the machine.
+    let _ = writeln!(
+        std::io::stderr(),
+        "100 of 100 connected in {took:.1?} beside {syns} SYNs, {rate:.0}/s; {slowest:.0?} at most"
     );
     assert_eq!(table["connections"], 100 + SLOTS);
     // Both sides of it happened: SYNs were answered without a slot, and honest
