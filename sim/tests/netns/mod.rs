@@ -212,6 +212,10 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ended = self.child.try_wait();
+            eprintln!("sim ended: {ended:?}; it said: {}", self.stderr());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
