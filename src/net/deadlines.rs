@@ -319,6 +319,21 @@ pub(crate) mod tests {
 
     #[cfg(test)]
     #[test]
+    fn cleared_nobody_is_due_and_everybody_can_be_again() {
+        let (mut heap, mut cells) = ([0; 3], [DeadlineCell::EMPTY; 3]);
+        let mut deadlines = Deadlines::new(&mut heap, &mut cells);
+        for id in 0..3 {
+            deadlines.set(id, Some(at(10)));
+        }
+        deadlines.clear();
+        assert_eq!((deadlines.get(1), deadlines.next()), (None, None));
+        assert_eq!(deadlines.pop(at(99)), None);
+        deadlines.set(1, Some(at(20)));
+        assert_eq!((deadlines.pop(at(99)), deadlines.next()), (Some(1), None));
+    }
+
+    #[cfg(test)]
+    #[test]
     fn each_way_to_spoil_a_heap_is_seen() {
         let is_sound = |now, spoil: fn(&mut Deadlines<'_>)| {
             let (mut heap, mut cells) = ([0; 6], [DeadlineCell::EMPTY; 6]);

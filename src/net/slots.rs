@@ -434,15 +434,16 @@ mod tests {
 
     #[test]
     fn time_wait_gives_the_oldest_first_and_forgets_the_released() {
-        let mut memory = [const { Slot::EMPTY }; 4];
+        let mut memory = [const { Slot::EMPTY }; 5];
         let mut slots = slots(&mut memory);
-        for _ in 0..4 {
+        for _ in 0..5 {
             let index = slots.take().unwrap();
             slots.get(index).unwrap().state = State::Closing;
         }
         for index in [2, 0, 3, 0] {
             slots.enter_time_wait(index);
         }
+        slots.release(1); // not in it
         assert_eq!(slots.oldest_time_wait(), Some(2));
         slots.release(2);
         assert_eq!(slots.oldest_time_wait(), Some(0));
@@ -499,6 +500,7 @@ mod tests {
                     }
                     _ => (),
                 }
+                assert_eq!(list.first(), model.front().copied());
                 assert_eq!(list.is_empty(), model.is_empty());
             }
             let mut rest = Vec::new();
