@@ -307,8 +307,8 @@ impl<'a> Inner<'a> {
                 frame: frame.get(ETHERNET..),
                 way: Some(Way::Nowhere),
                 link: Some(Link {
-                    to: segment.remote_hardware,
-                    from: self.config.hardware_addr,
+                    to: &segment.remote_hardware,
+                    from: &self.config.hardware_addr,
                 }),
                 tally: &tally,
                 capabilities: &self.packets,

@@ -54,8 +54,8 @@ impl<'a> Inner<'a> {
                 false => &mut self.flow_iface,
             },
             link: (!connecting).then_some(Link {
-                to: slot.peer,
-                from: self.config.hardware_addr,
+                to: &slot.peer,
+                from: &self.config.hardware_addr,
             }),
             tally: &self.tally,
             capabilities: &self.packets,
@@ -64,7 +64,7 @@ impl<'a> Inner<'a> {
         let (passes, poll_at) = way_out.passes(set, device, now, limit);
         slot.known = self.tally.known.get();
         if before.is_some_and(|before| before.unacknowledged > 0) {
-            slot.pace.waits(now);
+            slot.pace.waits(self.tick);
         }
         // smoltcp keeps a socket silent after it asked for a neighbor.
         let silent = waited && !self.tally.asked.get();
@@ -189,7 +189,7 @@ pub(super) enum Passes {
 /// How a slot's frames leave.
 struct WayOut<'w, 'o> {
     iface: &'w mut Interface,
-    link: Option<Link>,
+    link: Option<Link<'w>>,
     tally: &'w Tally<'o>,
     capabilities: &'w DeviceCapabilities,
 }

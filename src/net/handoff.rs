@@ -109,15 +109,15 @@ impl<'o> Tally<'o> {
 
 /// Both ends of an Ethernet header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
-    pub(crate) to: EthernetAddress,
-    pub(crate) from: EthernetAddress,
+pub(crate) struct Link<'l> {
+    pub(crate) to: &'l EthernetAddress,
+    pub(crate) from: &'l EthernetAddress,
 }
 
 /// Bytes of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;
 
-impl Link {
+impl Link<'_> {
     /// Writes the header in front of a packet.
     fn fill(&self, header: &mut [u8], packet: &[u8]) {
         let Some(header) = header.first_chunk_mut::<ETHERNET>() else {
@@ -153,7 +153,7 @@ pub(crate) enum Way<T> {
 /// A transmit token whose frame is counted.
 pub(crate) struct Counted<'t, 'o, T> {
     way: Way<T>,
-    link: Option<Link>,
+    link: Option<Link<'t>>,
     tally: &'t Tally<'o>,
 }
 
@@ -207,7 +207,7 @@ pub(crate) struct OneShot<'f, 'o, T> {
     pub(crate) frame: Option<&'f [u8]>,
     pub(crate) way: Option<Way<T>>,
     /// Between whom the frames go, if they come and go without a header.
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<Link<'f>>,
     pub(crate) tally: &'f Tally<'o>,
     pub(crate) capabilities: &'f DeviceCapabilities,
 }

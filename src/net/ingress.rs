@@ -197,8 +197,8 @@ impl<'a> Inner<'a> {
             },
             way: Some(Way::Device(token)),
             link: (!connecting).then_some(Link {
-                to: slot.peer,
-                from: self.config.hardware_addr,
+                to: &slot.peer,
+                from: &self.config.hardware_addr,
             }),
             tally: &self.tally,
             capabilities: &self.packets,
@@ -213,7 +213,7 @@ impl<'a> Inner<'a> {
             slot.silent_at = patience(self.now, set);
         }
         if segment.payload > 0 {
-            slot.pace.heard(self.now);
+            slot.pace.heard(self.tick);
         }
         let established = tcp_of(set).filter(|socket| {
             slot.state == State::Open
@@ -227,7 +227,7 @@ impl<'a> Inner<'a> {
                 let acknowledged = queued < before.unacknowledged;
                 let readable = socket.can_recv();
                 if acknowledged {
-                    slot.pace.taken(queued, self.now);
+                    slot.pace.taken(queued, self.tick);
                     slot.wake_tx();
                 }
                 if readable && !(acknowledged && planted(Planted::LostWake)) {
@@ -351,8 +351,8 @@ impl<'a> Inner<'a> {
             frame: frame.get(ETHERNET..),
             way: Some(Way::Device(token)),
             link: Some(Link {
-                to: slot.peer,
-                from: self.config.hardware_addr,
+                to: &slot.peer,
+                from: &self.config.hardware_addr,
             }),
             tally: &self.tally,
             capabilities: &self.packets,

@@ -149,7 +149,7 @@ impl<'a> Inner<'a> {
     }
 
     pub(super) fn settle_open(&mut self, index: u32, before: Option<Before>, gone: bool) {
-        let now = self.now;
+        let (now, tick) = (self.now, self.tick);
         let Some(slot) = self.slots.get(index) else {
             return;
         };
@@ -159,7 +159,7 @@ impl<'a> Inner<'a> {
         let moved = before.is_none_or(|before| before.state != state);
         let acknowledged = before.is_some_and(|before| queued < before.unacknowledged);
         if acknowledged {
-            slot.pace.taken(queued, now);
+            slot.pace.taken(queued, tick);
         }
         if moved || acknowledged {
             slot.wake_tx();

@@ -117,22 +117,22 @@ impl Pace {
         }
     }
 
-    /// Bytes came.
-    pub(crate) fn heard(&mut self, now: Instant) {
-        self.moved = tick(now);
+    /// Bytes came, in a turn that began at this tick.
+    pub(crate) fn heard(&mut self, tick: u32) {
+        self.moved = tick;
         self.first_byte = 0;
     }
 
     /// The peer took bytes; `left` are still to be taken.
-    pub(crate) fn taken(&mut self, left: usize, now: Instant) {
-        self.moved = tick(now);
-        self.waiting = if left == 0 { 0 } else { tick(now) };
+    pub(crate) fn taken(&mut self, left: usize, tick: u32) {
+        self.moved = tick;
+        self.waiting = if left == 0 { 0 } else { tick };
     }
 
     /// There are bytes to be taken.
-    pub(crate) fn waits(&mut self, now: Instant) {
+    pub(crate) fn waits(&mut self, tick: u32) {
         if self.waiting == 0 {
-            self.waiting = tick(now);
+            self.waiting = tick;
         }
     }
 
@@ -182,7 +182,8 @@ fn millis(limit: Option<Duration>) -> u32 {
     })
 }
 
-/// Never zero.
-fn tick(now: Instant) -> u32 {
+/// The time in milliseconds, never zero. A turn has one, because a division in
+/// every segment is felt.
+pub(super) fn tick(now: Instant) -> u32 {
     now.total_millis() as u32 | 1
 }

@@ -32,6 +32,7 @@ use crate::net::flows::Flows;
 use crate::net::handoff::{Described, Tally, without_ethernet};
 use crate::net::isn;
 use crate::net::keys::derive_key;
+use crate::net::limits::tick;
 use crate::net::lobby::Lobby;
 use crate::net::neighbors::Neighbors;
 use crate::net::ports::Ports;
@@ -137,6 +138,7 @@ impl<'a> Stack<'a> {
                 counters: Totals::default(),
                 tally: Tally::new(checks),
                 now: Instant::ZERO,
+                tick: tick(Instant::ZERO),
                 isn_key,
                 port_key,
                 cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
@@ -235,6 +237,8 @@ pub(crate) struct Inner<'a> {
     pub(super) counters: Totals,
     pub(super) tally: Tally<'a>,
     pub(super) now: Instant,
+    /// The same for limits.
+    pub(super) tick: u32,
     pub(super) isn_key: [u8; 16],
     pub(super) port_key: [u8; 16],
     /// By how much our windows are scaled at most: what smoltcp makes of the
@@ -327,6 +331,7 @@ impl<'a> Inner<'a> {
         self.tally.frames.set(0);
         self.tally.bytes.set(0);
         self.now = Instant::ZERO;
+        self.tick = tick(Instant::ZERO);
     }
 
     pub(super) fn dropped(&mut self, reason: DropReason) {
@@ -340,6 +345,7 @@ impl<'a> Inner<'a> {
     /// Begins a turn: sets the time and serves the deadlines that passed.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.now = now;
+        self.tick = tick(now);
         self.tally.now = now;
         self.counters.count(|counters| &mut counters.turns);
         while let Some(slot) = self.deadlines.pop(now) {

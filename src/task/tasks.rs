@@ -9,6 +9,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::panic::Location;
 use core::task::{Context, Poll};
 
@@ -248,6 +249,8 @@ impl<'a> Tasks<'a> {
         self.tell(|| Event::Resumed { task });
         self.timers.enter(task);
         let running = Running(self, task);
+        // To drop a waker of ours does nothing, and costs a call to say so.
+        let waker = ManuallyDrop::new(waker);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
         drop(running);
         match polled {
