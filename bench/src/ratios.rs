@@ -37,7 +37,7 @@ const RATIOS: [Ratio; 13] = [
         "an echo over one connection / bare",
         ONE,
         ("active", "bare", 1, 256),
-        1.14,
+        1.03,
     ),
     ratio(
         "one active of 4,096 / one of 1",
@@ -68,7 +68,7 @@ const RATIOS: [Ratio; 13] = [
         "8 at once / bare",
         ("all", "cygnet", 8, 256),
         ("all", "bare", 8, 256),
-        1.10,
+        0.98,
     ),
     ratio(
         "64 at once / bare",
@@ -86,7 +86,7 @@ const RATIOS: [Ratio; 13] = [
         "server sends, 4 KiB buffers / bare",
         ("bulk-down", "cygnet", 1, 4096),
         ("bulk-down", "bare", 1, 4096),
-        1.07,
+        1.00,
     ),
     ratio(
         "server sends, 64 KiB buffers / bare",
