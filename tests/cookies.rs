@@ -5,7 +5,7 @@ mod harness;
 
 use cygnet::event::DropReason;
 use cygnet::net::wire::{Faults, Wire};
-use cygnet::{Backlog, Config, Node, TcpStream};
+use cygnet::{Config, Node};
 use harness::peer::{Hands, Seg, answer, by_hand, mac, syn};
 use harness::*;
 use smoltcp::time::Duration;
@@ -22,22 +22,6 @@ fn one_half_open() -> Config {
     let mut config = with_cookies(1);
     config.half_open_limit = 1;
     config
-}
-
-async fn echo(mut stream: TcpStream<'_>) {
-    let mut buf = [0; 1024];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn echo_server(node: Node<'_>) {
-    let listener = node.listen(7, Backlog(8)).unwrap();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = node.spawn(Box::pin(echo(stream)));
-    }
 }
 
 /// A SYN that nobody will finish takes the only place for half-open ones.
@@ -69,7 +53,7 @@ fn cookie(hands: &mut Hands<'_>, server: Node<'_>, syn: &Seg) -> Seg {
 #[test]
 fn the_acknowledgement_of_a_cookie_is_a_connection() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         crowded(hands);
         let reply = cookie(hands, server, &syn(9, 1000, 7, 1));
@@ -114,7 +98,7 @@ fn is_preceded_by_a_zero(isn: u32) -> bool {
 #[test]
 fn no_cookie_is_one_that_cannot_be_taken() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         crowded(hands);
         assert!(is_preceded_by_a_zero(0xdb3f_376f));
@@ -148,7 +132,7 @@ fn no_cookie_is_one_that_cannot_be_taken() {
 #[test]
 fn a_late_copy_of_a_first_segment_begins_nothing_again() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         crowded(hands);
         let reply = cookie(hands, server, &syn(9, 1000, 7, 1));
@@ -173,7 +157,7 @@ fn a_late_copy_of_a_first_segment_begins_nothing_again() {
 fn a_cookie_is_good_for_two_minutes_at_most() {
     for (wait, good) in [(59, true), (120, false), (1000, false)] {
         host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
-        server.spawn(Box::pin(echo_server(server))).unwrap();
+        server.spawn(Box::pin(echo_server(server, 8))).unwrap();
         by_hand(server, |hands| {
             crowded(hands);
             let reply = cookie(hands, server, &syn(9, 1000, 7, 1));
@@ -190,10 +174,30 @@ fn a_cookie_is_good_for_two_minutes_at_most() {
     }
 }
 
+/// While a flood goes on, cookies are given all the time, and an old one is old.
+#[test]
+fn a_cookie_does_not_get_younger_by_others() {
+    host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
+    by_hand(server, |hands| {
+        crowded(hands);
+        let old = cookie(hands, server, &syn(9, 1000, 7, 1));
+        for n in 1..=4 {
+            hands.pass(secs(30));
+            crowded(hands);
+            cookie(hands, server, &syn(9, 1000 + n, 7, 1));
+        }
+        hands.send(&answer(&old, TcpControl::Psh, b"late"));
+        let seen = hands.pass(TICK * 2);
+        assert!(seen.iter().any(Seg::is_rst), "{seen:?}");
+        assert_eq!(server.counters().cookies_taken, 0);
+    });
+}
+
 #[test]
 fn a_forged_acknowledgement_gets_a_reset_and_no_slot() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         crowded(hands);
         let reply = cookie(hands, server, &syn(9, 1000, 7, 1));
@@ -251,7 +255,7 @@ fn a_cookie_remembers_a_class_of_mss() {
         (Some(9000), 1440),
     ] {
         host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 4096, tx: 4096, parked: 0, config: one_half_open());
-        server.spawn(Box::pin(echo_server(server))).unwrap();
+        server.spawn(Box::pin(echo_server(server, 8))).unwrap();
         by_hand(server, |hands| {
             crowded(hands);
             let syn = Seg {
@@ -282,7 +286,7 @@ fn a_cookie_remembers_a_class_of_mss() {
 #[test]
 fn switched_off_no_syn_is_answered_without_a_slot() {
     host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         crowded(hands);
         hands.send(&syn(9, 1000, 7, 1));
@@ -295,7 +299,7 @@ fn switched_off_no_syn_is_answered_without_a_slot() {
 #[test]
 fn without_pressure_an_old_acknowledgement_opens_nothing() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: with_cookies(1));
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         hands.pass(TICK);
         let reply = hands.open(&syn(9, 1000, 7, 1));
@@ -315,7 +319,7 @@ fn without_pressure_an_old_acknowledgement_opens_nothing() {
 #[test]
 fn who_was_put_out_half_open_comes_back() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: with_cookies(1));
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         hands.pass(TICK);
         hands.open(&syn(20, 1000, 7, 1));
@@ -352,7 +356,7 @@ fn who_was_put_out_half_open_comes_back() {
 #[test]
 fn a_syn_flood_keeps_no_honest_peer_out() {
     host!(server, 1, slots: 8, tasks: 16, bytes: 64, rx: 512, tx: 512, parked: 4, config: with_cookies(1));
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
         hands.pass(TICK);
         let mut dice = 1u32;
@@ -429,7 +433,7 @@ fn many_peers_at_once_are_all_served_over_both_ip_versions() {
             assert!(end < 2500, "{target} took {end} ms");
             server.close_listeners();
         };
-        play(&wire, server, client, echo_server(server), ask);
+        play(&wire, server, client, echo_server(server, 8), ask);
         let counters = server.counters();
         assert_eq!(counters.cookies_taken, 7, "{target}");
         assert_eq!(counters.resets + client.counters().resets, 0);

@@ -4,28 +4,13 @@
 mod harness;
 
 use cygnet::event::DropReason;
-use cygnet::{Backlog, Node, TcpStream};
+use cygnet::{Backlog, Node};
+use harness::echo_server;
 use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use smoltcp::time::Duration;
 use smoltcp::wire::{TcpControl, TcpSeqNumber};
 
 const TICK: Duration = Duration::from_millis(10);
-
-async fn echo(mut stream: TcpStream<'_>) {
-    let mut buf = [0; 256];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn echo_server(node: Node<'_>) {
-    let listener = node.listen(7, Backlog(4)).unwrap();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = node.spawn(Box::pin(echo(stream)));
-    }
-}
 
 /// Opens a connection and uses it once; gives what an exact segment looks like.
 fn opened(hands: &mut Hands<'_>) -> Seg {
@@ -55,7 +40,7 @@ fn still_works(hands: &mut Hands<'_>, exact: &Seg) {
 #[test]
 fn a_peer_that_rebooted_gets_in_again_from_the_same_port() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 4))).unwrap();
     by_hand(server, |hands| {
         let exact = opened(hands);
         for seq in [77_777, exact.seq.0, exact.seq.0 - 1, 1] {
@@ -86,7 +71,7 @@ fn a_peer_that_rebooted_gets_in_again_from_the_same_port() {
 #[test]
 fn a_blind_reset_sweep_cuts_nobody() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 4096, tx: 1024);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 4))).unwrap();
     by_hand(server, |hands| {
         let exact = opened(hands);
         let (mut seen, mut sent) = (0, 0);
@@ -174,7 +159,7 @@ fn an_ack_of_data_never_sent_loses_nothing() {
 #[test]
 fn segments_outside_the_window_are_not_answered_one_for_one() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 4))).unwrap();
     by_hand(server, |hands| {
         let exact = opened(hands);
         for (off, payload, limit) in [

@@ -3,7 +3,7 @@
 mod harness;
 
 use cygnet::event::DropReason;
-use cygnet::{Backlog, Node, TcpStream};
+use harness::echo_server;
 use harness::peer::{Hands, Seg, answer, arp, by_hand, mac, syn};
 use smoltcp::time::Duration;
 use smoltcp::wire::{ArpOperation, EthernetAddress, Ipv4Address, TcpControl};
@@ -11,28 +11,12 @@ use smoltcp::wire::{ArpOperation, EthernetAddress, Ipv4Address, TcpControl};
 const TICK: Duration = Duration::from_millis(10);
 const ELSEWHERE: EthernetAddress = EthernetAddress([2, 6, 6, 6, 6, 6]);
 
-async fn echo(mut stream: TcpStream<'_>) {
-    let mut buf = [0; 256];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn echo_server(node: Node<'_>) {
-    let listener = node.listen(7, Backlog(64)).unwrap();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = node.spawn(Box::pin(echo(stream)));
-    }
-}
-
 /// `peers` peers, each from an address of its own or all from one, open
 /// connections and send one request after another for a second; strangers
 /// ask for the host. Gives the requests that were answered.
 fn answered(peers: u16, addresses: u16, strangers: u32) -> u64 {
     host!(server, 1, slots: 64, tasks: 80, bytes: 64, rx: 256, tx: 256);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     let mut answers = 0;
     by_hand(server, |hands| {
         hands.pass(TICK);
@@ -95,7 +79,7 @@ fn sent_to(hands: &mut Hands<'_>, exact: &mut Seg, from: EthernetAddress) -> Eth
 #[test]
 fn what_strangers_say_redirects_no_open_flow() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     by_hand(server, |hands| {
         let mut exact = opened(hands);
         let peer = exact.from;
@@ -123,7 +107,7 @@ fn what_strangers_say_redirects_no_open_flow() {
 #[test]
 fn a_peer_that_moves_takes_its_connection_along() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     by_hand(server, |hands| {
         let mut exact = opened(hands);
         let peer = exact.from;
@@ -136,7 +120,7 @@ fn a_peer_that_moves_takes_its_connection_along() {
 #[test]
 fn every_question_for_the_host_is_answered() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     by_hand(server, |hands| {
         hands.pass(TICK);
         for n in 0..200 {
@@ -150,10 +134,41 @@ fn every_question_for_the_host_is_answered() {
     });
 }
 
+/// Strangers may fill the cache of neighbors once a minute, and no more: a host
+/// that connects asks at most once more for an address it knew.
+#[test]
+fn strangers_fill_the_cache_once_a_minute() {
+    host!(client, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    let refused_thrice = async move {
+        for _ in 0..3 {
+            let peer = (Ipv4Address::new(10, 0, 0, 250), 7);
+            assert!(client.connect(peer).await.is_err());
+            client.sleep(Duration::from_secs(3)).await;
+        }
+    };
+    client.spawn(Box::pin(refused_thrice)).unwrap();
+    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    by_hand(client, |hands| {
+        let (mut syns, mut strangers) = (0, 0);
+        for _ in 0..3 {
+            syns += hands.pass_with(Duration::from_secs(1), refuse).len();
+            for n in 0..100 {
+                let stranger = Ipv4Address::new(10, 0, 0, 2 + n);
+                hands.send_frame(&arp(ArpOperation::Request, stranger, mac(stranger)));
+                strangers += 1;
+                syns += hands.pass_with(TICK * 2, refuse).len();
+            }
+        }
+        assert_eq!(syns, 3);
+        let questions = hands.arps - strangers;
+        assert!((1..=2).contains(&questions), "{questions}");
+    });
+}
+
 #[test]
 fn a_frame_from_no_address_at_all_does_not_move_the_peer() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
-    server.spawn(Box::pin(echo_server(server))).unwrap();
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     by_hand(server, |hands| {
         hands.pass(TICK);
         let reply = hands.open(&syn(9, 1000, 7, 1));

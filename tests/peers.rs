@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use cygnet::event::DropReason;
 use cygnet::net::wire::Wire;
-use cygnet::{Backlog, Node, TcpStream};
+use cygnet::{Backlog, Node};
 use harness::peer::{HOST, HOST_MAC, Hands, Seg, answer, by_hand, mac, syn};
 use harness::*;
 use smoltcp::time::Duration;
@@ -30,22 +30,6 @@ async fn greeter(node: Node<'_>, hold: bool) {
             }
         };
         node.spawn(Box::pin(talk)).map_err(|_| ()).unwrap();
-    }
-}
-
-async fn echo(mut stream: TcpStream<'_>) {
-    let mut buf = [0; 256];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn echo_server(node: Node<'_>, backlog: u16) {
-    let listener = node.listen(7, Backlog(backlog)).unwrap();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = node.spawn(Box::pin(echo(stream)));
     }
 }
 

@@ -18,15 +18,6 @@ use harness::*;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-async fn echo(mut stream: TcpStream<'_>) {
-    let mut buf = [0; 256];
-    while let Ok(n @ 1..) = stream.read(&mut buf).await {
-        if stream.write_all(&buf[..n]).await.is_err() {
-            break;
-        }
-    }
-}
-
 async fn echo_server(node: Node<'_>) -> Result<(), cygnet::ListenError> {
     let listener = node.listen(7, Backlog(4))?;
     while let Ok((stream, _)) = listener.accept().await {

@@ -4,7 +4,7 @@
 pub mod peer;
 
 use cygnet::net::wire::{Wire, WireEnd};
-use cygnet::{Node, Turn, turns};
+use cygnet::{Backlog, Node, TcpStream, Turn, turns};
 use smoltcp::time::{Duration, Instant};
 
 /// Makes one host as locals of the calling function: `$node` is its handle.
@@ -323,4 +323,22 @@ pub fn pattern(from: usize, buf: &mut [u8]) {
 pub fn host_with(f: impl for<'a> FnOnce(Node<'a>)) {
     host!(node, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     f(node);
+}
+
+/// Sends back what it reads, until the stream ends.
+pub async fn echo(mut stream: TcpStream<'_>) {
+    let mut buf = [0; 1024];
+    while let Ok(n @ 1..) = stream.read(&mut buf).await {
+        if stream.write_all(&buf[..n]).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Serves [`echo`] on port 7; one task for each connection.
+pub async fn echo_server(node: Node<'_>, backlog: u16) {
+    let listener = node.listen(7, Backlog(backlog)).unwrap();
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = node.spawn(Box::pin(echo(stream)));
+    }
 }
