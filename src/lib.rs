@@ -30,8 +30,9 @@
 //! 2. The flow table finds the slot of the 4-tuple in constant time. An unknown
 //!    4-tuple may reach a listener if it is a SYN; then a slot is taken, with a
 //!    fresh socket on the slot's two buffers.
-//! 3. The frame is handed to smoltcp with a socket set in which only that
-//!    slot's socket is. No other connection is looked at.
+//! 3. The packet in it is handed to smoltcp with a socket set in which only that
+//!    slot's socket is. No other connection is looked at. Answers go back to
+//!    where the frame came from.
 //! 4. What changed is settled: a handshake that finished joins the accept
 //!    queue, bytes wake the reader, acknowledgements wake the writer.
 //! 5. The slot is dirty now. At the end of the turn, after tasks ran, every

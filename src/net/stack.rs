@@ -8,8 +8,8 @@
 //! costs does not depend on how many slots there are.
 //!
 //! It refuses, and counts: frames that are not for us, SYNs that find no
-//! place. It never answers a SYN it has no place for, because the peer's retry
-//! is the backlog behind the backlog.
+//! place. It never resets a SYN it has no place for, because the peer's retry
+//! is the backlog behind the backlog; a cookie may answer it (`cookie.rs`).
 //!
 //! Not here: TCP itself (smoltcp), what programs see (`socket`).
 
