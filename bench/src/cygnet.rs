@@ -34,13 +34,22 @@ pub fn server(plan: Plan) -> Node<'static> {
         buffer,
         ..
     } = plan;
-    let node = host(1, connections, buffer, connections + 1, future_bytes());
-    let spawned = match plan.service() {
-        Service::Echo => node.spawn(serve(node, echo)).is_ok(),
-        Service::Source => node.spawn(serve(node, source)).is_ok(),
-        Service::Sink => node.spawn(serve(node, sink)).is_ok(),
-    };
-    assert!(spawned, "a server");
+    let node = |bytes| host(1, connections, buffer, connections + 1, bytes);
+    match plan.service() {
+        Service::Echo => start(node, echo),
+        Service::Source => start(node, source),
+        Service::Sink => start(node, sink),
+    }
+}
+
+/// A host whose tasks have room for the service's futures and no more.
+fn start<F: Future<Output = ()> + 'static>(
+    node: impl FnOnce(usize) -> Node<'static>,
+    client: fn(Stream) -> F,
+) -> Node<'static> {
+    let serve = |node| serve(node, client);
+    let node = node(size_of::<F>().max(future_bytes(serve)));
+    assert!(node.spawn(serve(node)).is_ok(), "a server");
     node
 }
 
@@ -72,24 +81,14 @@ async fn sink(mut stream: Stream) {
     while let Ok(1..) = stream.read(&mut chunk).await {}
 }
 
-/// What the largest of the futures needs.
-fn future_bytes() -> usize {
-    fn size<A, F>(_: fn(A) -> F) -> usize {
-        size_of::<F>()
-    }
-    let serve = |node| serve(node, echo);
-    echo_bytes()
-        .max(size(source))
-        .max(size(sink))
-        .max(size(serve))
+/// What the future of such a task needs.
+fn future_bytes<A, F>(_: impl Fn(A) -> F) -> usize {
+    size_of::<F>()
 }
 
 /// What the future of an echo needs.
 pub fn echo_bytes() -> usize {
-    fn size<F>(_: fn(Stream) -> F) -> usize {
-        size_of::<F>()
-    }
-    size(echo)
+    future_bytes(echo)
 }
 
 impl Host for Turns<'_, '_> {

@@ -13,7 +13,9 @@ pub const MTU: usize = 1514;
 /// What a lane holds before it grows.
 const PLACES: usize = 128;
 
-/// One direction: a ring of frames on their way, a power of two of them.
+/// One direction: a ring of frames on their way, a power of two of them. It
+/// begins at its first place again whenever it is empty: a link of one frame at
+/// a time is then one place in the cache, and not all of them in turn.
 struct Lane {
     frames: Vec<(usize, Box<[u8; MTU]>)>,
     first: usize,
@@ -102,8 +104,8 @@ impl Receive<'_> {
         let mut lane = self.0.borrow_mut();
         let (len, bytes) = lane.place(0);
         let out = f(&mut bytes[..*len]);
-        lane.first += 1;
         lane.count -= 1;
+        lane.first = if lane.count == 0 { 0 } else { lane.first + 1 };
         out
     }
 }
