@@ -14,6 +14,10 @@ const ROUNDS: usize = 31;
 /// Nanoseconds of server time in one turn of a contender, about.
 const SLICE: f64 = 4e6;
 
+/// How many such slices a contender may take to come back to its own pace, if
+/// its connections need that long to be visited once.
+const SLICES_TO_WARM: u64 = 8;
+
 /// What to let pass before anything is measured.
 pub fn warm_up(plan: Plan) -> u64 {
     match plan.mode {
@@ -57,8 +61,10 @@ fn compare(clock: f64, mut worlds: [&mut dyn Contest; 4], plans: [Plan; 4]) -> [
     let mut costs: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (index, world) in worlds.iter_mut().enumerate() {
-            // What the others left in the caches is nobody's fault.
-            world.advance(units[index].div_ceil(4), Watch::Nothing);
+            // What the others left in the caches is nobody's fault: every
+            // connection is used once, or for so long that it does not matter.
+            let all = (plans[index].connections as u64).min(units[index] * SLICES_TO_WARM);
+            world.advance(all.max(units[index].div_ceil(4)), Watch::Nothing);
             world.spent();
             let done = world.advance(units[index], Watch::Time);
             let (nanos, turns) = world.spent();
