@@ -4,12 +4,12 @@ use cygnet::{Backlog, Config, Node, Stack, Tasks, TcpStream, Turn, Turns};
 use smoltcp::time::Instant;
 use smoltcp::wire::EthernetAddress;
 
-use crate::client::OPEN_AT_ONCE;
-use crate::link::{End, capabilities};
 use crate::memory::{leak_stack, leak_tasks};
-use crate::plan::{Plan, Service};
-use crate::world::Host;
-use crate::{CHUNK, REQUEST, address};
+use contest::client::OPEN_AT_ONCE;
+use contest::link::{End, capabilities};
+use contest::plan::{Plan, Service};
+use contest::world::Host;
+use contest::{CHUNK, REQUEST, address};
 
 /// A host for `tasks` tasks whose futures take `bytes` bytes; its memory is
 /// never given back.
@@ -91,9 +91,11 @@ pub fn echo_bytes() -> usize {
     future_bytes(echo)
 }
 
-impl Host for Turns<'_, '_> {
+pub struct Server<'s, 't, 'a>(pub &'s mut Turns<'t, 'a>);
+
+impl Host for Server<'_, '_, '_> {
     fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant> {
-        match Turns::turn(self, end, now) {
+        match self.0.turn(end, now) {
             Turn::Ready => Some(Instant::ZERO),
             Turn::Idle(at) => at,
             Turn::Done => None,

@@ -15,10 +15,10 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use smoltcp::time::Instant;
 
-use crate::link::{End, MTU, Receive, Send};
-use crate::plan::{Plan, Service};
-use crate::world::Host;
-use crate::{CHUNK, REQUEST};
+use contest::link::{End, MTU, Receive, Send};
+use contest::plan::{Plan, Service};
+use contest::world::Host;
+use contest::{CHUNK, REQUEST};
 
 /// What embassy reaches through statics.
 struct Board {
@@ -62,32 +62,36 @@ impl embassy_time_driver::Driver for Board {
 
 struct Wire(End);
 
-impl driver::RxToken for Receive<'_> {
+struct Rx<'e>(Receive<'e>);
+
+struct Tx<'e>(Send<'e>);
+
+impl driver::RxToken for Rx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
-        self.take(f)
+        self.0.take(f)
     }
 }
 
-impl driver::TxToken for Send<'_> {
+impl driver::TxToken for Tx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        self.fill(len, f)
+        self.0.fill(len, f)
     }
 }
 
 impl Driver for Wire {
-    type RxToken<'a> = Receive<'a>;
-    type TxToken<'a> = Send<'a>;
+    type RxToken<'a> = Rx<'a>;
+    type TxToken<'a> = Tx<'a>;
 
-    fn receive(&mut self, cx: &mut Context) -> Option<(Receive<'_>, Send<'_>)> {
+    fn receive(&mut self, cx: &mut Context) -> Option<(Rx<'_>, Tx<'_>)> {
         let tokens = self.0.tokens();
         if tokens.is_none() {
             BOARD.frame_waker.set(Some(cx.waker().clone()));
         }
-        tokens
+        tokens.map(|(rx, tx)| (Rx(rx), Tx(tx)))
     }
 
-    fn transmit(&mut self, _: &mut Context) -> Option<Send<'_>> {
-        Some(self.0.sender())
+    fn transmit(&mut self, _: &mut Context) -> Option<Tx<'_>> {
+        Some(Tx(self.0.sender()))
     }
 
     fn link_state(&mut self, _: &mut Context) -> LinkState {

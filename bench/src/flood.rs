@@ -9,10 +9,11 @@ use smoltcp::wire::{
     Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
-use crate::address;
-use crate::link::{capabilities, link};
+use crate::cygnet::Server;
 use crate::memory::{leak_stack, leak_tasks};
-use crate::world::server_turn;
+use contest::address;
+use contest::link::{capabilities, link};
+use contest::world::server_turn;
 
 const SERVER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
 
@@ -110,7 +111,7 @@ pub fn count(slots: usize, cookies: bool, syns: u32) -> (u64, u64) {
                     .consume(frame.len(), |room| room.copy_from_slice(&frame));
             }
             now += Duration::from_micros(1);
-            server_turn(turns, &mut here, now);
+            server_turn(&mut Server(turns), &mut here, now);
             while let Some((seen, _)) = there.tokens() {
                 seen.take(|_| ());
             }

@@ -37,7 +37,7 @@ const RATIOS: [Ratio; 13] = [
         "an echo over one connection / bare",
         ONE,
         ("active", "bare", 1, 256),
-        1.03,
+        1.05,
     ),
     ratio(
         "one active of 4,096 / one of 1",
@@ -68,7 +68,7 @@ const RATIOS: [Ratio; 13] = [
         "8 at once / bare",
         ("all", "cygnet", 8, 256),
         ("all", "bare", 8, 256),
-        0.98,
+        1.00,
     ),
     ratio(
         "64 at once / bare",

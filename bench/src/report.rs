@@ -216,24 +216,25 @@ time; only the server's turns are measured, after every connection was opened
 and used once. A request is an echo of 64 bytes and buffers are 256 bytes where
 nothing else is said; in bulk a program moves 1,024 bytes at a time.
 Instructions are callgrind's and repeat. Wall time varies; the contenders take
-turns in one process, and ratios are what to look at. Memory is the sum of the
-sizes of the types that one more connection takes: with cygnet a slot, a task,
-its flag and the future; with bare smoltcp a socket; with embassy-net a socket
-and a task with the future.
+turns, each in a process of its own, and ratios are what to look at. Memory is
+the sum of the sizes of the types that one more connection takes: with cygnet a
+slot, a task, its flag and the future; with bare smoltcp a socket; with
+embassy-net a socket and a task with the future.
 
 - {cpu}, {arch}
 - {rustc}, `lto = \"fat\"`
-- cygnet and the bare loop: smoltcp {ours}, with its feature `medium-ip`, because
-  cygnet needs it and all of a build share one smoltcp; without it the bare loop
-  took 3,756 for an echo over one connection, 3,718 with eight at once and 2,373
-  per KiB sent with 4 KiB buffers
+- cygnet and the bare loop: smoltcp {ours}, each with a build of its own. The bare
+  one has the protocols of cygnet's (IPv4, IPv6, Reno, answers to ping) and not its
+  feature `medium-ip`
 - embassy-net {embassy}, embassy-executor {executor}: smoltcp {theirs}
+- the client: smoltcp {client}, so that it shares no code with a contender
 
 ",
         cpu = cpu().unwrap_or("unknown processor".into()),
         arch = std::env::consts::ARCH,
         ours = smoltcp.last().unwrap_or(&"?"),
-        theirs = smoltcp.first().unwrap_or(&"?"),
+        theirs = smoltcp.get(1).unwrap_or(&"?"),
+        client = smoltcp.first().unwrap_or(&"?"),
         embassy = embassy_net.join(" "),
         executor = executor.join(" "),
     )

@@ -1,12 +1,14 @@
 //! Wall time: the contenders take turns, a few milliseconds each, many times
-//! over, in one process; what counts is the median. A machine that slows down
-//! then slows all of them down.
+//! over, each in a process of its own that sleeps meanwhile; what counts is the
+//! median. A machine that slows down then slows all of them down, as long as they
+//! are on the same core: `bench/run` sees to that.
 
+use std::path::Path;
 use std::time::Instant;
 
-use crate::plan::{Mode, Plan};
-use crate::world::Watch;
-use crate::{Contest, with_contender};
+use contest::plan::Plan;
+use contest::remote::Remote;
+use contest::world::{Contest, Watch};
 
 /// How often each contender has its turn.
 const ROUNDS: usize = 31;
@@ -18,40 +20,33 @@ const SLICE: f64 = 4e6;
 /// its connections need that long to be visited once.
 const SLICES_TO_WARM: u64 = 8;
 
-/// What to let pass before anything is measured.
-pub fn warm_up(plan: Plan) -> u64 {
-    match plan.mode {
-        Mode::BulkDown | Mode::BulkUp => 1 << 20,
-        Mode::All => plan.connections as u64,
-        _ => 2,
-    }
-}
-
 /// Prints nanoseconds per unit for each contender, and for cygnet with a single
-/// connection.
-pub fn print(plan: Plan) {
+/// connection. The plan's words are those of the command line.
+pub fn print(plan: Plan, [mode, connections, buffer]: [&str; 3]) {
     let clock = clock_cost();
     let single = Plan {
         connections: 1,
         ..plan
     };
-    with_contender("cygnet", plan, |cygnet| {
-        with_contender("bare", plan, |bare| {
-            with_contender("embassy", plan, |embassy| {
-                with_contender("cygnet", single, |alone| {
-                    let plans = [plan, plan, plan, single];
-                    let costs = compare(clock, [cygnet, bare, embassy, alone], plans);
-                    let [cygnet, bare, embassy, alone] = costs;
-                    println!("{cygnet:.4} {bare:.4} {embassy:.4} {alone:.4}");
-                })
-            })
-        })
-    });
+    let ours = std::env::current_exe().expect("this program");
+    let bare = ours.with_file_name("bare");
+    let start = |program: &Path, stack: &[&str], connections| {
+        let words = [&["serve"], stack, &[mode, connections, buffer]].concat();
+        Remote::start(program, &words)
+    };
+    let worlds = [
+        start(&ours, &["cygnet"], connections),
+        start(&bare, &[], connections),
+        start(&ours, &["embassy"], connections),
+        start(&ours, &["cygnet"], "1"),
+    ];
+    let [cygnet, bare, embassy, alone] = compare(clock, worlds, [plan, plan, plan, single]);
+    println!("{cygnet:.4} {bare:.4} {embassy:.4} {alone:.4}");
 }
 
-fn compare(clock: f64, mut worlds: [&mut dyn Contest; 4], plans: [Plan; 4]) -> [f64; 4] {
+fn compare(clock: f64, mut worlds: [Remote; 4], plans: [Plan; 4]) -> [f64; 4] {
     let units: [u64; 4] = std::array::from_fn(|index| {
-        let (world, warm_up) = (&mut worlds[index], warm_up(plans[index]));
+        let (world, warm_up) = (&mut worlds[index], plans[index].warm_up());
         world.advance(warm_up, Watch::Nothing);
         world.spent();
         let done = world.advance(warm_up, Watch::Time);

@@ -1,15 +1,14 @@
 //! A bare smoltcp loop: one `SocketSet` for everything, `Interface::poll`, and
 //! then a look at every socket, as smoltcp's own server example does it.
 
+use contest::link::End;
+use contest::plan::{Plan, Service};
+use contest::world::Host;
+use contest::{CHUNK, REQUEST, address};
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
-
-use crate::link::End;
-use crate::plan::{Plan, Service};
-use crate::world::Host;
-use crate::{CHUNK, REQUEST, address};
 
 pub struct Bare {
     iface: Interface,

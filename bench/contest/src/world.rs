@@ -4,20 +4,15 @@ use std::time::{Duration as WallTime, Instant as Clock};
 
 use smoltcp::time::{Duration, Instant};
 
-use crate::client::Progress;
+use crate::client::{Client, Progress};
 use crate::link::End;
+use crate::plan::Plan;
 
 /// One side of the link.
 pub trait Host {
     /// Does everything there is to do now; returns when it wants to be called
     /// again without a frame.
     fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant>;
-}
-
-impl<H: Host> Host for &mut H {
-    fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant> {
-        H::turn(self, end, now)
-    }
 }
 
 /// The measured function.
@@ -40,9 +35,9 @@ pub enum Watch {
 /// sees the same frames.
 const STEP: Duration = Duration::from_micros(1);
 
-pub struct World<S, C> {
+pub struct World<S> {
     server: S,
-    client: C,
+    client: Client,
     server_end: End,
     client_end: End,
     progress: &'static Progress,
@@ -50,38 +45,36 @@ pub struct World<S, C> {
     /// When the server wants to be called without a frame.
     due: Option<Instant>,
     /// Time spent in watched turns, and how many there were.
-    pub spent: WallTime,
-    pub turns: u32,
+    spent: WallTime,
+    turns: u32,
 }
 
-impl<S: Host, C: Host> World<S, C> {
-    pub fn new(server: (S, End), client: (C, End), progress: &'static Progress) -> Self {
-        World {
+/// A world whatever its server is.
+pub trait Contest {
+    /// Lets client and server talk until that much more was done; returns how
+    /// much it was.
+    fn advance(&mut self, units: u64, watch: Watch) -> u64;
+    /// Nanoseconds in timed turns, and their number, since the last call.
+    fn spent(&mut self) -> (f64, u32);
+}
+
+impl<S: Host> World<S> {
+    /// A world with this server in it and all connections open.
+    pub fn new(plan: Plan, server: (S, End), mut end: End) -> Self {
+        let progress: &'static Progress = Box::leak(Box::default());
+        let mut world = World {
             server: server.0,
-            client: client.0,
+            client: Client::new(plan, &mut end, progress),
             server_end: server.1,
-            client_end: client.1,
+            client_end: end,
             progress,
             now: Instant::ZERO,
             due: Some(Instant::ZERO),
             spent: WallTime::ZERO,
             turns: 0,
-        }
-    }
-
-    /// Opens all connections.
-    pub fn open(&mut self) {
-        let progress = self.progress;
-        self.run(Watch::Nothing, || progress.ready.get());
-    }
-
-    /// Lets client and server talk until that much more was done; returns how
-    /// much it was.
-    pub fn advance(&mut self, units: u64, watch: Watch) -> u64 {
-        let done = &self.progress.done;
-        let before = done.get();
-        self.run(watch, || done.get() >= before + units);
-        done.get() - before
+        };
+        world.run(Watch::Nothing, || progress.ready.get());
+        world
     }
 
     fn run(&mut self, watch: Watch, finished: impl Fn() -> bool) {
@@ -115,4 +108,24 @@ impl<S: Host, C: Host> World<S, C> {
         };
         self.turns += 1;
     }
+}
+
+impl<S: Host> Contest for World<S> {
+    fn advance(&mut self, units: u64, watch: Watch) -> u64 {
+        let done = &self.progress.done;
+        let before = done.get();
+        self.run(watch, || done.get() >= before + units);
+        done.get() - before
+    }
+
+    fn spent(&mut self) -> (f64, u32) {
+        let spent = std::mem::take(&mut self.spent);
+        (spent.as_nanos() as f64, std::mem::take(&mut self.turns))
+    }
+}
+
+/// Does that much under the eyes of callgrind; returns how much it was.
+pub fn count(world: &mut dyn Contest, plan: Plan, units: u64) -> u64 {
+    world.advance(plan.warm_up(), Watch::Nothing);
+    world.advance(units, Watch::Count)
 }

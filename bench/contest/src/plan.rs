@@ -48,6 +48,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// From the words of a command line.
+    pub fn parse(mode: &str, connections: &str, buffer: &str) -> Option<Plan> {
+        Some(Plan {
+            mode: Mode::parse(mode)?,
+            connections: connections.parse().ok()?,
+            buffer: buffer.parse().ok()?,
+        })
+    }
+
+    /// How much to let pass before anything is measured.
+    pub fn warm_up(&self) -> u64 {
+        match self.mode {
+            Mode::BulkDown | Mode::BulkUp => 1 << 20,
+            Mode::All => self.connections as u64,
+            _ => 2,
+        }
+    }
+
     pub fn service(&self) -> Service {
         match self.mode {
             Mode::BulkDown => Service::Source,

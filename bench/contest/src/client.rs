@@ -5,14 +5,15 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
-use cygnet::{ConnectError, Node, TcpStream};
-use smoltcp::time::Duration;
-use smoltcp::wire::IpEndpoint;
+use smoltcp::time::Instant;
 
+use crate::link::End;
 use crate::plan::{Mode, Plan};
-use crate::{CHUNK, REQUEST, address};
+use crate::sockets::{Sockets, Stream};
+use crate::world::Host;
+use crate::{CHUNK, REQUEST};
 
 /// Handshakes in flight at a time.
 pub const OPEN_AT_ONCE: usize = 256;
@@ -32,11 +33,34 @@ impl Progress {
     }
 }
 
-type Stream = TcpStream<'static>;
-type Opening = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>>>>;
+type Opening<'s> = Pin<Box<dyn Future<Output = Stream> + 's>>;
 
-pub async fn client(node: Node<'static>, plan: Plan, progress: &'static Progress) {
-    let mut streams = open(node, plan.connections).await;
+pub struct Client {
+    sockets: Sockets,
+    /// What it does. It is asked to go on in every turn.
+    run: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Client {
+    pub fn new(plan: Plan, end: &mut End, progress: &'static Progress) -> Self {
+        let sockets = Sockets::new(end, plan.buffer);
+        let run = Box::pin(run(sockets.clone(), plan, progress));
+        Client { sockets, run }
+    }
+}
+
+impl Host for Client {
+    fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant> {
+        self.sockets.receive(end, now.total_micros());
+        let mut cx = Context::from_waker(Waker::noop());
+        let ended = self.run.as_mut().poll(&mut cx).is_ready();
+        assert!(!ended, "the client goes on for ever");
+        self.sockets.send(end).map(Instant::from_micros)
+    }
+}
+
+async fn run(sockets: Sockets, plan: Plan, progress: &'static Progress) {
+    let mut streams = open(&sockets, plan.connections).await;
     match plan.mode {
         Mode::BulkDown => drain(&mut streams[0], progress).await,
         Mode::BulkUp => fill(&mut streams[0], progress).await,
@@ -61,11 +85,11 @@ pub async fn client(node: Node<'static>, plan: Plan, progress: &'static Progress
             progress.add(streams.len() as u64);
         },
         Mode::Churn => {
-            end(streams.pop().expect("a connection"), node).await;
+            end(streams.pop().expect("a connection"), &sockets).await;
             loop {
-                let mut stream = open(node, 1).await.pop().expect("a connection");
+                let mut stream = open(&sockets, 1).await.pop().expect("a connection");
                 ask(&mut stream).await;
-                end(stream, node).await;
+                end(stream, &sockets).await;
                 progress.add(1);
             }
         }
@@ -86,17 +110,16 @@ fn stride(count: usize) -> usize {
         .expect("one step fits every count")
 }
 
-async fn open(node: Node<'static>, count: usize) -> Vec<Stream> {
+async fn open(sockets: &Sockets, count: usize) -> Vec<Stream> {
     let mut streams = Vec::new();
     while streams.len() < count {
         let batch = OPEN_AT_ONCE.min(count - streams.len());
-        let remote = IpEndpoint::new(address(1).address(), 7);
-        let connect = || -> Opening { Box::pin(async move { node.connect(remote).await }) };
+        let connect = || -> Opening<'_> { Box::pin(sockets.connect()) };
         let mut opening: Vec<Opening> = std::iter::repeat_with(connect).take(batch).collect();
         poll_fn(|cx| {
             opening.retain_mut(|opening| match opening.as_mut().poll(cx) {
                 Poll::Ready(stream) => {
-                    streams.push(stream.expect("a connection"));
+                    streams.push(stream);
                     false
                 }
                 Poll::Pending => true,
@@ -112,13 +135,13 @@ async fn open(node: Node<'static>, count: usize) -> Vec<Stream> {
 }
 
 async fn ask(stream: &mut Stream) {
-    stream.write_all(&[b'x'; REQUEST]).await.expect("a request");
+    stream.write_all(&[b'x'; REQUEST]).await;
     answer(stream).await;
 }
 
 async fn ask_all(streams: &mut [Stream]) {
     for stream in streams.iter_mut() {
-        stream.write_all(&[b'x'; REQUEST]).await.expect("a request");
+        stream.write_all(&[b'x'; REQUEST]).await;
     }
     for stream in streams {
         answer(stream).await;
@@ -128,7 +151,7 @@ async fn ask_all(streams: &mut [Stream]) {
 async fn answer(stream: &mut Stream) {
     let (mut answer, mut got) = ([0; REQUEST], 0);
     while got < REQUEST {
-        let count = stream.read(&mut answer[got..]).await.expect("an answer");
+        let count = stream.read(&mut answer[got..]).await;
         assert!(count > 0, "the server hung up");
         got += count;
     }
@@ -137,23 +160,25 @@ async fn answer(stream: &mut Stream) {
 
 /// Closes, waits for the server to do so too, and lets the last
 /// acknowledgement arrive before anything else happens.
-async fn end(mut stream: Stream, node: Node<'static>) {
-    stream.shutdown();
-    assert_eq!(stream.read(&mut [0]).await, Ok(0));
-    drop(stream);
-    node.sleep(Duration::from_micros(20)).await;
+async fn end(mut stream: Stream, sockets: &Sockets) {
+    stream.shutdown().await;
+    assert_eq!(stream.read(&mut [0]).await, 0);
+    sockets.sleep(20).await;
 }
 
 async fn drain(stream: &mut Stream, progress: &Progress) {
     let mut chunk = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+    loop {
+        let count = stream.read(&mut chunk).await;
+        assert!(count > 0, "the server hung up");
         progress.ready.set(true);
         progress.add(count as u64);
     }
 }
 
 async fn fill(stream: &mut Stream, progress: &Progress) {
-    while let Ok(count) = stream.write(&[b'x'; CHUNK]).await {
+    loop {
+        let count = stream.write(&[b'x'; CHUNK]).await;
         progress.ready.set(true);
         progress.add(count as u64);
     }

@@ -76,6 +76,15 @@ impl End {
         self.receives.borrow().count > 0
     }
 
+    /// Looks at the next frame without taking it.
+    pub fn peek<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut lane = self.receives.borrow_mut();
+        (lane.count > 0).then(|| {
+            let (len, bytes) = lane.place(0);
+            f(&bytes[..*len])
+        })
+    }
+
     /// The next frame, and leave to answer it.
     pub fn tokens(&mut self) -> Option<(Receive<'_>, Send<'_>)> {
         self.has_frame()
