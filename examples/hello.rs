@@ -7,7 +7,7 @@ use cygnet::{Backlog, Config, ListenError, Node, ReadySet, Stack, Storage, TaskS
 use cygnet::{Tasks, TcpStream, pair};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 async fn server(node: Node<'_>) -> Result<(), ListenError> {
     let listener = node.listen(5000, Backlog(4))?;
@@ -46,7 +46,7 @@ async fn visitor(node: Node<'_>, server: Node<'_>) {
 fn stack<'a>(memory: &'a mut Storage<'a, 4, 512, 512>, number: u8) -> Stack<'a> {
     let mut ethernet = DeviceCapabilities::default();
     ethernet.max_transmission_unit = 1514;
-    let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     let stack = Stack::new(memory, &config, ethernet).expect("an Ethernet device");
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
     stack.add_address(address).expect("a unicast address");

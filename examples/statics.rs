@@ -7,7 +7,7 @@ use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStor
 use cygnet::{Tasks, event_loop, service};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
 // All zeros: none of it takes flash. `nm` shows them in `.bss`.
@@ -58,7 +58,7 @@ pub fn main() {
         clock: Instant::ZERO,
     };
     let secret = [7; 16]; // from the board's entropy source
-    let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]), secret);
+    let config = Config::new([2, 0, 0, 0, 0, 1], secret);
     let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
     let stack = STACK.init(stack.expect("an Ethernet device"));
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24);

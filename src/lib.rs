@@ -25,8 +25,9 @@
 //! # The life of a frame
 //!
 //! 1. The device gives a frame and a token to answer with. The demux reads the
-//!    headers: a TCP segment with a 4-tuple, something general (ARP, ping), or
-//!    something to refuse, with a reason that is counted.
+//!    headers: a TCP segment with a 4-tuple, something for the host (a ping,
+//!    or who owns an address), or something to refuse, with a reason that is
+//!    counted.
 //! 2. The flow table finds the slot of the 4-tuple in constant time. An unknown
 //!    4-tuple may reach a listener if it is a SYN; then a slot is taken, with a
 //!    fresh socket on the slot's two buffers.

@@ -27,13 +27,13 @@ const TURN: Duration = Duration::from_micros(1);
 /// ```
 /// use cygnet::net::wire::{Faults, Wire};
 /// # use cygnet::{Node, Storage, TaskStorage, Stack, Tasks, ReadySet, Config};
-/// # use smoltcp::{phy::DeviceCapabilities, time::Instant, wire::EthernetAddress};
+/// # use smoltcp::{phy::DeviceCapabilities, time::Instant};
 /// # let mut capabilities = DeviceCapabilities::default();
 /// # capabilities.max_transmission_unit = 1514;
 /// # static READY: [ReadySet<1>; 2] = [const { ReadySet::new() }; 2];
 /// # let (mut s0, mut s1): (Storage<1, 64, 64>, Storage<1, 64, 64>) = Default::default();
 /// # let (mut t0, mut t1): (TaskStorage<1, 64>, TaskStorage<1, 64>) = Default::default();
-/// # let config = |n| Config::new(EthernetAddress([2, 0, 0, 0, 0, n]), [n; 16]);
+/// # let config = |n| Config::new([2, 0, 0, 0, 0, n], [n; 16]);
 /// # let stacks = (
 /// #     Stack::new(&mut s0, &config(1), capabilities.clone()).unwrap(),
 /// #     Stack::new(&mut s1, &config(2), capabilities).unwrap());

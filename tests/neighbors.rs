@@ -1,12 +1,22 @@
-//! Row 18: more peers than smoltcp's cache of neighbors holds, strangers who
-//! ask and answer, and a peer that moves.
+//! Row 18: more peers than the host remembers neighbors, strangers who ask and
+//! answer, and a peer that moves.
 mod harness;
 
+use cygnet::ConnectError;
 use cygnet::event::DropReason;
-use harness::echo_server;
-use harness::peer::{Hands, Seg, answer, arp, by_hand, mac, syn};
+#[cfg(feature = "ipv6")]
+use harness::peer::HOST_MAC;
+use harness::peer::{Hands, Seg, answer, arp, by_hand, by_hand_audited, mac, syn};
+use harness::{GATEWAY, echo_server};
+#[cfg(feature = "ipv6")]
+use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Duration;
 use smoltcp::wire::{ArpOperation, EthernetAddress, Ipv4Address, TcpControl};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{
+    EthernetFrame, EthernetProtocol, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv6Address, Ipv6Packet,
+    Ipv6Repr, NdiscNeighborFlags, NdiscRepr,
+};
 
 const TICK: Duration = Duration::from_millis(10);
 const ELSEWHERE: EthernetAddress = EthernetAddress([2, 6, 6, 6, 6, 6]);
@@ -134,50 +144,197 @@ fn every_question_for_the_host_is_answered() {
     });
 }
 
-/// Strangers may fill the cache of neighbors once a minute, and no more: a host
-/// that connects asks at most once more for an address it knew.
+/// Only the answer to a question is believed, and the first: whoever connects
+/// is sent nowhere else, and need not ask twice in a minute.
 #[test]
-fn strangers_fill_the_cache_once_a_minute() {
+fn what_strangers_say_turns_no_connect_elsewhere() {
     host!(client, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    let peer = Ipv4Address::new(10, 0, 0, 250);
     let refused_thrice = async move {
         for _ in 0..3 {
-            let peer = (Ipv4Address::new(10, 0, 0, 250), 7);
-            assert!(client.connect(peer).await.is_err());
+            assert!(client.connect((peer, 7)).await.is_err());
             client.sleep(Duration::from_secs(3)).await;
         }
     };
     client.spawn(Box::pin(refused_thrice)).unwrap();
     let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
     by_hand(client, |hands| {
-        let (mut syns, mut strangers) = (0, 0);
+        let mut syns = 0;
         for _ in 0..3 {
             syns += hands.pass_with(Duration::from_secs(1), refuse).len();
             for n in 0..100 {
                 let stranger = Ipv4Address::new(10, 0, 0, 2 + n);
-                hands.send_frame(&arp(ArpOperation::Request, stranger, mac(stranger)));
-                strangers += 1;
+                for operation in [ArpOperation::Request, ArpOperation::Reply] {
+                    hands.send_frame(&arp(operation, stranger, mac(stranger)));
+                    hands.send_frame(&arp(operation, peer, ELSEWHERE));
+                }
                 syns += hands.pass_with(TICK * 2, refuse).len();
             }
         }
         assert_eq!(syns, 3);
-        let questions = hands.arps - strangers;
-        assert!((1..=2).contains(&questions), "{questions}");
+        assert_eq!(hands.asked, [peer]);
+        assert!(hands.sent_to.iter().all(|&to| to == mac(peer)));
+        assert_eq!(client.counters().dropped(DropReason::Unsolicited), 600);
     });
 }
 
 #[test]
-fn a_frame_from_no_address_at_all_does_not_move_the_peer() {
+fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
+    host!(client, 1, slots: 32, tasks: 40, bytes: 64, rx: 256, tx: 256);
+    let peers: Vec<_> = (0..30)
+        .map(|n| Ipv4Address::new(10, 0, 0, 100 + n))
+        .collect();
+    for &peer in &peers {
+        let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
+        client.spawn(Box::pin(refused)).unwrap();
+    }
+    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    by_hand_audited(client, |hands| {
+        let syns = hands.pass_with(Duration::from_millis(100), refuse);
+        assert_eq!(syns.len(), 30);
+        hands.asked.sort();
+        assert_eq!(hands.asked, peers);
+        assert_eq!(client.counters().slots_used, 0);
+    });
+}
+
+/// Silent neighbors are asked for again once a second, and are in nobody's way.
+#[test]
+fn a_question_is_asked_again_until_somebody_answers() {
+    host!(client, 1, slots: 16, tasks: 24, bytes: 64, rx: 256, tx: 256);
+    for n in 0..10 {
+        let peer = Ipv4Address::new(10, 0, 0, 100 + n);
+        let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
+        client.spawn(Box::pin(refused)).unwrap();
+    }
+    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    by_hand_audited(client, |hands| {
+        hands.mute = true;
+        assert_eq!(hands.pass(Duration::from_secs(30)), []);
+        // There are four places, each for a second.
+        assert!(
+            (110..=130).contains(&hands.asked.len()),
+            "{}",
+            hands.asked.len()
+        );
+        let last = Ipv4Address::new(10, 0, 0, 109);
+        let times = hands.asked.iter().filter(|&&addr| addr == last).count();
+        assert!((8..=16).contains(&times), "{times} times in turn");
+        hands.mute = false;
+        let syns = hands.pass_with(Duration::from_secs(3), refuse);
+        assert_eq!(syns.len(), 10);
+        assert_eq!(client.counters().slots_used, 0);
+    });
+}
+
+#[test]
+fn what_is_far_goes_to_the_gateway() {
+    host!(client, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    let far = Ipv4Address::new(192, 0, 2, 7);
+    let refused = async move {
+        let outcome = client.connect((far, 7)).await.map(|_| ());
+        assert_eq!(outcome, Err(ConnectError::Refused));
+    };
+    client.spawn(Box::pin(refused)).unwrap();
+    by_hand(client, |hands| {
+        let syns = hands.pass_with(TICK, |seg| Some(answer(seg, TcpControl::Rst, b"")));
+        assert_eq!(hands.asked, [GATEWAY]);
+        assert_eq!((syns.len(), syns[0].to), (1, far));
+        assert_eq!(hands.sent_to, [mac(GATEWAY)]);
+    });
+}
+
+/// A neighbor solicitation for `target`, from `source`.
+#[cfg(feature = "ipv6")]
+fn solicitation(source: Ipv6Address, target: Ipv6Address) -> Vec<u8> {
+    let peer = EthernetAddress([2, 0, 0, 0, 0, 9]);
+    let [.., a, b, c] = target.octets();
+    let ends = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
+    let group = Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, ends[0], ends[1]);
+    let message = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit {
+        target_addr: target,
+        lladdr: (!source.is_unspecified()).then_some(peer.into()),
+    });
+    let packet = Ipv6Repr {
+        src_addr: source,
+        dst_addr: group,
+        next_header: IpProtocol::Icmpv6,
+        payload_len: message.buffer_len(),
+        hop_limit: 255,
+    };
+    let mut bytes = vec![0; 14 + 40 + message.buffer_len()];
+    let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+    frame.set_src_addr(peer);
+    frame.set_dst_addr(EthernetAddress([0x33, 0x33, 0xff, a, b, c]));
+    frame.set_ethertype(EthernetProtocol::Ipv6);
+    packet.emit(&mut Ipv6Packet::new_unchecked(frame.payload_mut()));
+    let sums = ChecksumCapabilities::default();
+    let mut message_bytes = Icmpv6Packet::new_unchecked(&mut bytes[54..]);
+    message.emit(&source, &group, &mut message_bytes, &sums);
+    bytes
+}
+
+/// RFC 4861, 7.2.4, and RFC 4862, 5.4.3: who asks is told, and if it is about
+/// to take our address, everybody is.
+#[cfg(feature = "ipv6")]
+#[test]
+fn who_asks_for_an_ipv6_address_is_told_and_who_would_take_it_too() {
+    host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    server.spawn(Box::pin(echo_server(server, 64))).unwrap();
+    let ours = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+    let theirs = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 9);
+    by_hand(server, |hands| {
+        let mut told = |source, target, damage: Option<usize>| {
+            let mut frame = solicitation(source, target);
+            if let Some(at) = damage {
+                frame[at] ^= 1;
+            }
+            hands.send_frame(&frame);
+            hands.pass(TICK);
+            let answer = hands.others.pop()?;
+            assert!(hands.others.is_empty());
+            let packet = Ipv6Packet::new_checked(&answer[14..]).unwrap();
+            let ends = (packet.src_addr(), packet.dst_addr());
+            let message = Icmpv6Packet::new_checked(packet.payload()).unwrap();
+            let sums = ChecksumCapabilities::default();
+            let repr = Icmpv6Repr::parse(&ends.0, &ends.1, &message, &sums).unwrap();
+            let expected = Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+                flags: match ends.1.is_multicast() {
+                    true => NdiscNeighborFlags::OVERRIDE,
+                    false => NdiscNeighborFlags::OVERRIDE | NdiscNeighborFlags::SOLICITED,
+                },
+                target_addr: ours,
+                lladdr: Some(HOST_MAC.into()),
+            });
+            assert_eq!((repr, packet.hop_limit(), ends.0), (expected, 255, ours));
+            Some((EthernetAddress::from_bytes(&answer[..6]), ends.1))
+        };
+        let peer = EthernetAddress([2, 0, 0, 0, 0, 9]);
+        assert_eq!(told(theirs, ours, None), Some((peer, theirs)));
+        let nobody = Ipv6Address::UNSPECIFIED;
+        let everybody = EthernetAddress([0x33, 0x33, 0, 0, 0, 1]);
+        let all_nodes = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        assert_eq!(told(nobody, ours, None), Some((everybody, all_nodes)));
+        let other = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 1, 1);
+        assert_eq!(told(theirs, other, None), None, "not ours");
+        assert_eq!(told(theirs, ours, Some(14 + 7)), None, "through a router");
+        assert_eq!(told(theirs, ours, Some(14 + 40 + 3)), None, "checksum");
+        assert_eq!(server.counters().dropped(DropReason::Malformed), 2);
+    });
+}
+
+#[test]
+fn a_frame_from_no_address_at_all_is_refused() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
     server.spawn(Box::pin(echo_server(server, 64))).unwrap();
     by_hand(server, |hands| {
-        hands.pass(TICK);
-        let reply = hands.open(&syn(9, 1000, 7, 1));
-        let mut frame = answer(&reply, TcpControl::Psh, b"request").frame();
+        let mut exact = opened(hands);
+        let mut frame = exact.frame();
         frame[6..12].fill(0);
         hands.send_frame(&frame);
-        let seen = hands.pass(TICK);
-        assert!(seen.iter().any(|seg| seg.payload == b"request"), "{seen:?}");
-        let peer = mac(Ipv4Address::new(10, 0, 0, 9));
-        assert!(hands.sent_to.iter().all(|&to| to == peer));
+        assert_eq!(hands.pass(TICK), []);
+        assert_eq!(server.counters().dropped(DropReason::BadSource), 1);
+        let peer = mac(exact.from);
+        assert_eq!(sent_to(hands, &mut exact, peer), peer);
     });
 }

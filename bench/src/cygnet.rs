@@ -2,7 +2,6 @@
 
 use cygnet::{Backlog, Config, Node, Stack, Tasks, TcpStream, Turn, Turns};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 use crate::memory::{leak_stack, leak_tasks};
 use contest::client::OPEN_AT_ONCE;
@@ -15,7 +14,7 @@ use contest::{CHUNK, REQUEST, address};
 /// never given back.
 pub fn host(number: u8, slots: usize, buffer: usize, tasks: usize, bytes: usize) -> Node<'static> {
     let parts = leak_stack(slots, buffer, buffer, 1, 1).expect("memory");
-    let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    let mut config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     // One turn does all there is, as with the others.
     config.frames_per_turn = u16::MAX;
     config.frames_per_slot = u16::MAX;

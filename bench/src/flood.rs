@@ -19,7 +19,7 @@ const SERVER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
 
 fn host(slots: usize, cookies: bool) -> Node<'static> {
     let parts = leak_stack(slots, 256, 256, 1, 1).expect("memory");
-    let mut config = Config::new(SERVER, [1; 16]);
+    let mut config = Config::new(SERVER.0, [1; 16]);
     config.cookies = cookies;
     let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
     stack.add_address(address(1)).expect("an address");

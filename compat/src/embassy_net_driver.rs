@@ -31,9 +31,8 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 
 use embassy_net_driver::{Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 /// What a driver rings when a frame arrived or room was made.
 #[derive(Debug, Default)]
@@ -97,9 +96,9 @@ impl<'b, D: Driver> Driven<'b, D> {
 
     /// The address for [`Config::new`](cygnet::Config::new); `None` when the
     /// driver is not for Ethernet, which cygnet needs.
-    pub fn hardware_addr(&self) -> Option<EthernetAddress> {
+    pub fn hardware_addr(&self) -> Option<[u8; 6]> {
         match self.driver.hardware_address() {
-            HardwareAddress::Ethernet(address) => Some(EthernetAddress(address)),
+            HardwareAddress::Ethernet(address) => Some(address),
             _ => None,
         }
     }
@@ -139,7 +138,6 @@ impl<D: Driver> phy::Device for Driven<'_, D> {
     fn capabilities(&self) -> DeviceCapabilities {
         let theirs = self.driver.capabilities();
         let mut ours = DeviceCapabilities::default();
-        ours.medium = Medium::Ethernet;
         ours.max_transmission_unit = theirs.max_transmission_unit;
         ours.max_burst_size = theirs.max_burst_size;
         ours.checksum.ipv4 = checksum(theirs.checksum.ipv4);

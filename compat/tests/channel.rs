@@ -13,7 +13,7 @@ use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel::{Runner, State, new};
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 
 const MTU: usize = 1514;
 const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -31,7 +31,7 @@ async fn chip(mut runner: embassy_net_driver_channel::TxRunner<'_, MTU>, out: Fr
 
 fn stack<'a>(
     memory: &'a mut Storage<'a, 2, 512, 512>,
-    address: EthernetAddress,
+    address: [u8; 6],
     capabilities: DeviceCapabilities,
 ) -> Stack<'a> {
     let number = address.0[5];
@@ -82,7 +82,7 @@ fn a_server_behind_an_embassy_driver_sleeps_and_is_woken() {
     let wire: Wire<8> = Wire::new(Faults::NONE);
     let (mut wire_near, mut wire_far) = wire.ends();
     let server_stack = stack(near, address, device.capabilities());
-    let peer = EthernetAddress([2, 0, 0, 0, 0, 2]);
+    let peer = [2, 0, 0, 0, 0, 2];
     let client_stack = stack(far, peer, wire_far.capabilities());
     let [near, far] = &mut futures;
     let server_tasks = Tasks::new(near, &READY[0]);

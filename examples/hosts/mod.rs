@@ -4,7 +4,7 @@ use cygnet::net::wire::{Faults, Wire};
 use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, pair};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 /// 10.0.0.`number`.
 pub fn at(number: u8, port: u16) -> IpEndpoint {
@@ -14,7 +14,7 @@ pub fn at(number: u8, port: u16) -> IpEndpoint {
 fn stack<'a>(memory: &'a mut Storage<'a, 8, 512, 512>, number: u8) -> Stack<'a> {
     let mut ethernet = DeviceCapabilities::default();
     ethernet.max_transmission_unit = 1514;
-    let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     let stack = Stack::new(memory, &config, ethernet).expect("an Ethernet device");
     let address = IpCidr::new(at(number, 0).addr, 24);
     stack.add_address(address).expect("a unicast address");

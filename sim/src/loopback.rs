@@ -16,7 +16,7 @@ use cygnet::net::wire::{Faults, Wire};
 use cygnet::{Config, Digest, Node, Stack, Tasks, TimeLimits};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
 mod client;
 mod drive;
@@ -168,7 +168,7 @@ fn host(
     let parts = leak_stack(given.slots, rx, tx, 1, 1)?;
     let mut secret = [number; 16];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), secret);
+    let mut config = Config::new([2, 0, 0, 0, 0, number], secret);
     config.connect_timeout = CONNECT_TIMEOUT;
     let stack = Stack::from_parts(parts, &config, device.capabilities())
         .expect("the addresses and the device are ours");

@@ -63,7 +63,7 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     };
     let tap = tap.map_err(|error| text(&error))?;
 
-    let mut stack_config = Config::new(config.mac, secret);
+    let mut stack_config = Config::new(config.mac.0, secret);
     stack_config.frames_per_turn = FRAMES_PER_TURN;
     let capabilities = tap.capabilities();
     let stack =

@@ -27,7 +27,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium, PacketMeta};
+use smoltcp::phy::{self, Device, DeviceCapabilities, PacketMeta};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
@@ -342,7 +342,6 @@ impl Device for Tap {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         if self.header > 0 {
             offload::add(&mut capabilities);

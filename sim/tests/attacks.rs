@@ -150,8 +150,11 @@ fn a_syn_to_many_is_dropped_and_counted() {
     let (seen, _) = besieged(&netns, || peer(&netns, python, "syn_to_many 10"));
     assert_eq!(seen["answers"], 0);
     let table = aftermath(&netns, sim);
-    assert_eq!(table["dropped_not_unicast"], seen["sent"]);
-    assert!(count(&seen, "sent") >= 100);
+    let (sent, dropped) = (count(&seen, "sent"), count(&table, "dropped_not_unicast"));
+    // The kernel asks everybody on a new link a few things, too.
+    let others = dropped.checked_sub(sent);
+    assert!(others.is_some_and(|others| others < 30), "{table}");
+    assert!(sent >= 100);
 }
 
 /// hping3 until it is dropped, or for a minute.

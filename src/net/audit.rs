@@ -12,6 +12,7 @@ use smoltcp::time::Duration;
 use crate::event::Reason;
 use crate::net::demux::Route;
 use crate::net::egress::REARM;
+use crate::net::neighbors::AT_THE_LATEST;
 use crate::net::slots::{Cut, FAR, Slot, State};
 use crate::net::stack::Inner;
 
@@ -153,9 +154,8 @@ impl Inner<'_> {
             return Ok(());
         }
         let due = slot.due(now);
-        // An entry that expired comes back with any frame of its owner, and nobody
-        // is told; who waits for it looks again within a second.
-        let heard = slot.waits_for_neighbor && slot.waits_since != self.neighbors.epoch;
+        let waits = slot.waits_for_neighbor;
+        let heard = waits && slot.waits_since != self.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
         if slot.set.is_none() {
             return Ok(()); // lent: it comes back dirty
@@ -164,12 +164,13 @@ impl Inner<'_> {
             "a slot's own deadline is armed",
             due == FAR || by(due + TICKS),
         )?;
+        ensure("a neighbor's answer wakes who waits for it", !heard)?;
+        if waits {
+            return ensure("a neighbor is asked for again", by(now + AT_THE_LATEST));
+        }
         // What should have happened already is asked for again at intervals.
         match self.poll_at(index) {
             Some(at) if held && at >= due => Ok(()),
-            Some(at) if at <= now && heard => {
-                ensure("a neighbor's answer wakes who waits for it", false)
-            }
             Some(at) => {
                 let latest = if at > now { at } else { now + REARM };
                 ensure("a slot's TCP timer is armed", by(latest))

@@ -1,14 +1,13 @@
 //! How a stack behaves, and what it refuses to be.
 
 use smoltcp::time::Duration;
-use smoltcp::wire::EthernetAddress;
 
 /// How a stack behaves. Start from [`Config::new`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// Our Ethernet address.
-    pub hardware_addr: EthernetAddress,
+    pub hardware_addr: [u8; 6],
     /// Secret for the flow table, sequence numbers, cookies and ports. Draw it
     /// from the board's entropy source, anew at every boot; whoever knows it can
     /// guess sequence numbers. In a test it is the seed. A board without such a
@@ -41,7 +40,7 @@ pub struct Config {
 impl Config {
     /// 64 frames a turn, 16 a slot, 20 s for a peer's handshake, 75 s for
     /// ours, 30 s for a close; cookies when half of the slots are half open.
-    pub const fn new(hardware_addr: EthernetAddress, secret: [u8; 16]) -> Self {
+    pub const fn new(hardware_addr: [u8; 6], secret: [u8; 16]) -> Self {
         Config {
             hardware_addr,
             secret,
@@ -62,8 +61,8 @@ impl Config {
     /// ports (RFC 6056), and choose ports that make the flow table slow. Cookies
     /// are off, because anybody could forge them. Fit for a network on which
     /// everybody is trusted, and for nothing else.
-    pub const fn without_entropy(hardware_addr: EthernetAddress) -> Self {
-        let [a, b, c, d, e, f] = hardware_addr.0;
+    pub const fn without_entropy(hardware_addr: [u8; 6]) -> Self {
+        let [a, b, c, d, e, f] = hardware_addr;
         let secret = [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let mut config = Config::new(hardware_addr, secret);
         config.cookies = false;
@@ -90,8 +89,7 @@ pub enum ConfigError {
     Medium,
     /// An IP address that is not a unicast address.
     Address,
-    /// More addresses or routes than smoltcp was built for (its
-    /// `iface-max-addr-count-…` and `iface-max-route-count-…` features).
+    /// More than four addresses.
     TooMany,
     /// Not even one slot: some part of the storage is empty.
     Storage,
@@ -103,7 +101,7 @@ impl core::fmt::Display for ConfigError {
             ConfigError::HardwareAddress => "the hardware address must be a unicast address",
             ConfigError::Medium => "the device must be an Ethernet device",
             ConfigError::Address => "an IP address must be a unicast address",
-            ConfigError::TooMany => "more addresses or routes than smoltcp was built for",
+            ConfigError::TooMany => "a host has at most four addresses",
             ConfigError::Storage => "the storage has no room for a single connection",
         })
     }

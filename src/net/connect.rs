@@ -1,6 +1,6 @@
 //! What begins a connection of ours: a SYN, and a port for it.
 
-use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::event::Event;
 use crate::net::demux::is_loopback;
@@ -27,14 +27,16 @@ impl<'a> Inner<'a> {
         let usable = |addr: IpAddress| {
             addr.is_unicast()
                 && !is_loopback(addr)
-                && !self.is_broadcast(addr)
-                && !self.iface.has_ip_addr(addr)
+                && !self.addresses.is_broadcast(addr)
+                && !self.addresses.has(addr)
         };
         if remote.port == 0 || !usable(remote.addr) {
             return Err(OpenError::Unaddressable);
         }
-        let source = self.iface.get_source_address(&remote.addr);
-        let source = source.filter(|addr| self.iface.has_ip_addr(*addr));
+        self.addresses
+            .next_hop(remote.addr)
+            .ok_or(OpenError::Unaddressable)?;
+        let source = self.addresses.source(remote.addr);
         let addr = source.ok_or(OpenError::Unaddressable)?;
         let port = self.dynamic_port(addr, remote).ok_or(OpenError::NoPort)?;
         let local = IpEndpoint { addr, port };
@@ -42,7 +44,7 @@ impl<'a> Inner<'a> {
         let index = self.take_slot().ok_or(OpenError::NoSlot)?;
         let isn = isn::initial(&self.isn_key, &flow, self.now);
         let seed = isn::seed(isn, isn::DRAWS);
-        let mut scratch = isn::interface(seed, &self.packets, self.now);
+        let mut scratch = isn::interface(seed, &self.capabilities, self.now);
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
         slot.port = u32::MAX; // no listener's
@@ -63,14 +65,6 @@ impl<'a> Inner<'a> {
         });
         self.mark_dirty(index);
         Ok((index, generation))
-    }
-
-    pub(super) fn is_broadcast(&self, addr: IpAddress) -> bool {
-        self.iface.ip_addrs().iter().any(|cidr| match (cidr, addr) {
-            (IpCidr::Ipv4(cidr), IpAddress::Ipv4(addr)) => cidr.broadcast() == Some(addr),
-            #[cfg(feature = "ipv6")]
-            _ => false,
-        })
     }
 
     /// A local port that no connection to `remote` uses: a keyed hash of the

@@ -291,7 +291,7 @@ impl<'a> Inner<'a> {
         // The number of draws depends on what else smoltcp was built for.
         for draws in isn::DRAWS..isn::DRAWS + 3 {
             let seed = isn::seed(isn, draws);
-            let mut scratch = isn::interface(seed, &self.packets, self.now);
+            let mut scratch = isn::interface(seed, &self.capabilities, self.now);
             let Some(slot) = self.slots.get(index) else {
                 return false;
             };
@@ -311,7 +311,7 @@ impl<'a> Inner<'a> {
                     from: &self.config.hardware_addr,
                 }),
                 tally: &tally,
-                capabilities: &self.packets,
+                capabilities: &self.capabilities,
             };
             scratch.poll_ingress_single(self.now, &mut device, set);
             device.way = Some(Way::Nowhere);
@@ -337,7 +337,7 @@ impl<'a> Inner<'a> {
 
     /// What smoltcp would offer.
     fn our_mss(&self, flow: &Flow) -> u16 {
-        let headers = 14 + 20 + ip_header(flow);
+        let headers = 20 + ip_header(flow);
         let mtu = self.capabilities.max_transmission_unit;
         mtu.saturating_sub(headers).min(u16::MAX.into()) as u16
     }

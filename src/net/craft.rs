@@ -10,11 +10,12 @@
 //! Not here: when they are needed.
 
 use heapless::Vec;
-use smoltcp::wire::{
-    EthernetAddress, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, TcpSeqNumber,
-};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
+use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, Ipv4Packet, TcpSeqNumber};
+
+use crate::net::neighbors::Hardware;
+use crate::net::slots::NOBODY;
 
 /// The longest frame made or copied here: a SYN with all the options there can
 /// be.
@@ -42,12 +43,18 @@ impl Bare {
     };
 }
 
+/// Kinds of frames.
+pub(super) const IPV4: [u8; 2] = [0x08, 0x00];
+pub(super) const ARP: [u8; 2] = [0x08, 0x06];
+#[cfg(feature = "ipv6")]
+pub(super) const IPV6: [u8; 2] = [0x86, 0xdd];
+
 pub(super) const RST: u8 = 0x04;
 pub(super) const SYN: u8 = 0x02;
 pub(super) const ACK: u8 = 0x10;
 
 /// One end of a frame.
-pub(super) type End = (EthernetAddress, IpEndpoint);
+pub(super) type End = (Hardware, IpEndpoint);
 
 /// The frame of a segment from `from` to `to`.
 pub(super) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
@@ -68,43 +75,88 @@ pub(super) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
     Some(frame)
 }
 
+/// A hardware address and the IP address that is there.
+type Neighbor = (Hardware, IpAddress);
+
+const EVERYBODY: Hardware = [0xff; 6];
+
 /// The answer to whoever asks for our hardware address.
-pub(super) fn here(
-    (us, ours): (EthernetAddress, IpAddress),
-    (peer, theirs): (EthernetAddress, IpAddress),
-) -> Option<Frame> {
-    match (ours, theirs) {
+pub(super) fn here(us: Neighbor, peer: Neighbor) -> Option<Frame> {
+    match (us.1, peer.1) {
         (IpAddress::Ipv4(ours), IpAddress::Ipv4(theirs)) => {
-            let mut frame = link(us, peer, EthernetProtocol::Arp)?;
-            put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, 2])?;
-            put(&mut frame, us.as_bytes())?;
-            put(&mut frame, &ours.octets())?;
-            put(&mut frame, peer.as_bytes())?;
-            put(&mut frame, &theirs.octets())?;
-            Some(frame)
+            arp(2, peer.0, (us.0, ours), (peer.0, theirs))
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(ours), IpAddress::Ipv6(theirs)) => {
-            let addresses = (ours.into(), theirs.into());
-            let mut frame = packet((us, peer), addresses, IpProtocol::Icmpv6, 32)?;
-            // Neighbor advertisement, solicited, override (RFC 4861, 4.4).
-            put(&mut frame, &[136, 0, 0, 0, 0x60, 0, 0, 0])?;
-            put(&mut frame, &ours.octets())?;
-            put(&mut frame, &[2, 1])?;
-            put(&mut frame, us.as_bytes())?;
-            fill_icmpv6(&mut frame, &ours, &theirs)?;
-            Some(frame)
+            // Override, and solicited unless everybody is told (RFC 4861, 4.4).
+            let flags = if theirs.is_multicast() { 0x20 } else { 0x60 };
+            ndisc([136, flags], (us.0, peer.0), (ours, theirs), ours, 2)
         }
         #[cfg(feature = "ipv6")]
         _ => None,
     }
 }
 
+/// The question to everybody where `whose` address is.
+pub(super) fn who_has(us: Neighbor, whose: IpAddress) -> Option<Frame> {
+    match (us.1, whose) {
+        (IpAddress::Ipv4(ours), IpAddress::Ipv4(whose)) => {
+            arp(1, EVERYBODY, (us.0, ours), (NOBODY, whose))
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(ours), IpAddress::Ipv6(whose)) => {
+            let [.., a, b, c] = whose.octets();
+            // Its solicited-node address (RFC 4291, 2.7.1).
+            let ends = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
+            let asked = Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, ends[0], ends[1]);
+            ndisc([135, 0], (us.0, group(asked)), (ours, asked), whose, 1)
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+/// An ARP packet (RFC 826).
+fn arp(
+    operation: u8,
+    to: Hardware,
+    us: (Hardware, Ipv4Address),
+    peer: (Hardware, Ipv4Address),
+) -> Option<Frame> {
+    let mut frame = link(us.0, to, ARP)?;
+    put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, operation])?;
+    for (hardware, addr) in [us, peer] {
+        put(&mut frame, &hardware)?;
+        put(&mut frame, &addr.octets())?;
+    }
+    Some(frame)
+}
+
+/// A neighbor solicitation or advertisement, with the option that says where we
+/// are (RFC 4861, 4.3 and 4.4).
 #[cfg(feature = "ipv6")]
-fn fill_icmpv6(frame: &mut Frame, from: &Ipv6Address, to: &Ipv6Address) -> Option<()> {
-    let bytes = frame.get_mut(54..)?;
-    Icmpv6Packet::new_unchecked(bytes).fill_checksum(from, to);
-    Some(())
+fn ndisc(
+    [kind, flags]: [u8; 2],
+    link: (Hardware, Hardware),
+    (from, to): (Ipv6Address, Ipv6Address),
+    target: Ipv6Address,
+    option: u8,
+) -> Option<Frame> {
+    let mut frame = packet(link, (from.into(), to.into()), IpProtocol::Icmpv6, 32)?;
+    put(&mut frame, &[kind, 0, 0, 0, flags, 0, 0, 0])?;
+    put(&mut frame, &target.octets())?;
+    put(&mut frame, &[option, 1])?;
+    put(&mut frame, &link.0)?;
+    let message = frame.get_mut(54..)?;
+    Icmpv6Packet::new_unchecked(message).fill_checksum(&from, &to);
+    Some(frame)
+}
+
+/// The hardware address of an IPv6 group (RFC 2464, 7).
+#[cfg(feature = "ipv6")]
+pub(super) fn group(addr: Ipv6Address) -> Hardware {
+    let [.., a, b, c, d] = addr.octets();
+    [0x33, 0x33, a, b, c, d]
 }
 
 /// Where in the frame of a segment its MSS option has its number.
@@ -148,7 +200,7 @@ pub(super) fn raised(frame: &[u8], floor: u16) -> Option<Frame> {
 
 /// A frame with its IP header, for a payload of `bytes`.
 fn packet(
-    (from, to): (EthernetAddress, EthernetAddress),
+    link_layer: (Hardware, Hardware),
     addresses: (IpAddress, IpAddress),
     protocol: IpProtocol,
     bytes: u16,
@@ -156,7 +208,7 @@ fn packet(
     let protocol = u8::from(protocol);
     match addresses {
         (IpAddress::Ipv4(source), IpAddress::Ipv4(destination)) => {
-            let mut frame = link(from, to, EthernetProtocol::Ipv4)?;
+            let mut frame = link(link_layer.0, link_layer.1, IPV4)?;
             put(&mut frame, &[0x45, 0])?;
             put(&mut frame, &(20 + bytes).to_be_bytes())?;
             // Never fragmented; 64 hops.
@@ -168,7 +220,7 @@ fn packet(
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) => {
-            let mut frame = link(from, to, EthernetProtocol::Ipv6)?;
+            let mut frame = link(link_layer.0, link_layer.1, IPV6)?;
             put(&mut frame, &[0x60, 0, 0, 0])?;
             put(&mut frame, &bytes.to_be_bytes())?;
             // Neighbor discovery wants all the hops there are.
@@ -182,11 +234,11 @@ fn packet(
     }
 }
 
-fn link(from: EthernetAddress, to: EthernetAddress, kind: EthernetProtocol) -> Option<Frame> {
+fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Option<Frame> {
     let mut frame = Frame::new();
-    put(&mut frame, to.as_bytes())?;
-    put(&mut frame, from.as_bytes())?;
-    put(&mut frame, &u16::from(kind).to_be_bytes())?;
+    put(&mut frame, &to)?;
+    put(&mut frame, &from)?;
+    put(&mut frame, &kind)?;
     Some(frame)
 }
 
@@ -205,8 +257,8 @@ mod tests {
     use smoltcp::phy::Checksum;
     use smoltcp::wire::IpCidr;
 
-    const US: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
-    const PEER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 9]);
+    const US: Hardware = [2, 0, 0, 0, 0, 1];
+    const PEER: Hardware = [2, 0, 0, 0, 0, 9];
 
     fn check(us: IpAddress, peer: IpAddress) {
         let ends = |mac, addr, port| (mac, IpEndpoint::new(addr, port));

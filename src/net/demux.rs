@@ -16,15 +16,17 @@
 //! whether the flow is known (`flows.rs`), whether it may have a slot
 //! (`guard.rs`).
 
-use smoltcp::wire::{
-    EthernetAddress, EthernetProtocol, IpAddress, IpCidr, IpProtocol, TcpSeqNumber,
-};
+use smoltcp::wire::{IpAddress, IpCidr, IpProtocol, TcpSeqNumber};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{IpEndpoint, Ipv6Address, Ipv6Packet};
 
 use crate::event::DropReason;
 use crate::net::checksum::{self, Checks};
+#[cfg(feature = "ipv6")]
+use crate::net::craft::IPV6;
+use crate::net::craft::{ARP, IPV4};
 use crate::net::flow::Flow;
+use crate::net::neighbors::{Hardware, is_unicast};
 use crate::planted::{Planted, planted};
 
 /// What a segment wants, as far as routing cares.
@@ -56,7 +58,7 @@ pub(crate) struct Segment {
     /// Bytes of payload.
     pub payload: u16,
     /// The hardware address it came from: the peer's, or a router's.
-    pub remote_hardware: EthernetAddress,
+    pub remote_hardware: Hardware,
 }
 
 impl Segment {
@@ -76,11 +78,11 @@ pub(crate) enum Route {
     /// To the slot of this flow; to a listener, or to nobody, only if
     /// [`refusal`](Segment::refusal) has no objection.
     Tcp(Segment),
-    /// To the host.
-    General {
-        /// It may answer who owns an address: ARP, or neighbor discovery.
-        neighbor: bool,
-    },
+    /// To the host, from this hardware address: a ping, or what nobody here
+    /// understands.
+    Host(Hardware),
+    /// To the host: it says or asks who owns an address, ARP or neighbor discovery.
+    Neighbor,
     /// Nowhere.
     Refuse(DropReason),
 }
@@ -100,24 +102,19 @@ const ACK: u8 = 16;
 struct Link<'f> {
     to_us_alone: bool,
     checks: &'f Checks,
-    remote_hardware: EthernetAddress,
+    remote_hardware: Hardware,
     addrs: &'f [IpCidr],
 }
 
 /// Says where `frame` goes on a host with this hardware address and these IP
 /// addresses. `checks`: which checksums are ours to look at.
 #[inline]
-pub(crate) fn demux(
-    frame: &[u8],
-    hardware: EthernetAddress,
-    addrs: &[IpCidr],
-    checks: &Checks,
-) -> Route {
+pub(crate) fn demux(frame: &[u8], hardware: Hardware, addrs: &[IpCidr], checks: &Checks) -> Route {
     let Some((header, packet)) = frame.split_first_chunk::<ETHERNET>() else {
         return Route::Refuse(DropReason::Malformed);
     };
     let [.., s0, s1, s2, s3, s4, s5, kind0, kind1] = *header;
-    let to_us_alone = header.first_chunk() == Some(&hardware.0);
+    let to_us_alone = header.first_chunk() == Some(&hardware);
     // The group bit is set in the broadcast address too.
     if !to_us_alone && header[0] & 1 == 0 {
         return Route::Refuse(DropReason::NotOurs);
@@ -125,14 +122,14 @@ pub(crate) fn demux(
     let link = Link {
         to_us_alone,
         checks,
-        remote_hardware: EthernetAddress([s0, s1, s2, s3, s4, s5]),
+        remote_hardware: [s0, s1, s2, s3, s4, s5],
         addrs,
     };
-    match EthernetProtocol::from(u16::from_be_bytes([kind0, kind1])) {
-        EthernetProtocol::Ipv4 => demux_ipv4(link, packet),
-        EthernetProtocol::Arp => Route::General { neighbor: true },
+    match [kind0, kind1] {
+        IPV4 => demux_ipv4(link, packet),
+        ARP => Route::Neighbor,
         #[cfg(feature = "ipv6")]
-        EthernetProtocol::Ipv6 => demux_ipv6(link, packet),
+        IPV6 => demux_ipv6(link, packet),
         _ => Route::Refuse(DropReason::NotOurs),
     }
 }
@@ -152,15 +149,15 @@ fn demux_ipv4(link: Link<'_>, packet: &[u8]) -> Route {
     if link.checks.ipv4.rx() && !checksum::header_is_right(header, options) {
         return Route::Refuse(DropReason::Checksum);
     }
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    let (source, destination) = ([s0, s1, s2, s3], [d0, d1, d2, d3]);
+    let between = Flow::between_v4(u32::from_be_bytes(destination), u32::from_be_bytes(source));
     if header[9] != u8::from(IpProtocol::Tcp) {
-        return Route::General { neighbor: false };
+        return demux_host(link, &between);
     }
     if u16::from_be_bytes([header[6], header[7]]) & MORE_OR_OFFSET != 0 {
         return Route::Refuse(DropReason::Fragment);
     }
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
-    let (source, destination) = ([s0, s1, s2, s3], [d0, d1, d2, d3]);
-    let between = Flow::between_v4(u32::from_be_bytes(destination), u32::from_be_bytes(source));
     let pseudo = header.last_chunk::<8>().map_or(0, checksum::pseudo);
     let segment = packet.get(start..end).unwrap_or_default();
     demux_tcp(link, between, pseudo, segment)
@@ -173,13 +170,14 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
         return Route::Refuse(DropReason::Malformed);
     };
     let payload = packet.payload();
+    let end = |addr: Ipv6Address| IpEndpoint::new(addr.into(), 0);
+    let between = Flow::new(end(packet.dst_addr()), end(packet.src_addr()));
     match packet.next_header() {
         IpProtocol::Tcp => {}
         // Router solicitations and advertisements (133, 134) name no neighbor
         // that a slot could be waiting for.
-        IpProtocol::Icmpv6 => {
-            let neighbor = matches!(payload.first(), Some(135 | 136));
-            return Route::General { neighbor };
+        IpProtocol::Icmpv6 if matches!(payload.first(), Some(135 | 136)) => {
+            return Route::Neighbor;
         }
         // The first byte of a fragment header is the next header's number.
         IpProtocol::Ipv6Frag if payload.first() == Some(&IpProtocol::Tcp.into()) => {
@@ -189,15 +187,28 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
         IpProtocol::HopByHop if payload.first() == Some(&IpProtocol::Tcp.into()) => {
             return Route::Refuse(DropReason::Fragment);
         }
-        _ => return Route::General { neighbor: false },
+        _ => return demux_host(link, &between),
     }
-    let end = |addr: Ipv6Address| IpEndpoint::new(addr.into(), 0);
-    let between = Flow::new(end(packet.dst_addr()), end(packet.src_addr()));
     let header = bytes.first_chunk::<40>();
     let pseudo = header
         .and_then(|header| header.last_chunk::<32>())
         .map_or(0, checksum::pseudo);
     demux_tcp(link, between, pseudo, payload)
+}
+
+/// What is no TCP is answered to where it came from, so it must have come from
+/// one peer, to us alone (RFC 1122, 3.2.2).
+#[cold]
+#[inline(never)]
+fn demux_host(link: Link<'_>, between: &Flow) -> Route {
+    if !link.to_us_alone {
+        return Route::Refuse(DropReason::NotUnicast);
+    }
+    match refusal(between, link.addrs) {
+        Some(reason) => Route::Refuse(reason),
+        None if !is_unicast(link.remote_hardware) => Route::Refuse(DropReason::BadSource),
+        None => Route::Host(link.remote_hardware),
+    }
 }
 
 /// The rules that both IP versions share. Inlined: a call would cost a tenth of
@@ -215,7 +226,7 @@ fn demux_tcp(link: Link<'_>, between: Flow, pseudo: usize, bytes: &[u8]) -> Rout
     let number = |a, b, c, d| TcpSeqNumber(i32::from_be_bytes([a, b, c, d]));
     let (remote, local) = (port(tcp[0], tcp[1]), port(tcp[2], tcp[3]));
     let (length, flags) = (usize::from(tcp[12] >> 4) * 4, tcp[13]);
-    if link.remote_hardware.is_multicast() {
+    if !is_unicast(link.remote_hardware) {
         return refuse(DropReason::BadSource);
     }
     if length < 20 || length > bytes.len() || remote == 0 || local == 0 {

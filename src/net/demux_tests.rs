@@ -8,14 +8,15 @@ use std::vec::Vec;
 use proptest::prelude::*;
 use smoltcp::phy::{Checksum, ChecksumCapabilities};
 use smoltcp::wire::{
-    EthernetFrame, EthernetRepr, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    EthernetAddress, EthernetFrame, EthernetRepr, IpRepr, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber,
 };
 
 use super::*;
 
-const OURS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
-const PEER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 2]);
-const GROUP: EthernetAddress = EthernetAddress([1, 0, 0x5e, 0, 0, 1]);
+const OURS: Hardware = [2, 0, 0, 0, 0, 1];
+const PEER: Hardware = [2, 0, 0, 0, 0, 2];
+const GROUP: Hardware = [1, 0, 0x5e, 0, 0, 1];
 
 const LOCAL: IpAddress = IpAddress::v4(10, 0, 0, 1);
 const REMOTE: IpAddress = IpAddress::v4(10, 0, 0, 2);
@@ -49,10 +50,10 @@ fn route(frame: &[u8]) -> Route {
     route
 }
 
-fn link(source: EthernetAddress, destination: EthernetAddress, kind: u16, body: &[u8]) -> Vec<u8> {
+fn link(source: Hardware, destination: Hardware, kind: u16, body: &[u8]) -> Vec<u8> {
     let repr = EthernetRepr {
-        src_addr: source,
-        dst_addr: destination,
+        src_addr: EthernetAddress(source),
+        dst_addr: EthernetAddress(destination),
         ethertype: kind.into(),
     };
     let mut frame = vec![0; repr.buffer_len()];
@@ -165,8 +166,8 @@ fn the_link_layer_decides_first() {
         assert_eq!(refused(&good[..len]), Some(DropReason::Malformed));
     }
     let arp = |destination| link(PEER, destination, 0x0806, &[0; 28]);
-    for destination in [OURS, GROUP, EthernetAddress::BROADCAST] {
-        assert_eq!(route(&arp(destination)), Route::General { neighbor: true });
+    for destination in [OURS, GROUP, [0xff; 6]] {
+        assert_eq!(route(&arp(destination)), Route::Neighbor);
     }
     assert_eq!(refused(&arp(PEER)), Some(DropReason::NotOurs));
     let vlan = link(PEER, OURS, 0x8100, &[0; 28]);
@@ -178,18 +179,31 @@ fn the_link_layer_decides_first() {
 }
 
 #[test]
-fn other_protocols_are_general() {
-    let broadcast = IpAddress::v4(255, 255, 255, 255);
-    for (protocol, destination) in [
-        (IpProtocol::Udp, broadcast),
-        (IpProtocol::Icmp, LOCAL),
-        (IpProtocol::Igmp, IpAddress::v4(224, 0, 0, 1)),
-    ] {
-        let frame = ip(REMOTE, destination, protocol, &[135; 8]);
-        assert_eq!(route(&frame), Route::General { neighbor: false });
+fn other_protocols_are_the_hosts_if_they_are_from_one_to_us_alone() {
+    let from_to = |from, to| ip(from, to, IpProtocol::Icmp, &[8; 8]);
+    for protocol in [IpProtocol::Udp, IpProtocol::Icmp, IpProtocol::Igmp] {
+        let frame = ip(REMOTE, LOCAL, protocol, &[135; 8]);
+        assert_eq!(route(&frame), Route::Host(PEER));
         let fragment = with(frame, 14 + 6, 0x20);
-        assert_eq!(route(&fragment), Route::General { neighbor: false });
+        assert_eq!(route(&fragment), Route::Host(PEER));
     }
+    for (group, reason) in [
+        (IpAddress::v4(255, 255, 255, 255), DropReason::NotUnicast),
+        (IpAddress::v4(10, 0, 0, 255), DropReason::NotUnicast),
+        (IpAddress::v4(224, 0, 0, 1), DropReason::NotUnicast),
+        (IpAddress::v4(10, 0, 0, 77), DropReason::NotOurs),
+    ] {
+        assert_eq!(refused(&from_to(REMOTE, group)), Some(reason), "{group}");
+    }
+    for source in [LOCAL, IpAddress::v4(10, 0, 0, 255)] {
+        let frame = from_to(source, LOCAL);
+        assert_eq!(refused(&frame), Some(DropReason::BadSource), "{source}");
+    }
+    let mut frame = from_to(REMOTE, LOCAL);
+    frame[6..12].fill(0);
+    assert_eq!(refused(&frame), Some(DropReason::BadSource));
+    frame[..6].copy_from_slice(&GROUP);
+    assert_eq!(refused(&frame), Some(DropReason::NotUnicast));
 }
 
 #[test]
@@ -206,9 +220,9 @@ fn fragments_of_tcp_are_refused() {
 fn tcp_to_a_group_is_refused() {
     for last in [1, 2] {
         let frame = syn(REMOTE, IpAddress::v4(10, 0, 0, last));
-        for destination in [GROUP, EthernetAddress::BROADCAST] {
+        for destination in [GROUP, [0xff; 6]] {
             let mut frame = frame.clone();
-            frame[..6].copy_from_slice(destination.as_bytes());
+            frame[..6].copy_from_slice(&destination);
             assert_eq!(refused(&frame), Some(DropReason::NotUnicast));
         }
     }
@@ -258,9 +272,9 @@ fn impossible_sources_are_refused() {
         let frame = syn(source, LOCAL);
         assert_eq!(refused(&frame), Some(DropReason::BadSource), "{source}");
     }
-    for source in [GROUP, EthernetAddress::BROADCAST] {
+    for source in [GROUP, [0xff; 6], [0; 6]] {
         let mut frame = syn(REMOTE, LOCAL);
-        frame[6..12].copy_from_slice(source.as_bytes());
+        frame[6..12].copy_from_slice(&source);
         assert_eq!(refused(&frame), Some(DropReason::BadSource));
     }
 }
@@ -353,7 +367,7 @@ fn ipv6_follows_the_same_rules() {
     let version_4 = with(frame.clone(), 14, 0x40);
     assert_eq!(refused(&version_4), Some(DropReason::Malformed));
     let mut group = frame.clone();
-    group[..6].copy_from_slice(GROUP.as_bytes());
+    group[..6].copy_from_slice(&GROUP);
     assert_eq!(refused(&group), Some(DropReason::NotUnicast));
     for len in 14..frame.len() {
         assert_eq!(refused(&frame[..len]), Some(DropReason::Malformed));
@@ -364,7 +378,8 @@ fn ipv6_follows_the_same_rules() {
 #[test]
 fn ipv6_headers_after_the_first() {
     let general = |protocol, body: &[u8]| match route(&ip(REMOTE6, LOCAL6, protocol, body)) {
-        Route::General { neighbor } => Some(neighbor),
+        Route::Neighbor => Some(true),
+        Route::Host(PEER) => Some(false),
         _ => None,
     };
     for (kind, neighbor) in [(134, false), (135, true), (136, true), (128, false)] {

@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::net::handoff::{Carried, Link, OneShot, Tally, Way};
 use crate::net::life::Before;
-use crate::net::slots::{Cut, FAR, State, tcp_of};
+use crate::net::slots::{Cut, FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -34,10 +34,16 @@ impl<'a> Inner<'a> {
         if slot.state == State::Free {
             return;
         }
-        let waited = core::mem::take(&mut slot.waits_for_neighbor);
-        if waited {
+        if core::mem::take(&mut slot.waits_for_neighbor) {
             self.waiting_for_neighbor -= 1;
         }
+        if slot.state == State::Connecting && slot.peer == NOBODY && !self.finds_peer(index, device)
+        {
+            return;
+        }
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
         // A held stream whose TIME-WAIT is over is left as it is.
         if slot.state == State::Open && slot.give_up <= now && slot.is_time_wait() {
             return;
@@ -47,31 +53,20 @@ impl<'a> Inner<'a> {
         };
         let before = tcp_of(set).map(|socket| Before::of(socket));
         self.tally.known.set(slot.known);
-        let connecting = slot.state == State::Connecting;
         let mut way_out = WayOut {
-            iface: match connecting {
-                true => &mut self.iface,
-                false => &mut self.flow_iface,
-            },
-            link: (!connecting).then_some(Link {
+            iface: &mut self.iface,
+            link: Link {
                 to: &slot.peer,
                 from: &self.config.hardware_addr,
-            }),
+            },
             tally: &self.tally,
-            capabilities: &self.packets,
+            capabilities: &self.capabilities,
         };
         let limit = self.config.frames_per_slot;
         let (passes, poll_at) = way_out.passes(set, device, now, limit);
         slot.known = self.tally.known.get();
         if before.is_some_and(|before| before.unacknowledged > 0) {
             slot.pace.waits(self.tick);
-        }
-        // smoltcp keeps a socket silent after it asked for a neighbor.
-        let silent = waited && !self.tally.asked.get();
-        if passes == Passes::NoNeighbor || silent {
-            slot.waits_for_neighbor = true;
-            slot.waits_since = self.neighbors.epoch;
-            self.waiting_for_neighbor += 1;
         }
         let asks = core::mem::take(&mut slot.ask_timer) || slot.silent_at != FAR;
         let quick = slot.state == State::Open && !asks;
@@ -107,10 +102,7 @@ impl<'a> Inner<'a> {
     pub(super) fn poll_at(&mut self, index: u32) -> Option<Instant> {
         let slot = self.slots.get(index)?;
         let set = (*slot.set).as_ref()?;
-        match slot.state {
-            State::Connecting => self.iface.poll_at(self.now, set),
-            _ => self.flow_iface.poll_at(self.now, set),
-        }
+        self.iface.poll_at(self.now, set)
     }
 
     /// Decides when the slot is looked at again.
@@ -180,8 +172,6 @@ pub(super) enum Passes {
     All,
     /// There is more, and the limit was reached.
     Cut,
-    /// The link address of the next hop is not known yet.
-    NoNeighbor,
     /// There is more, and the device has no room for it.
     DeviceFull,
 }
@@ -189,7 +179,7 @@ pub(super) enum Passes {
 /// How a slot's frames leave.
 struct WayOut<'w, 'o> {
     iface: &'w mut Interface,
-    link: Option<Link<'w>>,
+    link: Link<'w>,
     tally: &'w Tally<'o>,
     capabilities: &'w DeviceCapabilities,
 }
@@ -212,16 +202,15 @@ impl WayOut<'_, '_> {
             let mut one = OneShot {
                 frame: None,
                 way: token.map(Way::Device),
-                link: self.link,
+                link: Some(self.link),
                 tally,
                 capabilities: self.capabilities,
             };
             tally.asked.set(false);
             if self.iface.poll_egress(now, &mut one, set) == PollResult::None {
-                let end = match (tally.asked.get(), has_room) {
-                    (true, false) => Passes::DeviceFull,
-                    (true, true) => Passes::NoNeighbor,
-                    (false, _) => Passes::Done,
+                let end = match tally.asked.get() && !has_room {
+                    true => Passes::DeviceFull,
+                    false => Passes::Done,
                 };
                 return (end, self.iface.poll_at(now, set));
             }

@@ -3,7 +3,7 @@ extern crate std;
 use super::*;
 use crate::net::flow::Flow;
 use proptest::prelude::*;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 const AT: Instant = Instant::from_micros_const(5_000_000);
 
@@ -17,7 +17,7 @@ fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segmen
         has_ack: ack.is_some(),
         fin: false,
         payload,
-        remote_hardware: EthernetAddress([2; 6]),
+        remote_hardware: [2; 6],
     }
 }
 

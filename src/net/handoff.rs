@@ -18,13 +18,12 @@ use core::num::NonZeroUsize;
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress};
 
 use crate::event::{Audience, Event};
 use crate::net::checksum::{self, Checks};
 use crate::net::demux::outgoing;
 use crate::net::guard::Known;
-use crate::net::neighbors::question;
+use crate::net::neighbors::Hardware;
 
 /// What left through a device.
 pub(crate) struct Tally<'o> {
@@ -36,8 +35,6 @@ pub(crate) struct Tally<'o> {
     pub(crate) last: Cell<Carried>,
     /// What the flow at hand knows of itself, as far as the frames that left say.
     pub(crate) known: Cell<Known>,
-    /// Whose hardware address was asked for last.
-    pub(crate) question: Cell<Option<IpAddress>>,
     pub(crate) checks: Checks,
     pub(crate) now: Instant,
     pub(crate) audience: Audience<'o>,
@@ -62,7 +59,6 @@ impl<'o> Tally<'o> {
             asked: Cell::new(false),
             last: Cell::new(Carried::Other),
             known: Cell::new(Known::NOTHING),
-            question: Cell::new(None),
             checks,
             now: Instant::ZERO,
             audience: Audience::NOBODY,
@@ -97,8 +93,6 @@ impl<'o> Tally<'o> {
             {
                 checksum::fill(sent.pseudo, segment);
             }
-        } else if let Some(addr) = question(frame) {
-            self.question.set(Some(addr));
         }
         self.last.set(carried);
         if let Some(observer) = self.audience.get() {
@@ -110,8 +104,8 @@ impl<'o> Tally<'o> {
 /// Both ends of an Ethernet header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link<'l> {
-    pub(crate) to: &'l EthernetAddress,
-    pub(crate) from: &'l EthernetAddress,
+    pub(crate) to: &'l Hardware,
+    pub(crate) from: &'l Hardware,
 }
 
 /// Bytes of an Ethernet header.
@@ -123,8 +117,8 @@ impl Link<'_> {
         let Some(header) = header.first_chunk_mut::<ETHERNET>() else {
             return;
         };
-        let [a, b, c, d, e, f] = self.to.0;
-        let [g, h, i, j, k, l] = self.from.0;
+        let [a, b, c, d, e, f] = *self.to;
+        let [g, h, i, j, k, l] = *self.from;
         let kind = match packet.first() {
             #[cfg(feature = "ipv6")]
             Some(version) if version >> 4 == 6 => [0x86, 0xdd],
@@ -239,9 +233,8 @@ impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     }
 }
 
-/// What a device can do for whoever sees packets and no Ethernet header.
-pub(crate) fn without_ethernet(capabilities: &DeviceCapabilities) -> DeviceCapabilities {
-    let mut packets = capabilities.clone();
+/// Makes of what a device can do what it can do for packets without a header.
+pub(crate) fn without_ethernet(packets: &mut DeviceCapabilities) {
     packets.medium = Medium::Ip;
     packets.max_transmission_unit = packets.max_transmission_unit.saturating_sub(ETHERNET);
     #[cfg(feature = "segmentation-offload")]
@@ -251,7 +244,6 @@ pub(crate) fn without_ethernet(capabilities: &DeviceCapabilities) -> DeviceCapab
         segmentation.tcpv4 = segmentation.tcpv4.and_then(shorter);
         segmentation.tcpv6 = segmentation.tcpv6.and_then(shorter);
     }
-    packets
 }
 
 /// A device that is only asked what it can do.

@@ -8,7 +8,7 @@ use smoltcp::iface::SocketSet;
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, TcpSeqNumber};
+use smoltcp::wire::TcpSeqNumber;
 
 use crate::event::{DropReason, Event};
 use crate::net::cookie::{Proof, listen};
@@ -18,7 +18,8 @@ use crate::net::guard::{Known, Verdict, judge};
 use crate::net::handoff::{Counted, ETHERNET, Link, OneShot, Way};
 use crate::net::isn;
 use crate::net::life::{Before, patience};
-use crate::net::slots::{FAR, NOBODY, State, tcp_of};
+use crate::net::neighbors::Hardware;
+use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -30,8 +31,8 @@ impl<'a> Inner<'a> {
         self.tell(&Event::FrameIn(frame));
         match self.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token),
-            Route::General { neighbor: true } => self.neighbor_in(frame, token),
-            Route::General { neighbor: false } => self.answer(frame, token),
+            Route::Neighbor => self.neighbor_in(frame, token),
+            Route::Host(from) => self.answer(from, frame, token),
             Route::Refuse(reason) => self.dropped(reason),
         }
     }
@@ -39,7 +40,7 @@ impl<'a> Inner<'a> {
     #[inline]
     pub(super) fn route(&self, frame: &[u8]) -> Route {
         let checks = &self.tally.checks;
-        let addrs = self.iface.ip_addrs();
+        let addrs = self.addresses.own();
         demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
@@ -67,7 +68,7 @@ impl<'a> Inner<'a> {
     ) -> Option<(u32, T)> {
         if let Some(old) = old {
             self.reclaim(old);
-        } else if let Some(reason) = segment.refusal(self.iface.ip_addrs()) {
+        } else if let Some(reason) = segment.refusal(self.addresses.own()) {
             self.dropped(reason);
             return None;
         }
@@ -124,13 +125,17 @@ impl<'a> Inner<'a> {
         counted.consume(frame.len(), |room| room.copy_from_slice(frame));
     }
 
-    /// Lets smoltcp answer a frame that belongs to no slot: ARP, ping.
-    pub(super) fn answer<T: TxToken>(&mut self, frame: &[u8], token: T) {
+    /// Lets smoltcp answer a packet that belongs to no slot, such as a ping, to
+    /// where it came from.
+    fn answer<T: TxToken>(&mut self, from: Hardware, frame: &[u8], token: T) {
         let mut nobody = SocketSet::new(&mut [][..]);
         let mut device = OneShot {
-            frame: Some(frame),
+            frame: frame.get(ETHERNET..),
             way: Some(Way::Device(token)),
-            link: None,
+            link: Some(Link {
+                to: &from,
+                from: &self.config.hardware_addr,
+            }),
             tally: &self.tally,
             capabilities: &self.capabilities,
         };
@@ -159,15 +164,12 @@ impl<'a> Inner<'a> {
         let probe;
         if slot.state == State::Connecting {
             slot.known.acked = segment.seq + 1; // if it is the answer to our SYN
-            slot.peer = segment.remote_hardware;
         } else {
             let half_open = slot.state == State::HalfOpen;
             match judge(segment, &slot.known, half_open, self.window_shift, self.now) {
                 // A peer that moves takes its flow with it.
-                Verdict::Pass if segment.remote_hardware != NOBODY => {
-                    slot.peer = segment.remote_hardware;
-                }
-                Verdict::Pass | Verdict::PassEmpty => (),
+                Verdict::Pass => slot.peer = segment.remote_hardware,
+                Verdict::PassEmpty => (),
                 Verdict::PassOnce => slot.known.answered(self.now),
                 Verdict::Drop(reason) => return self.dropped(reason),
                 Verdict::Challenge(reason) => {
@@ -188,26 +190,17 @@ impl<'a> Inner<'a> {
         let Some(socket) = tcp_of(set) else { return };
         let before = Before::of(socket);
         self.tally.known.set(slot.known);
-        let connecting = slot.state == State::Connecting;
         let mut device = OneShot {
-            frame: if connecting {
-                Some(frame)
-            } else {
-                frame.get(ETHERNET..)
-            },
+            frame: frame.get(ETHERNET..),
             way: Some(Way::Device(token)),
-            link: (!connecting).then_some(Link {
+            link: Some(Link {
                 to: &slot.peer,
                 from: &self.config.hardware_addr,
             }),
             tally: &self.tally,
-            capabilities: &self.packets,
+            capabilities: &self.capabilities,
         };
-        let iface = match connecting {
-            true => &mut self.iface,
-            false => &mut self.flow_iface,
-        };
-        iface.poll_ingress_single(self.now, &mut device, set);
+        self.iface.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
@@ -331,7 +324,7 @@ impl<'a> Inner<'a> {
         };
         let (local, remote) = (segment.flow.local(), segment.flow.remote());
         let seed = isn::seed(isn, isn::DRAWS);
-        let mut scratch = isn::interface(seed, &self.packets, self.now);
+        let mut scratch = isn::interface(seed, &self.capabilities, self.now);
         let Some(slot) = self.slots.get(index) else {
             return;
         };
@@ -355,7 +348,7 @@ impl<'a> Inner<'a> {
                 from: &self.config.hardware_addr,
             }),
             tally: &self.tally,
-            capabilities: &self.packets,
+            capabilities: &self.capabilities,
         };
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
@@ -430,7 +423,7 @@ impl<'a> Inner<'a> {
 /// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
 /// 4.2).
 #[cold]
-fn challenge(segment: &Segment, known: &Known, us: EthernetAddress) -> Option<Frame> {
+fn challenge(segment: &Segment, known: &Known, us: Hardware) -> Option<Frame> {
     let (local, remote) = (segment.flow.local(), segment.flow.remote());
     let bare = Bare {
         flags: ACK,

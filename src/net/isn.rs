@@ -65,10 +65,10 @@ fn is_drawn_again(drawn: u32) -> bool {
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-pub(super) fn interface(seed: u64, packets: &DeviceCapabilities, now: Instant) -> Interface {
+pub(super) fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
-    let mut interface = Interface::new(config, &mut Described(packets), now);
+    let mut interface = Interface::new(config, &mut Described(capabilities), now);
     interface.set_any_ip(true);
     interface
 }

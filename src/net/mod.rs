@@ -1,5 +1,6 @@
 //! How frames move: device to demux to slot to socket, and back.
 
+mod addresses;
 pub(crate) mod audit;
 pub(crate) mod checksum;
 mod config;

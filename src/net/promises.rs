@@ -12,8 +12,7 @@
 use smoltcp::phy::{Checksum, ChecksumCapabilities};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress, IpCidr, IpEndpoint, IpProtocol,
-    Ipv4Packet, Ipv4Repr, TcpPacket, TcpSeqNumber,
+    IpAddress, IpCidr, IpEndpoint, IpProtocol, Ipv4Packet, Ipv4Repr, TcpPacket, TcpSeqNumber,
 };
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Ipv6Packet, Ipv6Repr};
@@ -24,7 +23,7 @@ use crate::net::demux::{Control, Outgoing, Route, Segment, demux, outgoing};
 use crate::net::flow::Flow;
 use crate::net::guard::{Known, Verdict, judge};
 
-const OURS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 fn addrs() -> [IpCidr; 2] {
     [
@@ -69,7 +68,7 @@ fn demux_reads_what_smoltcp_reads(frame: &[u8], checks: u8) {
             let local = addrs.map(|cidr| cidr.address() == segment.flow.local_addr());
             assert!(!one || local.contains(&true), "taken for us: {segment:?}");
         }
-        Route::General { .. } => assert_eq!(read, None),
+        Route::Host(_) | Route::Neighbor => assert_eq!(read, None),
         Route::Refuse(reason) => assert_eq!(read, None, "{reason:?}"),
     }
     if let Some(Outgoing { payload, start, .. }) = outgoing(frame) {
@@ -79,37 +78,38 @@ fn demux_reads_what_smoltcp_reads(frame: &[u8], checks: u8) {
 
 /// The TCP segment for our hardware address that smoltcp finds in a frame.
 fn tcp_in(bytes: &[u8], sums: &ChecksumCapabilities) -> Option<Segment> {
-    let frame = EthernetFrame::new_checked(bytes).ok()?;
-    if frame.dst_addr() != OURS || frame.src_addr().is_multicast() {
+    let (link, packet) = bytes.split_first_chunk::<14>()?;
+    let [destination @ .., _, _, _, _, _, _, _, _] = *link;
+    let [_, _, _, _, _, _, from @ .., kind0, kind1] = *link;
+    if destination != OURS || from[0] & 1 == 1 || from == [0; 6] {
         return None;
     }
-    let (source, destination, protocol, payload): (IpAddress, IpAddress, _, _) =
-        match frame.ethertype() {
-            EthernetProtocol::Ipv4 => {
-                let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
-                let repr = Ipv4Repr::parse(&packet, sums).ok()?;
-                let ends = (repr.src_addr.into(), repr.dst_addr.into());
-                (ends.0, ends.1, repr.next_header, packet.payload())
-            }
-            #[cfg(feature = "ipv6")]
-            EthernetProtocol::Ipv6 => {
-                let packet = Ipv6Packet::new_checked(frame.payload()).ok()?;
-                let repr = Ipv6Repr::parse(&packet).ok()?;
-                let ends = (repr.src_addr.into(), repr.dst_addr.into());
-                (ends.0, ends.1, repr.next_header, packet.payload())
-            }
-            _ => return None,
-        };
+    let (addresses, protocol, payload): ((IpAddress, IpAddress), _, _) = match [kind0, kind1] {
+        [0x08, 0x00] => {
+            let packet = Ipv4Packet::new_checked(packet).ok()?;
+            let repr = Ipv4Repr::parse(&packet, sums).ok()?;
+            let ends = (repr.src_addr.into(), repr.dst_addr.into());
+            (ends, repr.next_header, packet.payload())
+        }
+        #[cfg(feature = "ipv6")]
+        [0x86, 0xdd] => {
+            let packet = Ipv6Packet::new_checked(packet).ok()?;
+            let repr = Ipv6Repr::parse(&packet).ok()?;
+            let ends = (repr.src_addr.into(), repr.dst_addr.into());
+            (ends, repr.next_header, packet.payload())
+        }
+        _ => return None,
+    };
     let packet = TcpPacket::new_checked(payload).ok()?;
-    let (from, to) = (packet.src_port(), packet.dst_port());
-    let broken = sums.tcp.rx() && !packet.verify_checksum(&source, &destination);
-    if protocol != IpProtocol::Tcp || from == 0 || to == 0 || broken {
+    let ports = (packet.src_port(), packet.dst_port());
+    let broken = sums.tcp.rx() && !packet.verify_checksum(&addresses.0, &addresses.1);
+    if protocol != IpProtocol::Tcp || ports.0 == 0 || ports.1 == 0 || broken {
         return None;
     }
     Some(Segment {
         flow: Flow::new(
-            IpEndpoint::new(destination, to),
-            IpEndpoint::new(source, from),
+            IpEndpoint::new(addresses.1, ports.1),
+            IpEndpoint::new(addresses.0, ports.0),
         ),
         control: match (packet.rst(), packet.syn(), packet.ack()) {
             (true, ..) => Control::Rst,
@@ -121,7 +121,7 @@ fn tcp_in(bytes: &[u8], sums: &ChecksumCapabilities) -> Option<Segment> {
         has_ack: packet.ack(),
         fin: packet.fin(),
         payload: packet.payload().len() as u16,
-        remote_hardware: frame.src_addr(),
+        remote_hardware: from,
     })
 }
 
@@ -177,7 +177,7 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
         has_ack: flags & 8 != 0,
         fin: flags & 16 != 0,
         payload: numbers.short(),
-        remote_hardware: EthernetAddress([2, 0, 0, 0, 0, 2]),
+        remote_hardware: [2, 0, 0, 0, 0, 2],
     };
     let half_open = flags & 32 != 0;
     let shift = numbers.byte() % 15;

@@ -23,7 +23,6 @@ use core::task::Waker;
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 use crate::net::guard::Known;
 use crate::net::limits::Pace;
@@ -33,7 +32,7 @@ use crate::planted::{Planted, planted};
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
 
 /// No hardware address.
-pub(crate) const NOBODY: EthernetAddress = EthernetAddress([0; 6]);
+pub(crate) const NOBODY: [u8; 6] = [0; 6];
 
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +97,7 @@ pub struct Slot<'a> {
     /// What the guard holds segments against.
     pub(crate) known: Known,
     /// The hardware address that the flow's own frames come from.
-    pub(crate) peer: EthernetAddress,
+    pub(crate) peer: [u8; 6],
     /// What the cache had learned when it began to wait for a neighbor: its epoch
     /// then, for [`audit`](crate::net::audit).
     pub(super) waits_since: u8,

@@ -19,22 +19,23 @@ use heapless::deque::DequeView;
 use smoltcp::iface::{Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 
 #[cfg(feature = "observer")]
 use crate::event::Audience;
 use crate::event::{Counters, DropReason, Event, Totals, Yield};
+use crate::net::addresses::Addresses;
 use crate::net::checksum::Checks;
 use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
-use crate::net::handoff::{Described, Tally, without_ethernet};
+use crate::net::handoff::{Tally, without_ethernet};
 use crate::net::isn;
 use crate::net::keys::derive_key;
 use crate::net::limits::tick;
 use crate::net::lobby::Lobby;
-use crate::net::neighbors::Neighbors;
+use crate::net::neighbors::{Neighbors, is_unicast};
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
@@ -88,10 +89,11 @@ impl<'a> Stack<'a> {
         config: &Config,
         mut capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
-        if capabilities.medium != Medium::Ethernet {
+        // Ethernet where smoltcp was built to know of it; otherwise it is not said.
+        if capabilities.medium != Medium::default() {
             return Err(ConfigError::Medium);
         }
-        if !config.hardware_addr.is_unicast() {
+        if !is_unicast(config.hardware_addr) {
             return Err(ConfigError::HardwareAddress);
         }
         let count = parts.count();
@@ -113,16 +115,14 @@ impl<'a> Stack<'a> {
         let port_key = derive_key(&config.secret, b"ports");
         let checks = Checks::take(&mut capabilities);
         let window_shift = buffers.window_shift();
-        let iface = interface(config, &capabilities, Instant::ZERO);
-        let packets = without_ethernet(&capabilities);
-        let flow_iface = isn::interface(0, &packets, Instant::ZERO);
+        without_ethernet(&mut capabilities);
+        let iface = isn::interface(0, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
                 config: config.clone(),
+                addresses: Addresses::default(),
                 iface,
-                flow_iface,
                 capabilities,
-                packets,
                 buffers,
                 slots: Slots::new(slots),
                 flows: Flows::new(
@@ -163,29 +163,21 @@ impl<'a> Stack<'a> {
         if !address.address().is_unicast() {
             return Err(ConfigError::Address);
         }
-        let mut added = false;
-        self.inner.borrow_mut().iface.update_ip_addrs(|addresses| {
-            added = addresses.push(address).is_ok();
-        });
-        added.then_some(()).ok_or(ConfigError::TooMany)
+        let added = self.inner.borrow_mut().addresses.add(address);
+        added.map_err(|_| ConfigError::TooMany)
     }
 
-    /// Sends what is not for the local network to `gateway`.
+    /// Sends what is not for the local network to `gateway`, instead of to the one
+    /// of the same version of IP that was set before.
     ///
     /// # Errors
-    /// [`ConfigError::Address`], [`ConfigError::TooMany`].
+    /// [`ConfigError::Address`].
     pub fn set_gateway(&self, gateway: IpAddress) -> Result<(), ConfigError> {
         if !gateway.is_unicast() {
             return Err(ConfigError::Address);
         }
-        let mut inner = self.inner.borrow_mut();
-        let routes = inner.iface.routes_mut();
-        let set = match gateway {
-            IpAddress::Ipv4(gateway) => routes.add_default_ipv4_route(gateway).map(|_| ()),
-            #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(gateway) => routes.add_default_ipv6_route(gateway).map(|_| ()),
-        };
-        set.map_err(|_| ConfigError::TooMany)
+        self.inner.borrow_mut().addresses.set_gateway(gateway);
+        Ok(())
     }
 
     /// Forgets everything that a power cycle forgets: connections, listeners,
@@ -217,14 +209,11 @@ impl<'a> Stack<'a> {
 /// Everything behind the stack's one `RefCell`.
 pub(crate) struct Inner<'a> {
     pub(super) config: Config,
-    /// What the host says and hears itself: ARP, ping, and a SYN of ours, which
-    /// needs to find its peer.
+    pub(super) addresses: Addresses,
+    /// What the host and its connections speak through: IP, and no Ethernet.
     pub(super) iface: Interface,
-    /// What connections speak through: IP, and no Ethernet.
-    pub(super) flow_iface: Interface,
+    /// Of a device that has no Ethernet either.
     pub(super) capabilities: DeviceCapabilities,
-    /// The same of a device without Ethernet.
-    pub(super) packets: DeviceCapabilities,
     pub(super) buffers: Buffers<'a>,
     pub(crate) slots: Slots<'a>,
     pub(super) flows: Flows<'a>,
@@ -317,12 +306,6 @@ impl<'a> Inner<'a> {
         self.ports_drawn = 0;
         self.neighbor_news = false;
         self.neighbors = Neighbors::NEW;
-        let mut fresh = interface(&self.config, &self.capabilities, self.now);
-        core::mem::swap(fresh.routes_mut(), self.iface.routes_mut());
-        fresh.update_ip_addrs(|addresses| {
-            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
-        });
-        self.iface = fresh;
     }
 
     /// Sets every total to zero, and the time.
@@ -400,11 +383,4 @@ impl<'a> Inner<'a> {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing > 0
     }
-}
-
-/// An interface that knows nobody yet.
-fn interface(config: &Config, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
-    let hardware = HardwareAddress::Ethernet(config.hardware_addr);
-    let config = smoltcp::iface::Config::new(hardware);
-    Interface::new(config, &mut Described(capabilities), now)
 }

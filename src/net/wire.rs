@@ -16,7 +16,7 @@ use core::cell::RefCell;
 
 use heapless::binary_heap::{BinaryHeap, Min};
 use siphasher::sip::SipHasher13;
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
 
 /// The longest frame the wire carries: 1500 bytes of IP and the Ethernet header.
@@ -272,7 +272,6 @@ impl<const FRAMES: usize> Device for WireEnd<'_, FRAMES> {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = FRAME_BYTES;
         capabilities
     }

@@ -53,7 +53,8 @@ errors! {
         /// Nobody answered in time: try again later.
         TimedOut: "nobody answered", TimedOut;
         /// The address is no unicast address, is our own, or no address of
-        /// ours can reach it: give the host an address of that family.
+        /// ours can reach it: give the host an address of that family, or a
+        /// gateway.
         Unaddressable: "the address cannot be reached from here", AddrNotAvailable;
         /// Every slot is taken: close a connection, or raise `SLOTS`.
         NoSlot: "every slot is taken", OutOfMemory;

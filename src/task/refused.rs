@@ -7,13 +7,13 @@ macro_rules! program {
         #[doc = concat!(
             "```", $expect, "
             use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, turns};
-            use smoltcp::{phy::DeviceCapabilities, wire::EthernetAddress};
+            use smoltcp::phy::DeviceCapabilities;
             use std::cell::Cell;
 
             static READY: ReadySet<2> = ReadySet::new();
             let mut storage = Storage::<1, 64, 64>::new();
             let mut task_storage = TaskStorage::<2, 64>::new();
-            let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]), [1; 16]);
+            let config = Config::new([2, 0, 0, 0, 0, 1], [1; 16]);
             let mut capabilities = DeviceCapabilities::default();
             capabilities.max_transmission_unit = 1514;
             let stack = Stack::new(&mut storage, &config, capabilities).unwrap();

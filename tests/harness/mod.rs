@@ -48,6 +48,7 @@ macro_rules! host {
         for address in $crate::harness::addresses($number) {
             stack.add_address(address).unwrap();
         }
+        stack.set_gateway($crate::harness::GATEWAY.into()).unwrap();
         let tasks = cygnet::Tasks::new(&mut task_storage, $ready);
         let $node = cygnet::Node::new(&stack, &tasks);
     };
@@ -55,11 +56,14 @@ macro_rules! host {
 
 pub mod storm;
 
-use smoltcp::phy::{DeviceCapabilities, Medium};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::phy::DeviceCapabilities;
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, Ipv4Address};
+
+/// Whom every host asks to take along what is not for its network.
+pub const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 0, 254);
 
 pub fn config(number: u8) -> cygnet::Config {
-    let mut config = cygnet::Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    let mut config = cygnet::Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     config.cookies = false; // nor gets a cookie
     config
 }
@@ -73,7 +77,6 @@ pub fn with_cookies(number: u8) -> cygnet::Config {
 
 pub fn capabilities() -> DeviceCapabilities {
     let mut capabilities = DeviceCapabilities::default();
-    capabilities.medium = Medium::Ethernet;
     capabilities.max_transmission_unit = 1514;
     capabilities
 }

@@ -216,33 +216,18 @@ pub fn arp(operation: ArpOperation, from: Ipv4Address, hardware: EthernetAddress
     bytes
 }
 
-fn arp_answer(frame: &[u8]) -> Option<Vec<u8>> {
+/// Whose hardware address a frame asks for.
+fn asked_for(frame: &[u8]) -> Option<Ipv4Address> {
     let frame = EthernetFrame::new_checked(frame).ok()?;
     let packet = ArpPacket::new_checked(frame.payload()).ok()?;
-    let Ok(ArpRepr::EthernetIpv4 {
-        operation: ArpOperation::Request,
-        source_hardware_addr,
-        source_protocol_addr,
-        target_protocol_addr,
-        ..
-    }) = ArpRepr::parse(&packet)
-    else {
-        return None;
-    };
-    let answer = ArpRepr::EthernetIpv4 {
-        operation: ArpOperation::Reply,
-        source_hardware_addr: mac(target_protocol_addr),
-        source_protocol_addr: target_protocol_addr,
-        target_hardware_addr: source_hardware_addr,
-        target_protocol_addr: source_protocol_addr,
-    };
-    let mut bytes = vec![0; 14 + answer.buffer_len()];
-    let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
-    frame.set_src_addr(mac(target_protocol_addr));
-    frame.set_dst_addr(source_hardware_addr);
-    frame.set_ethertype(EthernetProtocol::Arp);
-    answer.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
-    Some(bytes)
+    match ArpRepr::parse(&packet) {
+        Ok(ArpRepr::EthernetIpv4 {
+            operation: ArpOperation::Request,
+            target_protocol_addr,
+            ..
+        }) if frame.dst_addr().is_broadcast() => Some(target_protocol_addr),
+        _ => None,
+    }
 }
 
 /// The hands of a test on the other end of a host's wire.
@@ -259,6 +244,12 @@ pub struct Hands<'h> {
     pub sent_to: Vec<EthernetAddress>,
     /// ARP packets of the host.
     pub arps: u64,
+    /// The addresses that the host asked for.
+    pub asked: Vec<Ipv4Address>,
+    /// Nobody answers them.
+    pub mute: bool,
+    /// Everything else that the host sent.
+    pub others: Vec<Vec<u8>>,
 }
 
 /// Runs `f` with hands on the other end of `node`'s wire.
@@ -298,6 +289,9 @@ fn by_hand_with(node: Node<'_>, after_turn: impl Fn(), f: impl FnOnce(&mut Hands
             busiest: &busiest,
             sent_to: Vec::new(),
             arps: 0,
+            asked: Vec::new(),
+            mute: false,
+            others: Vec::new(),
         });
     });
 }
@@ -336,11 +330,19 @@ impl Hands<'_> {
             self.turns += 1;
             assert!(self.turns < most, "it spins at {}", self.now);
             while let Some(frame) = self.peer.take(self.now) {
-                if let Some(reply) = arp_answer(&frame) {
-                    self.try_send_frame(&reply);
+                if let Some(addr) = asked_for(&frame) {
+                    self.asked.push(addr);
+                    if !self.mute {
+                        self.try_send_frame(&arp(ArpOperation::Reply, addr, mac(addr)));
+                    }
                 }
-                self.arps += u64::from(frame[12..14] == [8, 6]);
-                if let Some(seg) = Seg::read(&frame) {
+                let is_arp = frame[12..14] == [8, 6];
+                self.arps += u64::from(is_arp);
+                let seg = Seg::read(&frame);
+                if seg.is_none() && !is_arp {
+                    self.others.push(frame.to_vec());
+                }
+                if let Some(seg) = seg {
                     self.sent_to.push(EthernetAddress::from_bytes(&frame[..6]));
                     if let Some(reply) = answer(&seg) {
                         self.send(&reply);

@@ -79,7 +79,7 @@ fn with_cygnet<R>(f: impl FnOnce(&mut dyn Host, Card) -> R) -> R {
     let card = Card::new(hardware(SERVER));
     let mut storage = Box::new(Storage::<64, 256, 256>::new());
     let mut task_storage = Box::new(TaskStorage::<80, 1024>::new());
-    let config = cygnet::Config::new(hardware(SERVER), [7; 16]);
+    let config = cygnet::Config::new(hardware(SERVER).0, [7; 16]);
     let stack = Stack::new(&mut storage, &config, card.capabilities()).expect("a stack");
     stack
         .add_address(IpCidr::Ipv4(cidr(SERVER)))

@@ -13,14 +13,14 @@ use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStor
 use cygnet::{event_loop, service};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address};
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
 use static_cell::{ConstStaticCell, StaticCell};
 use stellaris::Stellaris;
 use systick::Clock;
 
 /// The crystal; the processor runs from it after a reset.
 const HERTZ: u32 = 12_500_000;
-const MAC: EthernetAddress = EthernetAddress([0x02, 0, 0, 0x69, 0x65, 0x01]);
+const MAC: [u8; 6] = [0x02, 0, 0, 0x69, 0x65, 0x01];
 const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 

@@ -16,9 +16,8 @@
 use core::ptr::{read_volatile, write_volatile};
 
 use cortex_m::peripheral::NVIC;
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 const BASE: usize = 0x4004_8000;
 
@@ -117,12 +116,12 @@ impl Stellaris {
     }
 
     /// Starts the controller under this address.
-    pub fn start(&mut self, address: EthernetAddress) {
+    pub fn start(&mut self, address: [u8; 6]) {
         write(Register::InterruptMask, 0);
         write(Register::ReceiveControl, RX_RESET_FIFO);
         write(Register::ReceiveControl, 0);
         write(Register::Status, EVERYTHING);
-        let [a, b, c, d, e, f] = address.0;
+        let [a, b, c, d, e, f] = address;
         write(Register::AddressLow, u32::from_le_bytes([a, b, c, d]));
         write(Register::AddressHigh, u32::from_le_bytes([e, f, 0, 0]));
         write(Register::Threshold, THRESHOLD_NEVER);
@@ -196,7 +195,6 @@ impl phy::Device for Stellaris {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }

@@ -12,9 +12,8 @@
 use core::ptr::{read_volatile, write_volatile};
 
 use cortex_m::peripheral::NVIC;
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 const BASE: usize = 0x4020_0000;
 
@@ -143,14 +142,14 @@ impl Lan9118 {
     }
 
     /// Starts the controller under this address.
-    pub fn start(&mut self, address: EthernetAddress) {
+    pub fn start(&mut self, address: [u8; 6]) {
         write(Register::HardwareConfig, RESET);
         while read(Register::HardwareConfig) & RESET != 0 {}
         write(Register::HardwareConfig, STORE_AND_FORWARD | TX_FIFO_5K);
         write(Register::FifoLevels, ONLY_RX);
         write(Register::RxConfig, RX_OFFSET);
         write(Register::IrqConfig, IRQ_ENABLE_HIGH_PUSH);
-        let [a, b, c, d, e, f] = address.0;
+        let [a, b, c, d, e, f] = address;
         write_mac(Mac::AddressHigh, u32::from_le_bytes([e, f, 0, 0]));
         write_mac(Mac::AddressLow, u32::from_le_bytes([a, b, c, d]));
         write_mac(Mac::Control, MAC_RX_TX | MAC_DUPLEX | MAC_MULTICAST);
@@ -227,7 +226,6 @@ impl phy::Device for Lan9118 {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }

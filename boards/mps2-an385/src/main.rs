@@ -15,13 +15,13 @@ use cygnet::{event_loop, service};
 use lan9118::Lan9118;
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address};
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
 use static_cell::{ConstStaticCell, StaticCell};
 use systick::Clock;
 
 /// The oscillator.
 const HERTZ: u32 = 25_000_000;
-const MAC: EthernetAddress = EthernetAddress([0x02, 0, 0, 0x03, 0x85, 0x01]);
+const MAC: [u8; 6] = [0x02, 0, 0, 0x03, 0x85, 0x01];
 const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 

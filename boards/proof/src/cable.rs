@@ -3,7 +3,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
 
 const MTU: usize = 1514;
@@ -77,7 +77,6 @@ impl<'c> phy::Device for End<'c> {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }

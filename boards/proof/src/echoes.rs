@@ -9,7 +9,7 @@ use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks
 use cygnet::{TcpStream, Turn, service, turns};
 use smoltcp::phy::Device;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::cable::{Cable, End};
@@ -50,7 +50,7 @@ impl<const N: usize, const TASKS: usize> Hosts<N, TASKS> {
 
     fn stack(&'static self, index: usize, end: &End<'_>) -> &'static Stack<'static> {
         let number = index as u8 + 1;
-        let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+        let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
         let stack = Stack::new(self.memory[index].take(), &config, end.capabilities());
         let stack = self.stacks[index].init(stack.expect("an Ethernet device"));
         let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);

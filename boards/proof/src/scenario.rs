@@ -13,7 +13,7 @@ use cygnet::{Backlog, Config, Digest, Node, ReadySet, Stack, Storage, TaskStorag
 use cygnet::{pair, service};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// What came out.
@@ -90,7 +90,7 @@ fn at(number: u8, port: u16) -> IpEndpoint {
 fn host(index: usize, number: u8) -> Node<'static> {
     let mut ethernet = DeviceCapabilities::default();
     ethernet.max_transmission_unit = 1514;
-    let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]), [number; 16]);
+    let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     let stack = Stack::new(MEMORY[index].take(), &config, ethernet);
     let stack = STACKS[index].init(stack.expect("an Ethernet device"));
     let address = IpCidr::new(at(number, 0).addr, 24);

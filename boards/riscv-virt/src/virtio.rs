@@ -14,9 +14,8 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 use virtio_drivers::device::net::VirtIONetRaw;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, Transport};
@@ -142,8 +141,8 @@ impl Virtio {
     }
 
     /// The card's own address.
-    pub fn address(&self) -> EthernetAddress {
-        EthernetAddress(self.card.mac_address())
+    pub fn address(&self) -> [u8; 6] {
+        self.card.mac_address()
     }
 
     /// Ends the interrupt that is there. True when a frame waits already.
@@ -211,7 +210,6 @@ impl phy::Device for Virtio {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }

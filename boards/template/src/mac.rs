@@ -3,9 +3,8 @@
 //! Three places below say what belongs there. What it refuses to do: wait. A
 //! frame is there or not, a buffer is free or not; the loop comes again.
 
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
 
 /// An Ethernet frame without its CRC.
 const MTU: usize = 1514;
@@ -26,7 +25,7 @@ impl Mac {
     }
 
     /// FILL IN: reset, address, receiver and transmitter on, interrupt on.
-    pub fn start(&mut self, address: EthernetAddress) {
+    pub fn start(&mut self, address: [u8; 6]) {
         let _ = address;
     }
 
@@ -72,7 +71,6 @@ impl phy::Device for Mac {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }

@@ -21,11 +21,11 @@ use cygnet::{event_loop, service};
 use mac::Mac;
 use smoltcp::phy::Device;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// FILL IN: what is printed on the board; or a locally administered one, 02:…
-const ADDRESS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+const ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 // FILL IN: slots and the bytes of their buffers; tasks, one for each server and
 // each connection, and the bytes of the largest future.

@@ -125,7 +125,7 @@ fn server(config: &BenchScaleConfig, cable: &Cable) -> Result<Node<'static>, Str
     } = *config;
     let parts = leak_stack(connections, buffer, buffer, 1, 1).map_err(|error| text(&error))?;
     // The same run every time: nobody here guesses sequence numbers.
-    let stack_config = Config::new(MAC, [7; 16]);
+    let stack_config = Config::new(MAC.0, [7; 16]);
     let stack = Stack::from_parts(parts, &stack_config, cable.capabilities());
     let stack = stack.map_err(|error| text(&error))?;
     let address = IpCidr::new(ADDRESS.into(), 24);

@@ -223,7 +223,7 @@ fn number(id: HostId) -> u32 {
 
 /// Small limits, so that turns reach them.
 fn config(number: u32) -> Config {
-    let mut config = Config::new(hardware(number), [0; 16]);
+    let mut config = Config::new(hardware(number).0, [0; 16]);
     config.frames_per_turn = 8;
     config.frames_per_slot = 2;
     config

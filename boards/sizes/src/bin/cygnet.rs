@@ -11,9 +11,9 @@ use cortex_m_rt::{entry, exception};
 use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
 use cygnet::{TcpStream, event_loop, service};
 use dummy::{Dummy, MTU, Rx, Tx};
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Device, DeviceCapabilities};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// What the largest future needs.
@@ -83,7 +83,6 @@ impl phy::Device for Dummy {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MTU;
         capabilities
     }
@@ -124,7 +123,7 @@ fn total(node: Node<'_>) -> u64 {
 #[entry]
 fn main() -> ! {
     let mut board = Board(DUMMY.take());
-    let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]), [7; 16]);
+    let config = Config::new([2, 0, 0, 0, 0, 1], [7; 16]);
     let capabilities = board.0.capabilities();
     let stack = STACK.init_with(|| {
         let stack = Stack::new(MEMORY.take(), &config, capabilities);
