@@ -5,8 +5,8 @@ use cygnet::{Backlog, Config, Node, Stack, Tasks, turns};
 use smoltcp::phy::{ChecksumCapabilities, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress, IpProtocol,
-    Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    IpAddress, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber,
 };
 
 use crate::cygnet::Server;
@@ -15,11 +15,12 @@ use contest::address;
 use contest::link::{capabilities, link};
 use contest::world::server_turn;
 
-const SERVER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+/// An Ethernet header: to the server, from elsewhere, IPv4.
+const LINK: [u8; 14] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 254, 8, 0];
 
 fn host(slots: usize, cookies: bool) -> Node<'static> {
     let parts = leak_stack(slots, 256, 256, 1, 1).expect("memory");
-    let mut config = Config::new(SERVER.0, [1; 16]);
+    let mut config = Config::new([2, 0, 0, 0, 0, 1], [1; 16]);
     config.cookies = cookies;
     let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
     stack.add_address(address(1)).expect("an address");
@@ -55,13 +56,8 @@ fn syn(n: u32) -> Vec<u8> {
         payload_len: tcp.buffer_len(),
         hop_limit: 64,
     };
-    let link = EthernetRepr {
-        src_addr: EthernetAddress([2, 0, 0, 0, 0, 254]),
-        dst_addr: SERVER,
-        ethertype: EthernetProtocol::Ipv4,
-    };
-    let mut bytes = vec![0; 14 + ip.buffer_len() + tcp.buffer_len()];
-    link.emit(&mut EthernetFrame::new_unchecked(&mut bytes[..]));
+    let mut bytes = LINK.to_vec();
+    bytes.resize(14 + ip.buffer_len() + tcp.buffer_len(), 0);
     let checksums = ChecksumCapabilities::default();
     ip.emit(&mut Ipv4Packet::new_unchecked(&mut bytes[14..]), &checksums);
     let (from, to) = (IpAddress::from(source), IpAddress::from(destination));
