@@ -10,14 +10,10 @@
 //! Not here: giving memory back.
 
 use std::fmt;
-use std::mem::MaybeUninit;
 
-use cygnet::net::{Acceptor, DeadlineCell, FlowEntry, Parked, Port, Slot, StackParts};
-use cygnet::task::{
-    Chunk, FOREIGN_TIMERS, Flag, ForeignTimer, Header, Queue, Ready, RowCell, TaskParts,
-};
+use cygnet::net::{Acceptor, DeadlineCell, Parked, Port, Slot, SocketPlace, StackParts};
+use cygnet::task::{Chunk, FOREIGN_TIMERS, Flag, ForeignTimer, Queue, Ready, RowCell, TaskParts};
 use heapless::deque::{Deque, DequeView};
-use smoltcp::iface::SocketStorage;
 
 /// The most slots or tasks that there is a queue for.
 pub const CAPACITY_MAX: usize = 1 << 18;
@@ -66,12 +62,11 @@ pub fn leak_stack(
         rx: leak_zeros("receive buffers", slots, rx_bytes)?,
         tx: leak_zeros("transmit buffers", slots, tx_bytes)?,
         dirty: leak_queue("slots", slots)?,
-        sockets: leak(slots, || {
-            MaybeUninit::<SocketStorage<'static>>::new(SocketStorage::EMPTY)
-        }),
+        sockets: leak(slots, || SocketPlace::EMPTY),
         slots: leak(slots, || Slot::EMPTY),
-        flows: leak(slots, || FlowEntry::EMPTY),
-        buckets: leak(slots, || 0),
+        // More than slots: to look at a flow that is another one costs a line of
+        // its slot.
+        buckets: leak(4 * slots, || 0),
         cells: leak(slots, || DeadlineCell::EMPTY),
         heap: leak(slots, || 0),
         ports: leak(listeners, || Port::EMPTY),
@@ -99,7 +94,6 @@ pub fn leak_tasks(
     };
     check::<Chunk>(tasks.checked_mul(chunks).ok_or(no_memory)?).ok_or(no_memory)?;
     let parts = TaskParts {
-        headers: leak(tasks, || Header::EMPTY),
         rows: leak(tasks, || RowCell::EMPTY),
         bytes: vec![Chunk::EMPTY; tasks * chunks].leak(),
         run: leak_queue(what, tasks)?,
@@ -133,6 +127,9 @@ fn leak<T>(count: usize, make: impl FnMut() -> T) -> &'static mut [T] {
     all.leak()
 }
 
+/// What the buffers of all slots are aligned to: a cache line.
+const LINE: usize = 64;
+
 /// Zeros straight from the kernel: pages that nobody touches are never there.
 fn leak_zeros(
     what: &'static str,
@@ -141,8 +138,11 @@ fn leak_zeros(
 ) -> Result<&'static mut [u8], NoMemory> {
     let no_memory = NoMemory { what, count, bytes };
     let total = count.checked_mul(bytes).ok_or(no_memory)?;
-    check::<u8>(total).ok_or(no_memory)?;
-    Ok(vec![0; total].leak())
+    let longer = total.checked_add(LINE).ok_or(no_memory)?;
+    check::<u8>(longer).ok_or(no_memory)?;
+    let zeros = vec![0; longer].leak();
+    let start = zeros.as_ptr().align_offset(LINE).min(LINE);
+    Ok(&mut zeros[start..][..total])
 }
 
 /// Whether the allocator would give that much: `vec!` would end the process.
@@ -198,7 +198,8 @@ mod tests {
         assert_eq!((stack.rx.len(), stack.tx.len()), (192, 384));
         assert_eq!((stack.slots.len(), stack.ports.len()), (3, 2));
         let (tasks, ready) = leak_tasks(7, 100, None).unwrap();
-        assert_eq!((tasks.headers.len(), tasks.bytes.len()), (7, 7 * 7));
+        let chunks = 7 * 100_usize.div_ceil(size_of::<Chunk>());
+        assert_eq!((tasks.rows.len(), tasks.bytes.len()), (7, chunks));
         assert_eq!(ready.len(), 7);
     }
 }

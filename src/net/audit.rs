@@ -11,9 +11,9 @@ use smoltcp::time::Duration;
 
 use crate::event::Reason;
 use crate::net::demux::Route;
-use crate::net::egress::REARM;
+use crate::net::egress::{REARM, SHORTEST};
 use crate::net::neighbors::AT_THE_LATEST;
-use crate::net::slots::{Cut, FAR, Slot, State};
+use crate::net::slots::{Armed, Cut, FAR, Slot, State};
 use crate::net::stack::Inner;
 
 /// Two tables of a node contradict each other: a bug of this crate.
@@ -126,8 +126,8 @@ impl Inner<'_> {
     /// A slot has a flow that leads to it and is looked at when it must be.
     fn audit_slot(&mut self, index: u32) -> Result<(), Inconsistent> {
         let now = self.now;
-        let (flow, armed) = (self.flows.get(index), self.deadlines.get(index));
-        let found = flow.is_none_or(|flow| self.flows.find(&flow) == Some(index));
+        let (flow, armed) = (self.slots.flow(index), self.deadlines.get(index));
+        let found = flow.is_none_or(|flow| self.flows.find(self.slots.all(), &flow) == Some(index));
         let Some(slot) = self.slots.get(index) else {
             return Ok(());
         };
@@ -157,6 +157,8 @@ impl Inner<'_> {
         let waits = slot.waits_for_neighbor;
         let heard = waits && slot.waits_since != self.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
+        let soon = slot.armed != Armed::Soon || by(now + SHORTEST);
+        ensure("a slot armed soon is looked at soon", soon)?;
         if slot.set.is_none() {
             return Ok(()); // lent: it comes back dirty
         }

@@ -54,7 +54,7 @@ impl<'a> Inner<'a> {
         let connected = slot
             .socket()
             .is_some_and(|socket| socket.connect(scratch.context(), remote, local).is_ok());
-        if !connected || self.flows.insert(index, flow).is_err() {
+        if !connected || self.flows.insert(self.slots.all(), index, flow).is_err() {
             self.free(index);
             return Err(OpenError::Unaddressable);
         }
@@ -81,7 +81,11 @@ impl<'a> Inner<'a> {
             let offset = start.wrapping_add(self.ports_drawn as u32) % range;
             let port = FIRST_DYNAMIC_PORT + offset as u16;
             let local = IpEndpoint { addr, port };
-            if self.flows.find(&Flow::new(local, remote)).is_none() {
+            if self
+                .flows
+                .find(self.slots.all(), &Flow::new(local, remote))
+                .is_none()
+            {
                 return Some(port);
             }
         }

@@ -323,7 +323,7 @@ impl<'a> Inner<'a> {
                 slot.port = port;
                 slot.give_up = self.now + self.config.handshake_timeout;
                 self.ports.admitted(port, &mut self.slots, index);
-                let admitted = self.flows.insert(index, flow).is_ok();
+                let admitted = self.flows.insert(self.slots.all(), index, flow).is_ok();
                 self.tell(&Event::Admitted {
                     slot: index,
                     local: flow.local(),

@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::net::handoff::{Carried, Link, OneShot, Tally, Way};
 use crate::net::life::Before;
-use crate::net::slots::{Cut, FAR, NOBODY, State, tcp_of};
+use crate::net::slots::{Armed, Cut, FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -21,8 +21,8 @@ pub(super) const REARM: Duration = Duration::from_secs(1);
 /// not be asked for its timer after every segment (a tenth of what a small
 /// request costs): no timer that begins now is over sooner, and what a slot is
 /// armed for is never later than one that began before, unless the slot says so
-/// (`ask_timer`). Armed too early, it is asked then.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// (`Armed::Perhaps`). Armed too early, it is asked then.
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<'a> Inner<'a> {
     pub(super) fn transmit_slot<D: Device + ?Sized>(&mut self, index: u32, device: &mut D) {
@@ -68,11 +68,16 @@ impl<'a> Inner<'a> {
         if before.is_some_and(|before| before.unacknowledged > 0) {
             slot.pace.waits(self.tick);
         }
-        let asks = core::mem::take(&mut slot.ask_timer) || slot.silent_at != FAR;
-        let quick = slot.state == State::Open && !asks;
-        if passes == Passes::All && quick {
-            return self.arm(index, now + SHORTEST);
+        let armed = slot.armed;
+        let asks = armed == Armed::Perhaps || slot.silent_at != FAR;
+        if passes == Passes::All && slot.state == State::Open && !asks {
+            if armed != Armed::Soon {
+                slot.armed = Armed::Soon;
+                self.arm(index, now + SHORTEST);
+            }
+            return;
         }
+        slot.armed = Armed::Right; // `rearm` sees to it
         self.settle_if_moved(index, before);
         let poll_at = match passes {
             Passes::All => self.poll_at(index),
@@ -117,12 +122,12 @@ impl<'a> Inner<'a> {
         let timer = match (poll_at, passes) {
             (_, Passes::DeviceFull) => {
                 self.device_full = true;
-                slot.ask_timer = true;
+                slot.armed = Armed::Perhaps;
                 self.mark_dirty(index);
                 return;
             }
             (Some(at), Passes::Cut) if at <= now => {
-                slot.ask_timer = true;
+                slot.armed = Armed::Perhaps;
                 if !planted(Planted::DirtyForgotten) {
                     self.mark_dirty(index);
                 }

@@ -9,8 +9,9 @@
 //! it. A sixth of SipHash's instructions, and the products are those that a
 //! microcontroller has.
 //!
-//! The rule: an entry per slot and a bucket array, both the caller's; every slot
-//! can hold one flow, so the table is never full before the slots are. What is
+//! The rule: an entry in each slot and a bucket array, both the caller's; every
+//! slot can hold one flow, so the table is never full before the slots are. The
+//! entries lie in the slots because whoever finds a slot needs it next. What is
 //! hashed has a fixed width and byte order, hence the same key gives the same
 //! chains on every architecture.
 //!
@@ -27,16 +28,16 @@ const NONE: u32 = u32::MAX;
 /// Instead of a chain: a slot without a flow.
 const VACANT: u32 = u32::MAX - 1;
 
-/// One slot's place in the table. Storage holds one per slot.
+/// One slot's place in the table.
 #[derive(Clone, Copy, Debug)]
-pub struct FlowEntry {
+pub(crate) struct FlowEntry {
     next: u32,
     flow: Flow,
 }
 
 impl FlowEntry {
     /// For storage: all zeros, so that a static costs no flash.
-    pub const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         next: 0,
         flow: Flow::ZERO,
     };
@@ -50,6 +51,17 @@ impl FlowEntry {
     fn is_vacant(&self) -> bool {
         self.next == VACANT
     }
+
+    /// The flow of this slot.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        (!self.is_vacant()).then_some(self.flow)
+    }
+}
+
+/// A slot, as far as the table is concerned.
+pub(crate) trait Entry {
+    fn entry(&self) -> &FlowEntry;
+    fn entry_mut(&mut self) -> &mut FlowEntry;
 }
 
 const _: () = assert!(size_of::<FlowEntry>() <= 48);
@@ -103,48 +115,55 @@ impl Secret {
     }
 }
 
-/// The table: flow to slot and back.
+/// The table: flow to slot and back. Its methods are given the slots, always the
+/// same.
 #[derive(Debug)]
 pub(crate) struct Flows<'a> {
     buckets: &'a mut [u32],
-    entries: &'a mut [FlowEntry],
     secret: Secret,
 }
 
 impl<'a> Flows<'a> {
-    /// An empty table; both slices are reset. Any number of buckets but 0
-    /// works; one per slot keeps chains at one or two.
-    pub(crate) fn new(buckets: &'a mut [u32], entries: &'a mut [FlowEntry], key: [u8; 16]) -> Self {
+    /// An empty table; buckets and entries are reset. Any number of buckets but
+    /// 0 works; one per slot keeps chains at one or two.
+    pub(crate) fn new(buckets: &'a mut [u32], slots: &mut [impl Entry], key: [u8; 16]) -> Self {
         buckets.fill(NONE);
-        entries.fill(FlowEntry::VACANT);
+        for slot in slots {
+            *slot.entry_mut() = FlowEntry::VACANT;
+        }
         Self {
             buckets,
-            entries,
             secret: Secret::new(&key),
         }
     }
 
     /// The slot that serves `flow`.
     #[inline]
-    pub(crate) fn find(&self, flow: &Flow) -> Option<u32> {
-        let mut slot = *self.buckets.get(self.bucket(flow))?;
+    pub(crate) fn find(&self, slots: &[impl Entry], flow: &Flow) -> Option<u32> {
+        let mut number = *self.buckets.get(self.bucket(flow))?;
         // `NONE` is out of range, so it ends the walk.
-        while let Some(entry) = self.entries.get(slot as usize) {
+        while let Some(slot) = slots.get(number as usize) {
+            let entry = slot.entry();
             if entry.flow == *flow {
-                return Some(slot);
+                return Some(number);
             }
-            slot = entry.next;
+            number = entry.next;
         }
         None
     }
 
     /// Maps `flow` to `slot`.
-    pub(crate) fn insert(&mut self, slot: u32, flow: Flow) -> Result<(), Occupied> {
-        if self.find(&flow).is_some() {
+    pub(crate) fn insert(
+        &mut self,
+        slots: &mut [impl Entry],
+        slot: u32,
+        flow: Flow,
+    ) -> Result<(), Occupied> {
+        if self.find(slots, &flow).is_some() {
             return Err(Occupied);
         }
         let bucket = self.bucket(&flow);
-        let entry = self.entries.get_mut(slot as usize).ok_or(Occupied)?;
+        let entry = slots.get_mut(slot as usize).ok_or(Occupied)?.entry_mut();
         let head = self.buckets.get_mut(bucket).ok_or(Occupied)?;
         if !entry.is_vacant() {
             return Err(Occupied);
@@ -155,8 +174,8 @@ impl<'a> Flows<'a> {
     }
 
     /// Forgets the flow of `slot` and returns it.
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<Flow> {
-        let entry = *self.entries.get(slot as usize)?;
+    pub(crate) fn remove(&mut self, slots: &mut [impl Entry], slot: u32) -> Option<Flow> {
+        let entry = *slots.get(slot as usize)?.entry();
         if entry.is_vacant() {
             return None;
         }
@@ -166,20 +185,14 @@ impl<'a> Flows<'a> {
         if before == slot {
             *self.buckets.get_mut(bucket)? = next;
         } else {
-            while self.entries.get(before as usize)?.next != slot {
-                before = self.entries.get(before as usize)?.next;
+            while slots.get(before as usize)?.entry().next != slot {
+                before = slots.get(before as usize)?.entry().next;
             }
             let cut = planted(Planted::FlowChainCut);
-            self.entries.get_mut(before as usize)?.next = if cut { NONE } else { next };
+            slots.get_mut(before as usize)?.entry_mut().next = if cut { NONE } else { next };
         }
-        *self.entries.get_mut(slot as usize)? = FlowEntry::VACANT;
+        *slots.get_mut(slot as usize)?.entry_mut() = FlowEntry::VACANT;
         Some(flow)
-    }
-
-    /// The flow of `slot`.
-    pub(crate) fn get(&self, slot: u32) -> Option<Flow> {
-        let entry = self.entries.get(slot as usize)?;
-        (!entry.is_vacant()).then_some(entry.flow)
     }
 
     /// Multiply-shift: in range for every bucket count, and no division.
@@ -211,6 +224,16 @@ pub(crate) mod tests {
         )
     }
 
+    impl Entry for FlowEntry {
+        fn entry(&self) -> &FlowEntry {
+            self
+        }
+
+        fn entry_mut(&mut self) -> &mut FlowEntry {
+            self
+        }
+    }
+
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
     crate::on_target::tests! {
@@ -235,24 +258,26 @@ pub(crate) mod tests {
             let (mut buckets, mut entries) = ([0; 3], [FlowEntry::EMPTY; 4]);
             let mut flows = Flows::new(&mut buckets, &mut entries, KEY);
             for slot in 0..4 {
-                assert_eq!(flows.insert(slot, flow(slot as u16)), Ok(()));
+                assert_eq!(flows.insert(&mut entries, slot, flow(slot as u16)), Ok(()));
             }
-            assert_eq!(flows.insert(4, flow(4)), Err(Occupied));
-            assert_eq!(flows.insert(u32::MAX, flow(4)), Err(Occupied));
-            assert_eq!(flows.insert(3, flow(4)), Err(Occupied), "slot taken");
-            assert_eq!(flows.remove(3), Some(flow(3)));
-            assert_eq!(flows.insert(3, flow(0)), Err(Occupied), "flow mapped");
-            assert_eq!((flows.get(3), flows.get(4)), (None, None));
-            assert_eq!((flows.remove(3), flows.remove(4)), (None, None));
-            assert_eq!(flows.insert(3, flow(4)), Ok(()));
-            assert_eq!(flows.find(&flow(4)), Some(3));
-            assert_eq!(flows.find(&flow(3)), None);
+            assert_eq!(flows.insert(&mut entries, 4, flow(4)), Err(Occupied));
+            assert_eq!(flows.insert(&mut entries, u32::MAX, flow(4)), Err(Occupied));
+            assert_eq!(flows.insert(&mut entries, 3, flow(4)), Err(Occupied), "slot taken");
+            assert_eq!(flows.remove(&mut entries, 3), Some(flow(3)));
+            assert_eq!(flows.insert(&mut entries, 3, flow(0)), Err(Occupied), "flow mapped");
+            assert_eq!(entries[3].flow(), None);
+            assert_eq!(flows.remove(&mut entries, 3), None);
+            assert_eq!(flows.remove(&mut entries, 4), None);
+            assert_eq!(flows.insert(&mut entries, 3, flow(4)), Ok(()));
+            assert_eq!(flows.find(&entries, &flow(4)), Some(3));
+            assert_eq!(flows.find(&entries, &flow(3)), None);
         }
 
         fn no_buckets_and_no_slots_are_answered() {
-            let mut flows = Flows::new(&mut [], &mut [], KEY);
-            assert_eq!(flows.insert(0, flow(0)), Err(Occupied));
-            assert_eq!((flows.find(&flow(0)), flows.remove(0)), (None, None));
+            let mut entries: [FlowEntry; 0] = [];
+            let mut flows = Flows::new(&mut [], &mut entries, KEY);
+            assert_eq!(flows.insert(&mut entries, 0, flow(0)), Err(Occupied));
+            assert_eq!(flows.find(&entries, &flow(0)), None);
         }
     }
 
@@ -276,10 +301,10 @@ pub(crate) mod tests {
             for number in 0..1024 {
                 let mut flow = flow(number % 64 * 2);
                 flow.remote[0] = 10 << 24 | u32::from(number / 64) << 16 | 7;
-                assert_eq!(flows.insert(number.into(), flow), Ok(()));
+                assert_eq!(flows.insert(&mut entries, number.into(), flow), Ok(()));
             }
             let chain = |&head: &u32| {
-                let next = |slot: &u32| flows.entries.get(*slot as usize).map(|entry| entry.next);
+                let next = |slot: &u32| entries.get(*slot as usize).map(|entry| entry.next);
                 core::iter::successors(Some(head), next).count() - 1
             };
             let steps: usize = flows
@@ -310,19 +335,21 @@ pub(crate) mod tests {
                     let free = slot < SLOTS
                         && !model.contains_key(&slot)
                         && !model.values().any(|other| *other == number);
-                    prop_assert_eq!(flows.insert(slot, flow(number)).is_ok(), free);
+                    prop_assert_eq!(flows.insert(&mut entries, slot, flow(number)).is_ok(), free);
                     if free {
                         model.insert(slot, number);
                     }
                 } else {
-                    prop_assert_eq!(flows.remove(slot), model.remove(&slot).map(flow));
+                    prop_assert_eq!(flows.remove(&mut entries, slot), model.remove(&slot).map(flow));
                 }
                 for number in 0..12 {
                     let slot = model.iter().find(|(_, other)| **other == number);
-                    prop_assert_eq!(flows.find(&flow(number)), slot.map(|(slot, _)| *slot));
+                    prop_assert_eq!(flows.find(&entries, &flow(number)), slot.map(|(slot, _)| *slot));
                 }
                 for slot in 0..=SLOTS {
-                    prop_assert_eq!(flows.get(slot), model.get(&slot).copied().map(flow));
+                    let entry = entries.get(slot as usize);
+                    let held = entry.and_then(FlowEntry::flow);
+                    prop_assert_eq!(held, model.get(&slot).copied().map(flow));
                 }
             }
         }

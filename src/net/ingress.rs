@@ -45,7 +45,7 @@ impl<'a> Inner<'a> {
     }
 
     fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
-        let known = self.flows.find(&segment.flow);
+        let known = self.flows.find(self.slots.all(), &segment.flow);
         let (slot, token) = match known {
             Some(slot) if !self.is_new_life(slot, segment) => (slot, token),
             _ => match self.stranger_in(known, segment, frame, token) {
@@ -265,7 +265,7 @@ impl<'a> Inner<'a> {
             let Route::Tcp(segment) = self.route(frame) else {
                 continue;
             };
-            if self.flows.find(&segment.flow).is_some() {
+            if self.flows.find(self.slots.all(), &segment.flow).is_some() {
                 continue; // a repeated SYN got in before
             }
             // Without its listener the peer's next SYN is answered by a reset.
@@ -356,7 +356,10 @@ impl<'a> Inner<'a> {
         self.ports.admitted(port, &mut self.slots, index);
         if !listening
             || state != Some(tcp::State::SynReceived)
-            || self.flows.insert(index, segment.flow).is_err()
+            || self
+                .flows
+                .insert(self.slots.all(), index, segment.flow)
+                .is_err()
         {
             self.free(index);
             return self.dropped(DropReason::BadSegment);

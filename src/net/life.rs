@@ -10,7 +10,7 @@ use crate::event::{Deadline, Event};
 use crate::net::flow::Flow;
 use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
-use crate::net::slots::{Cut, FAR, Slot, State, tcp_of};
+use crate::net::slots::{Armed, Asked, Cut, FAR, Slot, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -172,7 +172,7 @@ impl<'a> Inner<'a> {
         }
         if gone {
             // The addresses may be used again while the stream is still held.
-            self.flows.remove(index);
+            self.flows.remove(self.slots.all(), index);
         }
     }
 
@@ -223,7 +223,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        slot.ask_timer = true;
+        slot.armed = Armed::Perhaps;
         if slot.read_at <= now {
             slot.read_at = FAR;
             slot.wake_rx();
@@ -294,7 +294,7 @@ impl<'a> Inner<'a> {
             self.ports.wake_if_over(port);
         }
         self.room_made |= !planted(Planted::ParkedForgotten);
-        let flow = self.flows.remove(index);
+        let flow = self.flows.remove(self.slots.all(), index);
         if self.config.gives_cookies()
             && let Some(flow) = flow.filter(|_| state != State::HalfOpen)
         {
@@ -349,7 +349,7 @@ impl<'a> Inner<'a> {
         if let Some(socket) = slot.socket() {
             socket.abort();
         } else {
-            slot.abort_asked = true;
+            slot.asked = Asked::Abort;
         }
         slot.cut = Cut::ByUs;
         self.mark_dirty(index);
@@ -391,7 +391,7 @@ impl<'a> Inner<'a> {
         let now = self.now;
         let limits = self.limits(id);
         let index = self.ports.dequeue(id, &mut self.slots)?;
-        let remote = self.flows.get(index)?.remote();
+        let remote = self.slots.flow(index)?.remote();
         let slot = self.slots.get(index)?;
         slot.state = State::Open;
         slot.owners = 1;
@@ -414,7 +414,7 @@ impl<'a> Inner<'a> {
             return;
         };
         let Some(socket) = slot.socket() else {
-            slot.fin_asked = true;
+            slot.asked = slot.asked.max(Asked::Fin);
             return;
         };
         let before = Before::of(socket);
@@ -509,7 +509,7 @@ impl<'a> Inner<'a> {
     /// Both ends of a connection, unless it is gone.
     pub(crate) fn flow(&mut self, index: u32, generation: u32) -> Option<Flow> {
         self.slots.checked(index, generation)?;
-        self.flows.get(index)
+        self.slots.flow(index)
     }
 
     /// Lends a slot's socket to a stream, whose frames are dropped meanwhile.
@@ -533,12 +533,10 @@ impl<'a> Inner<'a> {
             slot.wake_tx();
         }
         let generation = slot.generation;
-        let abort = core::mem::take(&mut slot.abort_asked);
-        let fin = core::mem::take(&mut slot.fin_asked);
-        if abort {
-            self.abort(index, generation);
-        } else if fin {
-            self.shutdown(index, generation);
+        match core::mem::replace(&mut slot.asked, Asked::Nothing) {
+            Asked::Nothing => (),
+            Asked::Fin => self.shutdown(index, generation),
+            Asked::Abort => self.abort(index, generation),
         }
         self.mark_dirty(index);
     }

@@ -156,7 +156,7 @@ impl Inner<'_> {
             self.mark_dirty(index);
             return false;
         };
-        let flow = self.flows.get(index);
+        let flow = self.slots.flow(index);
         let hop = flow.and_then(|flow| self.addresses.next_hop(flow.remote_addr()));
         let lookup = hop.map_or(Lookup::Wait, |hop| self.neighbors.look_up(hop, now));
         if let (Lookup::Ask, Some(flow), Some(hop)) = (lookup, flow, hop) {

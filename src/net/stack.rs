@@ -16,7 +16,7 @@
 use core::cell::{Cell, RefCell};
 
 use heapless::deque::DequeView;
-use smoltcp::iface::{Interface, SocketSet, SocketStorage};
+use smoltcp::iface::Interface;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr};
@@ -103,8 +103,7 @@ impl<'a> Stack<'a> {
         let mut buffers = Buffers::new(parts.rx, parts.tx, count);
         let slots = &mut parts.slots[..count];
         for (index, (slot, place)) in slots.iter_mut().zip(parts.sockets).enumerate() {
-            let place = place.write(SocketStorage::EMPTY);
-            let mut set = SocketSet::new(core::slice::from_mut(place));
+            let mut set = place.set();
             buffers.renew(index as u32, &mut set);
             *slot = Slot::EMPTY;
             *slot.set = Some(set);
@@ -124,12 +123,8 @@ impl<'a> Stack<'a> {
                 iface,
                 capabilities,
                 buffers,
+                flows: Flows::new(parts.buckets, slots, flow_key),
                 slots: Slots::new(slots),
-                flows: Flows::new(
-                    &mut parts.buckets[..count],
-                    &mut parts.flows[..count],
-                    flow_key,
-                ),
                 deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
                 dirty: parts.dirty,
                 ports: Ports::new(parts.ports, parts.acceptors),
@@ -283,12 +278,12 @@ impl<'a> Inner<'a> {
     /// See [`Stack::reboot`].
     fn reboot(&mut self, secret: [u8; 16]) {
         for index in 0..self.slots.len() {
-            let flow = self.flows.get(index);
+            let flow = self.slots.flow(index);
             self.free(index);
             if let Some(flow) = flow
                 && planted(Planted::RebootKeepsFlows)
             {
-                let _ = self.flows.insert(index, flow);
+                let _ = self.flows.insert(self.slots.all(), index, flow);
             }
             if let Some(slot) = self.slots.get(index) {
                 slot.dirty = false;

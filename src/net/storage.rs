@@ -19,7 +19,6 @@ use smoltcp::iface::{SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
 
 use crate::net::deadlines::DeadlineCell;
-use crate::net::flows::FlowEntry;
 use crate::net::lobby::Parked;
 use crate::net::ports::{Acceptor, Port};
 use crate::net::slots::Slot;
@@ -29,7 +28,7 @@ use crate::net::slots::Slot;
 /// wait in `accept` at the same time, and for `PARKED` SYNs that found every slot
 /// taken.
 ///
-/// Beyond the buffers a slot takes at most 752 bytes on a 64-bit machine.
+/// Beyond the buffers a slot takes at most 804 bytes on a 64-bit machine.
 ///
 /// ```
 /// use cygnet::Storage;
@@ -46,11 +45,10 @@ pub struct Storage<
     const ACCEPTORS: usize = 8,
     const PARKED: usize = 4,
 > {
-    rx: [[u8; RX]; SLOTS],
-    tx: [[u8; TX]; SLOTS],
-    sockets: [MaybeUninit<SocketStorage<'a>>; SLOTS],
+    rx: Lines<[[u8; RX]; SLOTS]>,
+    tx: Lines<[[u8; TX]; SLOTS]>,
+    sockets: [SocketPlace<'a>; SLOTS],
     slots: [Slot<'a>; SLOTS],
-    flows: [FlowEntry; SLOTS],
     buckets: [u32; SLOTS],
     cells: [DeadlineCell; SLOTS],
     heap: [u32; SLOTS],
@@ -78,11 +76,10 @@ impl<
             assert!(RX <= 1 << 30, "TCP's window ends at 1 GiB");
         }
         Storage {
-            rx: [[0; RX]; SLOTS],
-            tx: [[0; TX]; SLOTS],
-            sockets: [const { MaybeUninit::uninit() }; SLOTS],
+            rx: Lines([[0; RX]; SLOTS]),
+            tx: Lines([[0; TX]; SLOTS]),
+            sockets: [const { SocketPlace::EMPTY }; SLOTS],
             slots: [const { Slot::EMPTY }; SLOTS],
-            flows: [FlowEntry::EMPTY; SLOTS],
             buckets: [0; SLOTS],
             cells: [DeadlineCell::EMPTY; SLOTS],
             heap: [0; SLOTS],
@@ -96,11 +93,10 @@ impl<
     /// The parts, without const parameters.
     pub fn parts(&'a mut self) -> StackParts<'a> {
         StackParts {
-            rx: self.rx.as_flattened_mut(),
-            tx: self.tx.as_flattened_mut(),
+            rx: self.rx.0.as_flattened_mut(),
+            tx: self.tx.0.as_flattened_mut(),
             sockets: &mut self.sockets,
             slots: &mut self.slots,
-            flows: &mut self.flows,
             buckets: &mut self.buckets,
             cells: &mut self.cells,
             heap: &mut self.heap,
@@ -126,18 +122,39 @@ impl<
     }
 }
 
+/// Begins where a cache line does, on machines that have caches.
+#[derive(Debug)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+struct Lines<T>(T);
+
+/// A place for one connection's socket, which begins where a cache line does, on
+/// machines that have caches.
+#[derive(Debug)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+pub struct SocketPlace<'a>(MaybeUninit<SocketStorage<'a>>);
+
+impl<'a> SocketPlace<'a> {
+    /// A place that holds nothing.
+    pub const EMPTY: Self = SocketPlace(MaybeUninit::uninit());
+
+    /// A set of one socket, which is still to come.
+    pub(crate) fn set(&'a mut self) -> SocketSet<'a> {
+        let place = self.0.write(SocketStorage::EMPTY);
+        SocketSet::new(core::slice::from_mut(place))
+    }
+}
+
 /// The parts of a [`Storage`].
 ///
-/// `sockets`, `slots`, `flows`, `buckets`, `cells` and `heap` have one element
-/// per slot, `dirty` room for as many; `rx` and `tx` are shared out evenly.
+/// `sockets`, `slots`, `buckets`, `cells` and `heap` have one element
+/// per slot (more buckets make chains shorter), `dirty` room for as many; `rx` and `tx` are shared out evenly.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct StackParts<'a> {
     pub rx: &'a mut [u8],
     pub tx: &'a mut [u8],
-    pub sockets: &'a mut [MaybeUninit<SocketStorage<'a>>],
+    pub sockets: &'a mut [SocketPlace<'a>],
     pub slots: &'a mut [Slot<'a>],
-    pub flows: &'a mut [FlowEntry],
     pub buckets: &'a mut [u32],
     pub cells: &'a mut [DeadlineCell],
     pub heap: &'a mut [u32],
@@ -153,7 +170,6 @@ impl StackParts<'_> {
         self.sockets
             .len()
             .min(self.slots.len())
-            .min(self.flows.len())
             .min(self.buckets.len())
             .min(self.cells.len())
             .min(self.heap.len())
@@ -267,7 +283,7 @@ mod tests {
         let one = size_of::<Storage<'_, 100, 8, 8>>();
         let two = size_of::<Storage<'_, 200, 8, 8>>();
         let slot = (two - one) / 100 - 16;
-        assert!(slot <= 752, "a slot takes {slot} bytes beyond its buffers");
+        assert!(slot <= 804, "a slot takes {slot} bytes beyond its buffers");
         std::println!("{slot} bytes per slot");
     }
 }

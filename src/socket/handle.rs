@@ -179,13 +179,13 @@ fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, waker: &Waker) {
 
 /// A socket out on loan; goes back when dropped, also when a closure panics.
 #[derive(Debug)]
-pub(super) struct Loan<'a> {
-    pub(super) handle: Handle<'a>,
-    pub(super) set: Option<SocketSet<'a>>,
+struct Loan<'a> {
+    handle: Handle<'a>,
+    set: Option<SocketSet<'a>>,
 }
 
 impl<'a> Loan<'a> {
-    pub(super) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
+    fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
         tcp_of(self.set.as_mut()?)
     }
 }
@@ -211,6 +211,22 @@ impl Timeout {
 impl From<Option<Duration>> for Timeout {
     fn from(timeout: Option<Duration>) -> Self {
         Timeout(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
+    }
+}
+
+/// When a wait is over, which is not known before it begins.
+pub(super) struct Until(Instant);
+
+impl Until {
+    pub(super) const NEW: Until = Until(Instant::from_micros_const(i64::MIN));
+
+    /// The same in every poll of one wait.
+    #[inline]
+    pub(super) fn get(&mut self, stack: &Stack<'_>, timeout: Timeout) -> Instant {
+        if self.0 == Until::NEW.0 {
+            self.0 = until(stack, timeout);
+        }
+        self.0
     }
 }
 

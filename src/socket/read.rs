@@ -3,23 +3,25 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 
+use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp::{self, RecvError};
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
-use crate::net::slots::Cut;
+use crate::net::slots::{Cut, tcp_of};
 use crate::planted::{Planted, planted};
 use crate::socket::ReadError;
-use crate::socket::handle::{Ask, Handle, Loan, Timeout, until};
+use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
 
 /// The receiving direction of a stream.
 #[derive(Debug)]
 pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
     pub(crate) timeout: Timeout,
-    loan: Option<Loan<'a>>,
+    /// The socket, while what it has received is lent out.
+    lent: Option<SocketSet<'a>>,
     /// How many bytes `fill_buf` has shown, until they are consumed.
-    shown: usize,
+    shown: u32,
 }
 
 /// What a reader waits for has come: bytes, or the end of the stream.
@@ -34,17 +36,18 @@ impl<'a> ReadHalf<'a> {
         ReadHalf {
             handle,
             timeout,
-            loan: None,
+            lent: None,
             shown: 0,
         }
     }
 
     /// Gives a lent socket back; what was shown can still be consumed. Nearly
-    /// always there is none, and to look costs less than to drop `None`.
+    /// always there is none. Whoever drops a half calls this first.
     #[inline]
     pub(crate) fn give_back(&mut self) {
-        if self.loan.is_some() {
-            drop(self.loan.take());
+        if let Some(set) = self.lent.take() {
+            let Handle { stack, slot, .. } = self.handle;
+            stack.with(|inner| inner.give_back(slot, set));
         }
     }
 
@@ -109,12 +112,16 @@ impl<'a> ReadHalf<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future has taken no byte.
-    pub async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let until = until(self.handle.stack, self.timeout);
-        poll_fn(|cx| self.poll_read(cx, until, buf)).await
+    pub fn read(&mut self, buf: &mut [u8]) -> impl Future<Output = Result<usize, ReadError>> {
+        // Not an async block, which would hold all of this twice.
+        let mut until = Until::NEW;
+        poll_fn(move |cx| {
+            if buf.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let until = until.get(self.handle.stack, self.timeout);
+            self.poll_read(cx, until, buf)
+        })
     }
 
     /// Waits and takes in one look at the socket.
@@ -212,14 +219,11 @@ impl<'a> ReadHalf<'a> {
             slot,
             generation,
         } = self.handle;
-        let set = stack.with(|inner| inner.lend(slot, generation));
-        let loan = self.loan.insert(Loan {
-            handle: self.handle,
-            set,
-        });
-        match loan.socket().map(|socket| socket.peek(usize::MAX)) {
+        self.lent = stack.with(|inner| inner.lend(slot, generation));
+        let socket = self.lent.as_mut().and_then(tcp_of);
+        match socket.map(|socket| socket.peek(usize::MAX)) {
             Some(Ok(bytes)) => {
-                self.shown = bytes.len();
+                self.shown = bytes.len() as u32; // a buffer ends at 1 GiB
                 Ok(bytes)
             }
             _ => Err(ReadError::Reset),
@@ -230,7 +234,7 @@ impl<'a> ReadHalf<'a> {
     /// lent, at most all of them.
     pub fn consume(&mut self, amount: usize) {
         self.give_back();
-        let amount = amount.min(core::mem::take(&mut self.shown));
+        let amount = amount.min(core::mem::take(&mut self.shown) as usize);
         if amount == 0 {
             return;
         }

@@ -10,7 +10,7 @@ use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
 use crate::planted::{Planted, planted};
 use crate::socket::WriteError;
-use crate::socket::handle::{Ask, Handle, Timeout, until};
+use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
 
 /// The sending direction of a stream.
 #[derive(Debug)]
@@ -77,12 +77,16 @@ impl<'a> WriteHalf<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future has given no byte.
-    pub async fn write(&mut self, buf: &[u8]) -> Result<usize, WriteError> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let until = until(self.handle.stack, self.timeout);
-        poll_fn(|cx| self.poll_write(cx, until, buf)).await
+    pub fn write(&mut self, buf: &[u8]) -> impl Future<Output = Result<usize, WriteError>> {
+        // Not an async block, which would hold all of this twice.
+        let mut until = Until::NEW;
+        poll_fn(move |cx| {
+            if buf.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let until = until.get(self.handle.stack, self.timeout);
+            self.poll_write(cx, until, buf)
+        })
     }
 
     /// Waits and gives in one look at the socket.
@@ -131,19 +135,17 @@ impl<'a> WriteHalf<'a> {
     /// **No byte is lost or sent twice**, but a dropped future does not tell
     /// how many were given. Where that matters, loop over
     /// [`write`](Self::write).
-    pub async fn write_all(&mut self, mut buf: &[u8]) -> Result<(), WriteError> {
-        let mut until = until(self.handle.stack, self.timeout);
-        poll_fn(|cx| {
+    pub fn write_all(&mut self, mut buf: &[u8]) -> impl Future<Output = Result<(), WriteError>> {
+        let mut until = Until::NEW;
+        poll_fn(move |cx| {
             while !buf.is_empty() {
-                let given = ready!(self.poll_write(cx, until, buf))?;
+                let time = until.get(self.handle.stack, self.timeout);
+                let given = ready!(self.poll_write(cx, time, buf))?;
                 buf = &buf[given..];
-                if !buf.is_empty() {
-                    until = self::until(self.handle.stack, self.timeout);
-                }
+                until = Until::NEW; // each piece has its own
             }
             Poll::Ready(Ok(()))
         })
-        .await
     }
 
     /// Waits for room and lets `f` fill the transmit buffer where it lies. `f`

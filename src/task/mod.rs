@@ -1,5 +1,6 @@
 //! Who runs: tasks, their wakers and their timers.
 
+mod header;
 #[cfg(doctest)]
 mod refused;
 pub(crate) mod slot;
@@ -11,7 +12,7 @@ pub(crate) mod timer;
 pub(crate) mod waker;
 
 pub use slot::{Chunk, Outcome, RowCell};
-pub use storage::{FOREIGN_TIMERS, Header, TaskParts, TaskStorage};
+pub use storage::{FOREIGN_TIMERS, TaskParts, TaskStorage};
 pub use tasks::{SpawnError, SpawnRefused, TaskState, Tasks, Waiting};
 pub use timer::{Elapsed, ForeignTimer, Sleep};
 pub use waker::{Flag, Queue, Ready, ReadySet};

@@ -20,14 +20,27 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
-/// The unit of future storage: 16 bytes, aligned to 16.
+use crate::task::header::Header;
+
+/// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of
+/// both, because a future that begins where a cache line does touches fewer.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(16))]
-pub struct Chunk([MaybeUninit<u8>; 16]);
+#[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+#[cfg_attr(not(target_pointer_width = "64"), repr(align(16)))]
+pub struct Chunk([MaybeUninit<u8>; CHUNK_BYTES]);
+
+const CHUNK_BYTES: usize = match cfg!(target_pointer_width = "64") {
+    true => 64,
+    false => 16,
+};
+
+/// The strictest alignment of a future, the same on every machine.
+const ALIGN: usize = 16;
 
 impl Chunk {
     /// A chunk that holds nothing.
-    pub const EMPTY: Chunk = Chunk([MaybeUninit::uninit(); 16]);
+    pub const EMPTY: Chunk = Chunk([MaybeUninit::uninit(); CHUNK_BYTES]);
 }
 
 /// What a task's future gives when it ends.
@@ -100,10 +113,15 @@ static BUSY: VTable = VTable {
     drop: |_| (),
 };
 
-/// One row's state, kept apart from its bytes: nothing, a future, or `BUSY`.
-/// Only this file changes it.
-#[derive(Debug, Default)]
-pub struct RowCell(Cell<Option<&'static VTable>>);
+/// One row's state, kept apart from its bytes: nothing, a future, or `BUSY`,
+/// which only this file changes; and what is known of the task, which is needed
+/// whenever the state is.
+#[derive(Debug)]
+#[repr(C)]
+pub struct RowCell {
+    table: Cell<Option<&'static VTable>>,
+    pub(super) header: Header,
+}
 
 impl RowCell {
     /// The state of a row that holds nothing.
@@ -111,17 +129,24 @@ impl RowCell {
         clippy::declare_interior_mutable_const,
         reason = "copied into storage, never used in place"
     )]
-    pub const EMPTY: RowCell = RowCell(Cell::new(None));
+    pub const EMPTY: RowCell = RowCell {
+        table: Cell::new(None),
+        header: Header::EMPTY,
+    };
 
     /// The future in this row, unless it is busy.
     fn full(&self) -> Option<&'static VTable> {
-        self.0.get().filter(|table| !core::ptr::eq(*table, &BUSY))
+        self.table
+            .get()
+            .filter(|table| !core::ptr::eq(*table, &BUSY))
     }
 }
 
 /// Bytes for one future, aligned like a [`Chunk`] and rounded up to it.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(16))]
+#[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+#[cfg_attr(not(target_pointer_width = "64"), repr(align(16)))]
 pub(crate) struct FutureBytes<const BYTES: usize>([MaybeUninit<u8>; BYTES]);
 
 impl<const BYTES: usize> FutureBytes<BYTES> {
@@ -130,8 +155,9 @@ impl<const BYTES: usize> FutureBytes<BYTES> {
     /// The same memory in chunks.
     pub(crate) fn chunks(rows: &mut [Self]) -> &mut [Chunk] {
         let count = size_of_val(rows) / size_of::<Chunk>();
-        // SAFETY: same address, alignment and size (16 divides the size of a
-        // type aligned to 16), and both types are bytes that may be anything.
+        const { assert!(align_of::<Self>() == size_of::<Chunk>()) };
+        // SAFETY: same address, alignment and size (an alignment divides the size
+        // of its type, and a chunk is as large as aligned), and both types are bytes that may be anything.
         unsafe { core::slice::from_raw_parts_mut(rows.as_mut_ptr().cast(), count) }
     }
 }
@@ -164,7 +190,7 @@ impl<'a> FutureSlots<'a> {
     /// Shares `bytes` among as many rows as `rows` has.
     pub(crate) fn new(rows: &'a [RowCell], bytes: &'a mut [Chunk]) -> Self {
         for row in rows {
-            row.0.set(None);
+            row.table.set(None);
         }
         FutureSlots {
             row_chunks: bytes.len().checked_div(rows.len()).unwrap_or(0),
@@ -179,7 +205,7 @@ impl<'a> FutureSlots<'a> {
     /// Whether a row holds no future.
     pub(crate) fn is_vacant(&self, index: u32) -> bool {
         let row = self.rows.get(index as usize);
-        row.is_none_or(|row| row.0.get().is_none())
+        row.is_none_or(|row| row.table.get().is_none())
     }
 
     /// Whether [`pinned`](Self::pinned) runs.
@@ -204,18 +230,18 @@ impl<'a> FutureSlots<'a> {
         F::Output: Outcome,
     {
         let refuse = |future, reason| Err(Refused { future, reason });
-        if size_of::<F>() > self.row_bytes() || align_of::<F>() > align_of::<Chunk>() {
+        if size_of::<F>() > self.row_bytes() || align_of::<F>() > ALIGN {
             return refuse(future, RefusedReason::TooLarge);
         }
         if self.ending.get() {
             return refuse(future, RefusedReason::Ending);
         }
         match self.rows.get(index as usize) {
-            Some(row) if row.0.get().is_none() => {
+            Some(row) if row.table.get().is_none() => {
                 // SAFETY: the row is vacant, so nothing else refers to its
                 // bytes; size and alignment were checked just above.
                 unsafe { self.row(index).cast::<F>().write(future) };
-                row.0.set(Some(Vt::<F>::TABLE));
+                row.table.set(Some(Vt::<F>::TABLE));
                 Ok(())
             }
             _ => refuse(future, RefusedReason::InUse),
@@ -252,13 +278,13 @@ impl<'a> FutureSlots<'a> {
         struct Vacate<'r>(&'r RowCell);
         impl Drop for Vacate<'_> {
             fn drop(&mut self) {
-                self.0.0.set(None);
+                self.0.table.set(None);
             }
         }
         let Some(row) = self.rows.get(index as usize) else {
             return;
         };
-        row.0.set(Some(&BUSY));
+        row.table.set(Some(&BUSY));
         let _vacate = Vacate(row);
         // SAFETY: `table` was taken out of this row, which is now busy, so the
         // future is dropped exactly once and never polled again.
@@ -299,7 +325,7 @@ impl Pinned<'_, '_> {
         }
         let row = self.0.rows.get(index as usize)?;
         let table = row.full()?;
-        row.0.set(Some(&BUSY));
+        row.table.set(Some(&BUSY));
         // A future that panics has ended, like one that is ready.
         let end = End(self.0, index, table);
         // SAFETY: the row was full, so `put` wrote the future that `table`
@@ -308,7 +334,7 @@ impl Pinned<'_, '_> {
         let polled = unsafe { (table.poll)(self.0.row(index), cx) };
         if polled.is_pending() {
             core::mem::forget(end);
-            row.0.set(Some(table));
+            row.table.set(Some(table));
         }
         Some(polled)
     }
@@ -394,10 +420,13 @@ mod tests {
     #[expect(clippy::declare_interior_mutable_const, reason = "as above")]
     const ROWS: [RowCell; 3] = [RowCell::EMPTY; 3];
 
+    /// 64 bytes for each.
+    const CHUNKS: [Chunk; 192 / CHUNK_BYTES] = [Chunk::EMPTY; 192 / CHUNK_BYTES];
+
     #[test]
     fn the_largest_future_fits_and_one_byte_more_does_not() {
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         assert_eq!(slots.row_bytes(), 64);
         let fits = poll_fn({
@@ -426,7 +455,7 @@ mod tests {
         #[repr(align(32))]
         struct Wide;
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         let wide = async {
             let wide = Wide;
@@ -443,7 +472,7 @@ mod tests {
     fn a_finished_future_is_dropped_at_once_and_its_row_is_vacant() {
         let told = RefCell::new(Vec::new());
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         slots.pinned(|pinned| {
             for number in 0..5 {
@@ -465,7 +494,7 @@ mod tests {
     fn the_end_drops_every_future_even_when_destructors_panic() {
         let told = RefCell::new(Vec::new());
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         for number in 0..3 {
             let tell = Tell(&told, number, number == 1);
@@ -491,7 +520,7 @@ mod tests {
     fn a_future_that_panics_is_dropped_and_so_are_the_others() {
         let told = RefCell::new(Vec::new());
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         for number in 0..3 {
             let tell = Tell(&told, number, false);
@@ -526,7 +555,7 @@ mod tests {
         }
         let seen = Cell::new(None);
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         let on_drop = SpawnOnDrop(&slots, &seen);
         let future = async move {
@@ -542,7 +571,7 @@ mod tests {
     #[should_panic(expected = "already running")]
     fn a_second_scope_inside_the_first_is_refused() {
         let rows = ROWS;
-        let mut bytes = [Chunk::EMPTY; 12];
+        let mut bytes = CHUNKS;
         let slots = FutureSlots::new(&rows, &mut bytes);
         slots.pinned(|_| slots.pinned(|_| ()));
     }

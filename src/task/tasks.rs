@@ -18,10 +18,10 @@ use smoltcp::time::Instant;
 
 use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
 use crate::planted::{Planted, planted};
-use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason};
+use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
+use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
 use crate::task::storage::TaskStorage;
-use crate::task::storage::{Header, TaskParts};
 use crate::task::timer::Timers;
 use crate::task::waker::Ready;
 #[cfg(not(loom))]
@@ -34,7 +34,7 @@ mod audit;
 
 /// The tasks of one host.
 pub struct Tasks<'a> {
-    headers: &'a [Header],
+    rows: &'a [RowCell],
     futures: FutureSlots<'a>,
     ready: Ready,
     claim: u32,
@@ -67,19 +67,18 @@ impl<'a> Tasks<'a> {
     pub fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
         let claim = ready.claim();
         let count = parts
-            .headers
+            .rows
             .len()
-            .min(parts.rows.len())
             .min(parts.run.storage_capacity())
             .min(parts.cells.len())
             .min(parts.heap.len())
             .min(ready.len());
         parts.run.clear();
-        let headers: &'a [Header] = &parts.headers[..count];
+        let rows: &'a [RowCell] = &parts.rows[..count];
         let tasks = Tasks {
             free: Cell::new(NONE),
-            headers,
-            futures: FutureSlots::new(&parts.rows[..count], parts.bytes),
+            rows,
+            futures: FutureSlots::new(rows, parts.bytes),
             ready,
             claim,
             run: RefCell::new(parts.run),
@@ -101,8 +100,8 @@ impl<'a> Tasks<'a> {
     /// in the same order as the last. All must be free.
     fn put_in_order(&self) {
         self.free.set(NONE);
-        for (index, header) in self.headers.iter().enumerate().rev() {
-            header.polls.set(self.free.replace(index as u32 + 1));
+        for (index, row) in self.rows.iter().enumerate().rev() {
+            row.header.polls.set(self.free.replace(index as u32 + 1));
         }
     }
 
@@ -152,7 +151,7 @@ impl<'a> Tasks<'a> {
                 future,
             ));
         }
-        let header = &self.headers[task as usize];
+        let header = &self.rows[task as usize].header;
         self.free.set(header.polls.replace(0));
         let place = Location::caller();
         header.name.set(name.or(Some(place.file())));
@@ -235,10 +234,11 @@ impl<'a> Tasks<'a> {
     /// Resumes one task. `waits` tells, after it yielded, what it waits for.
     pub(crate) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
         self.ready.clear(task);
-        let (Some(header), Some(waker)) = (self.headers.get(task as usize), self.ready.waker(task))
+        let (Some(row), Some(waker)) = (self.rows.get(task as usize), self.ready.waker(task))
         else {
             return;
         };
+        let header = &row.header;
         if self.futures.is_vacant(task) {
             return; // a wake for a task that has ended
         }
@@ -275,7 +275,7 @@ impl<'a> Tasks<'a> {
 
     /// Puts a vacant row back on the free list.
     fn release(&self, task: u32) {
-        let header = &self.headers[task as usize];
+        let header = &self.rows[task as usize].header;
         header.name.set(None);
         header.waits.set(None);
         header.polls.set(self.free.replace(task + 1));
@@ -286,8 +286,8 @@ impl<'a> Tasks<'a> {
     /// Every task and what it waits for.
     pub fn waiting(&self) -> impl Iterator<Item = Waiting> + '_ {
         let live = |task: &u32| !self.futures.is_vacant(*task);
-        (0..self.headers.len() as u32).filter(live).map(|task| {
-            let header = &self.headers[task as usize];
+        (0..self.rows.len() as u32).filter(live).map(|task| {
+            let header = &self.rows[task as usize].header;
             let waits = header.waits.get();
             Waiting {
                 task,
@@ -366,8 +366,8 @@ impl Drop for Clear<'_, '_> {
             tasks.ready.clear(task);
         }
         tasks.ready.forget_wakes();
-        for (task, header) in (0..).zip(tasks.headers) {
-            if header.name.get().is_some() {
+        for (task, row) in (0..).zip(tasks.rows) {
+            if row.header.name.get().is_some() {
                 tasks.release(task);
             }
         }

@@ -8,8 +8,8 @@ use crate::net::{Inconsistent, audit::ensure};
 impl Tasks<'_> {
     /// Checks every table against the others; not while a task runs.
     pub(crate) fn audit(&self) -> Result<(), Inconsistent> {
-        let count = self.headers.len() as u32;
-        let named = |task: u32| self.headers[task as usize].name.get().is_some();
+        let count = self.rows.len() as u32;
+        let named = |task: u32| self.rows[task as usize].header.name.get().is_some();
         for task in 0..count {
             let lives = !self.futures.is_vacant(task);
             ensure(
@@ -23,15 +23,15 @@ impl Tasks<'_> {
         let (mut free, mut next) = (0, self.free.get());
         while next != NONE && free <= count {
             free += 1;
-            let header = self.headers.get(next as usize - 1);
-            next = header.map_or(NONE, |header| header.polls.get());
+            let row = self.rows.get(next as usize - 1);
+            next = row.map_or(NONE, |row| row.header.polls.get());
         }
         ensure("every other row is free", free, free + live == count)?;
         let set = (0..count).filter(|&task| self.is_set(task)).count();
         let queued = self.ready.waiting() + self.run.borrow().storage_len();
         ensure("a woken task is queued once", 0, set == queued)?;
         for task in 0..count {
-            let waits = self.headers[task as usize].waits.get();
+            let waits = self.rows[task as usize].header.waits.get();
             let sleeps = waits.is_some_and(|waits| waits.reason == Reason::Sleep);
             let safe = !sleeps || self.is_set(task) || self.timers.is_armed(task);
             ensure("a sleep has a timer", task, safe)?;
