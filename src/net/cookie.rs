@@ -27,7 +27,6 @@
 
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::TxToken;
-use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 
@@ -356,5 +355,5 @@ pub(super) fn listen(set: &mut SocketSet<'_>, flow: &Flow) -> bool {
         addr: Some(flow.local_addr()),
         port: flow.local_port(),
     };
-    tcp_of(set).is_some_and(|socket: &mut tcp::Socket<'_>| socket.listen(endpoint).is_ok())
+    tcp_of(set).listen(endpoint).is_ok()
 }

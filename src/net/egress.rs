@@ -51,7 +51,7 @@ impl<'a> Inner<'a> {
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
-        let before = tcp_of(set).map(|socket| Before::of(socket));
+        let before = Before::of(tcp_of(set));
         self.tally.known.set(slot.known);
         let mut way_out = WayOut {
             iface: &mut self.iface,
@@ -65,7 +65,7 @@ impl<'a> Inner<'a> {
         let limit = self.config.frames_per_slot;
         let (passes, poll_at) = way_out.passes(set, device, now, limit);
         slot.known = self.tally.known.get();
-        if before.is_some_and(|before| before.unacknowledged > 0) {
+        if before.unacknowledged > 0 {
             slot.pace.waits(self.tick);
         }
         let armed = slot.armed;
@@ -78,7 +78,7 @@ impl<'a> Inner<'a> {
             return;
         }
         slot.armed = Armed::Right; // `rearm` sees to it
-        self.settle_if_moved(index, before);
+        self.settle_if_moved(index, Some(before));
         let poll_at = match passes {
             Passes::All => self.poll_at(index),
             _ => poll_at,

@@ -187,8 +187,7 @@ impl<'a> Inner<'a> {
         let Some(set) = (*slot.set).as_mut() else {
             return self.dropped(DropReason::Borrowed);
         };
-        let Some(socket) = tcp_of(set) else { return };
-        let before = Before::of(socket);
+        let before = Before::of(tcp_of(set));
         self.tally.known.set(slot.known);
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
@@ -208,31 +207,25 @@ impl<'a> Inner<'a> {
         if segment.payload > 0 {
             slot.pace.heard(self.tick);
         }
-        let established = tcp_of(set).filter(|socket| {
-            slot.state == State::Open
-                && before.state == tcp::State::Established
-                && socket.state() == tcp::State::Established
-        });
-        match established {
+        let socket = tcp_of(set);
+        let stays = |state| state == tcp::State::Established;
+        if slot.state == State::Open && stays(before.state) && stays(socket.state()) {
             // Nearly all segments: the life of the slot has not moved.
-            Some(socket) => {
-                let queued = socket.send_queue();
-                let acknowledged = queued < before.unacknowledged;
-                let readable = socket.can_recv();
-                if acknowledged {
-                    slot.pace.taken(queued, self.tick);
-                    slot.wake_tx();
-                }
-                if readable && !(acknowledged && planted(Planted::LostWake)) {
-                    slot.wake_rx();
-                }
+            let queued = socket.send_queue();
+            let acknowledged = queued < before.unacknowledged;
+            let readable = socket.can_recv();
+            if acknowledged {
+                slot.pace.taken(queued, self.tick);
+                slot.wake_tx();
             }
-            None => {
-                if control == Control::Rst {
-                    self.notice_reset(index, before);
-                }
-                self.settle(index, Some(before));
+            if readable && !(acknowledged && planted(Planted::LostWake)) {
+                slot.wake_rx();
             }
+        } else {
+            if control == Control::Rst {
+                self.notice_reset(index, before);
+            }
+            self.settle(index, Some(before));
         }
         self.mark_dirty(index);
     }
@@ -352,10 +345,10 @@ impl<'a> Inner<'a> {
         };
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
-        let state = tcp_of(set).map(|socket| socket.state());
+        let state = tcp_of(set).state();
         self.ports.admitted(port, &mut self.slots, index);
         if !listening
-            || state != Some(tcp::State::SynReceived)
+            || state != tcp::State::SynReceived
             || self
                 .flows
                 .insert(self.slots.all(), index, segment.flow)

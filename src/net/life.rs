@@ -499,9 +499,7 @@ impl<'a> Inner<'a> {
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
-        if let Some(socket) = tcp_of(set) {
-            socket.set_keep_alive(interval);
-        }
+        tcp_of(set).set_keep_alive(interval);
         slot.silent_at = patience(now, set);
         self.mark_dirty(index);
     }
@@ -562,7 +560,7 @@ impl<'a> Inner<'a> {
 
 /// How long a peer that is asked may stay silent from now on.
 pub(super) fn patience(now: Instant, set: &mut SocketSet<'_>) -> Instant {
-    let interval = tcp_of(set).and_then(|socket| socket.keep_alive());
+    let interval = tcp_of(set).keep_alive();
     interval.map_or(FAR, |interval| {
         let micros = interval.total_micros().saturating_mul(4);
         Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))

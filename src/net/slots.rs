@@ -20,8 +20,8 @@
 use core::mem::ManuallyDrop;
 use core::task::Waker;
 
-use smoltcp::iface::SocketSet;
-use smoltcp::socket::{Socket, tcp};
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 
 use crate::net::flow::Flow;
@@ -187,7 +187,7 @@ impl<'a> Slot<'a> {
 
     /// The socket, unless it is borrowed.
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
-        tcp_of((*self.set).as_mut()?)
+        Some(tcp_of((*self.set).as_mut()?))
     }
 
     pub(crate) fn wake_rx(&mut self) {
@@ -223,16 +223,10 @@ impl Entry for Slot<'_> {
     }
 }
 
-/// The one socket of a set.
-pub(crate) fn tcp_of<'s, 'a>(set: &'s mut SocketSet<'a>) -> Option<&'s mut tcp::Socket<'a>> {
-    set.iter_mut().find_map(|(_, socket)| match socket {
-        Socket::Tcp(tcp) => Some(tcp),
-        #[allow(
-            unreachable_patterns,
-            reason = "other kinds exist when another crate enables them"
-        )]
-        _ => None,
-    })
+/// The one socket of a set: the first, which is there from the stack's start on,
+/// and another one in its place after each connection.
+pub(crate) fn tcp_of<'s, 'a>(set: &'s mut SocketSet<'a>) -> &'s mut tcp::Socket<'a> {
+    set.get_mut(SocketHandle::default())
 }
 
 /// All slots, the free ones, and those in TIME-WAIT.

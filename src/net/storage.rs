@@ -266,7 +266,7 @@ mod tests {
         for round in 0..1000 {
             for (slot, set) in sets.iter_mut().enumerate() {
                 assert!(buffers.renew(slot as u32, set));
-                let socket = tcp_of(set).unwrap();
+                let socket = tcp_of(set);
                 assert_eq!((socket.recv_capacity(), socket.send_capacity()), (64, 32));
                 assert_eq!(socket.keep_alive(), None);
                 socket.set_keep_alive(Some(smoltcp::time::Duration::from_millis(round + 1)));

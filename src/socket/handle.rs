@@ -186,7 +186,7 @@ struct Loan<'a> {
 
 impl<'a> Loan<'a> {
     fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
-        tcp_of(self.set.as_mut()?)
+        Some(tcp_of(self.set.as_mut()?))
     }
 }
 
