@@ -151,7 +151,7 @@ impl<'a> Inner<'a> {
         frame: &[u8],
         token: T,
     ) {
-        let Some(slot) = self.slots.get(index) else {
+        let Some(mut slot) = self.slots.get(index) else {
             return;
         };
         if slot.known.repeats_all_but_fin(segment)
@@ -175,15 +175,14 @@ impl<'a> Inner<'a> {
                 Verdict::Challenge(reason) => {
                     let made = challenge(segment, &slot.known, self.config.hardware_addr);
                     self.dropped(reason);
-                    let Some(made) = made else { return };
-                    probe = made;
+                    let (Some(made), Some(same)) = (made, self.slots.get(index)) else {
+                        return;
+                    };
+                    (probe, slot) = (made, same);
                     (frame, control) = (&probe, Control::Other);
                 }
             }
         }
-        let Some(slot) = self.slots.get(index) else {
-            return;
-        };
         let Some(set) = (*slot.set).as_mut() else {
             return self.dropped(DropReason::Borrowed);
         };
