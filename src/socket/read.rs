@@ -220,7 +220,7 @@ impl<'a> ReadHalf<'a> {
             generation,
         } = self.handle;
         self.lent = stack.with(|inner| inner.lend(slot, generation));
-        let socket = self.lent.as_mut().and_then(tcp_of);
+        let socket = self.lent.as_mut().map(tcp_of);
         match socket.map(|socket| socket.peek(usize::MAX)) {
             Some(Ok(bytes)) => {
                 self.shown = bytes.len() as u32; // a buffer ends at 1 GiB
