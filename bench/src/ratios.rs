@@ -32,12 +32,24 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 13] = [
+const RATIOS: [Ratio; 15] = [
     ratio(
         "an echo over one connection / bare",
         ONE,
         ("active", "bare", 1, 256),
+        1.00,
+    ),
+    ratio(
+        "the same with IPv6 built in / bare",
+        ("ipv6-active", "cygnet", 1, 256),
+        ("ipv6-active", "bare", 1, 256),
         1.05,
+    ),
+    ratio(
+        "8 at once with IPv6 built in / bare",
+        ("ipv6-all", "cygnet", 8, 256),
+        ("ipv6-all", "bare", 8, 256),
+        1.01,
     ),
     ratio(
         "one active of 4,096 / one of 1",
