@@ -5,7 +5,7 @@ use contest::link::End;
 use contest::plan::{Plan, Service};
 use contest::world::Host;
 use contest::{CHUNK, REQUEST, address};
-use smoltcp::iface::{Config, Interface, SocketSet};
+use smoltcp::iface::{Config, Interface, SocketSet, SocketStorage};
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
@@ -21,9 +21,10 @@ impl Bare {
         let hardware = HardwareAddress::Ethernet(EthernetAddress([2, 0, 0, 0, 0, 1]));
         let mut iface = Interface::new(Config::new(hardware), end, Instant::ZERO);
         iface.update_ip_addrs(|addresses| addresses.push(address(1)).expect("room"));
-        let mut sockets = SocketSet::new(Vec::new());
+        let places = (0..plan.connections).map(|_| SocketStorage::EMPTY);
+        let mut sockets = SocketSet::new(places.collect::<Vec<_>>().leak());
         for _ in 0..plan.connections {
-            let buffer = || tcp::SocketBuffer::new(vec![0; plan.buffer]);
+            let buffer = || tcp::SocketBuffer::new(vec![0; plan.buffer].leak());
             sockets.add(tcp::Socket::new(buffer(), buffer()));
         }
         Bare {

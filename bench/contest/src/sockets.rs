@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use smoltcp_old::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp_old::iface::{Config, Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp_old::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp_old::socket::tcp;
 use smoltcp_old::time::{Duration, Instant};
@@ -66,7 +66,7 @@ impl Sockets {
         Sockets(Rc::new(RefCell::new(Inner {
             iface,
             connections: Vec::new(),
-            nobody: SocketSet::new(Vec::new()),
+            nobody: SocketSet::new([].as_mut_slice()),
             dirty: Vec::new(),
             now: Instant::ZERO,
             due: None,
@@ -145,13 +145,14 @@ impl Sockets {
 impl Inner {
     fn open(&mut self) -> usize {
         let index = self.connections.len();
-        let buffer = || tcp::SocketBuffer::new(vec![0; self.buffer]);
+        let buffer = || tcp::SocketBuffer::new(vec![0; self.buffer].leak());
         let mut socket = tcp::Socket::new(buffer(), buffer());
         let port = FIRST_PORT + u16::try_from(index).expect("a port");
         let remote = (address(1), 7);
         let connected = socket.connect(self.iface.context(), remote, port);
         connected.expect("a new socket connects");
-        let mut set = SocketSet::new(Vec::new());
+        let place = Box::leak(Box::new(SocketStorage::EMPTY));
+        let mut set = SocketSet::new(std::slice::from_mut(place));
         let handle = set.add(socket);
         self.connections.push(Connection {
             set,
