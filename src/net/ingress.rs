@@ -46,6 +46,9 @@ impl<'a> Inner<'a> {
 
     fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
         let known = self.flows.find(self.slots.all(), &segment.flow);
+        if let Some(slot) = known {
+            self.buffers.fetch(slot);
+        }
         let (slot, token) = match known {
             Some(slot) if !self.is_new_life(slot, segment) => (slot, token),
             _ => match self.stranger_in(known, segment, frame, token) {

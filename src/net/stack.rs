@@ -100,7 +100,7 @@ impl<'a> Stack<'a> {
         if count == 0 {
             return Err(ConfigError::Storage);
         }
-        let mut buffers = Buffers::new(parts.rx, parts.tx, count);
+        let mut buffers = Buffers::new(parts.rx, parts.tx, &parts.sockets[..count]);
         let slots = &mut parts.slots[..count];
         for (index, (slot, place)) in slots.iter_mut().zip(parts.sockets).enumerate() {
             let mut set = place.set();
