@@ -199,7 +199,6 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
 /// What is no TCP is answered to where it came from, so it must have come from
 /// one peer, to us alone (RFC 1122, 3.2.2).
 #[cold]
-#[inline(never)]
 fn demux_host(link: Link<'_>, between: &Flow) -> Route {
     if !link.to_us_alone {
         return Route::Refuse(DropReason::NotUnicast);
@@ -260,7 +259,7 @@ fn refuse_tcp(between: Flow, addrs: &[IpCidr], reason: DropReason) -> Route {
 }
 
 /// See [`Segment::refusal`].
-#[inline]
+#[inline(never)]
 fn refusal(between: &Flow, addrs: &[IpCidr]) -> Option<DropReason> {
     #[cfg(feature = "ipv6")]
     if between.words != 1 {

@@ -176,6 +176,7 @@ impl Pace {
 }
 
 /// At least one: zero means none.
+#[inline(never)]
 fn millis(limit: Option<Duration>) -> u32 {
     limit.map_or(0, |limit| {
         limit.total_millis().clamp(1, u32::MAX as u64 / 2) as u32
