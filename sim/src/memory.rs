@@ -197,6 +197,8 @@ mod tests {
         let stack = leak_stack(3, 64, 128, 2, 5).unwrap();
         assert_eq!((stack.rx.len(), stack.tx.len()), (192, 384));
         assert_eq!((stack.slots.len(), stack.ports.len()), (3, 2));
+        let starts = [stack.rx.as_ptr(), stack.tx.as_ptr()];
+        assert_eq!(starts.map(|start| start as usize % LINE), [0, 0]);
         let (tasks, ready) = leak_tasks(7, 100, None).unwrap();
         let chunks = 7 * 100_usize.div_ceil(size_of::<Chunk>());
         assert_eq!((tasks.rows.len(), tasks.bytes.len()), (7, chunks));

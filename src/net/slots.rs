@@ -185,6 +185,10 @@ impl<'a> Slot<'a> {
         missed: false,
     };
 
+    /// Where what a segment touches ends.
+    #[cfg(test)]
+    pub(crate) const COLD: usize = core::mem::offset_of!(Slot<'static>, prev);
+
     /// The socket, unless it is borrowed.
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
         Some(tcp_of((*self.set).as_mut()?))

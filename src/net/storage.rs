@@ -317,6 +317,23 @@ mod tests {
         assert!(!buffers.renew(3, &mut sets[0]));
     }
 
+    /// What a segment touches of a slot are three lines, of a socket no line that
+    /// belongs to another, and buffers of whole lines begin at one.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn hot_memory_begins_at_a_line() {
+        let mut storage = Storage::<'_, 3, 128, 64>::new();
+        let parts = storage.parts();
+        let starts = [
+            parts.rx.as_ptr() as usize,
+            parts.tx.as_ptr() as usize,
+            parts.sockets[1..].as_ptr() as usize,
+            parts.slots[1..].as_ptr() as usize,
+        ];
+        assert_eq!(starts.map(|start| start % LINE), [0; 4]);
+        const { assert!(Slot::COLD <= 3 * LINE) };
+    }
+
     /// What each slot and each task costs beyond buffers and future. A change
     /// here is felt in every board's RAM.
     #[cfg(target_pointer_width = "64")]
