@@ -45,6 +45,13 @@ impl<'a> ReadHalf<'a> {
     /// always there is none. Whoever drops a half calls this first.
     #[inline]
     pub(crate) fn give_back(&mut self) {
+        if self.lent.is_some() {
+            self.give_back_lent();
+        }
+    }
+
+    #[cold]
+    fn give_back_lent(&mut self) {
         if let Some(set) = self.lent.take() {
             let Handle { stack, slot, .. } = self.handle;
             stack.with(|inner| inner.give_back(slot, set));
