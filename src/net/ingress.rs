@@ -4,6 +4,8 @@
 //! A SYN that finds no place waits in the lobby; one that finds none there
 //! either is dropped, never reset: the peer tries again.
 
+use core::task::Waker;
+
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp;
@@ -24,13 +26,18 @@ use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
 impl<'a> Inner<'a> {
-    pub(super) fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
+    pub(super) fn frame_in<T: TxToken>(
+        &mut self,
+        frame: &[u8],
+        token: T,
+        ahead: impl FnOnce(&Waker),
+    ) {
         self.counters.count(|counters| &mut counters.frames_in);
         self.counters
             .add(|counters| &mut counters.bytes_in, frame.len() as u64);
         self.tell(&Event::FrameIn(frame));
         match self.route(frame) {
-            Route::Tcp(segment) => self.segment_in(&segment, frame, token),
+            Route::Tcp(segment) => self.segment_in(&segment, frame, token, ahead),
             Route::Neighbor => self.neighbor_in(frame, token),
             Route::Host(from) => self.answer(from, frame, token),
             Route::Refuse(reason) => self.dropped(reason),
@@ -44,10 +51,19 @@ impl<'a> Inner<'a> {
         demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
-    fn segment_in<T: TxToken>(&mut self, segment: &Segment, frame: &[u8], token: T) {
+    fn segment_in<T: TxToken>(
+        &mut self,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+        ahead: impl FnOnce(&Waker),
+    ) {
         let known = self.flows.find(self.slots.all(), &segment.flow);
         if let Some(slot) = known {
             self.buffers.fetch(slot);
+            if let Some(reader) = self.slots.get(slot).and_then(|slot| slot.rx_waker.as_ref()) {
+                ahead(reader);
+            }
         }
         let (slot, token) = match known {
             Some(slot) if !self.is_new_life(slot, segment) => (slot, token),

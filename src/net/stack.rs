@@ -14,6 +14,7 @@
 //! Not here: TCP itself (smoltcp), what programs see (`socket`).
 
 use core::cell::{Cell, RefCell};
+use core::task::Waker;
 
 use heapless::deque::DequeView;
 use smoltcp::iface::Interface;
@@ -332,7 +333,12 @@ impl<'a> Inner<'a> {
     }
 
     /// Receives up to the turn's share of frames. True when there may be more.
-    pub(crate) fn receive<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
+    /// Tells `ahead`, for each, who waits for it.
+    pub(crate) fn receive<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        ahead: impl Fn(&Waker),
+    ) -> bool {
         self.admit_parked(device);
         let most = match planted(Planted::FramesPerTurnIgnored) {
             true => u16::MAX,
@@ -342,7 +348,7 @@ impl<'a> Inner<'a> {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
             };
-            rx.consume(|frame| self.frame_in(frame, tx));
+            rx.consume(|frame| self.frame_in(frame, tx, &ahead));
         }
         true
     }

@@ -189,7 +189,7 @@ const BUFFER_AHEAD: usize = 4 * LINE;
 /// Has the core fetch what lies there while it does something else. Nothing
 /// where it cannot be asked to.
 #[inline]
-fn fetch(start: *const u8, bytes: usize) {
+pub(crate) fn fetch(start: *const u8, bytes: usize) {
     for offset in (0..bytes).step_by(LINE) {
         let line = start.wrapping_add(offset);
         #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]

@@ -20,6 +20,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
+use crate::net::storage::fetch;
 use crate::task::header::Header;
 
 /// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of
@@ -34,6 +35,9 @@ const CHUNK_BYTES: usize = match cfg!(target_pointer_width = "64") {
     true => 64,
     false => 16,
 };
+
+/// How much of a future is fetched ahead.
+const FUTURE_AHEAD: usize = 256;
 
 /// The strictest alignment of a future, the same on every machine.
 const ALIGN: usize = 16;
@@ -216,6 +220,17 @@ impl<'a> FutureSlots<'a> {
     /// Whether the last futures are being dropped.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.get()
+    }
+
+    /// Has a row fetched that is polled soon: its state, and of a large future the
+    /// beginning. Any number will do.
+    #[inline]
+    pub(crate) fn fetch(&self, index: u32) {
+        fetch(
+            self.rows.as_ptr().wrapping_add(index as usize).cast(),
+            size_of::<RowCell>(),
+        );
+        fetch(self.row(index).cast(), FUTURE_AHEAD);
     }
 
     /// How many bytes a future may need.

@@ -11,21 +11,22 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::panic::Location;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
+use crate::net::storage::fetch;
 use crate::planted::{Planted, planted};
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
 use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
 use crate::task::storage::TaskStorage;
 use crate::task::timer::Timers;
-use crate::task::waker::Ready;
 #[cfg(not(loom))]
 use crate::task::waker::ReadySet;
+use crate::task::waker::{Flag, Ready};
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
@@ -218,6 +219,13 @@ impl<'a> Tasks<'a> {
                 self.tell(|| Event::Woken { task });
             }
         }
+    }
+
+    /// A task will be woken in this turn: what it needs to run is fetched meanwhile.
+    #[inline]
+    pub(crate) fn fetch(&self, waker: &Waker) {
+        fetch(waker.data().cast(), size_of::<Flag>());
+        self.futures.fetch(self.ready.number_of(waker));
     }
 
     /// The next task of this turn.

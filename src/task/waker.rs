@@ -337,6 +337,13 @@ impl Ready {
         self.waker(task).is_some_and(|own| own.will_wake(waker))
     }
 
+    /// The task of a waker; of a waker that is not one of these, some number.
+    #[inline]
+    pub(crate) fn number_of(&self, waker: &Waker) -> u32 {
+        let offset = (waker.data() as usize).wrapping_sub(self.flags.as_ptr() as usize);
+        (offset / size_of::<Flag>()) as u32
+    }
+
     /// Takes the list and gives the tasks in it, the last one woken first.
     /// Their flags stay set until [`clear`](Self::clear).
     pub(crate) fn take(&self, mut each: impl FnMut(u32)) {
