@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Bytes of a request and of its answer.
 pub const REQUEST: usize = 64;
@@ -40,6 +41,8 @@ pub struct Asked {
     pub requests: u64,
     /// The time.
     pub time: Duration,
+    /// What the clients had of the processor meanwhile.
+    pub spent: Duration,
 }
 
 impl Asked {
@@ -96,7 +99,7 @@ impl Clients {
         time: Duration,
         nanos: &mut Histogram<u64>,
     ) -> io::Result<Asked> {
-        let start = Instant::now();
+        let (start, spent) = (Instant::now(), processor_time());
         for client in self.clients.iter_mut().take(count) {
             client.send(start)?;
         }
@@ -124,6 +127,7 @@ impl Clients {
                 in_time = Some(Asked {
                     requests,
                     time: now - start,
+                    spent: processor_time().saturating_sub(spent),
                 });
             }
         }
@@ -149,6 +153,15 @@ impl Clients {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What this thread has used so far.
+pub(super) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        time.tv_nsec.unsigned_abs() as u32,
+    )
 }
 
 /// A server that has no socket for us right now may have one soon.

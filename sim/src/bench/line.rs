@@ -20,6 +20,8 @@ pub(super) struct Line {
     /// Of the server's processor, and in how many requests.
     pub(super) spent: Duration,
     pub(super) requests: u64,
+    /// Of the clients' processor.
+    pub(super) asking: Duration,
 }
 
 impl Line {
@@ -30,6 +32,7 @@ impl Line {
             nanos: histogram(),
             spent: Duration::ZERO,
             requests: 0,
+            asking: Duration::ZERO,
         }
     }
 
@@ -41,8 +44,10 @@ impl Line {
             let micros = self.nanos.value_at_quantile(quantile) as f64 / 1000.0;
             format!("{name} {micros:.0} us")
         });
-        let each = self.spent.as_secs_f64() * 1e6 / self.requests as f64;
-        format!("{}; {each:.1} us of processor each", latency.join(", "))
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / self.requests as f64;
+        let (spent, asking) = (each(self.spent), each(self.asking));
+        let latency = latency.join(", ");
+        format!("{latency}; {spent:.1} us of processor each, its client {asking:.1} us")
     }
 }
 

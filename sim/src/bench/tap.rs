@@ -213,6 +213,7 @@ impl Bench<'_> {
                 let asked = asked.map_err(fail(one.server))?;
                 line.rates.push(asked.rate());
                 line.requests += asked.requests;
+                line.asking += asked.spent;
                 if let (Some(before), Some(after)) = (before, one.processor()) {
                     line.spent += after - before;
                 }
