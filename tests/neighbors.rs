@@ -4,10 +4,12 @@ mod harness;
 
 use cygnet::ConnectError;
 use cygnet::event::DropReason;
+use cygnet::net::wire::Wire;
+use cygnet::turns;
 #[cfg(feature = "ipv6")]
 use harness::peer::HOST_MAC;
-use harness::peer::{Hands, Seg, answer, arp, by_hand, by_hand_audited, mac, syn};
-use harness::{GATEWAY, echo_server};
+use harness::peer::{Hands, Seg, answer, arp, asked_for, by_hand, by_hand_audited, mac, syn};
+use harness::{GATEWAY, LAN, echo_server, ms};
 #[cfg(feature = "ipv6")]
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Duration;
@@ -224,6 +226,51 @@ fn a_question_is_asked_again_until_somebody_answers() {
         let syns = hands.pass_with(Duration::from_secs(3), refuse);
         assert_eq!(syns.len(), 10);
         assert_eq!(client.counters().slots_used, 0);
+    });
+}
+
+/// A device that has no room for a question is asked again.
+#[test]
+fn a_question_for_which_there_is_no_room_is_asked_later() {
+    host!(client, 1, slots: 8, tasks: 16, bytes: 64, rx: 256, tx: 256);
+    let peers: Vec<_> = (0..3)
+        .map(|n| Ipv4Address::new(10, 0, 0, 100 + n))
+        .collect();
+    for &peer in &peers {
+        let ask = async move { drop(client.connect((peer, 7)).await) };
+        client.spawn(Box::pin(ask)).unwrap();
+    }
+    let wire: Wire<1> = Wire::new(LAN);
+    let (mut host, mut peer) = wire.ends();
+    let mut asked = Vec::new();
+    turns(client, |turns| {
+        for millis in 0..50 {
+            turns.turn(&mut host, ms(millis));
+            client.audit().unwrap();
+            while let Some(frame) = peer.take(ms(millis)) {
+                asked.extend(asked_for(&frame));
+            }
+        }
+    });
+    asked.sort();
+    assert_eq!(asked, peers);
+}
+
+#[test]
+fn a_new_boot_knows_no_neighbor() {
+    host!(client, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
+    let peer = Ipv4Address::new(10, 0, 0, 9);
+    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    by_hand(client, |hands| {
+        for (connects, questions) in [(1, 1), (2, 1), (3, 2)] {
+            if connects == 3 {
+                client.reboot([9; 16]);
+            }
+            let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
+            client.spawn(Box::pin(refused)).unwrap();
+            assert_eq!(hands.pass_with(TICK, refuse).len(), 1);
+            assert_eq!(hands.asked.len(), questions);
+        }
     });
 }
 

@@ -320,6 +320,37 @@ mod tests {
         assert_eq!(known.look_up(addr(96), at(1000)), Lookup::Ask);
     }
 
+    #[test]
+    fn arp_is_about_one_station_on_ethernet_with_ipv4() {
+        let frame = |head: [u8; 8], sender: Hardware| {
+            let mut frame = std::vec![0; 14 + 28];
+            frame[12..14].copy_from_slice(&[8, 6]);
+            frame[14..22].copy_from_slice(&head);
+            frame[22..28].copy_from_slice(&sender);
+            frame[28..32].copy_from_slice(&[10, 0, 0, 9]);
+            frame[38..42].copy_from_slice(&[10, 0, 0, 1]);
+            frame
+        };
+        let (asks, tells) = ([0, 1, 8, 0, 6, 4, 0, 1], [0, 1, 8, 0, 6, 4, 0, 2]);
+        let claim = Claim {
+            addr: addr(9),
+            hardware: AT,
+            asks_for: None,
+        };
+        assert_eq!(read(&frame(tells, AT)), Some(claim));
+        let asks_for = Some(addr(1));
+        assert_eq!(read(&frame(asks, AT)), Some(Claim { asks_for, ..claim }));
+        for (index, byte) in [(1, 6), (2, 0x86), (4, 8), (5, 16), (7, 3)] {
+            let mut head = tells;
+            head[index] = byte;
+            assert_eq!(read(&frame(head, AT)), None, "{head:?}");
+        }
+        for nobody in [NOBODY, [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+            assert_eq!(read(&frame(tells, nobody)), None);
+        }
+        assert_eq!(read(&frame(tells, AT)[..41]), None);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_frames_never_panic(

@@ -217,7 +217,7 @@ pub fn arp(operation: ArpOperation, from: Ipv4Address, hardware: EthernetAddress
 }
 
 /// Whose hardware address a frame asks for.
-fn asked_for(frame: &[u8]) -> Option<Ipv4Address> {
+pub fn asked_for(frame: &[u8]) -> Option<Ipv4Address> {
     let frame = EthernetFrame::new_checked(frame).ok()?;
     let packet = ArpPacket::new_checked(frame.payload()).ok()?;
     match ArpRepr::parse(&packet) {
