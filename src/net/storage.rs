@@ -8,6 +8,9 @@
 //! once keeps traces of its peer; so every connection gets a new socket on the
 //! same two buffers. [`Buffers`] remembers where they are and hands them to
 //! the next socket after the last one is gone.
+//!
+//! And it knows where all that lies, so from here it is fetched ahead of its use,
+//! on a core that can be asked to.
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
