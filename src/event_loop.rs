@@ -114,7 +114,7 @@ fn turn<'a, D: Device + ?Sized>(
     let more_frames = stack.with(|inner| {
         inner.begin(now);
         tasks.advance(now);
-        inner.receive(device, |waker| tasks.fetch(waker))
+        inner.receive(device, tasks)
     });
     tasks.collect_ready();
     while let Some(task) = tasks.next_ready() {

@@ -25,19 +25,28 @@ use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
+/// Who runs the tasks that wait for segments.
+pub(crate) trait Scheduler {
+    /// This one will be woken in this turn: what it needs to run is fetched meanwhile.
+    fn fetch(&self, waker: &Waker);
+
+    /// Wakes it, as [`Waker::wake`] would, before any task runs in this turn.
+    fn wake(&self, waker: Waker);
+}
+
 impl<'a> Inner<'a> {
     pub(super) fn frame_in<T: TxToken>(
         &mut self,
         frame: &[u8],
         token: T,
-        ahead: impl FnOnce(&Waker),
+        scheduler: &impl Scheduler,
     ) {
         self.counters.count(|counters| &mut counters.frames_in);
         self.counters
             .add(|counters| &mut counters.bytes_in, frame.len() as u64);
         self.tell(&Event::FrameIn(frame));
         match self.route(frame) {
-            Route::Tcp(segment) => self.segment_in(&segment, frame, token, ahead),
+            Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => self.neighbor_in(frame, token),
             Route::Host(from) => self.answer(from, frame, token),
             Route::Refuse(reason) => self.dropped(reason),
@@ -56,13 +65,13 @@ impl<'a> Inner<'a> {
         segment: &Segment,
         frame: &[u8],
         token: T,
-        ahead: impl FnOnce(&Waker),
+        scheduler: &impl Scheduler,
     ) {
         let known = self.flows.find(self.slots.all(), &segment.flow);
         if let Some(slot) = known {
             self.buffers.fetch(slot);
             if let Some(reader) = self.slots.get(slot).and_then(|slot| slot.rx_waker.as_ref()) {
-                ahead(reader);
+                scheduler.fetch(reader);
             }
         }
         let (slot, token) = match known {
@@ -72,7 +81,7 @@ impl<'a> Inner<'a> {
                 None => return,
             },
         };
-        self.deliver(slot, segment, frame, token);
+        self.deliver(slot, segment, frame, token, scheduler);
     }
 
     /// A segment that belongs to no flow, or begins the next life of an old one.
@@ -169,6 +178,7 @@ impl<'a> Inner<'a> {
         segment: &Segment,
         frame: &[u8],
         token: T,
+        scheduler: &impl Scheduler,
     ) {
         let Some(mut slot) = self.slots.get(index) else {
             return;
@@ -236,8 +246,11 @@ impl<'a> Inner<'a> {
                 slot.pace.taken(queued, self.tick);
                 slot.wake_tx();
             }
-            if readable && !(acknowledged && planted(Planted::LostWake)) {
-                slot.wake_rx();
+            if readable
+                && !(acknowledged && planted(Planted::LostWake))
+                && let Some(reader) = slot.rx_waker.take()
+            {
+                scheduler.wake(reader);
             }
         } else {
             if control == Control::Rst {

@@ -14,7 +14,7 @@ pub(crate) mod flow;
 pub(crate) mod flows;
 pub(crate) mod guard;
 pub(crate) mod handoff;
-mod ingress;
+pub(crate) mod ingress;
 mod isn;
 mod keys;
 mod life;

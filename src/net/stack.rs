@@ -14,7 +14,6 @@
 //! Not here: TCP itself (smoltcp), what programs see (`socket`).
 
 use core::cell::{Cell, RefCell};
-use core::task::Waker;
 
 use heapless::deque::DequeView;
 use smoltcp::iface::Interface;
@@ -32,6 +31,7 @@ use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
 use crate::net::handoff::{Tally, without_ethernet};
+use crate::net::ingress::Scheduler;
 use crate::net::isn;
 use crate::net::keys::derive_key;
 use crate::net::limits::tick;
@@ -333,11 +333,11 @@ impl<'a> Inner<'a> {
     }
 
     /// Receives up to the turn's share of frames. True when there may be more.
-    /// Tells `ahead`, for each, who waits for it.
+    /// Readers are woken through the scheduler.
     pub(crate) fn receive<D: Device + ?Sized>(
         &mut self,
         device: &mut D,
-        ahead: impl Fn(&Waker),
+        scheduler: &impl Scheduler,
     ) -> bool {
         self.admit_parked(device);
         let most = match planted(Planted::FramesPerTurnIgnored) {
@@ -348,7 +348,7 @@ impl<'a> Inner<'a> {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
             };
-            rx.consume(|frame| self.frame_in(frame, tx, &ahead));
+            rx.consume(|frame| self.frame_in(frame, tx, scheduler));
         }
         true
     }

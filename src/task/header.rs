@@ -7,6 +7,18 @@ use smoltcp::time::Instant;
 
 use crate::event::Yield;
 
+/// Whether a task stands in the run queue, and what has to be undone when it
+/// leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queued {
+    No,
+    /// Woken from inside the turn: nothing.
+    Here,
+    /// Taken from the list of flags: its flag is to be cleared. No other may be,
+    /// because it may be on the list, and would be put there twice.
+    Listed,
+}
+
 /// What is known of one task. What a poll touches comes first.
 #[derive(Debug)]
 #[repr(C)]
@@ -17,6 +29,7 @@ pub(crate) struct Header {
     /// Polls so far; while the row is vacant, the next free task.
     pub(super) polls: Cell<u32>,
     pub(super) line: Cell<u32>,
+    pub(super) queued: Cell<Queued>,
     /// `None`: this task is free.
     pub(super) name: Cell<Option<&'static str>>,
 }
@@ -32,6 +45,7 @@ impl Header {
         last_poll: Cell::new(Instant::ZERO),
         polls: Cell::new(0),
         line: Cell::new(0),
+        queued: Cell::new(Queued::No),
         name: Cell::new(None),
     };
 }

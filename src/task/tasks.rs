@@ -17,8 +17,10 @@ use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
+use crate::net::ingress::Scheduler;
 use crate::net::storage::fetch;
 use crate::planted::{Planted, planted};
+use crate::task::header::Queued;
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
 use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
@@ -207,10 +209,21 @@ impl<'a> Tasks<'a> {
             "two Tasks share one ReadySet: give each its own"
         );
         let mut run = self.run.borrow_mut();
-        // The list comes last woken first, and the queue is empty here.
-        self.ready.take(|task| {
-            let _ = run.push_front(task);
+        let mut taken = 0;
+        // The list comes last woken first.
+        self.ready.take(|task| match self.rows.get(task as usize) {
+            Some(row) if row.header.queued.replace(Queued::Listed) == Queued::No => {
+                let _ = run.push_front(task);
+                taken += 1;
+            }
+            Some(_) => (),
+            None => self.ready.clear(task), // woken for an earlier owner
         });
+        // Who stood in the queue was woken before.
+        for _ in 0..taken {
+            let Some(task) = run.pop_front() else { break };
+            let _ = run.push_back(task);
+        }
         if planted(Planted::ReadyForgotten) && run.storage_len() >= 4 {
             run.pop_back();
         }
@@ -219,13 +232,6 @@ impl<'a> Tasks<'a> {
                 self.tell(|| Event::Woken { task });
             }
         }
-    }
-
-    /// A task will be woken in this turn: what it needs to run is fetched meanwhile.
-    #[inline]
-    pub(crate) fn fetch(&self, waker: &Waker) {
-        fetch(waker.data().cast(), size_of::<Flag>());
-        self.futures.fetch(self.ready.number_of(waker));
     }
 
     /// The next task of this turn.
@@ -241,7 +247,7 @@ impl<'a> Tasks<'a> {
 
     /// Resumes one task. `waits` tells, after it yielded, what it waits for.
     pub(crate) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
-        self.ready.clear(task);
+        self.unqueue(task);
         let (Some(row), Some(waker)) = (self.rows.get(task as usize), self.ready.waker(task))
         else {
             return;
@@ -278,6 +284,15 @@ impl<'a> Tasks<'a> {
                 self.tell(|| Event::Done { task, failed });
             }
             None => (),
+        }
+    }
+
+    /// A task has left the run queue: from now on a wake counts for another poll.
+    fn unqueue(&self, task: u32) {
+        if let Some(row) = self.rows.get(task as usize)
+            && row.header.queued.replace(Queued::No) == Queued::Listed
+        {
+            self.ready.clear(task);
         }
     }
 
@@ -360,6 +375,33 @@ impl Drop for Running<'_, '_> {
     }
 }
 
+impl Scheduler for Tasks<'_> {
+    #[inline]
+    fn fetch(&self, waker: &Waker) {
+        fetch(waker.data().cast(), size_of::<Flag>());
+        self.futures.fetch(self.ready.number_of(waker));
+    }
+
+    /// Queues a task of ours without its flag, if nobody stands on the list who was
+    /// woken before: no atomic operation that other cores could see, which would
+    /// be four of them for a small request, a tenth of its time.
+    #[inline]
+    fn wake(&self, waker: Waker) {
+        let task = self.ready.number_of(&waker);
+        match self.rows.get(task as usize) {
+            Some(row) if self.ready.is_own(task, &waker) && !self.ready.is_woken() => {
+                if row.header.queued.get() == Queued::No {
+                    row.header.queued.set(Queued::Here);
+                    let _ = self.run.borrow_mut().push_back(task);
+                }
+                // To drop it does nothing, and costs a call to say so.
+                let _ = ManuallyDrop::new(waker);
+            }
+            _ => waker.wake(),
+        }
+    }
+}
+
 /// After a scope, also after unwinding, nobody runs, nobody is woken and every
 /// row is on the free list.
 struct Clear<'t, 'a>(&'t Tasks<'a>);
@@ -371,7 +413,7 @@ impl Drop for Clear<'_, '_> {
             return; // refused inside a loop that goes on
         }
         while let Some(task) = tasks.next_ready() {
-            tasks.ready.clear(task);
+            tasks.unqueue(task);
         }
         tasks.ready.forget_wakes();
         for (task, row) in (0..).zip(tasks.rows) {

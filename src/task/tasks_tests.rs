@@ -3,11 +3,12 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Poll, RawWaker, RawWakerVTable, Waker};
 
 use smoltcp::time::Instant;
 
 use crate::event::Yield;
+use crate::net::ingress::Scheduler;
 use crate::task::slot::Pinned;
 use crate::task::{ReadySet, SpawnRefused, TaskStorage, Tasks};
 
@@ -20,6 +21,17 @@ fn say(words: &Words, word: &'static str) {
 fn said(words: &Words, expected: &[&'static str]) {
     let words = core::mem::take(&mut *words.borrow_mut());
     assert_eq!(words[..], *expected);
+}
+
+/// A waker that points at the same flag, and does nothing with it.
+#[allow(unsafe_code)]
+fn lookalike(waker: &Waker) -> Waker {
+    static NOTHING: RawWakerVTable = {
+        let clone = |data| RawWaker::new(data, &NOTHING);
+        RawWakerVTable::new(clone, |_| (), |_| (), |_| ())
+    };
+    // SAFETY: none of the functions looks at the data.
+    unsafe { Waker::from_raw(RawWaker::new(waker.data(), &NOTHING)) }
 }
 
 /// What the event loop does with tasks in one turn.
@@ -56,6 +68,96 @@ crate::on_target::tests! {
             turn(&tasks, pinned, Instant::ZERO);
             said(&words, &[]);
         });
+    }
+
+    /// With flags and without: the order is that of the wakes, and nobody is
+    /// queued twice.
+    fn a_wake_from_inside_the_turn_has_its_place_among_the_others() {
+        static READY: ReadySet<4> = ReadySet::new();
+        let words = Words::default();
+        let mut storage = TaskStorage::<4, 64>::new();
+        let tasks = Tasks::new(&mut storage, &READY);
+        for word in ["a", "b", "c", "d"] {
+            let words = &words;
+            let each_poll = poll_fn(move |_| {
+                say(words, word);
+                Poll::<()>::Pending
+            });
+            tasks.spawn(None, each_poll).unwrap();
+        }
+        let here = |task| tasks.wake(READY.ready().waker(task).unwrap());
+        let flag = |task| READY.ready().wake(task);
+        tasks.pinned(|pinned| {
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &["a", "b", "c", "d"]);
+            [2, 0, 2].into_iter().for_each(here);
+            assert!(!READY.is_woken(), "no flag was needed");
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &["c", "a"]);
+            // Those after a flag stand behind it; one that has its place keeps it.
+            here(3);
+            flag(1);
+            here(0);
+            flag(3);
+            here(2);
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &["d", "b", "a", "c"]);
+            // A flag that was set counts once, and can be set again.
+            here(1);
+            flag(1);
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &["b"]);
+            flag(1);
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &["b"]);
+            turn(&tasks, pinned, Instant::ZERO);
+            said(&words, &[]);
+        });
+    }
+
+    /// A flag on the list is cleared only after it was taken from it, or it would
+    /// be put there twice.
+    fn a_flag_set_while_its_task_was_queued_without_it_stays_set() {
+        static READY: ReadySet<2> = ReadySet::new();
+        let polls = Cell::new(0);
+        let mut storage = TaskStorage::<2, 64>::new();
+        let tasks = Tasks::new(&mut storage, &READY);
+        let count = poll_fn(|_| {
+            polls.set(polls.get() + 1);
+            Poll::<()>::Pending
+        });
+        tasks.spawn(None, count).unwrap();
+        tasks.pinned(|pinned| {
+            turn(&tasks, pinned, Instant::ZERO);
+            for round in 1..4 {
+                tasks.wake(READY.ready().waker(0).unwrap());
+                tasks.collect_ready();
+                READY.ready().wake(0); // an interrupt
+                let task = tasks.next_ready().unwrap();
+                tasks.resume(pinned, task, || Yield::OTHER);
+                assert!(READY.ready().is_set(0));
+                READY.ready().wake(0); // and another
+                assert_eq!(READY.ready().waiting(), 1);
+                turn(&tasks, pinned, Instant::ZERO);
+                assert!(!READY.is_woken());
+                assert_eq!(polls.get(), 1 + 2 * round);
+            }
+        });
+    }
+
+    /// Of another set, or one that a combinator made.
+    fn a_waker_of_somebody_elses_is_woken_as_it_is() {
+        static READY: ReadySet<2> = ReadySet::new();
+        static OTHER: ReadySet<2> = ReadySet::new();
+        let mut storage = TaskStorage::<2, 64>::new();
+        let tasks = Tasks::new(&mut storage, &READY);
+        OTHER.ready().claim();
+        tasks.wake(OTHER.ready().waker(1).unwrap());
+        tasks.wake(Waker::noop().clone());
+        tasks.wake(lookalike(&READY.ready().waker(0).unwrap()));
+        assert!(OTHER.is_woken() && !READY.is_woken());
+        tasks.collect_ready();
+        assert_eq!(tasks.next_ready(), None);
     }
 
     fn what_wakes_itself_runs_again_in_the_next_turn() {
