@@ -28,7 +28,8 @@ pub(crate) struct Header {
     pub(super) last_poll: Cell<Instant>,
     /// Polls so far; while the row is vacant, the next free task.
     pub(super) polls: Cell<u32>,
-    pub(super) line: Cell<u32>,
+    /// Where it was spawned; zero if it has a name.
+    pub(super) line: Cell<u16>,
     pub(super) queued: Cell<Queued>,
     /// `None`: this task is free.
     pub(super) name: Cell<Option<&'static str>>,

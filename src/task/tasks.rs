@@ -158,9 +158,11 @@ impl<'a> Tasks<'a> {
         self.free.set(header.polls.replace(0));
         let place = Location::caller();
         header.name.set(name.or(Some(place.file())));
-        header
-            .line
-            .set(if name.is_some() { 0 } else { place.line() });
+        header.line.set(if name.is_some() {
+            0
+        } else {
+            place.line().min(u16::MAX.into()) as u16
+        });
         header.waits.set(None);
         header.last_poll.set(self.timers.now());
         self.used.set(self.used.get() + 1);
@@ -169,7 +171,7 @@ impl<'a> Tasks<'a> {
         self.tell(|| Event::Spawned {
             task,
             name: header.name.get().unwrap_or_default(),
-            line: header.line.get(),
+            line: header.line.get().into(),
         });
         self.ready.wake(task);
         Ok(task)
@@ -315,7 +317,7 @@ impl<'a> Tasks<'a> {
             Waiting {
                 task,
                 name: header.name.get().unwrap_or_default(),
-                line: header.line.get(),
+                line: header.line.get().into(),
                 state: match waits {
                     _ if self.timers.current() == Some(task) => TaskState::Running,
                     Some(waits) => TaskState::Waiting(waits.reason, waits.source()),
