@@ -3,13 +3,14 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::{Poll, RawWaker, RawWakerVTable, Waker};
+use core::task::{Poll, Waker};
 
 use smoltcp::time::Instant;
 
 use crate::event::Yield;
 use crate::net::ingress::Scheduler;
 use crate::task::slot::Pinned;
+use crate::task::waker::tests::lookalike;
 use crate::task::{ReadySet, SpawnRefused, TaskStorage, Tasks};
 
 type Words = RefCell<heapless::Vec<&'static str, 16>>;
@@ -21,17 +22,6 @@ fn say(words: &Words, word: &'static str) {
 fn said(words: &Words, expected: &[&'static str]) {
     let words = core::mem::take(&mut *words.borrow_mut());
     assert_eq!(words[..], *expected);
-}
-
-/// A waker that points at the same flag, and does nothing with it.
-#[allow(unsafe_code)]
-fn lookalike(waker: &Waker) -> Waker {
-    static NOTHING: RawWakerVTable = {
-        let clone = |data| RawWaker::new(data, &NOTHING);
-        RawWakerVTable::new(clone, |_| (), |_| (), |_| ())
-    };
-    // SAFETY: none of the functions looks at the data.
-    unsafe { Waker::from_raw(RawWaker::new(waker.data(), &NOTHING)) }
 }
 
 /// What the event loop does with tasks in one turn.

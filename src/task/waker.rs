@@ -395,6 +395,16 @@ pub(crate) mod tests {
         }};
     }
 
+    /// A waker that points at the same flag, and does nothing with it.
+    pub(crate) fn lookalike(waker: &Waker) -> Waker {
+        static NOTHING: RawWakerVTable = {
+            let clone = |data| RawWaker::new(data, &NOTHING);
+            RawWakerVTable::new(clone, |_| (), |_| (), |_| ())
+        };
+        // SAFETY: none of the functions looks at the data.
+        unsafe { Waker::from_raw(RawWaker::new(waker.data(), &NOTHING)) }
+    }
+
     fn taken(ready: &Ready) -> Vec<u32, 64> {
         let mut order = Vec::new();
         ready.take(|task| order.insert(0, task).unwrap());
