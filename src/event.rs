@@ -28,7 +28,9 @@ pub enum DropReason {
     BacklogFull = 5,
     /// A SYN while every slot was taken and none could be reclaimed.
     NoSlot = 6,
-    /// A SYN that was admitted and turned out to be damaged.
+    /// A SYN that was admitted and turned out to be damaged; a segment to a
+    /// listener that neither begins nor acknowledges anything (RFC 9293,
+    /// 3.10.7.2).
     BadSegment = 7,
     /// The stream's socket is borrowed: `fill_buf` without its `consume`.
     Borrowed = 8,

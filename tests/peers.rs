@@ -80,6 +80,50 @@ fn a_zero_window_and_a_fin_cost_bounded_turns_and_the_slot_comes_back() {
     }
 }
 
+/// RFC 9293, 3.10.7.1 and 3.10.7.2: what has neither SYN, ACK nor RST is dropped by
+/// a listener, and reset where there is none.
+#[test]
+fn a_segment_that_says_nothing_is_dropped_by_a_listener() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    server.spawn(Box::pin(echo_server(server, 2))).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        for (control, payload) in [
+            (TcpControl::None, &b""[..]),
+            (TcpControl::Fin, b""),
+            (TcpControl::Psh, b"x"),
+        ] {
+            for (port, answers) in [(7, 0), (8, 1)] {
+                let mut seg = syn(9, 1000, port, 1);
+                (seg.control, seg.payload) = (control, payload.into());
+                (seg.mss, seg.scale, seg.sack) = (None, None, false);
+                hands.send(&seg);
+                let seen = hands.pass(TICK);
+                assert_eq!(seen.len(), answers, "{seen:?}");
+                assert!(seen.iter().all(Seg::is_rst));
+            }
+        }
+        assert_eq!(server.counters().dropped(DropReason::BadSegment), 3);
+        let mut acknowledges = answer(&syn(9, 1000, 7, 1), TcpControl::None, b"");
+        (acknowledges.from, acknowledges.to) = (acknowledges.to, acknowledges.from);
+        (acknowledges.from_port, acknowledges.to_port) = (1000, 7);
+        hands.send(&acknowledges);
+        assert!(hands.pass(TICK)[0].is_rst());
+    });
+}
+
+#[test]
+fn a_share_of_no_frames_is_one_of_one() {
+    let mut config = config(1);
+    config.frames_per_turn = 0;
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: config);
+    server.spawn(Box::pin(echo_server(server, 2))).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        hands.open(&syn(9, 1000, 7, 1));
+    });
+}
+
 /// Row 2.
 #[test]
 fn a_duplicate_syn_reaches_no_second_slot_and_resets_nobody() {

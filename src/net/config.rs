@@ -24,7 +24,7 @@ pub struct Config {
     /// time: 4,000 bytes in 84 segments. A peer behind a link that is really so
     /// narrow cannot be reached then.
     pub mss_floor: u16,
-    /// Most frames received in one turn.
+    /// Most frames received in one turn; less than one is taken for one.
     pub frames_per_turn: u16,
     /// Most frames that one slot sends in one turn; less than two is taken for two,
     /// because one alone does not show whether it makes progress.

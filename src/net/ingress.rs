@@ -114,6 +114,9 @@ impl<'a> Inner<'a> {
                 }
             }
             (_, Control::Rst) => (),
+            (Some(_), Control::Other) if !segment.has_ack => {
+                self.dropped(DropReason::BadSegment);
+            }
             _ => self.refuse(segment, token),
         }
         None

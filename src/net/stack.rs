@@ -342,7 +342,7 @@ impl<'a> Inner<'a> {
         self.admit_parked(device);
         let most = match planted(Planted::FramesPerTurnIgnored) {
             true => u16::MAX,
-            false => self.config.frames_per_turn,
+            false => self.config.frames_per_turn.max(1),
         };
         for _ in 0..most {
             let Some((rx, tx)) = device.receive(self.now) else {
