@@ -34,7 +34,7 @@ fn stack<'a>(
     address: [u8; 6],
     capabilities: DeviceCapabilities,
 ) -> Stack<'a> {
-    let number = address.0[5];
+    let number = address[5];
     let config = Config::new(address, [number; 16]);
     let stack = Stack::new(memory, &config, capabilities).unwrap();
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
@@ -73,7 +73,7 @@ fn a_server_behind_an_embassy_driver_sleeps_and_is_woken() {
     link.set_link_state(LinkState::Up);
     assert!(device.is_link_up());
     let address = device.hardware_addr().unwrap();
-    assert_eq!(address.0, SERVER);
+    assert_eq!(address, SERVER);
     assert_eq!(device.capabilities().max_transmission_unit, MTU);
 
     let mut memory: [Storage<2, 512, 512>; 2] = Default::default();
