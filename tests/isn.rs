@@ -104,7 +104,10 @@ fn bare_smoltcp(seed: u64) -> [u32; 6] {
         let question = arp(ArpOperation::Request, syn.from, mac(syn.from));
         assert!(there.inject(Instant::ZERO, &question));
         assert!(there.inject(Instant::ZERO, &syn.frame()));
-        iface.poll(Instant::ZERO, &mut here, &mut sockets);
+        for _ in 0..2 {
+            iface.poll_ingress_single(Instant::ZERO, &mut here, &mut sockets);
+        }
+        iface.poll_egress(Instant::ZERO, &mut here, &mut sockets);
         let mut seen = std::iter::from_fn(|| there.take(Instant::ZERO));
         seen.find_map(|frame| Seg::read(&frame)).unwrap().seq.0 as u32
     };

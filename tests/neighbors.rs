@@ -2,10 +2,9 @@
 //! answer, and a peer that moves.
 mod harness;
 
-use cygnet::ConnectError;
 use cygnet::event::DropReason;
 use cygnet::net::wire::Wire;
-use cygnet::turns;
+use cygnet::{ConnectError, Node, turns};
 #[cfg(feature = "ipv6")]
 use harness::peer::HOST_MAC;
 use harness::peer::{Hands, Seg, answer, arp, asked_for, by_hand, by_hand_audited, mac, syn};
@@ -146,6 +145,22 @@ fn every_question_for_the_host_is_answered() {
     });
 }
 
+/// The answer to a SYN that nobody wants.
+fn refuse(seg: &Seg) -> Option<Seg> {
+    Some(answer(seg, TcpControl::Rst, b""))
+}
+
+/// Tasks that connect to as many neighbors, which they are told.
+fn connect_to(client: Node<'_>, count: u8) -> Vec<Ipv4Address> {
+    let peers = (0..count).map(|n| Ipv4Address::new(10, 0, 0, 100 + n));
+    let spawn = |peer| {
+        let ask = async move { assert!(client.connect((peer, 7)).await.is_err()) };
+        client.spawn(Box::pin(ask)).unwrap();
+        peer
+    };
+    peers.map(spawn).collect()
+}
+
 /// Only the answer to a question is believed, and the first: whoever connects
 /// is sent nowhere else, and need not ask twice in a minute.
 #[test]
@@ -159,7 +174,6 @@ fn what_strangers_say_turns_no_connect_elsewhere() {
         }
     };
     client.spawn(Box::pin(refused_thrice)).unwrap();
-    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
     by_hand(client, |hands| {
         let mut syns = 0;
         for _ in 0..3 {
@@ -183,14 +197,7 @@ fn what_strangers_say_turns_no_connect_elsewhere() {
 #[test]
 fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
     host!(client, 1, slots: 32, tasks: 40, bytes: 64, rx: 256, tx: 256);
-    let peers: Vec<_> = (0..30)
-        .map(|n| Ipv4Address::new(10, 0, 0, 100 + n))
-        .collect();
-    for &peer in &peers {
-        let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
-        client.spawn(Box::pin(refused)).unwrap();
-    }
-    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    let peers = connect_to(client, 30);
     by_hand_audited(client, |hands| {
         let syns = hands.pass_with(Duration::from_millis(100), refuse);
         assert_eq!(syns.len(), 30);
@@ -204,12 +211,7 @@ fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
 #[test]
 fn a_question_is_asked_again_until_somebody_answers() {
     host!(client, 1, slots: 16, tasks: 24, bytes: 64, rx: 256, tx: 256);
-    for n in 0..10 {
-        let peer = Ipv4Address::new(10, 0, 0, 100 + n);
-        let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
-        client.spawn(Box::pin(refused)).unwrap();
-    }
-    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
+    let peers = connect_to(client, 10);
     by_hand_audited(client, |hands| {
         hands.mute = true;
         assert_eq!(hands.pass(Duration::from_secs(30)), []);
@@ -219,8 +221,8 @@ fn a_question_is_asked_again_until_somebody_answers() {
             "{}",
             hands.asked.len()
         );
-        let last = Ipv4Address::new(10, 0, 0, 109);
-        let times = hands.asked.iter().filter(|&&addr| addr == last).count();
+        let last = peers.last().unwrap();
+        let times = hands.asked.iter().filter(|&addr| addr == last).count();
         assert!((8..=16).contains(&times), "{times} times in turn");
         hands.mute = false;
         let syns = hands.pass_with(Duration::from_secs(3), refuse);
@@ -233,13 +235,7 @@ fn a_question_is_asked_again_until_somebody_answers() {
 #[test]
 fn a_question_for_which_there_is_no_room_is_asked_later() {
     host!(client, 1, slots: 8, tasks: 16, bytes: 64, rx: 256, tx: 256);
-    let peers: Vec<_> = (0..3)
-        .map(|n| Ipv4Address::new(10, 0, 0, 100 + n))
-        .collect();
-    for &peer in &peers {
-        let ask = async move { drop(client.connect((peer, 7)).await) };
-        client.spawn(Box::pin(ask)).unwrap();
-    }
+    let peers = connect_to(client, 3);
     let wire: Wire<1> = Wire::new(LAN);
     let (mut host, mut peer) = wire.ends();
     let mut asked = Vec::new();
@@ -259,15 +255,12 @@ fn a_question_for_which_there_is_no_room_is_asked_later() {
 #[test]
 fn a_new_boot_knows_no_neighbor() {
     host!(client, 1, slots: 4, tasks: 8, bytes: 64, rx: 256, tx: 256);
-    let peer = Ipv4Address::new(10, 0, 0, 9);
-    let refuse = |seg: &Seg| Some(answer(seg, TcpControl::Rst, b""));
     by_hand(client, |hands| {
         for (connects, questions) in [(1, 1), (2, 1), (3, 2)] {
             if connects == 3 {
                 client.reboot([9; 16]);
             }
-            let refused = async move { assert!(client.connect((peer, 7)).await.is_err()) };
-            client.spawn(Box::pin(refused)).unwrap();
+            connect_to(client, 1);
             assert_eq!(hands.pass_with(TICK, refuse).len(), 1);
             assert_eq!(hands.asked.len(), questions);
         }
@@ -284,7 +277,7 @@ fn what_is_far_goes_to_the_gateway() {
     };
     client.spawn(Box::pin(refused)).unwrap();
     by_hand(client, |hands| {
-        let syns = hands.pass_with(TICK, |seg| Some(answer(seg, TcpControl::Rst, b"")));
+        let syns = hands.pass_with(TICK, refuse);
         assert_eq!(hands.asked, [GATEWAY]);
         assert_eq!((syns.len(), syns[0].to), (1, far));
         assert_eq!(hands.sent_to, [mac(GATEWAY)]);

@@ -325,6 +325,31 @@ fn a_timeout_is_told_and_the_stream_still_works() {
     }
 }
 
+/// The time is for each piece that makes progress, not for all of them.
+#[test]
+fn a_slow_reader_is_no_write_that_gets_nowhere() {
+    for target in targets(1, 7) {
+        pair!(server, client);
+        let wire: Wire<32> = Wire::new(LAN);
+        let serve = async {
+            let mut stream = one(server).await;
+            stream.set_write_timeout(Some(millis(1500)));
+            let began = server.now();
+            stream.write_all(&[1; 8000]).await.unwrap();
+            assert!(server.now() - began > millis(3000));
+        };
+        let ask = async {
+            let mut stream = client.connect(target).await.unwrap();
+            let (mut buf, mut left) = ([0; 1024], 8000);
+            while left > 0 {
+                client.sleep(millis(800)).await;
+                left -= stream.read(&mut buf).await.unwrap();
+            }
+        };
+        play(&wire, server, client, serve, ask);
+    }
+}
+
 #[test]
 fn keep_alive_finds_a_silent_peer_and_keeps_an_idle_one() {
     for target in targets(1, 7) {

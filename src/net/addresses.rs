@@ -138,6 +138,11 @@ mod tests {
         assert_eq!(host.source(addr("192.168.7.2")), Some(addr("192.168.7.1")));
         assert_eq!(host.source(addr("192.168.9.7")), Some(addr("192.168.9.1")));
         assert_eq!(host.source(addr("8.8.8.8")), Some(addr("10.0.0.1")));
+        // Both begin like it for 16 bits: the first.
+        assert_eq!(
+            host.source(addr("192.168.200.1")),
+            Some(addr("192.168.7.1"))
+        );
         assert_eq!(Addresses::default().source(addr("8.8.8.8")), None);
     }
 
@@ -148,6 +153,8 @@ mod tests {
         assert_eq!(host.source(addr("fe80::9")), Some(addr("fe80::1")));
         assert_eq!(host.source(addr("2001:db8::9")), Some(addr("2001:db8::1")));
         assert_eq!(host.source(addr("fd00::9")), Some(addr("fd00::1")));
+        // More like the one that is for the link alone.
+        assert_eq!(host.source(addr("fec0::9")), Some(addr("fd00::1")));
         assert_eq!(host.source(addr("10.0.0.9")), Some(addr("10.0.0.1")));
         host.set_gateway(addr("10.0.0.254"));
         assert_eq!(host.next_hop(addr("2001:db8:1::9")), None);

@@ -263,15 +263,16 @@ impl<'a> Buffers<'a> {
 
     /// Puts a new socket with slot `slot`'s buffers into `set`, which must be
     /// the set this slot was always renewed with. False when there is no such
-    /// slot.
+    /// slot; then the set is as it was. So a set that had a socket once is never
+    /// without one.
     pub(crate) fn renew(&mut self, slot: u32, set: &mut SocketSet<'a>) -> bool {
         let slot = slot as usize;
+        if slot >= self.slots {
+            return false;
+        }
         let old = set.iter().next().map(|(handle, _)| handle);
         if let Some(handle) = old {
             set.remove(handle);
-        }
-        if slot >= self.slots {
-            return false;
         }
         let piece = |start: NonNull<u8>, bytes: usize| {
             // SAFETY: `start` is the beginning of memory that `new` borrowed
@@ -318,6 +319,7 @@ mod tests {
             }
         }
         assert!(!buffers.renew(3, &mut sets[0]));
+        assert_eq!(sets[0].iter().count(), 1, "it keeps its socket");
     }
 
     /// What a segment touches of a slot are three lines, of a socket no line that
