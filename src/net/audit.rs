@@ -10,7 +10,7 @@ use core::fmt;
 use smoltcp::time::Duration;
 
 use crate::event::Reason;
-use crate::net::demux::Route;
+use crate::net::demux::Control;
 use crate::net::egress::{REARM, SHORTEST};
 use crate::net::neighbors::AT_THE_LATEST;
 use crate::net::slots::{Armed, Cut, FAR, Slot, State};
@@ -192,19 +192,23 @@ impl Inner<'_> {
         ensure("a dirty slot is queued once", 0, once)
     }
 
-    /// No SYN waits for a place that is there.
+    /// Nobody waits for a place that is there, and no SYN while handshakes do not
+    /// get on.
     fn audit_lobby(&mut self) -> Result<(), Inconsistent> {
-        let mut welcome = false;
+        let (mut welcome, mut doubted) = (false, false);
+        let doubts = self.is_in_doubt();
         for parked in self.lobby.iter() {
-            let route = self.route(parked.frame());
-            if let Route::Tcp(segment) = route
+            if let Some(segment) = self.route_again(parked.frame())
                 && let Some(port) = self.ports.find(segment.flow.local_port())
             {
-                welcome |= self.has_room(port);
+                let proven = segment.control != Control::Syn;
+                welcome |= self.has_room(port, proven);
+                doubted |= doubts && !proven;
             }
         }
-        let waits = welcome && !self.room_made;
-        ensure("a SYN waits only while there is no place", 0, !waits)
+        let ensure = |rule, broken: bool| ensure(rule, 0, self.room_made || !broken);
+        ensure("a SYN waits only while there is no place", welcome)?;
+        ensure("a SYN waits only while handshakes get on", doubted)
     }
 }
 

@@ -10,9 +10,20 @@
 //! half-open one can be put out when a proven peer needs its slot, and can still
 //! come back.
 //!
-//! A burst of honest peers is not served better by cookies: their handshakes
-//! are over in a moment, and then every place is really taken. So cookies begin
-//! when half-open connections do not get on.
+//! A burst of honest peers is served best in its order and with all its options,
+//! so its SYNs wait in line (`lobby.rs`) as long as handshakes get on. Once one
+//! does not, because it was not answered in a quarter of a second or was reset, for
+//! half a minute every SYN that finds no place is answered by a cookie whose window
+//! is shut, those in line included; and whoever acknowledges one takes the place of
+//! the oldest peer that has not, or waits in line for one, and then its window is
+//! opened. So what does not answer holds nothing that somebody who answers needs,
+//! however seldom or often it comes.
+//!
+//! The window is shut because a cookie is a promise: a peer that finds the places
+//! taken would otherwise send, be ignored and repeat itself ever more seldom, while
+//! one that may not send yet waits for a word from us. A firewall's SYN proxy does
+//! the same. When the line is full, no more is promised: SYNs are dropped, and their
+//! senders try again.
 //!
 //! What is lost by a cookie: window scale, SACK and timestamps, and the MSS is
 //! one of four. And a peer that waits for us to speak, and whose
@@ -22,7 +33,7 @@
 //! cookie was waiting for. So the last few connections that are over are
 //! remembered, and such a copy is dropped.
 //!
-//! A wrong acknowledgement costs at most nine short hashes, and only while
+//! A wrong acknowledgement costs at most seventeen short hashes, and only while
 //! cookies are about; then it is answered by a reset as ever.
 
 use smoltcp::iface::SocketSet;
@@ -31,12 +42,14 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpListenEndpoint, TcpSeqNumber};
 
 use crate::event::{DropReason, Event};
-use crate::net::craft::{self, ACK, Bare, SYN, mss_of};
+use crate::net::craft::{self, ACK, Bare, End, SYN, mss_of, window_of};
+use crate::net::deadlines::after;
 use crate::net::demux::Segment;
 use crate::net::flow::Flow;
 use crate::net::handoff::{ETHERNET, Link, OneShot, Tally, Way};
 use crate::net::isn;
 use crate::net::keys::Text;
+use crate::net::limits::{Pace, TimeLimits};
 use crate::net::slots::{State, tcp_of};
 use crate::net::stack::Inner;
 
@@ -50,20 +63,27 @@ const SLOT: Duration = Duration::from_secs(60);
 /// An honest peer has finished its handshake by then.
 const ROUND_TRIP: Duration = Duration::from_millis(250);
 
-/// How long a flood is believed to go on after its last sign. Half-open
-/// connections are a sign, so longer than those last.
-const FLOOD: Duration = Duration::from_secs(30);
+/// How long handshakes are doubted after the last that did not get on. Longer
+/// than a half-open connection lasts, which is a sign as long as it does.
+const DOUBT: Duration = Duration::from_secs(30);
 
 /// How many connections that are over are remembered while cookies are about.
 const OVER: usize = 16;
 
-/// What a segment without a flow proves.
-pub(super) enum Proof {
-    None,
-    /// That its sender is there, for nothing; it was dropped, and counted.
-    TooLate,
-    /// That its sender is there, and here is its slot.
-    Slot(u32),
+/// What an acknowledgement without a flow proves.
+enum Proof {
+    Nothing,
+    /// That its sender has been here; its connection is over.
+    Over,
+    /// That its sender is there.
+    Of(Cookie),
+}
+
+/// A SYN that was answered and forgotten, as its cookie tells of it.
+struct Cookie {
+    irs: TcpSeqNumber,
+    isn: TcpSeqNumber,
+    mss: u16,
 }
 
 /// Makes cookies and knows them again.
@@ -71,9 +91,8 @@ pub(super) struct Cookies {
     key: [u8; 16],
     /// Somebody may hold one until then.
     until: Instant,
-    /// Half-open connections did not get on lately: this is no honest burst,
-    /// until then.
-    flood_until: Instant,
+    /// A handshake did not get on lately: others are doubted until then.
+    doubt_until: Instant,
     /// The last connections that are over, by a hash of their flow.
     over: [u32; OVER],
     next_over: u8,
@@ -84,7 +103,7 @@ impl Cookies {
         Cookies {
             key,
             until: Instant::ZERO,
-            flood_until: Instant::ZERO,
+            doubt_until: Instant::ZERO,
             over: [0; OVER],
             next_over: 0,
         }
@@ -113,12 +132,26 @@ impl Cookies {
         self.cookie(about(&syn.flow, syn.seq), slot(now), class(mss))
     }
 
-    /// The MSS of the SYN to which `isn` was the answer, if it ever was.
-    fn find(&self, flow: &Flow, seq: TcpSeqNumber, isn: TcpSeqNumber, now: Instant) -> Option<u16> {
+    /// The SYN whose cookie a segment acknowledges. A peer that may not send yet
+    /// asks whether it may by a segment that is empty and one too early.
+    fn find(&self, segment: &Segment, now: Instant) -> Option<Cookie> {
         if now > self.until {
             return None;
         }
-        let text = about(flow, seq);
+        let isn = TcpSeqNumber(segment.ack.0.wrapping_sub(1));
+        let asks = segment.payload == 0 && !segment.fin;
+        for early in 0..=i32::from(asks) {
+            let irs = TcpSeqNumber(segment.seq.0.wrapping_sub(1).wrapping_add(early));
+            if let Some(mss) = self.mss(&segment.flow, irs, isn, now) {
+                return Some(Cookie { irs, isn, mss });
+            }
+        }
+        None
+    }
+
+    /// The MSS of the SYN to which `isn` was the answer, if it ever was.
+    fn mss(&self, flow: &Flow, irs: TcpSeqNumber, isn: TcpSeqNumber, now: Instant) -> Option<u16> {
+        let text = about(flow, irs);
         for minute in [slot(now), slot(now).wrapping_sub(1)] {
             for (class, mss) in CLASSES.iter().enumerate() {
                 if self.cookie(text, minute, class as u8) == isn {
@@ -129,9 +162,14 @@ impl Cookies {
         None
     }
 
+    /// A handshake was reset or given up.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubt_until = after(now, DOUBT);
+    }
+
     /// A connection was forgotten that may come back.
     pub(super) fn given(&mut self, now: Instant) {
-        self.until = now + SLOT * 2;
+        self.until = after(now, SLOT * 2);
     }
 
     fn cookie(&self, mut text: Text, minute: u32, class: u8) -> TcpSeqNumber {
@@ -175,75 +213,180 @@ impl<'a> Inner<'a> {
         self.ports.half_open() >= limit
     }
 
-    /// Whether a SYN that finds no place is answered by a cookie. Not while
-    /// half-open connections get on: then the places are taken by honest peers,
-    /// a proven one would find none either, and it is better off trying again.
-    pub(super) fn gives_cookies(&mut self) -> bool {
-        if !self.config.gives_cookies() || self.ports.half_open() == 0 {
+    /// Whether handshakes do not get on, so that a SYN which finds no place is
+    /// answered by a cookie. Those in line are told as soon as that is so.
+    pub(super) fn doubts(&mut self) -> bool {
+        if !self.config.gives_cookies() {
             return false;
         }
-        if self.now >= self.cookies.flood_until {
-            let oldest = self.ports.any_half_open();
-            let began = oldest
-                .and_then(|index| self.slots.get(index))
-                .map(|slot| slot.give_up - self.config.handshake_timeout);
-            if began.is_none_or(|began| self.now < began + ROUND_TRIP) {
+        if !self.is_in_doubt() {
+            if self
+                .oldest_handshake()
+                .is_none_or(|(_, age)| age < ROUND_TRIP)
+            {
                 return false;
             }
-            self.cookies.flood_until = self.now + FLOOD;
+            self.cookies.doubt(self.now);
+            self.room_made = true;
         }
         true
+    }
+
+    /// Whether a handshake did not get on lately.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.config.gives_cookies() && self.now < self.cookies.doubt_until
+    }
+
+    /// When those in line will be doubted if nothing happens.
+    pub(super) fn doubt_at(&mut self) -> Option<Instant> {
+        let waits = self.lobby.len() > 0 && self.config.gives_cookies();
+        if !waits || self.is_in_doubt() {
+            return None;
+        }
+        let (_, age) = self.oldest_handshake()?;
+        let left = ROUND_TRIP.total_millis().saturating_sub(age.total_millis());
+        // An age may be a millisecond short.
+        Some(after(self.now, Duration::from_millis(left + 2)))
+    }
+
+    /// The connection that has been half-open longest, at any listener, and how
+    /// long that is. It begins with our answer, not with the time in line before.
+    fn oldest_handshake(&mut self) -> Option<(u32, Duration)> {
+        let mut oldest = None;
+        for port in 0..self.ports.len() {
+            if let Some(index) = self.ports.oldest_half_open(port)
+                && let Some(slot) = self.slots.get(index)
+            {
+                let age = slot.pace.age(self.now);
+                if oldest.is_none_or(|(_, most)| age > most) {
+                    oldest = Some((index, age));
+                }
+            }
+        }
+        oldest
     }
 
     /// Answers a SYN and keeps nothing.
     #[inline(never)]
     pub(super) fn give_cookie<T: TxToken>(&mut self, syn: &Segment, frame: &[u8], token: T) {
         let offer = mss_of(frame).max(self.config.mss_floor);
-        let us = (self.config.hardware_addr, syn.flow.local());
-        let peer = (syn.remote_hardware, syn.flow.remote());
         let bare = Bare {
             flags: SYN | ACK,
             seq: self.cookies.isn(syn, offer, self.now),
             ack: syn.seq + 1,
-            window: self.buffers.window(),
+            window: 0,
             mss: Some(self.our_mss(&syn.flow)),
         };
         self.cookies.given(self.now);
         self.counters.count(|counters| &mut counters.cookies_given);
+        let (us, peer) = self.ends(syn);
         self.send_bare(us, peer, &bare, token);
     }
 
-    /// Whether a segment that belongs to no flow acknowledges a cookie.
-    pub(super) fn takes_cookie<T: TxToken>(&mut self, port: u32, segment: &Segment) -> Proof {
-        let irs = TcpSeqNumber(segment.seq.0.wrapping_sub(1));
-        let isn = TcpSeqNumber(segment.ack.0.wrapping_sub(1));
-        let found = self.cookies.find(&segment.flow, irs, isn, self.now);
-        let Some(mss) = found else {
-            return Proof::None;
+    /// An acknowledgement that belongs to no flow, at a port that somebody listens
+    /// on. If it is a cookie's, its sender gets a slot or waits in line for one;
+    /// else it is refused. Gives the slot, and the token back, if the segment has
+    /// more to say.
+    pub(super) fn proof_in<T: TxToken>(
+        &mut self,
+        port: u32,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) -> Option<(u32, T)> {
+        let cookie = match self.prove(segment) {
+            Proof::Of(cookie) => cookie,
+            Proof::Over => {
+                // Late, or a new connection between the same ports, which sends again.
+                self.dropped(DropReason::OldDuplicate);
+                return None;
+            }
+            // Perhaps more of somebody who waits, or was promised a place in line.
+            Proof::Nothing if self.lobby.is_full() || self.lobby.holds(&segment.flow) => {
+                self.dropped(DropReason::NoSlot);
+                return None;
+            }
+            Proof::Nothing => {
+                self.refuse(segment, token);
+                return None;
+            }
         };
-        if self.cookies.is_over(&segment.flow) {
-            // Late, or a new connection between the same ports, which sends again.
-            self.dropped(DropReason::OldDuplicate);
-            return Proof::TooLate;
-        }
-        let Some(index) = self.slot_for_proven(port) else {
-            // It sends again, if it has anything to say.
-            self.dropped(DropReason::NoSlot);
-            return Proof::TooLate;
-        };
-        let syn = Bare {
-            flags: SYN,
-            seq: irs,
-            mss: Some(mss),
+        let (us, peer) = self.ends(segment);
+        let bare = Bare {
+            flags: ACK,
+            seq: cookie.irs + 1,
+            ack: cookie.isn + 1,
+            window: window_of(frame),
             ..Bare::NOTHING
         };
-        if !self.replay::<T>(index, port, segment, &syn, isn) {
-            self.free(index);
-            self.dropped(DropReason::BadSegment);
-            return Proof::TooLate;
+        let acknowledgement = craft::segment(peer, us, &bare)?;
+        // Who waits already goes first, and waits once.
+        let others = self.room_made && self.lobby.len() > 0;
+        let waits = self.lobby.holds(&segment.flow);
+        let slot = match others || waits {
+            true => None,
+            false => self.slot_for_proven(port),
+        };
+        match slot {
+            Some(index) => {
+                self.let_in::<T>(index, port, segment, &cookie, &acknowledgement)?;
+                if segment.payload > 0 || segment.fin {
+                    return Some((index, token));
+                }
+                self.open_window(segment, &cookie, token);
+            }
+            None if !waits && self.lobby.park(&acknowledgement, &segment.flow, self.now) => {
+                self.counters.count(|counters| &mut counters.syns_parked);
+                self.tell(&Event::Parked(DropReason::NoSlot));
+            }
+            // It sends again, if it has anything to say.
+            None => self.dropped(DropReason::NoSlot),
         }
-        self.counters.count(|counters| &mut counters.cookies_taken);
-        Proof::Slot(index)
+        None
+    }
+
+    /// One that has proved that it is there, and waited in line. False when there
+    /// is still no slot for it.
+    pub(super) fn proven_in<T: TxToken>(
+        &mut self,
+        port: u32,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) -> bool {
+        let Proof::Of(cookie) = self.prove(segment) else {
+            self.refuse(segment, token); // it has waited for minutes
+            return true;
+        };
+        let Some(index) = self.slot_for_proven(port) else {
+            return false;
+        };
+        let let_in = self.let_in::<T>(index, port, segment, &cookie, frame);
+        if let_in.is_some() {
+            self.open_window(segment, &cookie, token);
+        }
+        true
+    }
+
+    fn prove(&self, segment: &Segment) -> Proof {
+        match self.cookies.find(segment, self.now) {
+            None => Proof::Nothing,
+            Some(_) if self.cookies.is_over(&segment.flow) => Proof::Over,
+            Some(cookie) => Proof::Of(cookie),
+        }
+    }
+
+    /// Says that a peer may send now. If that is lost, it asks.
+    fn open_window<T: TxToken>(&mut self, segment: &Segment, cookie: &Cookie, token: T) {
+        let (us, peer) = self.ends(segment);
+        let bare = Bare {
+            flags: ACK,
+            seq: cookie.isn + 1,
+            ack: cookie.irs + 1,
+            window: self.buffers.window(),
+            ..Bare::NOTHING
+        };
+        self.send_bare(us, peer, &bare, token);
     }
 
     /// A slot for a peer that is there, in place of one that may not be.
@@ -253,7 +396,7 @@ impl<'a> Inner<'a> {
             self.put_out(oldest);
         }
         if !self.slots.has_room()
-            && let Some(oldest) = self.ports.any_half_open()
+            && let Some((oldest, _)) = self.oldest_handshake()
         {
             self.put_out(oldest);
         }
@@ -272,34 +415,57 @@ impl<'a> Inner<'a> {
         self.reclaim(index);
     }
 
-    /// Brings a fresh slot to where it would be had it answered the SYN.
+    /// Makes a connection of a fresh slot, or gives it back.
+    fn let_in<T: TxToken>(
+        &mut self,
+        index: u32,
+        port: u32,
+        segment: &Segment,
+        cookie: &Cookie,
+        acknowledgement: &[u8],
+    ) -> Option<()> {
+        if self
+            .replay::<T>(index, port, segment, cookie, acknowledgement)
+            .is_none()
+        {
+            self.free(index);
+            self.dropped(DropReason::BadSegment);
+            return None;
+        }
+        self.counters.count(|counters| &mut counters.cookies_taken);
+        self.settle(index, None);
+        self.mark_dirty(index);
+        Some(())
+    }
+
+    /// Brings a fresh slot to where it would be had it answered the SYN and had the
+    /// acknowledgement come.
     fn replay<T: TxToken>(
         &mut self,
         index: u32,
         port: u32,
         segment: &Segment,
-        syn: &Bare,
-        isn: TcpSeqNumber,
-    ) -> bool {
+        cookie: &Cookie,
+        acknowledgement: &[u8],
+    ) -> Option<()> {
         let flow = segment.flow;
-        let us = (self.config.hardware_addr, flow.local());
-        let peer = (segment.remote_hardware, flow.remote());
-        let Some(frame) = craft::segment(peer, us, syn) else {
-            return false;
+        let (us, peer) = self.ends(segment);
+        let syn = Bare {
+            flags: SYN,
+            seq: cookie.irs,
+            mss: Some(cookie.mss),
+            ..Bare::NOTHING
         };
+        let frame = craft::segment(peer, us, &syn)?;
         // The number of draws depends on what else smoltcp was built for.
         for draws in isn::DRAWS..isn::DRAWS + 3 {
-            let seed = isn::seed(isn, draws);
+            let seed = isn::seed(cookie.isn, draws);
             let mut scratch = isn::interface(seed, &self.capabilities, self.now);
-            let Some(slot) = self.slots.get(index) else {
-                return false;
-            };
-            let Some(set) = (*slot.set).as_mut() else {
-                return false;
-            };
+            let slot = self.slots.get(index)?;
+            let set = (*slot.set).as_mut()?;
             self.buffers.renew(index, set);
             if !listen(set, &flow) {
-                return false;
+                return None;
             }
             let tally = Tally::new(self.tally.checks.clone());
             let mut device = OneShot::<T> {
@@ -316,22 +482,32 @@ impl<'a> Inner<'a> {
             device.way = Some(Way::Nowhere);
             scratch.poll_egress(self.now, &mut device, set);
             slot.known = tally.known.get();
-            if slot.known.sent == isn + 1 {
-                slot.state = State::HalfOpen;
-                slot.peer = segment.remote_hardware;
-                slot.port = port;
-                slot.give_up = self.now + self.config.handshake_timeout;
-                self.ports.admitted(port, &mut self.slots, index);
-                let admitted = self.flows.insert(self.slots.all(), index, flow).is_ok();
-                self.tell(&Event::Admitted {
-                    slot: index,
-                    local: flow.local(),
-                    remote: flow.remote(),
-                });
-                return admitted;
+            if slot.known.sent != cookie.isn + 1 {
+                continue;
             }
+            (device.frame, device.way) = (acknowledgement.get(ETHERNET..), Some(Way::Nowhere));
+            scratch.poll_ingress_single(self.now, &mut device, set);
+            slot.state = State::HalfOpen;
+            slot.peer = segment.remote_hardware;
+            slot.port = port;
+            slot.give_up = after(self.now, self.config.handshake_timeout);
+            slot.pace = Pace::begin(&TimeLimits::NONE, self.now);
+            self.ports.admitted(port, &mut self.slots, index);
+            let admitted = self.flows.insert(self.slots.all(), index, flow).is_ok();
+            self.tell(&Event::Admitted {
+                slot: index,
+                local: flow.local(),
+                remote: flow.remote(),
+            });
+            return admitted.then_some(());
         }
-        false
+        None
+    }
+
+    /// Both ends of a segment that came: ours, and its sender's.
+    fn ends(&self, segment: &Segment) -> (End, End) {
+        let us = (self.config.hardware_addr, segment.flow.local());
+        (us, (segment.remote_hardware, segment.flow.remote()))
     }
 
     /// What smoltcp would offer.

@@ -161,12 +161,23 @@ pub(super) fn group(addr: Ipv6Address) -> Hardware {
     [0x33, 0x33, a, b, c, d]
 }
 
-/// Where in the frame of a segment its MSS option has its number.
-fn mss_at(frame: &[u8]) -> Option<usize> {
-    let start = match frame.get(12..15)? {
+/// Where in a frame its segment begins.
+fn segment_at(frame: &[u8]) -> Option<usize> {
+    Some(match frame.get(12..15)? {
         [0x08, 0x00, version] => 14 + usize::from(version & 15) * 4,
         _ => 14 + 40,
-    };
+    })
+}
+
+/// The window of a segment, as it stands in the header.
+pub(super) fn window_of(frame: &[u8]) -> u16 {
+    let window = segment_at(frame).and_then(|start| frame.get(start + 14..)?.first_chunk());
+    window.map_or(0, |bytes| u16::from_be_bytes(*bytes))
+}
+
+/// Where in the frame of a segment its MSS option has its number.
+fn mss_at(frame: &[u8]) -> Option<usize> {
+    let start = segment_at(frame)?;
     let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
     let header = frame.get(..end)?;
     let mut at = start + 20;
@@ -290,6 +301,7 @@ mod tests {
             assert_eq!((seen.seq.0, seen.ack.0), (5, -6));
             assert_eq!((seen.control, seen.payload), (Control::Other, 0));
             assert_eq!(mss_of(&made), mss.unwrap_or(536));
+            assert_eq!(window_of(&made), 7);
             let raised = raised(&made, 1300);
             assert_eq!(raised.is_some(), mss.is_some());
             assert!(raised.is_none_or(|raised| mss_of(&raised) == 1300));
@@ -333,7 +345,7 @@ mod tests {
             if v4 && bytes.len() > 14 {
                 (bytes[12], bytes[13]) = (8, 0);
             }
-            let _ = mss_of(&bytes);
+            let _ = (mss_of(&bytes), window_of(&bytes));
             let _ = raised(&bytes, 500);
         }
     }

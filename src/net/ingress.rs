@@ -1,25 +1,27 @@
 //! Frames on their way in: from the demux to the slot they belong to, to a
 //! listener, or to nobody.
 //!
-//! A SYN that finds no place waits in the lobby; one that finds none there
-//! either is dropped, never reset: the peer tries again.
+//! A SYN that finds no place waits in the lobby or gets a cookie; one that finds
+//! no place there either is dropped, never reset: the peer tries again.
 
 use core::task::Waker;
 
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
 
 use crate::event::{DropReason, Event};
-use crate::net::cookie::{Proof, listen};
+use crate::net::checksum::Checks;
+use crate::net::cookie::listen;
 use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised};
+use crate::net::deadlines::after;
 use crate::net::demux::{Control, Route, Segment, demux};
 use crate::net::guard::{Known, Verdict, judge};
 use crate::net::handoff::{Counted, ETHERNET, Link, OneShot, Way};
 use crate::net::isn;
 use crate::net::life::{Before, patience};
+use crate::net::limits::{Pace, TimeLimits};
 use crate::net::neighbors::Hardware;
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
@@ -58,6 +60,15 @@ impl<'a> Inner<'a> {
         let checks = &self.tally.checks;
         let addrs = self.addresses.own();
         demux(frame, self.config.hardware_addr, addrs, checks)
+    }
+
+    /// The segment of a frame that was looked at when it came, or made by hand.
+    pub(super) fn route_again(&self, frame: &[u8]) -> Option<Segment> {
+        let addrs = self.addresses.own();
+        match demux(frame, self.config.hardware_addr, addrs, &Checks::NONE) {
+            Route::Tcp(segment) => Some(segment),
+            _ => None,
+        }
     }
 
     fn segment_in<T: TxToken>(
@@ -103,15 +114,11 @@ impl<'a> Inner<'a> {
         let port = self.ports.find(segment.flow.local_port());
         match (port, segment.control) {
             (Some(port), Control::Syn) => match self.place(port) {
-                Ok(slot) => self.admit(slot, port, segment, frame, token, self.now),
+                Ok(slot) => self.admit(slot, port, segment, frame, token),
                 Err(reason) => self.crowd(port, reason, segment, frame, token),
             },
             (Some(port), Control::Other) if segment.has_ack && self.config.gives_cookies() => {
-                match self.takes_cookie::<T>(port, segment) {
-                    Proof::None => self.refuse(segment, token),
-                    Proof::TooLate => (),
-                    Proof::Slot(slot) => return Some((slot, token)),
-                }
+                return self.proof_in(port, segment, frame, token);
             }
             (_, Control::Rst) => (),
             (Some(_), Control::Other) if !segment.has_ack => {
@@ -124,7 +131,7 @@ impl<'a> Inner<'a> {
 
     /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1). It goes
     /// where the segment came from: nobody need be asked, and nothing is kept.
-    fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
+    pub(super) fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
         let (local, remote) = (segment.flow.local(), segment.flow.remote());
         let syn = usize::from(segment.control == Control::Syn);
         let bare = match segment.has_ack {
@@ -274,9 +281,11 @@ impl<'a> Inner<'a> {
             })
     }
 
-    /// Lets parked SYNs in, oldest first, if there is room for them now. Those
-    /// whose listener still has none keep their order.
+    /// Lets those in line in, oldest first, if there is room for them now. Those
+    /// whose listener still has none keep their order; a SYN among them gets a
+    /// cookie if handshakes do not get on.
     pub(super) fn admit_parked<D: Device + ?Sized>(&mut self, device: &mut D) {
+        let doubts = self.lobby.len() > 0 && self.doubts();
         if !core::mem::take(&mut self.room_made) {
             return;
         }
@@ -284,32 +293,43 @@ impl<'a> Inner<'a> {
             let Some(parked) = self.lobby.pop() else {
                 return;
             };
-            if parked.is_stale(self.now, self.config.handshake_timeout) {
+            let Some(segment) = self.route_again(parked.frame()) else {
+                continue; // not our address any more
+            };
+            let is_syn = segment.control == Control::Syn;
+            if is_syn && parked.is_stale(self.now, self.config.handshake_timeout) {
                 self.dropped(DropReason::NoSlot);
                 continue;
             }
-            let frame = parked.frame();
-            let Route::Tcp(segment) = self.route(frame) else {
-                continue;
-            };
             if self.flows.find(self.slots.all(), &segment.flow).is_some() {
                 continue; // a repeated SYN got in before
             }
-            // Without its listener the peer's next SYN is answered by a reset.
-            let Some(port) = self.ports.find(segment.flow.local_port()) else {
+            let Some(token) = device.transmit(self.now) else {
+                self.lobby.push(parked);
+                self.room_made = true;
                 continue;
             };
-            match device.transmit(self.now) {
-                Some(token) => match self.place(port) {
-                    Ok(slot) => self.admit(slot, port, &segment, frame, token, parked.since()),
-                    Err(_) => {
-                        self.lobby.push(parked);
+            let frame = parked.frame();
+            let Some(port) = self.ports.find(segment.flow.local_port()) else {
+                self.refuse(&segment, token);
+                continue;
+            };
+            let done = match is_syn {
+                false => self.proven_in(port, &segment, frame, token),
+                true => match self.place(port) {
+                    Ok(slot) => {
+                        self.admit(slot, port, &segment, frame, token);
+                        true
                     }
+                    Err(_) if doubts => {
+                        self.give_cookie(&segment, frame, token);
+                        true
+                    }
+                    Err(_) => false,
                 },
-                None => {
-                    self.lobby.push(parked);
-                    self.room_made = true;
-                }
+            };
+            if !done {
+                self.lobby.push(parked);
             }
         }
     }
@@ -331,7 +351,7 @@ impl<'a> Inner<'a> {
         slot.ok_or(DropReason::NoSlot)
     }
 
-    /// Puts a SYN that came at `since` into a fresh slot.
+    /// Puts a SYN into a fresh slot.
     #[inline(never)]
     fn admit<T: TxToken>(
         &mut self,
@@ -340,7 +360,6 @@ impl<'a> Inner<'a> {
         segment: &Segment,
         frame: &[u8],
         token: T,
-        since: Instant,
     ) {
         let raised = raised(frame, self.config.mss_floor);
         let frame = raised.as_deref().unwrap_or(frame);
@@ -360,8 +379,9 @@ impl<'a> Inner<'a> {
         slot.known = Known::of_syn(segment.seq);
         slot.peer = segment.remote_hardware;
         if !planted(Planted::HalfOpenForever) {
-            slot.give_up = since + self.config.handshake_timeout;
+            slot.give_up = after(self.now, self.config.handshake_timeout);
         }
+        slot.pace = Pace::begin(&TimeLimits::NONE, self.now);
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
@@ -413,14 +433,21 @@ impl<'a> Inner<'a> {
         self.take_slot()
     }
 
-    /// Whether a SYN for this listener would get a slot now.
-    pub(super) fn has_room(&self, port: u32) -> bool {
-        self.ports.has_room(port) && self.slots.has_room() && !self.is_crowded()
+    /// Whether somebody in line for this listener would get a slot now: one that
+    /// has proved itself also in place of one that has not.
+    pub(super) fn has_room(&self, port: u32, proven: bool) -> bool {
+        let shy = |there| proven && there;
+        let here = shy(self.ports.oldest_half_open(port).is_some());
+        let anywhere = shy(self.ports.half_open() > 0);
+        (self.ports.has_room(port) || here)
+            && (self.slots.has_room() || anywhere)
+            && (proven || !self.is_crowded())
     }
 
-    /// There is no place for a SYN: the lobby first, because a burst of honest
-    /// peers is served best in their order; then a cookie, if others have not
-    /// proved themselves either; and at last nothing.
+    /// There is no place for a SYN. It waits in line, because a burst of honest
+    /// peers is served best in its order; but it has to prove itself by a cookie if
+    /// others do not, or if somebody would give way for it. When the line is full it
+    /// is dropped: its sender tries again.
     #[inline]
     fn crowd<T: TxToken>(
         &mut self,
@@ -430,20 +457,21 @@ impl<'a> Inner<'a> {
         frame: &[u8],
         token: T,
     ) {
-        if self.config.gives_cookies()
-            && reason == DropReason::NoSlot
-            && let Some(patience) = self.ports.reclaim(port)
-            && self.longest_idle(port, patience).is_some()
-        {
-            // Somebody gives way, once this peer has proved that it is there.
+        let gives_way = self.config.gives_cookies() && reason == DropReason::NoSlot && {
+            let patience = self.ports.reclaim(port);
+            patience.is_some_and(|patience| self.longest_idle(port, patience).is_some())
+        };
+        let doubts = self.doubts();
+        if gives_way || (doubts && !self.lobby.is_full()) {
             self.give_cookie(segment, frame, token);
-        } else if self.lobby.park(frame, self.now) {
+        } else if doubts
+            || self.lobby.holds(&segment.flow)
+            || !self.lobby.park(frame, &segment.flow, self.now)
+        {
+            self.dropped(reason);
+        } else {
             self.counters.count(|counters| &mut counters.syns_parked);
             self.tell(&Event::Parked(reason));
-        } else if self.gives_cookies() {
-            self.give_cookie(segment, frame, token);
-        } else {
-            self.dropped(reason);
         }
     }
 }

@@ -293,6 +293,9 @@ impl<'a> Inner<'a> {
             self.ports.left(port, &mut self.slots, index, queued);
             self.ports.wake_if_over(port);
         }
+        if state == State::HalfOpen {
+            self.cookies.doubt(self.now);
+        }
         self.room_made |= !planted(Planted::ParkedForgotten);
         let flow = self.flows.remove(self.slots.all(), index);
         if self.config.gives_cookies()

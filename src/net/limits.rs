@@ -136,6 +136,11 @@ impl Pace {
         }
     }
 
+    /// How long it has been since it began.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        Duration::from_millis(tick(now).wrapping_sub(self.began).into())
+    }
+
     /// For how many milliseconds no byte has moved.
     pub(crate) fn idles(&self, now: Instant) -> u32 {
         tick(now).wrapping_sub(self.moved)

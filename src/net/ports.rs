@@ -188,11 +188,6 @@ impl<'a> Ports<'a> {
         self.ports.get(index as usize)?.half_open.first()
     }
 
-    /// The same of any listener, the first that has one.
-    pub(crate) fn any_half_open(&self) -> Option<u32> {
-        self.ports.iter().find_map(|port| port.half_open.first())
-    }
-
     /// A connection that was admitted is gone before it was accepted. One that
     /// stands in the queue has `queued` set.
     pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {

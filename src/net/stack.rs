@@ -377,7 +377,9 @@ impl<'a> Inner<'a> {
     /// its interrupt may end the wait earlier.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         let again = self.device_full.then(|| self.now + DEVICE_RETRY);
-        self.deadlines.next().into_iter().chain(again).min()
+        let doubt = self.doubt_at();
+        let slots = self.deadlines.next();
+        slots.into_iter().chain(again).chain(doubt).min()
     }
 
     /// Whether bytes or a FIN of a closed stream are still on their way.
