@@ -139,6 +139,8 @@ pub struct TapConfig {
     pub tasks: usize,
     /// Connections that may wait for `accept`, per listener.
     pub backlog: usize,
+    /// SYNs that may wait for a slot.
+    pub parked: usize,
     /// Receive buffer of each connection.
     pub rx_bytes: usize,
     /// Transmit buffer of each connection.

@@ -18,8 +18,9 @@ use heapless::deque::{Deque, DequeView};
 /// The most slots or tasks that there is a queue for.
 pub const CAPACITY_MAX: usize = 1 << 18;
 
-/// How many SYNs may wait for a slot: a burst of that many clients more than
-/// there are slots is served as fast as slots become free.
+/// How many SYNs may wait for a slot, unless somebody asks for another number
+/// ([`leak_parked`]): a burst of that many clients more than there are slots is
+/// served as fast as slots become free.
 pub const PARKED: usize = 256;
 
 /// What the future of a service or of a client may need.
@@ -71,8 +72,13 @@ pub fn leak_stack(
         heap: leak(slots, || 0),
         ports: leak(listeners, || Port::EMPTY),
         acceptors: leak(acceptors, || Acceptor::EMPTY),
-        parked: leak(PARKED, || Parked::EMPTY),
+        parked: leak_parked(PARKED),
     })
+}
+
+/// Places for `count` SYNs that wait for a slot.
+pub fn leak_parked(count: usize) -> &'static mut [Parked] {
+    leak(count, || Parked::EMPTY)
 }
 
 /// Memory for `tasks` tasks whose futures need at most `bytes` bytes each, and

@@ -23,7 +23,7 @@ use crate::capture::{Capture, CaptureFile, Epoch};
 use crate::cli::{Level, Service, TapConfig};
 use crate::frame::Sequences;
 use crate::host::{HostPlatform, Readable, poke};
-use crate::memory::{TASK_BYTES, leak_stack, leak_tasks};
+use crate::memory::{TASK_BYTES, leak_parked, leak_stack, leak_tasks};
 use crate::observe::{Log, Out};
 use crate::report::{Report, Value};
 use crate::services;
@@ -53,7 +53,8 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let listeners = config.serve.len();
     let (rx, tx) = (config.rx_bytes, config.tx_bytes);
     let stack = leak_stack(config.slots, rx, tx, listeners, listeners);
-    let stack = stack.map_err(|error| text(&error))?;
+    let mut stack = stack.map_err(|error| text(&error))?;
+    stack.parked = leak_parked(config.parked);
     let tasks = leak_tasks(config.tasks, TASK_BYTES, Some(poke)).map_err(|error| text(&error))?;
     let mut secret = [0; 16];
     entropy(&mut secret)?;

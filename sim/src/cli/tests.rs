@@ -60,6 +60,8 @@ fn tap_has_working_defaults() {
     let serve: Vec<String> = config.serve.iter().map(Serve::to_string).collect();
     assert_eq!(serve, ["hello:5000", "echo:7"]);
     assert_eq!((config.slots, config.drain), (64, Duration::from_secs(2)));
+    assert_eq!((config.backlog, config.parked), (8, 256));
+    assert_eq!(tap("--parked 0").unwrap().parked, 0);
 }
 
 #[test]
@@ -114,6 +116,7 @@ fn each_mistake_is_one_clear_line_and_status_2() {
         ("loopback --bogus", "--bogus"),
         ("bogus", "bogus"),
         ("tap --slots 0", "at least 1"),
+        ("tap --parked 65537", "at most 65536"),
         ("tap --serve ftp:21", "no service"),
         ("tap --serve echo:0", "port 0"),
         ("tap --serve echo:7 --serve hello:7", "same port"),

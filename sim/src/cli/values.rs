@@ -232,6 +232,14 @@ pub(super) fn backlog(text: &str) -> Result<usize, String> {
     between_one_and(u16::MAX.into(), text)
 }
 
+/// SYNs that wait, perhaps none.
+pub(super) fn parked(text: &str) -> Result<usize, String> {
+    match text {
+        "0" => Ok(0),
+        some => between_one_and(65_536, some),
+    }
+}
+
 fn between_one_and(most: usize, text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("0 is too few; at least 1".into()),

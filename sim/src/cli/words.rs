@@ -14,10 +14,11 @@ use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::values::{
     Limit, Ppm, Serve, Service, address, at_least_one, backlog, buffer_bytes, clients, duration,
-    host_cidr, host_cidr_v6, limit, mac, neighbor, places, ppm,
+    host_cidr, host_cidr_v6, limit, mac, neighbor, parked, places, ppm,
 };
 use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
 use super::{Level, LoopbackConfig, TapConfig};
+use crate::memory::PARKED;
 use crate::offload::Offload;
 use crate::report::Format;
 
@@ -164,6 +165,10 @@ pub(super) struct TapWords {
     limit: Vec<Limit>,
     #[command(flatten)]
     sizes: Sizes,
+    /// Clients that may wait until a slot or a place in a backlog is free, for a
+    /// hundred bytes each; one more has to try again a second later
+    #[arg(long, value_name = "N", default_value_t = PARKED, value_parser = parked)]
+    parked: usize,
     /// Leave checksums and the cutting of long segments to the kernel
     #[arg(long, value_name = "WHETHER", value_enum, default_value_t)]
     offload: Offload,
@@ -291,6 +296,7 @@ impl TapWords {
             limits,
             slots,
             backlog,
+            parked: self.parked,
             rx_bytes: rx,
             tx_bytes: tx,
             offload: self.offload,

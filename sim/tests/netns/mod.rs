@@ -138,10 +138,14 @@ impl Sim {
     }
 
     /// Starts `sim` with these words. `ip netns exec` becomes the program it
-    /// runs, so the child is `sim` itself.
+    /// runs, so the child is `sim` itself. `CYGNET_SIM` names another build of
+    /// it, to compare with.
     pub fn spawn(netns: &Netns, words: &str) -> Sim {
+        let sim = std::env::var_os("CYGNET_SIM");
+        let sim = sim.unwrap_or_else(|| env!("CARGO_BIN_EXE_sim").into());
         let mut child = Command::new("ip")
-            .args(["netns", "exec", &netns.name, env!("CARGO_BIN_EXE_sim")])
+            .args(["netns", "exec", &netns.name])
+            .arg(sim)
             .args(words.split_whitespace())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
