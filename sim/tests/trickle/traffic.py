@@ -29,7 +29,7 @@ import sys
 import time
 
 INTERFACE = "cyg0"
-SERVER_MAC = bytes.fromhex("026379670001")
+SERVER_MAC, CLIENTS_MAC = bytes.fromhex("026379670001"), bytes.fromhex("026379670002")
 PORT, OTHER_PORT = 7, 8
 AT_ONCE = 8
 # Beyond what a client with two SYNs needs: the kernel sends them at 0, 1, 2, 3 s.
@@ -236,13 +236,11 @@ def relay(one_way):
     for words in (
         "addr flush dev cyg0",
         "link set cyg0 arp off",
-        "link set clients0 txqueuelen 8192",
+        "link set clients0 txqueuelen 8192 address " + CLIENTS_MAC.hex(":"),
         "addr add 192.168.69.1/24 dev clients0",
         "link set clients0 up",
     ):
         subprocess.run(["ip", *words.split()], check=True)
-    with open("/sys/class/net/clients0/address") as address:
-        mac = bytes.fromhex(address.read().strip().replace(":", ""))
     wire = packet_socket()
     ours, theirs = os.pipe()
     if os.fork():
@@ -251,11 +249,11 @@ def relay(one_way):
         wire.close()
         return theirs  # its end is the child's
     os.close(theirs)
-    carry(tap, wire, mac, one_way, ours)
+    carry(tap, wire, one_way, ours)
     os._exit(0)
 
 
-def carry(tap, wire, mac, one_way, ours):
+def carry(tap, wire, one_way, ours):
     late = collections.deque()
     while True:
         wait = max(late[0][0] - time.monotonic(), 0) if late else None
@@ -271,7 +269,7 @@ def carry(tap, wire, mac, one_way, ours):
         try:
             while wire in ready:
                 frame, (_, _, kind, _, _) = wire.recvfrom(2048)
-                if kind != OUTGOING and (frame[:6] == mac or frame[0] & 1):
+                if kind != OUTGOING and (frame[:6] == CLIENTS_MAC or frame[0] & 1):
                     late.append((now + one_way, lambda frame: os.write(tap, frame), frame))
         except BlockingIOError:
             pass
