@@ -2,13 +2,14 @@
 finishes one, both in one network namespace with `sim tap`. What the clients
 found is printed as one line of JSON; what it means is decided in trickle.rs.
 
-    traffic.py trickle SERVER RATE SECONDS
+    traffic.py trickle SERVER RATE SECONDS GAP
         8 such SYNs at once, then RATE a second, to the first port. Meanwhile
-        five clients a second on each of two ports.
-    traffic.py burst SERVER COUNT ROUND_TRIP_MS RATE LEAD LIMIT
+        clients come GAP seconds apart, on each of two ports.
+    traffic.py burst SERVER COUNT ROUND_TRIP_MS LINEAR RATE LEAD LIMIT
         COUNT clients at once, with so long a round trip, LEAD seconds after 8
-        SYNs and then RATE a second (0: no attack at all). Clients that are not
-        served within LIMIT seconds are given up.
+        SYNs and then RATE a second (0: no attack at all). A client repeats its
+        SYN every second LINEAR times, and then waits twice as long every time.
+        Clients that are not served within LIMIT seconds are given up.
 
 Sends to the TAP `cyg0` and to nothing else, bounded in frames and in time. The
 attacker's addresses are not the kernel's, which therefore answers nothing.
@@ -32,7 +33,7 @@ INTERFACE = "cyg0"
 SERVER_MAC, CLIENTS_MAC = bytes.fromhex("026379670001"), bytes.fromhex("026379670002")
 PORT, OTHER_PORT = 7, 8
 AT_ONCE = 8
-# Beyond what a client with two SYNs needs: the kernel sends them at 0, 1, 2, 3 s.
+# Beyond what a client with two SYNs needs.
 PATIENCE = 6.5
 OUTGOING = 4  # PACKET_OUTGOING: what we sent ourselves
 TOTAL_RETRANS = 100  # its place in struct tcp_info; SYNs count as well
@@ -207,20 +208,31 @@ def warm_up(crowd, ports):
     crowd.began = time.monotonic()
 
 
-def trickle(server, rate, seconds):
+def repeat_syns(linear):
+    """How this kernel repeats a SYN: Linux 6.5 and later at 1, 2, 3, 4, 5, 7 s, those
+    before at 1, 3, 7 s, which is all they can."""
+    try:
+        with open("/proc/sys/net/ipv4/tcp_syn_linear_timeouts", "w") as setting:
+            setting.write("%d" % linear)
+    except OSError:
+        pass
+
+
+def trickle(server, rate, seconds, gap):
+    repeat_syns(4)
     crowd = Crowd(server)
     ports = (PORT, OTHER_PORT)
     warm_up(crowd, ports)
     end = crowd.began + seconds
     attack = Attack(server, rate, end)
-    # Five a second on each port, and not in step with anything.
-    coming = {port: crowd.began + 0.05 + 0.1 * nth for nth, port in enumerate(ports)}
+    # Not in step with anything.
+    coming = {port: crowd.began + 0.05 + gap * nth / 2 for nth, port in enumerate(ports)}
     while (now := time.monotonic()) < end:
         attack.go_on(now)
         for port in ports:
             if coming[port] <= now:
                 crowd.send_one(port, PATIENCE)
-                coming[port] += random.uniform(0.1, 0.3)
+                coming[port] += gap * random.uniform(0.5, 1.5)
         crowd.run(min(attack.due(), end, *coming.values()))
     while crowd.is_busy():
         crowd.run(time.monotonic() + 1)
@@ -278,7 +290,8 @@ def carry(tap, wire, one_way, ours):
             send(frame)
 
 
-def burst(server, count, round_trip_ms, rate, lead, limit):
+def burst(server, count, round_trip_ms, linear, rate, lead, limit):
+    repeat_syns(linear)
     child = relay(round_trip_ms / 2000) if round_trip_ms else None
     crowd = Crowd(server)
     warm_up(crowd, [PORT])
