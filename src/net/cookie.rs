@@ -393,12 +393,12 @@ impl<'a> Inner<'a> {
     fn slot_for_proven(&mut self, port: u32) -> Option<u32> {
         if !self.ports.has_room(port) {
             let oldest = self.ports.oldest_half_open(port)?;
-            self.put_out(oldest);
+            self.put_out(oldest)?;
         }
         if !self.slots.has_room()
             && let Some((oldest, _)) = self.oldest_handshake()
         {
-            self.put_out(oldest);
+            self.put_out(oldest)?;
         }
         if !self.slots.has_room()
             && let Some(patience) = self.ports.reclaim(port)
@@ -409,10 +409,16 @@ impl<'a> Inner<'a> {
         self.take_slot()
     }
 
-    /// Forgets a half-open connection. Its acknowledgement brings it back.
-    fn put_out(&mut self, index: u32) {
+    /// Forgets a half-open connection. Its acknowledgement brings it back; so not
+    /// before our answer has left, which is at the end of this turn.
+    fn put_out(&mut self, index: u32) -> Option<()> {
+        if !self.slots.get(index)?.known.spoke() {
+            self.room_made = true;
+            return None;
+        }
         self.cookies.given(self.now);
         self.reclaim(index);
+        Some(())
     }
 
     /// Makes a connection of a fresh slot, or gives it back.

@@ -113,6 +113,10 @@ impl<'a> Inner<'a> {
         }
         let port = self.ports.find(segment.flow.local_port());
         match (port, segment.control) {
+            // Behind those who have proved themselves.
+            (Some(_), Control::Syn) if self.has_line() => {
+                self.give_cookie(segment, frame, token);
+            }
             (Some(port), Control::Syn) => match self.place(port) {
                 Ok(slot) => self.admit(slot, port, segment, frame, token),
                 Err(reason) => self.crowd(port, reason, segment, frame, token),
@@ -332,6 +336,11 @@ impl<'a> Inner<'a> {
                 self.lobby.push(parked);
             }
         }
+    }
+
+    /// Whether somebody waits who has proved itself, and others may as well.
+    fn has_line(&self) -> bool {
+        self.is_in_doubt() && self.lobby.len() > 0 && !self.lobby.is_full()
     }
 
     /// The slot that a SYN for this listener gets, or why it gets none. Inlined
