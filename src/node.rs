@@ -76,7 +76,8 @@ impl<'a> Node<'a> {
     }
 
     /// Gives what `future` gives, unless `delay` passes first; the time runs
-    /// from this call. A future that is ready in time wins.
+    /// from this call. A future that is ready in time wins. Polled again after
+    /// its end, this is pending for ever, as a fused future is.
     ///
     /// # Errors
     /// [`Elapsed`] when the time was up; the future has been dropped.

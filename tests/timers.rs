@@ -166,6 +166,110 @@ fn many_sleeps_in_one_task_share_its_one_timer() {
     assert_eq!(node.counters().polls, 7, "once per moment");
 }
 
+/// Polls each of these once, then waits without looking at them again: whoever
+/// polled them may be one who looks only when woken. Gives when it was woken.
+fn wakes_of_sleeps_polled_once(moments: &[i64]) -> Vec<i64> {
+    let woken = RefCell::new(Vec::new());
+    node!(node, 1);
+    node.spawn(async {
+        let sleeps = moments.iter().map(|&at| Box::pin(node.sleep_until(ms(at))));
+        let mut sleeps: Vec<_> = sleeps.collect();
+        let mut first = true;
+        poll_fn(|cx| {
+            if std::mem::take(&mut first) {
+                for sleep in &mut sleeps {
+                    assert!(sleep.as_mut().poll(cx).is_pending());
+                }
+            } else {
+                woken.borrow_mut().push(node.now().total_millis());
+            }
+            Poll::<()>::Pending
+        })
+        .await
+    })
+    .unwrap();
+    alone(node, |turn| {
+        let mut now = ms(0);
+        while let Turn::Idle(Some(at)) = turn(now) {
+            now = at;
+            assert!(now < ms(1000));
+        }
+        node.audit().unwrap();
+    });
+    woken.take()
+}
+
+#[test]
+fn a_sleep_beside_an_earlier_one_is_woken_although_nobody_polls_it_again() {
+    assert_eq!(wakes_of_sleeps_polled_once(&[10, 20]), [10, 20]);
+    assert_eq!(wakes_of_sleeps_polled_once(&[20, 10]), [10, 20]);
+    assert_eq!(wakes_of_sleeps_polled_once(&[10, 10, 20, 20]), [10, 20]);
+    // More than a task remembers: none is forgotten.
+    for moments in [[10, 20, 30], [30, 20, 10], [20, 30, 10], [20, 10, 30]] {
+        assert_eq!(wakes_of_sleeps_polled_once(&moments), [10, 30]);
+    }
+    assert_eq!(wakes_of_sleeps_polled_once(&[40, 30, 10, 50, 20]), [10, 50]);
+}
+
+#[test]
+fn a_sleep_is_woken_after_the_one_beside_it_has_ended_or_is_dropped() {
+    for dropped in [false, true] {
+        let woken = Cell::new(None);
+        node!(node, 1);
+        node.spawn(async {
+            let mut late = pin!(node.sleep(millis(20)));
+            let mut early = Box::pin(node.sleep(millis(10)));
+            poll_fn(|cx| {
+                let _ = early.as_mut().poll(cx);
+                assert!(late.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            match dropped {
+                true => drop(early),
+                false => early.await,
+            }
+            // A channel's receiver, say, that is done when the time is up.
+            let ended = poll_fn(|_| match node.now() < ms(20) {
+                true => Poll::Pending,
+                false => Poll::Ready(node.now()),
+            });
+            woken.set(Some(ended.await));
+        })
+        .unwrap();
+        alone(node, |turn| {
+            assert_eq!(turn(ms(0)), Turn::Idle(Some(ms(10))));
+            assert_eq!(turn(ms(10)), Turn::Idle(Some(ms(20))), "{dropped}");
+            assert_eq!(turn(ms(20)), Turn::Done);
+        });
+        assert_eq!(woken.get(), Some(ms(20)));
+    }
+}
+
+#[test]
+fn a_task_does_not_remember_the_sleeps_of_the_one_before_it() {
+    node!(node, 1);
+    for _ in 0..2 {
+        node.spawn(async {
+            let mut sleeps = [10, 20, 30].map(|at| Box::pin(node.sleep(millis(at))));
+            poll_fn(|cx| {
+                for sleep in &mut sleeps {
+                    assert!(sleep.as_mut().poll(cx).is_pending());
+                }
+                Poll::Ready(())
+            })
+            .await;
+        })
+        .unwrap();
+        alone(node, |turn| assert_eq!(turn(node.now()), Turn::Done));
+    }
+    node.spawn(node.sleep(millis(5))).unwrap();
+    alone(node, |turn| {
+        assert_eq!(turn(ms(0)), Turn::Idle(Some(ms(5))));
+        assert_eq!(turn(ms(5)), Turn::Done);
+    });
+}
+
 #[test]
 fn a_sleep_that_select_dropped_costs_one_spurious_poll_at_most() {
     let polls = Cell::new(0);
@@ -248,6 +352,36 @@ fn a_timeout_that_elapses_drops_the_future_before_it_says_so() {
     };
     alone!(let (out, _) = node, future);
     assert_eq!(out, (Err(Elapsed), true, ms(10)));
+}
+
+#[test]
+fn a_timeout_polled_after_its_end_is_pending() {
+    node!(node, 1);
+    let mut ready = Box::pin(node.timeout(millis(10), ready(1)));
+    assert_eq!(ready.as_mut().poll(&mut noop()), Poll::Ready(Ok(1)));
+    let mut elapsed = Box::pin(node.timeout(Duration::ZERO, pending::<()>()));
+    assert_eq!(
+        elapsed.as_mut().poll(&mut noop()),
+        Poll::Ready(Err(Elapsed))
+    );
+    alone(node, |turn| {
+        for at in [0, 20] {
+            turn(ms(at));
+            assert_eq!(ready.as_mut().poll(&mut noop()), Poll::Pending);
+            assert_eq!(elapsed.as_mut().poll(&mut noop()), Poll::Pending);
+        }
+    });
+    assert_eq!(node.counters().timers_refused, 0, "it asks for nothing");
+}
+
+#[test]
+fn a_sleep_for_ever_is_no_sleep_without_a_timer() {
+    node!(node, 2);
+    node.spawn(node.sleep(Duration::MAX)).unwrap();
+    alone(node, |turn| {
+        assert_eq!(turn(ms(0)), Turn::Idle(None));
+        node.audit().unwrap();
+    });
 }
 
 #[test]

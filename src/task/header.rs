@@ -33,6 +33,9 @@ pub(crate) struct Header {
     pub(super) queued: Cell<Queued>,
     /// `None`: this task is free.
     pub(super) name: Cell<Option<&'static str>>,
+    /// The last moment that a sleep of it waits for beside an earlier one. What is
+    /// not after now is none.
+    pub(super) last: Cell<Instant>,
 }
 
 impl Header {
@@ -48,5 +51,6 @@ impl Header {
         line: Cell::new(0),
         queued: Cell::new(Queued::No),
         name: Cell::new(None),
+        last: Cell::new(Instant::ZERO),
     };
 }

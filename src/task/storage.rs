@@ -10,7 +10,7 @@ use crate::task::timer::ForeignTimer;
 
 /// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each.
 ///
-/// Beyond its future a task takes 96 bytes on a 64-bit machine, its flag in
+/// Beyond its future a task takes 104 bytes on a 64-bit machine, its flag in
 /// the [`ReadySet`](crate::ReadySet) included.
 #[derive(Debug)]
 pub struct TaskStorage<const TASKS: usize, const BYTES: usize> {

@@ -92,6 +92,7 @@ impl<'a> Tasks<'a> {
                 ready,
                 &mut parts.heap[..count],
                 &mut parts.cells[..count],
+                rows,
                 parts.foreign,
             ),
         };

@@ -2,6 +2,10 @@
 //! passes, the task is woken and the sleeps in it look at the clock. That
 //! serves any number of sleeps in one task without a timer for each.
 //!
+//! A sleep that is not polled then cannot say again when it ends. So a task also
+//! remembers the last moment: of two such sleeps each is woken in time, of more
+//! those between are woken with the last, and none is forgotten.
+//!
 //! A combinator may hand a sleep a waker of its own, and then waking the task
 //! is not enough. A few timers keep such wakers
 //! ([`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS)); a sleep that finds none
@@ -20,8 +24,9 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
 use crate::net::deadlines::{DeadlineCell, Deadlines};
+use crate::net::slots::FAR;
 use crate::planted::{Planted, planted};
-use crate::task::slot::Beside;
+use crate::task::slot::{Beside, RowCell};
 use crate::task::waker::Ready;
 
 /// A timer with a waker that is not a task's own. Lives in
@@ -50,9 +55,12 @@ impl ForeignTimer {
 pub(crate) struct Timers<'a> {
     now: Cell<Instant>,
     tasks: RefCell<Deadlines<'a>>,
+    rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
     foreign_taken: Cell<u32>,
     refused: Cell<u64>,
+    /// Somebody sleeps for ever, and so without a timer.
+    endless: Cell<bool>,
     ready: Ready,
     /// The task that runs.
     current: Cell<Option<u32>>,
@@ -64,6 +72,7 @@ impl<'a> Timers<'a> {
         ready: Ready,
         heap: &'a mut [u32],
         cells: &'a mut [DeadlineCell],
+        rows: &'a [RowCell],
         foreign: &'a mut [ForeignTimer],
     ) -> Self {
         for timer in foreign.iter_mut() {
@@ -72,9 +81,11 @@ impl<'a> Timers<'a> {
         Timers {
             now: Cell::new(Instant::ZERO),
             tasks: RefCell::new(Deadlines::new(heap, cells)),
+            rows,
             foreign,
             foreign_taken: Cell::new(0),
             refused: Cell::new(0),
+            endless: Cell::new(false),
             ready,
             current: Cell::new(None),
             note: Cell::new(None),
@@ -116,16 +127,22 @@ impl<'a> Timers<'a> {
     /// All tasks have ended.
     pub(crate) fn clear(&self) {
         self.tasks.borrow_mut().clear();
+        self.endless.set(false);
     }
 
-    /// A task has ended; its deadline goes with it.
+    /// A task has ended; its deadlines go with it.
     pub(crate) fn forget(&self, task: u32) {
         self.tasks.borrow_mut().set(task, None);
+        if let Some(row) = self.rows.get(task as usize) {
+            row.header.last.set(Instant::ZERO);
+        }
     }
 
-    /// Whether something will wake this task, or the sleeps in it.
+    /// Whether something will wake this task, or the sleeps in it; nothing need
+    /// wake those that are for ever.
     pub(crate) fn is_armed(&self, task: u32) -> bool {
-        self.tasks.borrow().get(task).is_some() || self.foreign_taken.get() > 0
+        let armed = self.tasks.borrow().get(task).is_some();
+        armed || self.foreign_taken.get() > 0 || self.endless.get()
     }
 
     /// Whether no task's deadline has passed unseen.
@@ -149,6 +166,10 @@ impl<'a> Timers<'a> {
         loop {
             let due = self.tasks.borrow_mut().pop(until);
             let Some(task) = due else { break };
+            if let Some(row) = self.rows.get(task as usize) {
+                let last = Some(row.header.last.get()).filter(|last| *last > self.now.get());
+                self.tasks.borrow_mut().set(task, last);
+            }
             wake(task);
         }
     }
@@ -178,9 +199,19 @@ impl<'a> Timers<'a> {
             && let Some(task) = self.current.get()
             && self.ready.is_own(task, cx.waker())
         {
+            if due == FAR {
+                return self.endless.set(true);
+            }
             let mut tasks = self.tasks.borrow_mut();
-            if tasks.get(task).is_none_or(|earlier| due < earlier) {
+            let earliest = tasks.get(task);
+            if earliest.is_none_or(|earliest| due < earliest) {
                 tasks.set(task, Some(due));
+            }
+            if let (Some(earliest), Some(row)) = (earliest, self.rows.get(task as usize))
+                && due != earliest
+            {
+                let last = &row.header.last;
+                last.set(last.get().max(due).max(earliest));
             }
             return;
         }
@@ -226,7 +257,8 @@ impl<'a> Timers<'a> {
 /// Waits until a moment. Made by [`Node::sleep`](crate::Node::sleep).
 ///
 /// Ready in the first turn at or after the moment, in the order of the
-/// moments. Any number of sleeps in one task share the task's one timer. Under
+/// moments. Any number of sleeps in one task share the task's one timer; beyond two,
+/// they must be polled when the task is, or may be woken as late as the last. Under
 /// a combinator that polls its children with wakers of its own
 /// (`FuturesUnordered`), the first
 /// [`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS) sleeps of a host have a
@@ -281,7 +313,8 @@ impl core::error::Error for Elapsed {}
 
 /// A future and the time it has. Gives the future's output, or [`Elapsed`]
 /// once the sleep is over. The future is polled first, so one that is ready in
-/// time always wins; either way it is dropped when this ends.
+/// time always wins; either way it is dropped when this ends. Polled after that
+/// it is pending, and nobody is woken.
 pub(crate) type Timeout<'a, F> = Beside<Option<F>, Sleep<'a>>;
 
 impl<F: Future> Future for Timeout<'_, F> {
@@ -289,9 +322,10 @@ impl<F: Future> Future for Timeout<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut future, sleep) = self.project();
-        let running = future.as_mut().as_pin_mut();
-        let polled = running.expect("a timeout that has not ended").poll(cx);
-        let polled = match polled {
+        let Some(running) = future.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let polled = match running.poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => Pin::new(sleep).poll(cx).map(|()| Err(Elapsed)),
         };
