@@ -514,3 +514,37 @@ fn a_task_that_never_ends_needs_no_annotation() {
     .unwrap();
     alone(node, |turn| assert_eq!(turn(ms(0)), Turn::Ready));
 }
+
+/// On a 32-bit machine the number that a foreign waker gives, times what a task has
+/// of memory, is longer than a word.
+#[test]
+fn a_segment_for_a_reader_with_a_waker_from_far_away_overflows_nothing() {
+    use harness::peer::{answer, by_hand, syn};
+    use smoltcp::time::Duration;
+    use smoltcp::wire::TcpControl;
+    let read = Cell::new(None);
+    host!(node, 1, slots: 2, tasks: 2, bytes: 65536, rx: 64, tx: 64);
+    node.spawn(async {
+        let listener = node.listen(7, Backlog(1)).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = [0; 8];
+        let mut reads = pin!(stream.read(&mut bytes));
+        poll_fn(|_| {
+            // Its data is null, as far from a task's flag as can be.
+            let mut nobody = Context::from_waker(Waker::noop());
+            assert!(reads.as_mut().poll(&mut nobody).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        node.sleep(Duration::from_secs(1)).await;
+        read.set(Some(reads.await));
+    })
+    .unwrap();
+    by_hand(node, |hands| {
+        hands.pass(Duration::from_millis(10));
+        let reply = hands.open(&syn(9, 1000, 7, 1));
+        hands.send(&answer(&reply, TcpControl::Psh, b"swan"));
+        hands.pass(Duration::from_secs(2));
+    });
+    assert_eq!(read.take(), Some(Ok(4)));
+}

@@ -284,7 +284,7 @@ impl<'a> FutureSlots<'a> {
 
     /// The bytes of a row. `index` is in range wherever a `Row` was found.
     fn row(&self, index: u32) -> *mut () {
-        let chunk = index as usize * self.row_chunks;
+        let chunk = first_chunk(index, self.row_chunks);
         self.bytes.as_ptr().wrapping_add(chunk).cast()
     }
 
@@ -305,6 +305,12 @@ impl<'a> FutureSlots<'a> {
         // future is dropped exactly once and never polled again.
         unsafe { (table.drop)(self.row(index)) }
     }
+}
+
+/// Where a row begins. Of a number that is no row's, as the wakers of others give,
+/// it is some number: on a 32-bit machine the product is longer than a word.
+fn first_chunk(index: u32, row_chunks: usize) -> usize {
+    (index as usize).wrapping_mul(row_chunks)
 }
 
 impl FutureSlots<'static> {
@@ -463,6 +469,24 @@ mod tests {
         let back = slots.put(1, large).err().unwrap();
         assert_eq!(back.reason, RefusedReason::TooLarge);
         assert_eq!(size_of_val(&back.future), 65);
+    }
+
+    #[test]
+    fn a_number_that_is_no_rows_overflows_nothing() {
+        assert_eq!(first_chunk(7, 52), 364);
+        // What `u32::MAX` times 52 is where a word has 32 bits.
+        assert_eq!(first_chunk(u32::MAX, 52) as u32, 52_u32.wrapping_neg());
+        for index in [0, 1, u32::MAX - 1, u32::MAX] {
+            for row_chunks in [usize::MAX, usize::MAX / 2 + 1, 1 << (usize::BITS - 1)] {
+                first_chunk(index, row_chunks);
+            }
+        }
+        let rows = ROWS;
+        let mut bytes = CHUNKS;
+        let slots = FutureSlots::new(&rows, &mut bytes);
+        for index in [0, 2, 3, u32::MAX / 2, u32::MAX] {
+            slots.fetch(index);
+        }
     }
 
     #[test]
