@@ -10,6 +10,7 @@ use core::fmt;
 use smoltcp::time::Duration;
 
 use crate::event::Reason;
+use crate::net::deadlines::after;
 use crate::net::demux::Control;
 use crate::net::egress::{REARM, SHORTEST};
 use crate::net::neighbors::AT_THE_LATEST;
@@ -164,7 +165,7 @@ impl Inner<'_> {
         }
         ensure(
             "a slot's own deadline is armed",
-            due == FAR || by(due + TICKS),
+            due == FAR || by(after(due, TICKS)),
         )?;
         ensure("a neighbor's answer wakes who waits for it", !heard)?;
         if waits {

@@ -2,7 +2,13 @@
 
 use smoltcp::time::Duration;
 
+/// What is longer is taken for this: 36,000 years, so that no sum with the time
+/// wraps, in smoltcp neither. For ever is not at once.
+pub(crate) const LONGEST: Duration = Duration::from_micros(1 << 60);
+
 /// How a stack behaves. Start from [`Config::new`].
+///
+/// A timeout of [`Duration::MAX`] never ends; one of zero ends in the next turn.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -71,6 +77,19 @@ impl Config {
 }
 
 impl Config {
+    /// The same, with timeouts that can be added to any time.
+    pub(super) fn bounded(&self) -> Self {
+        let mut config = self.clone();
+        for timeout in [
+            &mut config.handshake_timeout,
+            &mut config.connect_timeout,
+            &mut config.close_timeout,
+        ] {
+            *timeout = (*timeout).min(LONGEST);
+        }
+        config
+    }
+
     /// Whether cookies are given. Never without the feature `cookies`, and then
     /// nothing is left of what makes them.
     #[inline]

@@ -7,6 +7,7 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Deadline, Event};
+use crate::net::config::LONGEST;
 use crate::net::flow::Flow;
 use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
@@ -19,6 +20,8 @@ use crate::planted::{Planted, planted};
 const TIME_WAIT: Duration = Duration::from_secs(10);
 /// An aborted slot must have sent its reset by then.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// A silent peer is not asked more often: smoltcp asks without a pause if it may.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What a socket looked like before smoltcp touched it.
 #[derive(Clone, Copy)]
@@ -502,6 +505,7 @@ impl<'a> Inner<'a> {
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
+        let interval = interval.map(|interval| interval.clamp(SHORTEST_INTERVAL, LONGEST));
         tcp_of(set).set_keep_alive(interval);
         slot.silent_at = patience(now, set);
         self.mark_dirty(index);

@@ -3,7 +3,7 @@
 mod addresses;
 pub(crate) mod audit;
 pub(crate) mod checksum;
-mod config;
+pub(crate) mod config;
 pub(crate) mod connect;
 mod cookie;
 mod craft;

@@ -119,7 +119,7 @@ impl<'a> Stack<'a> {
         let iface = isn::interface(0, &capabilities, Instant::ZERO);
         Ok(Stack {
             inner: RefCell::new(Inner {
-                config: config.clone(),
+                config: config.bounded(),
                 addresses: Addresses::default(),
                 iface,
                 capabilities,

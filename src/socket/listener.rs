@@ -7,6 +7,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::Yield;
+use crate::net::config::LONGEST;
 use crate::net::ports::{OpenError, PortId};
 use crate::net::{Stack, TimeLimits};
 use crate::socket::handle::Handle;
@@ -89,7 +90,7 @@ impl<'a> TcpListener<'a> {
     pub fn reclaim_idle(&self, after: Option<Duration>) {
         self.stack.with(|inner| {
             if let Some(port) = inner.ports.port(self.id) {
-                port.reclaim = after;
+                port.reclaim = after.map(|after| after.min(LONGEST));
             }
         });
     }

@@ -279,7 +279,8 @@ impl<'a> TcpStream<'a> {
 
     /// Asks a silent peer every `interval` whether it is still there, and
     /// resets the connection when four times that passed without an answer
-    /// (RFC 9293, 3.8.4). `None`, the default, never asks.
+    /// (RFC 9293, 3.8.4). `None`, the default, never asks; less than a millisecond
+    /// is one.
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
         self.read.give_back();
         let Handle {
