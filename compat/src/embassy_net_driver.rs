@@ -31,7 +31,7 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 
 use embassy_net_driver::{Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
-use smoltcp::phy::{self, DeviceCapabilities};
+use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
 /// What a driver rings when a frame arrived or room was made.
@@ -138,6 +138,12 @@ impl<D: Driver> phy::Device for Driven<'_, D> {
     fn capabilities(&self) -> DeviceCapabilities {
         let theirs = self.driver.capabilities();
         let mut ours = DeviceCapabilities::default();
+        if self.hardware_addr().is_none() {
+            // A stack refuses it for its medium, or, where smoltcp has no word for
+            // Ethernet, for its MTU, which is none.
+            ours.medium = Medium::Ip;
+            return ours;
+        }
         ours.max_transmission_unit = theirs.max_transmission_unit;
         ours.max_burst_size = theirs.max_burst_size;
         ours.checksum.ipv4 = checksum(theirs.checksum.ipv4);

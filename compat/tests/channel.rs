@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use cygnet::net::wire::{Faults, Wire};
-use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn};
+use cygnet::{
+    Backlog, Config, ConfigError, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn,
+};
 use cygnet::{service, turns};
 use cygnet_compat::embassy_net_driver::{Bell, Driven};
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
@@ -58,6 +60,31 @@ async fn ask(node: Node<'_>, good: &RefCell<bool>) {
     }
     *good.borrow_mut() = back == sent;
 }
+
+/// This is built without smoltcp's `medium-ethernet`, unless it is built together
+/// with somebody who asks for it; then it is refused for its medium.
+#[test]
+fn a_driver_that_is_not_for_ethernet_is_refused() {
+    for (address, expected) in [
+        (HardwareAddress::Ethernet(SERVER), vec![None]),
+        (HardwareAddress::Ip, REFUSED.map(Some).to_vec()),
+        (
+            HardwareAddress::Ieee802154([2; 8]),
+            REFUSED.map(Some).to_vec(),
+        ),
+    ] {
+        let bell = Bell::new();
+        let mut channel: State<MTU, 1, 1> = State::new();
+        let (_runner, driver) = new(&mut channel, address);
+        let mut memory = Storage::<1, 64, 64>::new();
+        let config = Config::new(SERVER, [1; 16]);
+        let capabilities = Driven::new(driver, &bell).capabilities();
+        let error = Stack::new(&mut memory, &config, capabilities).err();
+        assert!(expected.contains(&error), "{address:?}: {error:?}");
+    }
+}
+
+const REFUSED: [ConfigError; 2] = [ConfigError::Medium, ConfigError::Mtu];
 
 #[test]
 fn a_server_behind_an_embassy_driver_sleeps_and_is_woken() {

@@ -233,16 +233,31 @@ impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     }
 }
 
-/// Makes of what a device can do what it can do for packets without a header.
+/// The longest packet: its length is a number of 16 bits.
+const LONGEST_PACKET: usize = u16::MAX as usize;
+
+/// Makes of what a device can do what it can do for packets without a header, as
+/// far as packets go: smoltcp reckons with these numbers and does not look where
+/// they end.
 pub(crate) fn without_ethernet(packets: &mut DeviceCapabilities) {
+    let shorter = |most: usize| most.saturating_sub(ETHERNET).min(LONGEST_PACKET);
     packets.medium = Medium::Ip;
-    packets.max_transmission_unit = packets.max_transmission_unit.saturating_sub(ETHERNET);
+    packets.max_transmission_unit = shorter(packets.max_transmission_unit);
+    // More of the longest packets than a window holds.
+    let burst = packets.max_burst_size;
+    packets.max_burst_size = burst.map(|frames| frames.min(LONGEST_PACKET));
     #[cfg(feature = "segmentation-offload")]
     {
-        let shorter = |most: NonZeroUsize| NonZeroUsize::new(most.get().saturating_sub(ETHERNET));
+        // A device that cuts less than it sends cuts nothing, and one whose packets
+        // hold little but headers gets none to cut.
+        let mtu = packets.max_transmission_unit;
+        let cuts = |most: NonZeroUsize| {
+            let most = shorter(most.get());
+            NonZeroUsize::new(most).filter(|_| most >= mtu && mtu >= ROOM)
+        };
         let segmentation = &mut packets.segmentation;
-        segmentation.tcpv4 = segmentation.tcpv4.and_then(shorter);
-        segmentation.tcpv6 = segmentation.tcpv6.and_then(shorter);
+        segmentation.tcpv4 = segmentation.tcpv4.and_then(cuts);
+        segmentation.tcpv6 = segmentation.tcpv6.and_then(cuts);
     }
 }
 

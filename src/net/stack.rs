@@ -30,7 +30,7 @@ use crate::net::config::{Config, ConfigError};
 use crate::net::cookie::Cookies;
 use crate::net::deadlines::Deadlines;
 use crate::net::flows::Flows;
-use crate::net::handoff::{Tally, without_ethernet};
+use crate::net::handoff::{ETHERNET, Tally, without_ethernet};
 use crate::net::ingress::Scheduler;
 use crate::net::isn;
 use crate::net::keys::derive_key;
@@ -44,6 +44,13 @@ use crate::planted::{Planted, planted};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
+
+/// The longest packet that every link carries (RFC 791, 3.2).
+const LEAST_MTU: usize = 68;
+
+/// The same for IPv6 (RFC 8200, 5).
+#[cfg(feature = "ipv6")]
+const LEAST_MTU_V6: usize = 1280;
 
 /// The network stack of one host.
 ///
@@ -61,7 +68,9 @@ impl core::fmt::Debug for Stack<'_> {
 }
 
 impl<'a> Stack<'a> {
-    /// A stack in `storage`, for a device with these capabilities.
+    /// A stack in `storage`, for a device with these capabilities. It must be an
+    /// Ethernet device, whose MTU counts the Ethernet header: mostly 1,514. An MTU
+    /// that is larger than the longest packet, of 65,535 bytes, is taken for that.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting to change.
@@ -93,6 +102,9 @@ impl<'a> Stack<'a> {
         // Ethernet where smoltcp was built to know of it; otherwise it is not said.
         if capabilities.medium != Medium::default() {
             return Err(ConfigError::Medium);
+        }
+        if capabilities.max_transmission_unit < ETHERNET + LEAST_MTU {
+            return Err(ConfigError::Mtu);
         }
         if !is_unicast(config.hardware_addr) {
             return Err(ConfigError::HardwareAddress);
@@ -154,12 +166,20 @@ impl<'a> Stack<'a> {
     /// Gives the host an address, for example `192.168.69.2/24`.
     ///
     /// # Errors
-    /// [`ConfigError::Address`], [`ConfigError::TooMany`].
+    /// [`ConfigError::Address`], [`ConfigError::TooMany`]; [`ConfigError::Mtu`] for
+    /// an IPv6 address on a device that cannot send 1,280 bytes.
     pub fn add_address(&self, address: IpCidr) -> Result<(), ConfigError> {
         if !address.address().is_unicast() {
             return Err(ConfigError::Address);
         }
-        let added = self.inner.borrow_mut().addresses.add(address);
+        let mut inner = self.inner.borrow_mut();
+        #[cfg(feature = "ipv6")]
+        if matches!(address, IpCidr::Ipv6(_))
+            && inner.capabilities.max_transmission_unit < LEAST_MTU_V6
+        {
+            return Err(ConfigError::Mtu);
+        }
+        let added = inner.addresses.add(address);
         added.map_err(|_| ConfigError::TooMany)
     }
 
