@@ -114,6 +114,18 @@ fn is_gone(name: &str) -> bool {
     })
 }
 
+/// Attaches to a TAP that was open just now, once nobody has it open: see
+/// [`is_gone`].
+fn attach_again(name: &str, offload: Offload) -> Tap {
+    for _ in 0..4000 {
+        match Tap::attach(name, &[], offload) {
+            Err(TapError::Busy { .. }) => std::thread::sleep(Duration::from_millis(5)),
+            attached => return attached.unwrap(),
+        }
+    }
+    panic!("{name} stays busy");
+}
+
 #[test]
 fn each_refusal_says_what_it_is() {
     let Some(netns) = Netns::new(&[]) else {
@@ -133,7 +145,7 @@ fn each_refusal() {
         Err(TapError::Down { .. })
     ));
     ip("link set cygdown up");
-    let tap = Tap::attach("cygdown", &[], Offload::On).unwrap();
+    let tap = attach_again("cygdown", Offload::On);
     let mut host = HostPlatform::new(tap).unwrap();
     // Taken away while open: one wait ends, later ones sleep.
     ip("link del cygdown");
@@ -211,7 +223,7 @@ fn offloads_are_cleared() {
         seen.store(true, Ordering::Relaxed);
         kernel.join().unwrap();
     }
-    let tap = Tap::attach("cygoff", &[], Offload::Off).unwrap();
+    let tap = attach_again("cygoff", Offload::Off);
     let mut host = HostPlatform::new(tap).unwrap();
     let (kernel, seen) = connect();
     loop {
