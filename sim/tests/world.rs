@@ -18,6 +18,19 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+#[test]
+fn a_world_that_may_run_for_ever_runs_until_nothing_is_left() {
+    let mut world = World::new(1);
+    let host = world.host("sleeper", |node| {
+        node.spawn(node.sleep(Duration::from_secs(3600))).unwrap();
+        node.spawn(node.sleep(Duration::MAX)).unwrap();
+    });
+    assert_eq!(world.run_for(Duration::MAX), Ended::Quiet);
+    assert_eq!(world.node(host).now(), seconds(3600));
+    world.audit();
+    assert!(world.violation().is_none());
+}
+
 /// Every fault a link can have, at once.
 const CHAOS: Link = Link {
     latency: millis_const(5),

@@ -57,7 +57,9 @@ pub fn micros() -> i64 {
 
 /// Sets when a sleep ends at the latest.
 pub fn wake_at(micros: Option<i64>) {
-    let at = micros.map_or(u64::MAX, |micros| micros.max(0) as u64 * TICKS_PER_MICRO);
+    let at = micros.map_or(u64::MAX, |micros| {
+        (micros.max(0) as u64).saturating_mul(TICKS_PER_MICRO)
+    });
     // SAFETY: as above. The upper half goes first, to its largest, so that no
     // time is set in between that has passed.
     unsafe {

@@ -1,7 +1,7 @@
 //! Looking inside hosts between steps: their tables must agree, and each must be
 //! asked for its next turn no later than its first timer.
 
-use smoltcp::time::Duration;
+use smoltcp::time::Instant;
 
 use super::World;
 
@@ -19,7 +19,8 @@ impl World {
                 continue;
             };
             // A turn at the same moment as the last one is a microsecond later.
-            let latest = host.clock.world(due).max(self.now) + Duration::from_micros(1);
+            let latest = host.clock.world(due).max(self.now).total_micros();
+            let latest = Instant::from_micros(latest.saturating_add(1));
             if host.wake_at.is_none_or(|planned| planned > latest) {
                 let detail = format!("{name} has a timer at {due}, and no turn then");
                 self.log.violated("deadline", detail);

@@ -481,7 +481,9 @@ impl World {
 
     /// Runs for this long.
     pub fn run_for(&mut self, time: Duration) -> Ended {
-        self.run_until(self.now + time, |_| false)
+        let time = i64::try_from(time.total_micros()).unwrap_or(i64::MAX);
+        let limit = self.now.total_micros().saturating_add(time);
+        self.run_until(Instant::from_micros(limit), |_| false)
     }
 
     /// How many steps (frames that arrive, turns, faults) a world may have
