@@ -201,7 +201,8 @@ pub enum Event<'e> {
     FrameOut(&'e [u8]),
     /// A frame was dropped.
     Dropped(DropReason),
-    /// A SYN found no place, for this reason, and waits for one.
+    /// A SYN, or the acknowledgement of a cookie, found no place, for this reason,
+    /// and waits for one.
     Parked(DropReason),
     /// A SYN took a slot.
     Admitted {
@@ -380,7 +381,7 @@ pub struct Counters {
     pub dropped: [u64; DropReason::COUNT],
     /// SYNs that took a slot.
     pub syns_admitted: u64,
-    /// SYNs that found no place and waited for one.
+    /// SYNs, and acknowledgements of cookies, that found no place and waited for one.
     pub syns_parked: u64,
     /// SYNs that were answered by a cookie and forgotten.
     pub cookies_given: u64,

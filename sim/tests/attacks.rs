@@ -29,6 +29,7 @@
 //! | 19 | sends outside the window | `hostile::segments_outside_the_window_are_not_answered_one_for_one` | |
 //! | 20 | overlaps and swaps | `hostile::overlapping_and_swapped_segments_leave_the_bytes_intact` | |
 //! | 21 | closes in every way | `peers::a_fin_then_silence_a_reset_or_more_reading_lose_nothing` | |
+//! | 22 | begins handshakes and completes none, at any rate | `admission::there_is_no_rate_of_syns_below_which_nobody_completes_them_unnoticed` | `trickle::no_rate_of_syns_that_nobody_completes_keeps_honest_clients_out` |
 //!
 //! They need root and the tools; see `netns/mod.rs` for what happens without.
 //! Nothing here depends on how fast the machine is: floods go on until the
@@ -380,5 +381,5 @@ fn every_row_has_its_test() {
             assert!(found, "row {row}: there is no {test}");
         }
     }
-    assert_eq!(rows, 21);
+    assert_eq!(rows, 22);
 }

@@ -19,11 +19,15 @@ pub struct Config {
     /// guess sequence numbers. In a test it is the seed. A board without such a
     /// source says so: [`without_entropy`](Self::without_entropy).
     pub secret: [u8; 16],
-    /// Whether SYNs above the half-open limit are answered by cookies instead
-    /// of being dropped (RFC 4987). Needs the feature `cookies`.
+    /// Whether SYNs that find no place are answered by cookies once handshakes do
+    /// not get on (RFC 4987). A SYN waits in line as long as each handshake is
+    /// answered within a quarter of a second; after one that is not, or is reset,
+    /// everybody without a place has to acknowledge a cookie whose window is shut,
+    /// and then goes before whoever has not answered, or waits in line. Needs the
+    /// feature `cookies`.
     pub cookies: bool,
-    /// How many connections may be half open before SYNs are answered by
-    /// cookies; 0 means half of all slots.
+    /// How many connections may be half open before a SYN gets no slot although
+    /// there is one, if there are cookies; 0 means half of all slots.
     pub half_open_limit: u16,
     /// The smallest MSS that a peer may ask for; a smaller one is taken for this
     /// one. 0 leaves it to smoltcp, which never sends less than 48 bytes at a

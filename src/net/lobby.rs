@@ -18,9 +18,9 @@ use smoltcp::time::{Duration, Instant};
 use crate::net::deadlines::after;
 use crate::net::flow::Flow;
 
-/// The longest SYN frame that can wait: Ethernet, IPv6, TCP with 40 bytes of
-/// options.
-const FRAME_BYTES: usize = 14 + 40 + 60;
+/// The longest SYN frame that can wait: Ethernet, IP without options, TCP with 40
+/// bytes of them.
+const FRAME_BYTES: usize = 14 + if cfg!(feature = "ipv6") { 40 } else { 20 } + 60;
 
 /// A SYN, or the acknowledgement of a cookie, that waits. Lives in
 /// [`Storage`](crate::net::Storage).
@@ -148,7 +148,7 @@ mod tests {
         let mut lobby = Lobby::new(&mut ring);
         for round in 0..5u8 {
             assert!(lobby.park(&[round; 60], &flow(1), Instant::from_secs(1)));
-            assert!(lobby.park(&[round + 100; 114], &flow(2), Instant::from_secs(2)));
+            assert!(lobby.park(&[round + 100; FRAME_BYTES], &flow(2), Instant::from_secs(2)));
             assert!(
                 !lobby.park(&[0; 60], &flow(3), Instant::from_secs(3)),
                 "N + 1"
@@ -160,15 +160,21 @@ mod tests {
             assert_eq!(first.frame(), [round; 60]);
             assert!(first.is_stale(Instant::from_secs(21), Duration::from_secs(20)));
             assert!(!first.is_stale(Instant::from_secs(20), Duration::from_secs(20)));
-            assert_eq!(lobby.pop().unwrap().frame(), [round + 100; 114]);
+            assert_eq!(lobby.pop().unwrap().frame(), [round + 100; FRAME_BYTES]);
             assert!(lobby.pop().is_none());
         }
     }
 
     #[test]
+    fn a_place_takes_what_the_readme_says() {
+        let bytes = if cfg!(feature = "ipv6") { 168 } else { 120 };
+        assert_eq!(size_of::<Parked>(), bytes);
+    }
+
+    #[test]
     fn a_frame_too_long_and_a_lobby_of_none_refuse() {
         let mut ring = [Parked::EMPTY; 1];
-        assert!(!Lobby::new(&mut ring).park(&[0; 115], &flow(1), Instant::ZERO));
+        assert!(!Lobby::new(&mut ring).park(&[0; FRAME_BYTES + 1], &flow(1), Instant::ZERO));
         assert!(!Lobby::new(&mut []).park(&[0; 60], &flow(1), Instant::ZERO));
         assert!(Lobby::new(&mut []).pop().is_none());
         assert!(!Lobby::new(&mut []).is_full(), "nobody is missing");
