@@ -460,3 +460,33 @@ fn nobody_is_put_out_before_it_was_answered() {
         assert!(seen.iter().any(|seg| seg.payload == b"hello"), "{seen:?}");
     });
 }
+
+/// A slot becomes free in the turn in which others come.
+#[test]
+fn nobody_overtakes_the_line() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 256, tx: 256, parked: 4, config: with_cookies(1));
+    // A stream that was dropped gives its slot back as soon as its peer is gone.
+    let drops = async {
+        let listener = server.listen(7, Backlog(4)).unwrap();
+        while listener.accept().await.is_ok() {}
+    };
+    server.spawn(Box::pin(drops)).unwrap();
+    by_hand(server, |hands| {
+        let leave = taken(hands, server);
+        let waiting = ask(hands, &syn(9, 1001, 7, 5));
+        let late = ask(hands, &syn(9, 1002, 7, 5));
+        hands.send(&answer(&waiting, TcpControl::None, b""));
+        assert_eq!(hands.pass(TICK), []);
+        leave(hands);
+        hands.send(&syn(9, 1003, 7, 5));
+        hands.send(&answer(&late, TcpControl::None, b""));
+        let seen = hands.pass(TICK);
+        let [new] = &to(&seen, 1003)[..] else {
+            panic!("{seen:?}");
+        };
+        assert_eq!((new.is_answer(), new.window), (true, 0), "a cookie");
+        assert!(is_let_in(&seen, &waiting) && !is_let_in(&seen, &late));
+        hands.send(&answer(&waiting, TcpControl::Rst, b""));
+        assert!(is_let_in(&hands.pass(TICK), &late));
+    });
+}
