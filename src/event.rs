@@ -54,11 +54,16 @@ pub enum DropReason {
     Unsolicited = 15,
     /// The acknowledgement of a cookie whose connection is over already.
     OldDuplicate = 16,
+    /// Bytes past the window that we offered, with a FIN behind them or before our
+    /// first scaled window; challenged (RFC 9293, 3.10.7.4, and RFC 7323, 2.2).
+    PastEdge = 17,
+    /// Bytes after the peer's FIN (RFC 9293, 3.10.7.4).
+    AfterEnd = 18,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 19;
 }
 
 /// Why a task gave control back: the first half of what it yields.

@@ -160,6 +160,8 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::NeverSent => "ACK of data never sent",
         DropReason::Throttled => "out of window",
         DropReason::OldDuplicate => "a connection that is over",
+        DropReason::PastEdge => "past the window",
+        DropReason::AfterEnd => "after the end",
         DropReason::RepeatedAck => "repeated acknowledgement",
         DropReason::Unsolicited => "unsolicited neighbor",
         _ => "other",
@@ -185,6 +187,8 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::RepeatedAck,
     DropReason::Unsolicited,
     DropReason::OldDuplicate,
+    DropReason::PastEdge,
+    DropReason::AfterEnd,
 ];
 
 #[cfg(test)]

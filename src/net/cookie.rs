@@ -488,6 +488,7 @@ impl<'a> Inner<'a> {
             device.way = Some(Way::Nowhere);
             scratch.poll_egress(self.now, &mut device, set);
             slot.known = tally.known.get();
+            slot.edge = tally.edge.get();
             if slot.known.sent != cookie.isn + 1 {
                 continue;
             }

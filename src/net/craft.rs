@@ -175,8 +175,9 @@ pub(super) fn window_of(frame: &[u8]) -> u16 {
     window.map_or(0, |bytes| u16::from_be_bytes(*bytes))
 }
 
-/// Where in the frame of a segment its MSS option has its number.
-fn mss_at(frame: &[u8]) -> Option<usize> {
+/// Where in the frame of a segment this option, of this kind and length, has its
+/// number.
+fn option_at(frame: &[u8], [kind, length]: [u8; 2]) -> Option<usize> {
     let start = segment_at(frame)?;
     let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
     let header = frame.get(..end)?;
@@ -184,11 +185,23 @@ fn mss_at(frame: &[u8]) -> Option<usize> {
     loop {
         match header.get(at..)? {
             [1, ..] => at += 1,
-            [2, 4, _, _, ..] => return Some(at + 2),
             [0, ..] | [_] | [] => return None,
+            [a, b, rest @ ..] if [*a, *b] == [kind, length] => {
+                return (rest.len() + 2 >= usize::from(length)).then_some(at + 2);
+            }
             [_, length, ..] => at += usize::from(*length).max(2),
         }
     }
+}
+
+fn mss_at(frame: &[u8]) -> Option<usize> {
+    option_at(frame, [2, 4])
+}
+
+/// The window scale of a SYN, if it has one (RFC 7323, 2.2).
+#[cold]
+pub(super) fn scale_of(frame: &[u8]) -> Option<u8> {
+    frame.get(option_at(frame, [3, 3])?).copied()
 }
 
 /// The MSS that a SYN offers, or what it means to offer none (RFC 9293, 3.7.1).
@@ -338,6 +351,25 @@ mod tests {
         assert_eq!(with(&[]), 536);
     }
 
+    #[test]
+    fn the_scale_is_found_behind_other_options_and_not_past_the_end() {
+        for (options, scale) in [
+            (&[2, 4, 5, 180, 1, 3, 3, 7][..], Some(7)),
+            (&[3, 3, 0, 0], Some(0)),
+            (&[3, 2, 3, 3, 9, 0, 0, 0], Some(9)),
+            (&[0, 3, 3, 7], None),
+            (&[1, 1, 3, 3], None),
+            (&[2, 4, 3, 3], None),
+            (&[], None),
+        ] {
+            let mut frame = std::vec![0; 54];
+            (frame[12], frame[14]) = (8, 0x45);
+            frame[34 + 12] = ((20 + options.len()) << 2) as u8;
+            frame.extend_from_slice(options);
+            assert_eq!(scale_of(&frame), scale, "{options:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn arbitrary_segments_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), v4: bool) {
@@ -346,6 +378,7 @@ mod tests {
                 (bytes[12], bytes[13]) = (8, 0);
             }
             let _ = (mss_of(&bytes), window_of(&bytes));
+            let _ = scale_of(&bytes);
             let _ = raised(&bytes, 500);
         }
     }

@@ -53,6 +53,7 @@ impl<'a> Inner<'a> {
         };
         let before = Before::of(tcp_of(set));
         self.tally.known.set(slot.known);
+        self.tally.edge.set(slot.edge);
         let mut way_out = WayOut {
             iface: &mut self.iface,
             link: Link {
@@ -65,6 +66,7 @@ impl<'a> Inner<'a> {
         let limit = self.config.frames_per_slot;
         let (passes, poll_at) = way_out.passes(set, device, now, limit);
         slot.known = self.tally.known.get();
+        slot.edge = self.tally.edge.get();
         if before.unacknowledged > 0 {
             slot.pace.waits(self.tick);
         }

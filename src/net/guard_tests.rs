@@ -21,12 +21,64 @@ fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segmen
     }
 }
 
+/// What a flow knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Knows {
+    known: Known,
+    edge: Edge,
+}
+
+impl Knows {
+    fn with(self, window: u16, scale: u8, of: EdgeOf) -> Self {
+        let known = Known {
+            window,
+            ..self.known
+        };
+        let edge = Edge {
+            scale,
+            of,
+            ..self.edge
+        };
+        Knows { known, edge }
+    }
+
+    fn learn(&mut self, sent: &Outgoing) {
+        let (known, edge) = (Cell::new(self.known), Cell::new(self.edge));
+        learn(&known, &edge, sent, || self.edge.scale);
+        (self.known, self.edge) = (known.get(), edge.get());
+    }
+
+    fn ended_with(&mut self, segment: &Segment) {
+        ended_with(&mut self.known, &mut self.edge, segment);
+    }
+
+    fn room(&self) -> u32 {
+        self.edge.room(&self.known)
+    }
+}
+
+fn judged(segment: &Segment, knows: &Knows, half_open: bool, now: Instant) -> Verdict {
+    judge(segment, &knows.known, &knows.edge, half_open, now)
+}
+
 /// Expects 1000, has sent up to 500, offers 100 bytes.
-const OPEN: Known = Known {
-    acked: TcpSeqNumber(1000),
-    sent: TcpSeqNumber(500),
-    window: 100,
-    quiet: 0,
+const OPEN: Knows = Knows {
+    known: Known {
+        acked: TcpSeqNumber(1000),
+        sent: TcpSeqNumber(500),
+        window: 100,
+        quiet: 0,
+    },
+    edge: Edge::NOTHING,
+};
+
+/// The same with no room.
+const SHUT: Knows = Knows {
+    known: Known {
+        window: 0,
+        ..OPEN.known
+    },
+    ..OPEN
 };
 
 const NOTHING_MUCH: Outgoing = Outgoing {
@@ -43,7 +95,7 @@ const NOTHING_MUCH: Outgoing = Outgoing {
 };
 
 fn open(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Verdict {
-    judge(&segment(control, seq, ack, payload), &OPEN, false, 0, AT)
+    judged(&segment(control, seq, ack, payload), &OPEN, false, AT)
 }
 
 #[test]
@@ -62,8 +114,7 @@ fn only_an_exact_reset_counts() {
 
 #[test]
 fn with_no_window_only_the_exact_reset_counts() {
-    let shut = Known { window: 0, ..OPEN };
-    let reset = |seq| judge(&segment(Control::Rst, seq, None, 0), &shut, false, 0, AT);
+    let reset = |seq| judged(&segment(Control::Rst, seq, None, 0), &SHUT, false, AT);
     assert_eq!(reset(1000), Verdict::Pass);
     assert_eq!(reset(1001), Verdict::Drop(DropReason::InexactReset));
 }
@@ -94,12 +145,11 @@ fn an_acknowledgement_of_what_was_never_sent_is_challenged() {
 
 #[test]
 fn bytes_outside_the_window_pass_once_in_a_while() {
-    let bytes = |known: &Known, seq, payload, at| {
-        judge(
+    let bytes = |known: &Knows, seq, payload, at| {
+        judged(
             &segment(Control::Other, seq, Some(500), payload),
             known,
             false,
-            0,
             at,
         )
     };
@@ -110,7 +160,7 @@ fn bytes_outside_the_window_pass_once_in_a_while() {
     for (seq, payload) in [(999, 1), (1100, 1), (900, 100), (-1000, 1)] {
         let mut known = OPEN;
         assert_eq!(bytes(&known, seq, payload, AT), Verdict::PassOnce);
-        known.answered(AT);
+        known.known.answered(AT);
         let again = bytes(&known, seq, payload, AT);
         assert_eq!(again, Verdict::Drop(DropReason::Throttled));
         let later = AT + smoltcp::time::Duration::from_millis(66);
@@ -123,23 +173,169 @@ fn bytes_outside_the_window_pass_once_in_a_while() {
         let at = Instant::from_micros(at);
         assert_eq!(bytes(&OPEN, 1100, 1, at), Verdict::PassOnce);
     }
-    let shut = Known { window: 0, ..OPEN };
-    assert_eq!(bytes(&shut, 1000, 0, AT), Verdict::Pass);
-    assert_eq!(bytes(&shut, 1000, 1, AT), Verdict::PassOnce);
-    assert_eq!(bytes(&shut, 990, 20, AT), Verdict::PassOnce);
+    assert_eq!(bytes(&SHUT, 1000, 0, AT), Verdict::Pass);
+    assert_eq!(bytes(&SHUT, 1000, 1, AT), Verdict::PassOnce);
+    assert_eq!(bytes(&SHUT, 990, 20, AT), Verdict::PassOnce);
 }
 
 #[test]
 fn a_scaled_window_is_as_wide_as_it_says() {
-    let at = |seq| judge(&segment(Control::Rst, seq, None, 0), &OPEN, false, 3, AT);
+    let mut known = OPEN.with(100, 3, EdgeOf::Syn);
+    known.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1000)),
+        window: 100,
+        ..NOTHING_MUCH
+    });
+    let at = |seq| judged(&segment(Control::Rst, seq, None, 0), &known, false, AT);
     assert_eq!(at(1799), Verdict::Challenge(DropReason::InexactReset));
     assert_eq!(at(1800), Verdict::Drop(DropReason::InexactReset));
 }
 
 #[test]
+fn before_our_first_scaled_window_nothing_past_the_edge_passes() {
+    let first = OPEN.with(100, 1, EdgeOf::Syn);
+    let bytes = |known: &Knows, seq, payload| {
+        let segment = segment(Control::Other, seq, Some(500), payload);
+        judged(&segment, known, false, AT)
+    };
+    for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 1)] {
+        assert_eq!(bytes(&first, seq, payload), Verdict::Pass);
+    }
+    let past = Verdict::Challenge(DropReason::PastEdge);
+    for (seq, payload) in [(1000, 101), (1099, 2), (1100, 1), (5000, 9), (990, 111)] {
+        assert_eq!(bytes(&first, seq, payload), past, "{seq}");
+    }
+    // What came before is no more than old.
+    assert_eq!(bytes(&first, 900, 100), Verdict::PassOnce);
+    let mut later = first;
+    later.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1000)),
+        window: 50,
+        ..NOTHING_MUCH
+    });
+    assert_eq!(later.room(), 100);
+    assert_eq!(
+        bytes(&later, 1000, 101),
+        Verdict::Pass,
+        "smoltcp cuts it off"
+    );
+}
+
+#[test]
+fn a_fin_passes_with_all_its_bytes_or_not_at_all() {
+    let fin = |known: &Knows, seq, payload| {
+        let mut segment = segment(Control::Other, seq, Some(500), payload);
+        segment.fin = true;
+        judged(&segment, known, false, AT)
+    };
+    let past = Verdict::Challenge(DropReason::PastEdge);
+    for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 0), (1099, 0)] {
+        assert_eq!(fin(&OPEN, seq, payload), Verdict::Pass);
+    }
+    for (seq, payload) in [(1000, 101), (1099, 2), (1100, 1), (990, 111)] {
+        assert_eq!(fin(&OPEN, seq, payload), past, "{seq}");
+    }
+    assert_eq!(fin(&OPEN, 1100, 0), Verdict::PassEmpty);
+    assert_eq!(fin(&OPEN, 900, 100), Verdict::PassOnce);
+    assert_eq!(fin(&SHUT, 1000, 0), Verdict::Pass);
+    assert_eq!(fin(&SHUT, 1000, 1), past);
+    // A byte that may be a probe: what it offered smoltcp may have forgotten.
+    let frame = Outgoing {
+        payload: 1,
+        ack: Some(TcpSeqNumber(1000)),
+        window: 200,
+        ..NOTHING_MUCH
+    };
+    let mut asked = OPEN;
+    asked.learn(&frame);
+    assert_eq!(fin(&asked, 1000, 100), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 101), past);
+    asked.learn(&Outgoing {
+        window: 99,
+        ..frame
+    });
+    assert_eq!(fin(&asked, 1000, 99), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 100), past);
+    // It may remember any of them.
+    asked.learn(&frame);
+    assert_eq!(fin(&asked, 1000, 99), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 100), past);
+    asked.learn(&Outgoing {
+        payload: 2,
+        ..frame
+    });
+    assert_eq!(fin(&asked, 1000, 200), Verdict::Pass);
+}
+
+#[test]
+fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
+    let mut ended = OPEN;
+    ended.ended_with(&segment(Control::Other, 1000, Some(500), 10));
+    let at = |known: &Knows, control, seq, payload, fin| {
+        let mut segment = segment(control, seq, Some(500), payload);
+        segment.fin = fin;
+        judged(&segment, known, false, AT)
+    };
+    let mut acknowledged = ended;
+    acknowledged.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1011)),
+        window: 90,
+        ..NOTHING_MUCH
+    });
+    for known in [ended, acknowledged] {
+        for fin in [false, true] {
+            for (seq, payload) in [(1011, 1), (1000, 12), (1010, 2), (1050, 500)] {
+                let verdict = at(&known, Control::Other, seq, payload, fin);
+                assert_eq!(verdict, Verdict::Drop(DropReason::AfterEnd), "{seq}");
+            }
+            for (seq, payload) in [(1000, 10), (1000, 11), (900, 50)] {
+                let verdict = at(&known, Control::Other, seq, payload, fin);
+                assert_eq!(verdict, Verdict::PassOnce, "{seq}");
+            }
+            assert_eq!(at(&known, Control::Other, 1011, 0, fin), Verdict::Pass);
+            assert_eq!(at(&known, Control::Other, 1010, 0, fin), Verdict::PassEmpty);
+        }
+        assert_eq!(at(&known, Control::Rst, 1011, 0, false), Verdict::Pass);
+    }
+}
+
+#[test]
+fn the_peers_syn_says_whether_windows_are_scaled() {
+    let syn = Outgoing {
+        syn: true,
+        seq: TcpSeqNumber(499),
+        window: 65_535,
+        ..NOTHING_MUCH
+    };
+    for scales in [false, true] {
+        let known = Known::NOTHING;
+        let mut known = Knows { known, ..OPEN }.with(0, 2, EdgeOf::Window);
+        known.learn(&syn);
+        answered_with(&mut known.known, &mut known.edge, TcpSeqNumber(-7), scales);
+        assert_eq!((known.known.acked.0, known.known.sent.0), (-6, 500));
+        assert_eq!(known.room(), 65_534);
+        let expected = match scales {
+            true => (2, EdgeOf::Syn),
+            false => (0, EdgeOf::Window),
+        };
+        assert_eq!((known.edge.scale, known.edge.of), expected);
+        known.learn(&Outgoing {
+            ack: Some(TcpSeqNumber(-6)),
+            window: 1000,
+            ..NOTHING_MUCH
+        });
+        assert_eq!(known.room(), 1000 << known.edge.scale);
+        assert_eq!(known.edge.of, EdgeOf::Window);
+    }
+}
+
+#[test]
 fn a_half_open_flow_waits_for_its_acknowledgement() {
-    let silent = Known::of_syn(TcpSeqNumber(999));
-    let judge = |known: &Known, segment: &Segment| judge(segment, known, true, 0, AT);
+    let silent = Knows {
+        known: Known::of_syn(TcpSeqNumber(999)),
+        ..OPEN
+    };
+    let judge = |known: &Knows, segment: &Segment| judged(segment, known, true, AT);
     let syn = |seq| segment(Control::Syn, seq, None, 0);
     let rst = |seq| segment(Control::Rst, seq, None, 0);
     // Before our answer left, nothing can be challenged.
@@ -176,10 +372,8 @@ fn a_half_open_flow_waits_for_its_acknowledgement() {
 #[test]
 fn only_a_bare_repetition_before_our_fin_is_one() {
     let known = Known {
-        acked: TcpSeqNumber(1000),
         sent: TcpSeqNumber(501),
-        window: 100,
-        quiet: 0,
+        ..OPEN.known
     };
     let repeats = |change: fn(&mut Segment)| {
         let mut segment = segment(Control::Other, 1000, Some(500), 0);
@@ -209,22 +403,22 @@ fn what_left_is_learned_and_resets_teach_nothing() {
         ..NOTHING_MUCH
     };
     known.learn(&frame);
-    assert_eq!((known.acked.0, known.sent.0, known.window), (1010, 520, 90));
+    assert_eq!((known.known.acked.0, known.known.sent.0), (1010, 520));
     // A retransmission takes nothing back; a FIN counts.
     known.learn(&Outgoing {
         payload: 1,
         ..frame
     });
-    assert_eq!(known.sent.0, 520);
+    assert_eq!(known.known.sent.0, 520);
     known.learn(&Outgoing { fin: true, ..frame });
-    assert_eq!(known.sent.0, 521);
+    assert_eq!(known.known.sent.0, 521);
     let rst = Outgoing {
         rst: true,
         seq: TcpSeqNumber(9000),
         ..frame
     };
     known.learn(&rst);
-    assert_eq!(known.sent.0, 521);
+    assert_eq!(known.known.sent.0, 521);
 }
 
 proptest! {
@@ -233,22 +427,186 @@ proptest! {
     fn the_verdict_does_not_depend_on_where_the_numbers_are(
         control in prop::sample::select(std::vec![Control::Syn, Control::Rst, Control::Other]),
         seq in -300i32..300, ack in prop::option::of(-300i32..300), payload in 0u16..300,
-        half_open: bool, turn: i32, spin: i32,
+        half_open: bool, fin: bool, turn: i32, spin: i32,
+        of in prop::sample::select(std::vec![EdgeOf::Window, EdgeOf::Doubted, EdgeOf::Syn, EdgeOf::Stream]),
     ) {
-        let base = Known { sent: TcpSeqNumber(500), ..OPEN };
-        let turned = Known {
-            acked: TcpSeqNumber(base.acked.0.wrapping_add(turn)),
-            sent: TcpSeqNumber(base.sent.0.wrapping_add(spin)),
-            ..base
+        let sure = TcpSeqNumber(1050);
+        let base = Knows { edge: Edge { sure, of, ..OPEN.edge }, ..OPEN };
+        let turned = Knows {
+            known: Known {
+                acked: TcpSeqNumber(base.known.acked.0.wrapping_add(turn)),
+                sent: TcpSeqNumber(base.known.sent.0.wrapping_add(spin)),
+                ..base.known
+            },
+            edge: Edge { sure: TcpSeqNumber(sure.0.wrapping_add(turn)), ..base.edge },
         };
-        prop_assume!(turned.spoke());
-        let one = segment(control, 1000 + seq, ack.map(|ack| 500 + ack), payload);
-        let two = segment(
+        prop_assume!(turned.known.spoke());
+        let mut one = segment(control, 1000 + seq, ack.map(|ack| 500 + ack), payload);
+        let mut two = segment(
             control,
             (1000 + seq).wrapping_add(turn),
             ack.map(|ack| (500 + ack).wrapping_add(spin)),
             payload,
         );
-        prop_assert_eq!(judge(&one, &base, half_open, 0, AT), judge(&two, &turned, half_open, 0, AT));
+        (one.fin, two.fin) = (fin, fin);
+        prop_assert_eq!(judged(&one, &base, half_open, AT), judged(&two, &turned, half_open, AT));
+    }
+
+    /// Whatever comes and whatever left before: of what is let through smoltcp takes
+    /// nothing that ends past the buffer, no FIN without all its bytes, and nothing
+    /// after a FIN.
+    #[test]
+    fn nothing_past_the_buffer_or_the_end_is_let_through(
+        capacity in prop::sample::select(std::vec![64_usize, 1000, 65_535, 65_536, 100_000, 1 << 20]),
+        peer_scales: bool,
+        start: i32,
+        steps in prop::collection::vec((0u8..5, any::<u32>(), any::<u16>(), any::<bool>()), 1..60),
+    ) {
+        let mut model = Model::new(capacity, peer_scales, start);
+        for (what, a, b, fin) in steps {
+            match what {
+                0 => model.acknowledges(b % 3 == 0),
+                1 => model.reads(a as usize),
+                2 => model.asks(),
+                _ => model.gets(a, b, fin)?,
+            }
+        }
+    }
+}
+
+/// smoltcp 0.14's receive side, as far as the edge goes, beside what we know of it.
+/// Its SYN-ACK has left.
+struct Model {
+    known: Knows,
+    capacity: usize,
+    scale: u8,
+    /// What the program has read, and what came and is not read, from `start` on.
+    start: TcpSeqNumber,
+    read: usize,
+    came: usize,
+    /// smoltcp's `remote_last_ack` and `remote_last_win`, which it always shifts.
+    last: (usize, usize),
+    ended: bool,
+}
+
+impl Model {
+    fn new(capacity: usize, peer_scales: bool, start: i32) -> Self {
+        let bits = usize::BITS - capacity.leading_zeros();
+        let scale = if peer_scales {
+            bits.saturating_sub(16) as u8
+        } else {
+            0
+        };
+        let start = TcpSeqNumber(start);
+        let known = Known::of_syn(TcpSeqNumber(start.0.wrapping_sub(1)));
+        let mut known = Knows { known, ..OPEN }.with(0, scale, EdgeOf::Window);
+        let window = capacity.min(65_535);
+        known.learn(&Outgoing {
+            syn: true,
+            ack: Some(start),
+            seq: TcpSeqNumber(1),
+            window: window as u16,
+            ..NOTHING_MUCH
+        });
+        Model {
+            known,
+            capacity,
+            scale,
+            start,
+            read: 0,
+            came: 0,
+            last: (0, window),
+            ended: false,
+        }
+    }
+
+    fn window(&self) -> usize {
+        (self.capacity - (self.came - self.read)) >> self.scale
+    }
+
+    /// What smoltcp acknowledges: its FIN counts.
+    fn next(&self) -> usize {
+        self.came + usize::from(self.ended)
+    }
+
+    fn leaves(&mut self, payload: usize) {
+        self.known.learn(&Outgoing {
+            payload,
+            ack: Some(self.start + self.next()),
+            seq: TcpSeqNumber(2),
+            window: self.window().min(65_535) as u16,
+            ..NOTHING_MUCH
+        });
+    }
+
+    fn acknowledges(&mut self, with_a_byte: bool) {
+        self.leaves(usize::from(with_a_byte));
+        self.last = (self.next(), self.window().min(65_535));
+    }
+
+    /// A keep-alive, or a probe.
+    fn asks(&mut self) {
+        self.leaves(1);
+    }
+
+    fn reads(&mut self, most: usize) {
+        self.read += most % (self.came - self.read + 1);
+    }
+
+    fn gets(&mut self, at: u32, payload: u16, fin: bool) -> Result<(), TestCaseError> {
+        // Near what matters, or anywhere.
+        let edge = self.last.0 + (self.last.1 << self.scale);
+        let near = |to: usize| (to as i32).wrapping_add((at >> 4) as i32 % 3000 - 1500);
+        let offset = match at % 16 {
+            0..=5 => self.next() as i32,
+            6..=8 => near(self.next()),
+            9..=11 => near(edge - usize::from(payload).min(edge)),
+            12 => near(self.read + self.capacity),
+            13 => near(edge),
+            _ => at as i32,
+        };
+        let mut segment = segment(
+            Control::Other,
+            self.start.0.wrapping_add(offset),
+            None,
+            payload,
+        );
+        segment.fin = fin;
+        match judged(&segment, &self.known, false, AT) {
+            Verdict::Pass | Verdict::PassOnce | Verdict::PassEmpty => (),
+            Verdict::Challenge(_) => {
+                self.acknowledges(false);
+                return Ok(());
+            }
+            Verdict::Drop(_) => return Ok(()),
+        }
+        // `process`, in 64 bits: nothing here is half a circle away.
+        let (next, edge) = (self.next() as i64, edge as i64);
+        let begins = i64::from(offset);
+        let end = begins + i64::from(payload);
+        let inside = match (payload == 0, next == edge) {
+            (true, true) => begins == next,
+            (true, false) => (next..edge).contains(&begins),
+            (false, true) => false,
+            (false, false) => (next..edge).contains(&begins) || (next < end && end <= edge),
+        };
+        if !inside {
+            return Ok(());
+        }
+        let (from, to) = (begins.max(next), end.min(edge));
+        let room = (self.read + self.capacity) as i64;
+        if from < to {
+            prop_assert!(to <= room, "{to} is past {room}");
+            prop_assert!(!self.ended, "after the end");
+        }
+        if fin && !self.ended && begins <= next {
+            prop_assert!(to == end.max(from), "a FIN without {} bytes", end - to);
+            self.came = self.came.max(to as usize);
+            self.ended = true;
+            self.known.ended_with(&segment);
+        } else if begins <= next {
+            self.came = self.came.max(to as usize);
+        }
+        Ok(())
     }
 }

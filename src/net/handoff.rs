@@ -21,8 +21,9 @@ use smoltcp::time::Instant;
 
 use crate::event::{Audience, Event};
 use crate::net::checksum::{self, Checks};
+use crate::net::craft::scale_of;
 use crate::net::demux::outgoing;
-use crate::net::guard::Known;
+use crate::net::guard::{Edge, Known, learn};
 use crate::net::neighbors::Hardware;
 
 /// What left through a device.
@@ -35,6 +36,7 @@ pub(crate) struct Tally<'o> {
     pub(crate) last: Cell<Carried>,
     /// What the flow at hand knows of itself, as far as the frames that left say.
     pub(crate) known: Cell<Known>,
+    pub(crate) edge: Cell<Edge>,
     pub(crate) checks: Checks,
     pub(crate) now: Instant,
     pub(crate) audience: Audience<'o>,
@@ -59,6 +61,7 @@ impl<'o> Tally<'o> {
             asked: Cell::new(false),
             last: Cell::new(Carried::Other),
             known: Cell::new(Known::NOTHING),
+            edge: Cell::new(Edge::NOTHING),
             checks,
             now: Instant::ZERO,
             audience: Audience::NOBODY,
@@ -79,9 +82,8 @@ impl<'o> Tally<'o> {
         }
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
-            let mut known = self.known.get();
-            known.learn(&sent);
-            self.known.set(known);
+            let scale = || scale_of(frame).unwrap_or(0);
+            learn(&self.known, &self.edge, &sent, scale);
             let more = sent.syn | sent.fin | sent.rst;
             carried = match sent.payload {
                 0 if !more => Carried::Nothing,

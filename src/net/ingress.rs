@@ -14,10 +14,10 @@ use smoltcp::wire::TcpSeqNumber;
 use crate::event::{DropReason, Event};
 use crate::net::checksum::Checks;
 use crate::net::cookie::listen;
-use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised};
+use crate::net::craft::{self, ACK, Bare, End, Frame, RST, mss_of, raised, scale_of};
 use crate::net::deadlines::after;
 use crate::net::demux::{Control, Route, Segment, demux};
-use crate::net::guard::{Known, Verdict, judge};
+use crate::net::guard::{Edge, Known, Verdict, answered_with, ended_with, judge};
 use crate::net::handoff::{Counted, ETHERNET, Link, OneShot, Way};
 use crate::net::isn;
 use crate::net::life::{Before, patience};
@@ -205,25 +205,27 @@ impl<'a> Inner<'a> {
         }
         let (mut frame, mut control) = (frame, segment.control);
         let probe;
-        if slot.state == State::Connecting {
-            slot.known.acked = segment.seq + 1; // if it is the answer to our SYN
-        } else {
-            let half_open = slot.state == State::HalfOpen;
-            match judge(segment, &slot.known, half_open, self.window_shift, self.now) {
-                // A peer that moves takes its flow with it.
-                Verdict::Pass => slot.peer = segment.remote_hardware,
-                Verdict::PassEmpty => (),
-                Verdict::PassOnce => slot.known.answered(self.now),
-                Verdict::Drop(reason) => return self.dropped(reason),
-                Verdict::Challenge(reason) => {
-                    let made = challenge(segment, &slot.known, self.config.hardware_addr);
-                    self.dropped(reason);
-                    let (Some(made), Some(same)) = (made, self.slots.get(index)) else {
-                        return;
-                    };
-                    (probe, slot) = (made, same);
-                    (frame, control) = (&probe, Control::Other);
-                }
+        let connecting = slot.state == State::Connecting;
+        let half_open = connecting | (slot.state == State::HalfOpen);
+        let verdict = match connecting && !slot.is_syn_received() {
+            // smoltcp takes no bytes before its SYN is answered.
+            true => Verdict::PassEmpty,
+            false => judge(segment, &slot.known, &slot.edge, half_open, self.now),
+        };
+        match verdict {
+            // A peer that moves takes its flow with it.
+            Verdict::Pass => slot.peer = segment.remote_hardware,
+            Verdict::PassEmpty => (),
+            Verdict::PassOnce => slot.known.answered(self.now),
+            Verdict::Drop(reason) => return self.dropped(reason),
+            Verdict::Challenge(reason) => {
+                let made = challenge(segment, &slot.known, self.config.hardware_addr);
+                self.dropped(reason);
+                let (Some(made), Some(same)) = (made, self.slots.get(index)) else {
+                    return;
+                };
+                (probe, slot) = (made, same);
+                (frame, control) = (&probe, Control::Other);
             }
         }
         let Some(set) = (*slot.set).as_mut() else {
@@ -231,6 +233,7 @@ impl<'a> Inner<'a> {
         };
         let before = Before::of(tcp_of(set));
         self.tally.known.set(slot.known);
+        self.tally.edge.set(slot.edge);
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
             way: Some(Way::Device(token)),
@@ -243,6 +246,7 @@ impl<'a> Inner<'a> {
         };
         self.iface.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
+        slot.edge = self.tally.edge.get();
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
         }
@@ -267,6 +271,9 @@ impl<'a> Inner<'a> {
                 scheduler.wake(reader);
             }
         } else {
+            let after = socket.state();
+            let (known, edge) = (&mut slot.known, &mut slot.edge);
+            learn((known, edge), (before.state, after), segment, frame);
             if control == Control::Rst {
                 self.notice_reset(index, before);
             }
@@ -396,6 +403,7 @@ impl<'a> Inner<'a> {
         };
         let listening = listen(set, &segment.flow);
         self.tally.known.set(slot.known);
+        self.tally.edge.set(slot.edge);
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
             way: Some(Way::Device(token)),
@@ -408,6 +416,7 @@ impl<'a> Inner<'a> {
         };
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
+        slot.edge = self.tally.edge.get();
         let state = tcp_of(set).state();
         self.ports.admitted(port, &mut self.slots, index);
         if !listening
@@ -482,6 +491,25 @@ impl<'a> Inner<'a> {
             self.counters.count(|counters| &mut counters.syns_parked);
             self.tell(&Event::Parked(reason));
         }
+    }
+}
+
+/// What a segment with which smoltcp's state moved says of its flow.
+#[cold]
+fn learn(
+    (known, edge): (&mut Known, &mut Edge),
+    states: (tcp::State, tcp::State),
+    segment: &Segment,
+    frame: &[u8],
+) {
+    use tcp::State::{CloseWait, Closing, Established, LastAck, SynReceived, SynSent, TimeWait};
+    match states {
+        (SynSent, SynReceived | Established) => {
+            answered_with(known, edge, segment.seq, scale_of(frame).is_some());
+        }
+        (CloseWait | Closing | LastAck | TimeWait, _) => (),
+        (_, CloseWait | Closing | LastAck | TimeWait) => ended_with(known, edge, segment),
+        _ => (),
     }
 }
 

@@ -54,6 +54,13 @@ impl Slot<'_> {
         }
     }
 
+    /// The peer's SYN has come, and not yet the acknowledgement of ours.
+    #[cold]
+    pub(super) fn is_syn_received(&mut self) -> bool {
+        self.socket()
+            .is_some_and(|socket| socket.state() == tcp::State::SynReceived)
+    }
+
     pub(super) fn is_time_wait(&mut self) -> bool {
         self.socket()
             .is_some_and(|socket| socket.state() == tcp::State::TimeWait)

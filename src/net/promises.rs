@@ -9,6 +9,8 @@
 //! Not here: what happens to a frame behind the guard. Whole turns are fuzzed
 //! from outside, by `tests/harness/storm.rs`.
 
+use core::cell::Cell;
+
 use smoltcp::phy::{Checksum, ChecksumCapabilities};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
@@ -21,7 +23,7 @@ use crate::event::DropReason;
 use crate::net::checksum::Checks;
 use crate::net::demux::{Control, Outgoing, Route, Segment, demux, outgoing};
 use crate::net::flow::Flow;
-use crate::net::guard::{Known, Verdict, judge};
+use crate::net::guard::{Edge, EdgeOf, Known, Verdict, judge, learn};
 
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
@@ -180,9 +182,22 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
         remote_hardware: [2, 0, 0, 0, 0, 2],
     };
     let half_open = flags & 32 != 0;
-    let shift = numbers.byte() % 15;
+    let kind = numbers.byte();
+    let mut edge = Edge::NOTHING;
+    edge.scale = kind % 15;
+    edge.of = match kind / 15 {
+        16 => EdgeOf::Stream,
+        15 => EdgeOf::Syn,
+        _ => EdgeOf::Window,
+    };
+    match edge.of {
+        EdgeOf::Stream => known.window = 0,
+        EdgeOf::Syn => (),
+        _ => edge.shift = edge.scale,
+    }
+    let window = i64::from(known.window) << edge.shift;
     let now = Instant::from_micros(i64::from_be_bytes(numbers.bytes()) >> 1);
-    let verdict = judge(&segment, &known, half_open, shift, now);
+    let verdict = judge(&segment, &known, &edge, half_open, now);
 
     let passes = matches!(
         verdict,
@@ -190,8 +205,9 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
     );
     // In the window, as numbers that do not wrap.
     let offset = i64::from(segment.seq.0.wrapping_sub(known.acked.0));
-    let window = i64::from(known.window) << shift;
     let inside = (0..window).contains(&offset);
+    let end = offset + i64::from(segment.payload);
+    let past = segment.payload > 0 && end > window.max(0) && end <= i64::from(i32::MAX);
     let acks_the_future = segment.has_ack && segment.ack > known.sent;
     match segment.control {
         // RFC 5961, 3.2.
@@ -208,6 +224,14 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
         Control::Other if acks_the_future && !half_open => {
             assert_eq!(verdict, Verdict::Challenge(DropReason::NeverSent));
         }
+        // RFC 9293, 3.10.7.4, seventh: after a FIN the text is ignored.
+        Control::Other if past && edge.of == EdgeOf::Stream => {
+            assert_eq!(verdict, Verdict::Drop(DropReason::AfterEnd));
+        }
+        // RFC 7323, 2.2: a SYN's window is not scaled. And no FIN is taken alone.
+        Control::Other if past && (edge.of == EdgeOf::Syn || segment.fin) => {
+            assert_eq!(verdict, Verdict::Challenge(DropReason::PastEdge));
+        }
         // RFC 9293, 3.10.7.4: what begins in the window is for TCP to read.
         Control::Other if inside => assert_eq!(verdict, Verdict::Pass),
         Control::Other if segment.payload > 0 => {
@@ -215,20 +239,20 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
             assert_eq!(verdict == Verdict::Pass, reaches && window > 0);
             if verdict != Verdict::Pass {
                 known.answered(now);
-                let again = judge(&segment, &known, half_open, shift, now);
+                let again = judge(&segment, &known, &edge, half_open, now);
                 assert_eq!(again, Verdict::Drop(DropReason::Throttled));
                 let later = now + Duration::from_millis(70);
-                let again = judge(&segment, &known, half_open, shift, later);
+                let again = judge(&segment, &known, &edge, half_open, later);
                 assert_eq!(again, Verdict::PassOnce);
             }
         }
         Control::Other => assert!(passes, "nothing in it to refuse: {verdict:?}"),
     }
-    learns(known, &segment);
+    learns(known, edge, &segment);
 }
 
 /// What was sent once stays sent, and a reset teaches nothing.
-fn learns(before: Known, segment: &Segment) {
+fn learns(before: Known, edge: Edge, segment: &Segment) {
     let sent = Outgoing {
         syn: segment.control == Control::Syn,
         fin: segment.fin,
@@ -241,8 +265,9 @@ fn learns(before: Known, segment: &Segment) {
         start: 34,
         pseudo: 0,
     };
-    let mut after = before;
-    after.learn(&sent);
+    let (after, edge) = (Cell::new(before), Cell::new(edge));
+    learn(&after, &edge, &sent, || 0);
+    let after = after.get();
     if sent.rst {
         return assert_eq!(after, before);
     }

@@ -26,7 +26,7 @@ use smoltcp::time::Instant;
 
 use crate::net::flow::Flow;
 use crate::net::flows::{Entry, FlowEntry};
-use crate::net::guard::Known;
+use crate::net::guard::{Edge, Known};
 use crate::net::limits::Pace;
 use crate::planted::{Planted, planted};
 
@@ -113,6 +113,7 @@ pub struct Slot<'a> {
     pub(crate) generation: u32,
     /// What the guard holds segments against.
     pub(crate) known: Known,
+    pub(crate) edge: Edge,
     pub(crate) state: State,
     pub(crate) dirty: bool,
     pub(crate) cut: Cut,
@@ -161,6 +162,7 @@ impl<'a> Slot<'a> {
         entry: FlowEntry::EMPTY,
         generation: 0,
         known: Known::NOTHING,
+        edge: Edge::NOTHING,
         state: State::Free,
         dirty: false,
         cut: Cut::No,
@@ -305,6 +307,7 @@ impl<'a> Slots<'a> {
         slot.write_at = FAR;
         slot.silent_at = FAR;
         slot.known = Known::NOTHING;
+        slot.edge = Edge::NOTHING;
         slot.peer = NOBODY;
         slot.owners = 0;
         slot.waits_for_neighbor = false;

@@ -126,7 +126,6 @@ impl<'a> Stack<'a> {
         let isn_key = derive_key(&config.secret, b"isn");
         let port_key = derive_key(&config.secret, b"ports");
         let checks = Checks::take(&mut capabilities);
-        let window_shift = buffers.window_shift();
         without_ethernet(&mut capabilities);
         let iface = isn::interface(0, &capabilities, Instant::ZERO);
         Ok(Stack {
@@ -150,7 +149,6 @@ impl<'a> Stack<'a> {
                 isn_key,
                 port_key,
                 cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
-                window_shift,
                 none_idle_before: Instant::ZERO,
                 ports_drawn: 0,
                 neighbors: Neighbors::NEW,
@@ -246,9 +244,6 @@ pub(crate) struct Inner<'a> {
     pub(super) tick: u32,
     pub(super) isn_key: [u8; 16],
     pub(super) port_key: [u8; 16],
-    /// By how much our windows are scaled at most: what smoltcp makes of the
-    /// receive buffer.
-    pub(super) window_shift: u8,
     pub(super) cookies: Cookies,
     /// No connection is idle enough to give way before then.
     pub(super) none_idle_before: Instant,

@@ -250,12 +250,6 @@ impl<'a> Buffers<'a> {
         fetch(piece(self.tx.as_ptr(), self.tx_bytes), BUFFER_AHEAD);
     }
 
-    /// By how much smoltcp scales the window of such a receive buffer, if the
-    /// peer can read that.
-    pub(crate) fn window_shift(&self) -> u8 {
-        (usize::BITS - self.rx_bytes.leading_zeros()).saturating_sub(16) as u8
-    }
-
     /// The window that an empty receive buffer offers before it is scaled.
     pub(crate) fn window(&self) -> u16 {
         self.rx_bytes.min(u16::MAX.into()) as u16
