@@ -146,6 +146,19 @@ impl Yield {
         Yield { reason, number: 0 }
     }
 
+    /// Sleeps until a moment, or for ever.
+    pub(crate) const fn sleep(ends: bool) -> Self {
+        Yield {
+            reason: Reason::Sleep,
+            number: ends as u32,
+        }
+    }
+
+    /// Whether a timer ends it.
+    pub(crate) fn has_timer(self) -> bool {
+        self.reason == Reason::Sleep && self.number != 0
+    }
+
     pub(crate) const fn listener(port: u16) -> Self {
         Yield {
             reason: Reason::Accept,
@@ -316,7 +329,12 @@ pub enum Event<'e> {
 /// Is told every [`Event`] as it happens.
 ///
 /// It runs while the stack or the tasks are busy, so it must not call back into
-/// a node; it should count, print or hash, and return.
+/// the node that it observes, nor drop a stream or a listener of it; it should count,
+/// print or hash, and return.
+///
+/// # Panics
+/// Such a call panics, and says why, before it has changed anything. A panic that
+/// comes out of an observer ends the stack: every later call of its node panics too.
 pub trait Observer {
     /// Called once per event, in order. `now` is the time given to the turn.
     fn event(&self, now: Instant, event: &Event<'_>);

@@ -29,6 +29,11 @@ pub trait Platform {
     type Device: Device + ?Sized;
 
     /// The device to receive from and transmit to.
+    ///
+    /// A turn calls it and its tokens while the stack is in use, so they must not
+    /// call the node: that panics, and says why, before it has changed anything. A
+    /// panic that comes out of them ends the stack: every later call of its node
+    /// panics too. `now` and `wait` are called between turns, and may call the node.
     fn device(&mut self) -> &mut Self::Device;
 
     /// The time since some fixed moment. It must never go backwards.
@@ -111,11 +116,9 @@ fn turn<'a, D: Device + ?Sized>(
     now: Instant,
 ) -> Turn {
     let Node { stack, tasks } = node;
-    let more_frames = stack.with(|inner| {
-        inner.begin(now);
-        tasks.advance(now);
-        inner.receive(device, tasks)
-    });
+    stack.with(|inner| inner.begin(now));
+    tasks.advance(now);
+    let more_frames = stack.with(|inner| inner.receive(device, tasks));
     tasks.collect_ready();
     while let Some(task) = tasks.next_ready() {
         let _ = stack.take_note();

@@ -9,6 +9,7 @@ use smoltcp::wire::IpEndpoint;
 use crate::event::{Audience, Observer};
 use crate::event::{Counters, Source};
 use crate::net::deadlines::after;
+use crate::net::stack::Inner;
 use crate::net::{Inconsistent, Stack};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::task::timer::Timeout;
@@ -169,7 +170,9 @@ impl<'a> Node<'a> {
             if let TaskState::Waiting(reason, Source::Stream(slot)) = waiting.state
                 && !self.tasks.is_set(waiting.task)
             {
-                self.stack.with(|inner| inner.audit_wait(reason, slot))?;
+                let sleeps = self.tasks.timers.is_armed(waiting.task);
+                let look = |inner: &mut Inner<'_>| inner.audit_wait(reason, slot, sleeps);
+                self.stack.with(look)?;
             }
         }
         Ok(())

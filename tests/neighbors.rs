@@ -7,7 +7,7 @@ use cygnet::net::wire::Wire;
 use cygnet::{ConnectError, Node, turns};
 #[cfg(feature = "ipv6")]
 use harness::peer::HOST_MAC;
-use harness::peer::{Hands, Seg, answer, arp, asked_for, by_hand, by_hand_audited, mac, syn};
+use harness::peer::{Hands, Seg, answer, arp, asked_for, by_hand, mac, syn};
 use harness::{GATEWAY, LAN, echo_server, ms};
 #[cfg(feature = "ipv6")]
 use smoltcp::phy::ChecksumCapabilities;
@@ -198,7 +198,7 @@ fn what_strangers_say_turns_no_connect_elsewhere() {
 fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
     host!(client, 1, slots: 32, tasks: 40, bytes: 64, rx: 256, tx: 256);
     let peers = connect_to(client, 30);
-    by_hand_audited(client, |hands| {
+    by_hand(client, |hands| {
         let syns = hands.pass_with(Duration::from_millis(100), refuse);
         assert_eq!(syns.len(), 30);
         hands.asked.sort();
@@ -212,7 +212,7 @@ fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
 fn a_question_is_asked_again_until_somebody_answers() {
     host!(client, 1, slots: 16, tasks: 24, bytes: 64, rx: 256, tx: 256);
     let peers = connect_to(client, 10);
-    by_hand_audited(client, |hands| {
+    by_hand(client, |hands| {
         hands.mute = true;
         assert_eq!(hands.pass(Duration::from_secs(30)), []);
         // There are four places, each for a second.

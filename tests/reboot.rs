@@ -6,23 +6,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use cygnet::net::wire::{Faults, Wire};
-use cygnet::{Backlog, Node, ReadError, ReadySet, Stack, StaticTurns, Storage};
-use cygnet::{TaskStorage, Tasks, Turn, service};
+use cygnet::{Backlog, ReadError, StaticTurns, Turn, service};
 use harness::*;
 use smoltcp::time::{Duration, Instant};
-
-/// A host that lives as long as the process.
-fn host(number: u8) -> Node<'static> {
-    let memory: &'static mut Storage<'static, 4, 512, 512> = Box::leak(Box::default());
-    let futures: &'static mut TaskStorage<6, 2048> = Box::leak(Box::default());
-    let ready: &'static ReadySet<6> = Box::leak(Box::default());
-    let stack = Stack::new(memory, &config(number), capabilities()).unwrap();
-    for address in addresses(number) {
-        stack.add_address(address).unwrap();
-    }
-    let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
-    Node::new(stack, Box::leak(Box::new(Tasks::new(futures, ready))))
-}
 
 fn secret(boot: u8) -> [u8; 16] {
     [boot; 16]
@@ -54,7 +40,7 @@ fn step(
 
 #[test]
 fn a_rebooted_server_serves_again_and_its_old_peers_are_reset() {
-    let (server, client) = (host(1), host(2));
+    let (server, client) = (lasting(1), lasting(2));
     let wire: Wire<32> = Wire::new(Faults::default());
     let ends = Rc::new(RefCell::new(Vec::new()));
     let told = ends.clone();
@@ -95,7 +81,7 @@ fn a_rebooted_server_serves_again_and_its_old_peers_are_reset() {
 
 #[test]
 fn what_a_boot_leaves_behind_is_told_that_it_is_gone() {
-    let (server, client) = (host(1), host(2));
+    let (server, client) = (lasting(1), lasting(2));
     let wire: Wire<32> = Wire::new(Faults::default());
     let kept = Rc::new(RefCell::new(None));
     let keep = kept.clone();
@@ -143,7 +129,7 @@ fn a_new_boot_has_new_sequence_numbers_and_knows_no_neighbor() {
     let numbers: Vec<_> = [1, 9]
         .into_iter()
         .map(|boot| {
-            let (server, client) = (host(1), host(2));
+            let (server, client) = (lasting(1), lasting(2));
             client.reboot(secret(boot));
             let wire: Wire<32> = Wire::new(Faults::default());
             client

@@ -7,14 +7,14 @@
 
 use core::fmt;
 
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 
 use crate::event::Reason;
 use crate::net::deadlines::after;
 use crate::net::demux::Control;
 use crate::net::egress::{REARM, SHORTEST};
 use crate::net::neighbors::AT_THE_LATEST;
-use crate::net::slots::{Armed, Cut, FAR, Slot, State};
+use crate::net::slots::{Armed, Cut, FAR, NO_PORT, Slot, State};
 use crate::net::stack::Inner;
 
 /// Two tables of a node contradict each other: a bug of this crate.
@@ -52,6 +52,7 @@ impl Inner<'_> {
         }
         self.audit_dirty()?;
         self.audit_lobby()?;
+        ensure("who was to be woken was woken", 0, !self.has_woken())?;
         ensure(
             "the heap of slots' deadlines is in order, and none has passed",
             0,
@@ -67,9 +68,8 @@ impl Inner<'_> {
 
     /// Every slot is used or in the line of free ones, and counted once.
     fn audit_lines(&mut self) -> Result<(), Inconsistent> {
-        let free = self
-            .slots
-            .line(&self.slots.free, |slot| slot.state == State::Free);
+        let is_free = |slot: &Slot<'_>| slot.state == State::Free;
+        let free = self.slots.line(&self.slots.free, is_free);
         let rest = self.slots.len() - self.slots.used();
         ensure("the free line holds every free slot", 0, free == Some(rest))?;
         let waits = |slot: &Slot<'_>| slot.state == State::Closing && slot.in_time_wait;
@@ -88,10 +88,15 @@ impl Inner<'_> {
 
     /// Every backlog holds what is admitted and not accepted, and no more than it may.
     fn audit_ports(&mut self) -> Result<(), Inconsistent> {
+        let mut half_open = 0;
         for number in 0..self.ports.len() {
+            if self.ports.look(number).is_none() {
+                continue;
+            }
             let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.port == number;
             let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.port == number;
             let (waiting, shaking) = (self.count(queued), self.count(half));
+            half_open += shaking;
             let Some(port) = self.ports.look(number) else {
                 continue;
             };
@@ -120,8 +125,15 @@ impl Inner<'_> {
             )?;
             let asleep = waiting > 0 && port.all_asleep;
             ensure("a waiting connection wakes an acceptor", number, !asleep)?;
+            let patience = port.reclaim.map(|patience| after(self.now, patience));
+            ensure(
+                "who is idle gives way after the listener's own patience",
+                number,
+                port.none_idle_before <= patience.unwrap_or(Instant::ZERO),
+            )?;
         }
-        Ok(())
+        let counted = self.ports.half_open();
+        ensure("handshakes are counted", counted, counted == half_open)
     }
 
     /// A slot has a flow that leads to it and is looked at when it must be.
@@ -135,8 +147,11 @@ impl Inner<'_> {
         let ensure = |rule, holds| ensure(rule, index, holds);
         ensure("a slot's flow leads to it", found)?;
         let bounded = slot.give_up != FAR;
+        let is_away = slot.set.is_none();
         match slot.state {
-            State::Free => {
+            State::Free | State::Lent => {
+                let lent = slot.state == State::Lent;
+                ensure("a socket is away while its slot is lent", is_away == lent)?;
                 ensure("a free slot has no flow", flow.is_none())?;
                 return ensure("a free slot has no deadline", armed.is_none());
             }
@@ -148,6 +163,13 @@ impl Inner<'_> {
             State::Closing => ensure("a close has a deadline", bounded || slot.in_time_wait)?,
             State::Queued | State::Open => (),
         }
+        let may_be_away = slot.state == State::Open;
+        ensure("only a stream's socket is away", may_be_away || !is_away)?;
+        let is_accepted = !matches!(slot.state, State::HalfOpen | State::Queued);
+        let listener = self.ports.look(slot.port).is_some();
+        let orphan = is_accepted && slot.port == NO_PORT;
+        let knows = listener || orphan || slot.state == State::Closing;
+        ensure("a connection's listener is there", knows)?;
         let may_lack = matches!(slot.state, State::Open | State::Closing);
         ensure("a connection has a flow", flow.is_some() || may_lack)?;
         let held = slot.state == State::Open && slot.is_time_wait();
@@ -215,8 +237,14 @@ impl Inner<'_> {
 
 impl Inner<'_> {
     /// A task sleeps until a stream is ready: it has left its waker, and the
-    /// stream is not ready.
-    pub(crate) fn audit_wait(&mut self, reason: Reason, index: u32) -> Result<(), Inconsistent> {
+    /// stream is not ready. One that sleeps also until a moment may have dropped the
+    /// future of the stream and not what it noted.
+    pub(crate) fn audit_wait(
+        &mut self,
+        reason: Reason,
+        index: u32,
+        sleeps: bool,
+    ) -> Result<(), Inconsistent> {
         let Some(slot) = self.slots.get(index) else {
             return ensure("a task waits for a slot that is there", index, false);
         };
@@ -224,8 +252,8 @@ impl Inner<'_> {
             Reason::Read => slot.rx_waker.is_some(),
             _ => slot.tx_waker.is_some(),
         };
-        let free = slot.state == State::Free;
-        ensure("a task's waker is where it waits", index, parked && !free)?;
+        let waits = parked && !slot.is_over();
+        ensure("a task's waker is where it waits", index, waits || sleeps)?;
         let ready = slot.socket().is_some_and(|socket| match reason {
             Reason::Read => socket.can_recv(),
             Reason::Write => socket.can_send(),
@@ -234,7 +262,7 @@ impl Inner<'_> {
         ensure(
             "a stream that is ready wakes who waits for it",
             index,
-            !ready,
+            !ready || !waits,
         )
     }
 }

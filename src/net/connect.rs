@@ -7,7 +7,7 @@ use crate::net::demux::is_loopback;
 use crate::net::flow::Flow;
 use crate::net::isn;
 use crate::net::keys::Text;
-use crate::net::slots::State;
+use crate::net::slots::{NO_PORT, State};
 use crate::net::stack::Inner;
 
 /// First of the dynamic ports (RFC 6335).
@@ -47,7 +47,7 @@ impl<'a> Inner<'a> {
         let mut scratch = isn::interface(seed, &self.capabilities, self.now);
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
-        slot.port = u32::MAX; // no listener's
+        slot.port = NO_PORT;
         slot.owners = 1;
         slot.give_up = self.now + self.config.connect_timeout;
         let generation = slot.generation;

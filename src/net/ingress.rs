@@ -32,8 +32,9 @@ pub(crate) trait Scheduler {
     /// This one will be woken in this turn: what it needs to run is fetched meanwhile.
     fn fetch(&self, waker: &Waker);
 
-    /// Wakes it, as [`Waker::wake`] would, before any task runs in this turn.
-    fn wake(&self, waker: Waker);
+    /// Wakes it, as [`Waker::wake`] would, before any task runs in this turn. Gives
+    /// back one that is not ours.
+    fn wake(&self, waker: Waker) -> Option<Waker>;
 }
 
 impl<'a> Inner<'a> {
@@ -262,13 +263,15 @@ impl<'a> Inner<'a> {
             let readable = socket.can_recv();
             if acknowledged {
                 slot.pace.taken(queued, self.tick);
-                slot.wake_tx();
+                slot.wake_tx(index, &mut self.woken);
             }
             if readable
                 && !(acknowledged && planted(Planted::LostWake))
                 && let Some(reader) = slot.rx_waker.take()
+                && let Some(foreign) = scheduler.wake(reader)
             {
-                scheduler.wake(reader);
+                slot.rx_waker = Some(foreign);
+                self.woken.add(index, slot);
             }
         } else {
             let after = socket.state();

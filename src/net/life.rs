@@ -8,10 +8,11 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Deadline, Event};
 use crate::net::config::LONGEST;
+use crate::net::deadlines::after;
 use crate::net::flow::Flow;
 use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
-use crate::net::slots::{Armed, Asked, Cut, FAR, Slot, State, tcp_of};
+use crate::net::slots::{Armed, Asked, Cut, FAR, NO_PORT, Slot, State, tcp_of};
 use crate::net::stack::Inner;
 use crate::planted::{Planted, planted};
 
@@ -50,7 +51,7 @@ impl Slot<'_> {
             State::HalfOpen => Some(Deadline::Handshake),
             State::Connecting => Some(Deadline::Connect),
             State::Closing | State::Open => Some(Deadline::Close),
-            State::Free | State::Queued => None,
+            State::Free | State::Lent | State::Queued => None,
         }
     }
 
@@ -123,7 +124,7 @@ impl<'a> Inner<'a> {
         let state = socket.state();
         let gone = state == tcp::State::Closed && socket.remote_endpoint().is_none();
         match life {
-            State::Free => (),
+            State::Free | State::Lent => (),
             State::HalfOpen => match state {
                 tcp::State::SynReceived => (),
                 tcp::State::Listen | tcp::State::Closed => self.free(index),
@@ -143,12 +144,12 @@ impl<'a> Inner<'a> {
             }
             State::Connecting => match state {
                 tcp::State::SynSent | tcp::State::SynReceived => (),
-                tcp::State::Closed => slot.wake_tx(),
+                tcp::State::Closed => slot.wake_tx(index, &mut self.woken),
                 _ => {
                     slot.state = State::Open;
                     slot.give_up = FAR;
                     slot.pace = Pace::begin(&TimeLimits::DEFAULT, now);
-                    slot.wake_tx();
+                    slot.wake_tx(index, &mut self.woken);
                     self.counters.count(|counters| &mut counters.connects);
                     self.tell(&Event::Established { slot: index });
                 }
@@ -172,10 +173,10 @@ impl<'a> Inner<'a> {
             slot.pace.taken(queued, tick);
         }
         if moved || acknowledged {
-            slot.wake_tx();
+            slot.wake_tx(index, &mut self.woken);
         }
         if moved || readable {
-            slot.wake_rx();
+            slot.wake_rx(index, &mut self.woken);
         }
         if moved && state == tcp::State::TimeWait {
             slot.give_up = now + TIME_WAIT;
@@ -236,11 +237,11 @@ impl<'a> Inner<'a> {
         slot.armed = Armed::Perhaps;
         if slot.read_at <= now {
             slot.read_at = FAR;
-            slot.wake_rx();
+            slot.wake_rx(index, &mut self.woken);
         }
         if slot.write_at <= now {
             slot.write_at = FAR;
-            slot.wake_tx();
+            slot.wake_tx(index, &mut self.woken);
         }
         if let Some(deadline) = slot.passed(now) {
             self.counters.count(|counters| &mut counters.expired);
@@ -275,10 +276,10 @@ impl<'a> Inner<'a> {
                 {
                     socket.abort();
                 }
-                slot.wake_rx();
-                slot.wake_tx();
+                slot.wake_rx(index, &mut self.woken);
+                slot.wake_tx(index, &mut self.woken);
             }
-            State::Free | State::Queued => (),
+            State::Free | State::Lent | State::Queued => (),
         }
     }
 
@@ -288,13 +289,15 @@ impl<'a> Inner<'a> {
             return;
         };
         let (state, port) = (slot.state, slot.port);
-        if state == State::Free {
+        if slot.is_over() {
             return;
         }
         let leaks = planted(Planted::SlotLeakedOnReset) && slot.cut == Cut::ByPeer;
         if core::mem::take(&mut slot.waits_for_neighbor) {
             self.waiting_for_neighbor -= 1;
         }
+        slot.wake_rx(index, &mut self.woken);
+        slot.wake_tx(index, &mut self.woken);
         if state == State::Closing && !slot.in_time_wait {
             self.closing = self.closing.saturating_sub(1);
         }
@@ -314,10 +317,9 @@ impl<'a> Inner<'a> {
             self.cookies.over(&flow, self.now);
         }
         self.deadlines.set(index, None);
-        if !leaks {
-            self.slots.release(index);
+        if leaks || self.slots.release(index) {
+            self.tell(&Event::Freed { slot: index });
         }
-        self.tell(&Event::Freed { slot: index });
     }
 
     /// The last owner of a stream has let go.
@@ -342,8 +344,7 @@ impl<'a> Inner<'a> {
         slot.read_at = FAR;
         slot.write_at = FAR;
         slot.silent_at = FAR;
-        slot.rx_waker = None;
-        slot.tx_waker = None;
+        slot.forget_wakers(index, &mut self.woken);
         if let Some(socket) = slot.socket()
             && !(planted(Planted::FinLost) && socket.send_queue() > 0)
         {
@@ -369,17 +370,23 @@ impl<'a> Inner<'a> {
     }
 
     /// Resets every connection of a listener that was not accepted, and
-    /// forgets the listener.
+    /// forgets the listener, which is none of an earlier boot.
     pub(crate) fn remove_listener(&mut self, id: PortId) {
+        if self.ports.port(id).is_none() {
+            return;
+        }
         self.ports.close(id);
-        let mine = |slot: &&mut Slot<'_>| {
-            matches!(slot.state, State::HalfOpen | State::Queued) && slot.port == id.index()
-        };
+        let mine = |slot: &&mut Slot<'_>| !slot.is_over() && slot.port == id.index();
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get(index).filter(mine) else {
                 continue;
             };
+            // The next listener in its place has nothing to do with them.
+            slot.port = NO_PORT;
             let queued = slot.state == State::Queued;
+            if !queued && slot.state != State::HalfOpen {
+                continue;
+            }
             slot.state = State::Closing;
             slot.give_up = self.now + LAST_WORD;
             slot.cut = Cut::ByUs;
@@ -455,10 +462,11 @@ impl<'a> Inner<'a> {
     }
 
     /// The longest idle of this listener's connections, if it is idle for
-    /// `patience` and so gives way. It looks at every slot, but not again before one can be.
+    /// `patience` and so gives way. It looks at every slot, but not again before one can
+    /// be. One whose socket is lent is in use.
     #[cold]
     pub(super) fn longest_idle(&mut self, port: u32, patience: Duration) -> Option<u32> {
-        if self.now < self.none_idle_before {
+        if self.now < self.ports.at(port)?.none_idle_before {
             return None;
         }
         let mut longest: Option<(u32, u32)> = None;
@@ -466,6 +474,7 @@ impl<'a> Inner<'a> {
             if let Some(slot) = self.slots.get(index)
                 && slot.state == State::Open
                 && slot.port == port
+                && slot.set.is_some()
             {
                 let idles = slot.pace.idles(self.now);
                 if longest.is_none_or(|(most, _)| idles > most) {
@@ -473,13 +482,13 @@ impl<'a> Inner<'a> {
                 }
             }
         }
-        let (idles, index) = longest?;
+        let (idles, index) = longest.unwrap_or((0, NO_PORT));
         let idles = Duration::from_millis(idles.into());
         if idles < patience {
-            self.none_idle_before = self.now + (patience - idles);
+            self.ports.at(port)?.none_idle_before = after(self.now, patience - idles);
             return None;
         }
-        Some(index)
+        Some(index).filter(|_| longest.is_some())
     }
 
     /// From now on the close has a deadline although the stream is still held.
@@ -529,20 +538,27 @@ impl<'a> Inner<'a> {
         self.slots.checked(index, generation)?.set.take()
     }
 
-    /// Takes it back and does what was asked in between.
+    /// Takes it back and does what was asked in between. If the connection is over
+    /// meanwhile, the next one can have the slot from now on.
     pub(crate) fn give_back(&mut self, index: u32, set: SocketSet<'a>) {
         let now = self.now;
         let Some(slot) = self.slots.get(index) else {
             return;
         };
+        debug_assert!(slot.set.is_none(), "a set comes back to where it was lent");
         let set = (*slot.set).insert(set);
+        if slot.state == State::Lent {
+            self.slots.is_free(index);
+            self.room_made |= !planted(Planted::ParkedForgotten);
+            return self.tell(&Event::Freed { slot: index });
+        }
         if slot.silent_at <= now {
             // What the peer said meanwhile was dropped.
             slot.silent_at = patience(now, set);
         }
         if core::mem::take(&mut slot.missed) {
-            slot.wake_rx();
-            slot.wake_tx();
+            slot.wake_rx(index, &mut self.woken);
+            slot.wake_tx(index, &mut self.woken);
         }
         let generation = slot.generation;
         match core::mem::replace(&mut slot.asked, Asked::Nothing) {
@@ -563,7 +579,7 @@ impl<'a> Inner<'a> {
     /// The slot has something to send, or its deadlines have moved.
     pub(crate) fn mark_dirty(&mut self, index: u32) {
         if let Some(slot) = self.slots.get(index)
-            && slot.state != State::Free
+            && !slot.is_over()
             && !core::mem::replace(&mut slot.dirty, true)
         {
             // One entry per slot at most, and room for every slot.

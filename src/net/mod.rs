@@ -29,6 +29,7 @@ pub(crate) mod slots;
 pub(crate) mod stack;
 pub(crate) mod storage;
 pub mod wire;
+pub(crate) mod woken;
 
 pub use audit::Inconsistent;
 pub use config::{Config, ConfigError};

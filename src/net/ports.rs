@@ -11,11 +11,12 @@
 
 use core::task::Waker;
 
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 
 use crate::net::limits::TimeLimits;
 use crate::net::slots::{List, Slots};
 use crate::planted::{Planted, planted};
+use crate::task::waker::{Parking, wake_ours};
 
 /// One listening port. Lives in [`Storage`](crate::net::Storage).
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub struct Port {
     /// all zeros, and the storage lie in flash.
     pub(crate) limits: TimeLimits,
     /// How long an accepted connection must be idle to give way to a new one.
-    pub(crate) reclaim: Option<Duration>,
+    reclaim: Option<Duration>,
+    /// None of its connections is idle for that long before then.
+    pub(crate) none_idle_before: Instant,
     generation: u32,
 }
 
@@ -48,8 +51,15 @@ impl Port {
         half_open: List::EMPTY,
         limits: TimeLimits::NONE,
         reclaim: None,
+        none_idle_before: Instant::ZERO,
         generation: 0,
     };
+
+    /// Sets how long an accepted connection must be idle to give way.
+    pub(crate) fn set_reclaim(&mut self, after: Option<Duration>) {
+        self.reclaim = after;
+        self.none_idle_before = Instant::ZERO;
+    }
 }
 
 /// A task in line for a connection. Lives in [`Storage`](crate::net::Storage).
@@ -58,8 +68,10 @@ pub struct Acceptor {
     port: u32,
     /// Zero: this place is free.
     ticket: u64,
-    /// `None`: it was woken, and keeps its place until it has looked.
     waker: Option<Waker>,
+    /// It was woken, and keeps its place until it has looked. A waker that is not
+    /// ours goes when the stack is free.
+    woken: bool,
 }
 
 impl Acceptor {
@@ -68,7 +80,12 @@ impl Acceptor {
         port: 0,
         ticket: 0,
         waker: None,
+        woken: false,
     };
+
+    fn sleeps(&self) -> bool {
+        self.waker.is_some() && !self.woken
+    }
 }
 
 /// Names one listener; stale once that listener is gone.
@@ -91,6 +108,8 @@ pub(crate) struct Ports<'a> {
     tickets: u64,
     /// Half-open connections of all listeners.
     half_open: u32,
+    /// Somebody was woken whose waker is not ours, and still here.
+    woken: bool,
 }
 
 /// A backlog as [`audit`](crate::net::audit) sees it.
@@ -99,6 +118,8 @@ pub(super) struct Backlog<'p> {
     pub(super) half_open: &'p List,
     pub(super) pending: u16,
     pub(super) limit: u16,
+    pub(super) reclaim: Option<Duration>,
+    pub(super) none_idle_before: Instant,
     /// Somebody waits in `accept`, and nobody of those was woken.
     pub(super) all_asleep: bool,
 }
@@ -118,6 +139,7 @@ impl<'a> Ports<'a> {
             acceptors,
             tickets: 0,
             half_open: 0,
+            woken: false,
         }
     }
 
@@ -176,6 +198,11 @@ impl<'a> Ports<'a> {
     /// way to a new one.
     pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
         self.ports.get(index as usize)?.reclaim
+    }
+
+    /// The same listener by its number.
+    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Port> {
+        self.ports.get_mut(index as usize)
     }
 
     /// Half-open connections of all listeners.
@@ -271,17 +298,19 @@ impl<'a> Ports<'a> {
         let port = self.ports.get(index as usize)?;
         let mine = |one: &&Acceptor| one.ticket != 0 && one.port == index;
         let mut line = self.acceptors.iter().filter(mine).peekable();
-        let all_asleep = line.peek().is_some() && line.all(|one| one.waker.is_some());
+        let all_asleep = line.peek().is_some() && line.all(Acceptor::sleeps);
         (port.number != 0).then_some(Backlog {
             queue: &port.queue,
             half_open: &port.half_open,
             pending: port.pending,
             limit: port.limit,
+            reclaim: port.reclaim,
+            none_idle_before: port.none_idle_before,
             all_asleep,
         })
     }
 
-    /// Forgets every listener and everyone in line.
+    /// Forgets every listener and everyone in line, who is woken to see it.
     pub(crate) fn reset(&mut self) {
         for port in &mut *self.ports {
             *port = Port {
@@ -289,25 +318,37 @@ impl<'a> Ports<'a> {
                 ..Port::EMPTY
             };
         }
-        self.acceptors.fill_with(|| Acceptor::EMPTY);
+        for one in &mut *self.acceptors {
+            self.woken |= !wake_ours(&mut one.waker);
+            *one = Acceptor {
+                woken: one.waker.is_some(),
+                waker: one.waker.take(),
+                ..Acceptor::EMPTY
+            };
+        }
         self.half_open = 0;
     }
 
     /// Forgets a listener whose slots have been freed.
     pub(crate) fn remove(&mut self, id: PortId) {
-        self.wake_all(id.index);
         if let Some(port) = self.get(id) {
             let generation = port.generation.wrapping_add(1);
             *port = Port {
                 generation,
                 ..Port::EMPTY
             };
+            self.wake_all(id.index);
         }
     }
 
     /// Joins the line, or keeps the place that `ticket` names. False when the
     /// line is full.
-    pub(crate) fn wait(&mut self, id: PortId, ticket: &mut Option<u64>, waker: &Waker) -> bool {
+    pub(crate) fn wait(
+        &mut self,
+        id: PortId,
+        ticket: &mut Option<u64>,
+        parking: &mut Parking<'_>,
+    ) -> bool {
         let held = ticket.and_then(|ticket| self.place(ticket));
         let Some(place) = held.or_else(|| self.place(0)) else {
             return false;
@@ -316,24 +357,40 @@ impl<'a> Ports<'a> {
             self.tickets += 1;
             self.tickets
         });
-        self.acceptors[place] = Acceptor {
-            port: id.index,
-            ticket,
-            waker: Some(waker.clone()),
-        };
+        let one = &mut self.acceptors[place];
+        (one.port, one.ticket, one.woken) = (id.index, ticket, false);
+        parking.park(&mut one.waker);
         true
     }
 
     /// Leaves the line. One that was already woken hands the wake to the next
-    /// if a connection still waits.
-    pub(crate) fn leave(&mut self, id: PortId, ticket: u64) {
-        let Some(place) = self.place(ticket) else {
-            return;
-        };
+    /// if a connection still waits. Its waker is to be dropped when the stack is
+    /// free.
+    pub(crate) fn leave(&mut self, id: PortId, ticket: u64) -> Option<Waker> {
+        let place = self.place(ticket)?;
         let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
-        if left.waker.is_none() && self.get(id).is_some_and(|port| !port.queue.is_empty()) {
+        if !left.sleeps() && self.get(id).is_some_and(|port| !port.queue.is_empty()) {
             self.wake_one(id.index);
         }
+        left.waker
+    }
+
+    /// Whether wakers are here that are not ours and are to be woken.
+    #[inline]
+    pub(crate) fn has_woken(&self) -> bool {
+        self.woken
+    }
+
+    /// Takes one of those.
+    #[cold]
+    pub(crate) fn take_woken(&mut self) -> Option<Waker> {
+        let woken = |one: &&mut Acceptor| one.woken && one.waker.is_some();
+        let mut waker = None;
+        if let Some(one) = self.acceptors.iter_mut().find(woken) {
+            waker = one.waker.take();
+        }
+        self.woken = waker.is_some();
+        waker
     }
 
     fn get(&mut self, id: PortId) -> Option<&mut Port> {
@@ -347,16 +404,15 @@ impl<'a> Ports<'a> {
 
     fn wake_one(&mut self, index: u32) {
         let line = self.acceptors.iter_mut();
-        let waiting = line.filter(|one| one.waker.is_some() && one.port == index);
-        if let Some(first) = waiting.min_by_key(|one| one.ticket)
-            && let Some(waker) = first.waker.take()
-        {
-            waker.wake();
+        let waiting = line.filter(|one| one.sleeps() && one.port == index);
+        if let Some(first) = waiting.min_by_key(|one| one.ticket) {
+            first.woken = true;
+            self.woken |= !wake_ours(&mut first.waker);
         }
     }
 
     fn wake_all(&mut self, index: u32) {
-        let waiting = |one: &Acceptor| one.waker.is_some() && one.port == index;
+        let waiting = |one: &Acceptor| one.sleeps() && one.port == index;
         for _ in 0..self.acceptors.iter().filter(|one| waiting(one)).count() {
             self.wake_one(index);
         }

@@ -8,8 +8,16 @@
 //!    |   `-> Connecting-|--------. answered       |                | dropped
 //!    |            |     v         `--------------------> Open      v
 //!    `------------+---- free <--------------------+----------- Closing
-//!                         closed, TIME-WAIT over, reclaimed, deadline
+//!    |                   |    closed, TIME-WAIT over, reclaimed, deadline
+//!    `------------------ Lent
+//!         give_back          its socket is away
 //! ```
+//!
+//! A loan is a state. While `fill_buf` or a closure holds an open slot's socket,
+//! nobody reclaims it; and when the connection is over before the socket is back, a
+//! reboot being the way to that, the slot is `Lent`: no flow, no deadline, in no
+//! list, with a new generation, and nobody's until `give_back`. So a
+//! socket never comes back into another connection's life.
 //!
 //! A slot is in at most one list at a time (free, half-open at one listener or
 //! in its queue, TIME-WAIT), so one pair of links serves all of them. Generations tell a
@@ -28,10 +36,15 @@ use crate::net::flow::Flow;
 use crate::net::flows::{Entry, FlowEntry};
 use crate::net::guard::{Edge, Known};
 use crate::net::limits::Pace;
+use crate::net::woken::Woken;
 use crate::planted::{Planted, planted};
+use crate::task::waker::{is_ours, wake_ours};
 
 /// No deadline.
 pub(crate) const FAR: Instant = Instant::from_micros_const(i64::MAX);
+
+/// No listener.
+pub(crate) const NO_PORT: u32 = u32::MAX;
 
 /// No hardware address.
 pub(crate) const NOBODY: [u8; 6] = [0; 6];
@@ -41,6 +54,8 @@ pub(crate) const NOBODY: [u8; 6] = [0; 6];
 #[repr(u8)]
 pub(crate) enum State {
     Free = 0,
+    /// The connection is over, and a stream still has the socket.
+    Lent,
     HalfOpen,
     Queued,
     Connecting,
@@ -118,7 +133,8 @@ pub struct Slot<'a> {
     pub(crate) dirty: bool,
     pub(crate) cut: Cut,
     pub(crate) armed: Armed,
-    /// `None` before the stack starts and while a stream has borrowed it.
+    /// `None` before the stack starts and while a stream has borrowed it, which
+    /// only an open one can.
     pub(crate) set: ManuallyDrop<Option<SocketSet<'a>>>,
     pub(crate) rx_waker: Option<Waker>,
     pub(crate) tx_waker: Option<Waker>,
@@ -139,7 +155,10 @@ pub struct Slot<'a> {
     pub(crate) pace: Pace,
     prev: u32,
     next: u32,
-    /// The listener it was admitted for.
+    /// The next slot in [`Woken`]; zero: it is not in there.
+    pub(super) next_woken: u32,
+    /// The listener it was admitted for; [`NO_PORT`] when that is gone, and for a
+    /// connection of ours.
     pub(crate) port: u32,
     /// Owners: one stream, or one or two halves.
     pub(crate) owners: u8,
@@ -180,6 +199,7 @@ impl<'a> Slot<'a> {
         pace: Pace::EMPTY,
         prev: 0,
         next: 0,
+        next_woken: 0,
         port: 0,
         owners: 0,
         in_time_wait: false,
@@ -196,15 +216,34 @@ impl<'a> Slot<'a> {
         Some(tcp_of((*self.set).as_mut()?))
     }
 
-    pub(crate) fn wake_rx(&mut self) {
-        if let Some(waker) = self.rx_waker.take() {
-            waker.wake();
+    /// Whether nobody's connection is in it: a handle to it is stale.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Free | State::Lent)
+    }
+
+    /// Wakes the reader of slot `index`, which this is: at once if its waker is
+    /// ours, and when the stack is free if it is another's.
+    pub(crate) fn wake_rx(&mut self, index: u32, woken: &mut Woken) {
+        if !wake_ours(&mut self.rx_waker) {
+            woken.add(index, self);
         }
     }
 
-    pub(crate) fn wake_tx(&mut self) {
-        if let Some(waker) = self.tx_waker.take() {
-            waker.wake();
+    /// The same for its writer.
+    pub(crate) fn wake_tx(&mut self, index: u32, woken: &mut Woken) {
+        if !wake_ours(&mut self.tx_waker) {
+            woken.add(index, self);
+        }
+    }
+
+    /// Forgets who waits. To drop another's waker may run any code, and to wake it
+    /// for nothing is allowed.
+    pub(crate) fn forget_wakers(&mut self, index: u32, woken: &mut Woken) {
+        for waker in [&mut self.rx_waker, &mut self.tx_waker] {
+            waker.take_if(|waker| is_ours(waker));
+        }
+        if self.rx_waker.is_some() || self.tx_waker.is_some() {
+            woken.add(index, self);
         }
     }
 
@@ -257,11 +296,15 @@ impl<'a> Slots<'a> {
     }
 
     /// Lists every slot as free, the first one first, whatever happened before:
-    /// a new boot takes them in the same order as the first. All must be free.
+    /// a new boot takes them in the same order as the first. All must be free, but
+    /// for those whose socket is still away.
     pub(crate) fn put_in_order(&mut self) {
         let mut free = List::EMPTY;
         for index in 0..self.len() {
-            self.push(&mut free, index);
+            let is_free = |slot: &mut Slot<'_>| slot.state == State::Free;
+            if self.get(index).is_some_and(is_free) {
+                self.push(&mut free, index);
+            }
         }
         self.free = free;
     }
@@ -291,7 +334,7 @@ impl<'a> Slots<'a> {
     /// The slot, if it is still the one that the handle was made for.
     pub(crate) fn checked(&mut self, index: u32, generation: u32) -> Option<&mut Slot<'a>> {
         self.get(index)
-            .filter(|slot| slot.generation == generation && slot.state != State::Free)
+            .filter(|slot| slot.generation == generation && !slot.is_over())
     }
 
     /// Takes a free slot and gives it a clean line.
@@ -341,21 +384,31 @@ impl<'a> Slots<'a> {
     }
 
     /// Gives a slot back; handles to it are stale from now on. It must not be
-    /// in a listener's queue any more.
-    pub(crate) fn release(&mut self, index: u32) {
+    /// in a listener's queue any more. False: its socket is away, and it is free
+    /// when that is back.
+    pub(crate) fn release(&mut self, index: u32) -> bool {
         let waits = self.get(index).is_some_and(|slot| slot.in_time_wait);
         if waits && !planted(Planted::TimeWaitLineKept) {
             let mut list = core::mem::replace(&mut self.time_wait, List::EMPTY);
             self.unlink(&mut list, index);
             self.time_wait = list;
         }
-        let Some(slot) = self.get(index).filter(|slot| slot.state != State::Free) else {
-            return;
+        let Some(slot) = self.get(index).filter(|slot| !slot.is_over()) else {
+            return true;
         };
-        slot.state = State::Free;
         slot.generation = slot.generation.wrapping_add(1);
-        slot.wake_rx();
-        slot.wake_tx();
+        if slot.set.is_none() {
+            slot.state = State::Lent;
+            return false;
+        }
+        self.is_free(index);
+        true
+    }
+
+    /// A connection is over and its socket is here: the next one may have the slot.
+    pub(crate) fn is_free(&mut self, index: u32) {
+        let Some(slot) = self.get(index) else { return };
+        slot.state = State::Free;
         // Last freed, first used: its memory is still in the cache.
         let mut free = core::mem::replace(&mut self.free, List::EMPTY);
         self.push_front(&mut free, index);
@@ -424,7 +477,8 @@ impl<'a> Slots<'a> {
         (list.tail == last).then_some(count)
     }
 
-    fn linked(&mut self, number: u32) -> Option<&mut Slot<'a>> {
+    /// The slot of this number, counted from one.
+    pub(super) fn linked(&mut self, number: u32) -> Option<&mut Slot<'a>> {
         self.slots.get_mut((number as usize).checked_sub(1)?)
     }
 }
@@ -437,6 +491,9 @@ mod tests {
     use std::vec::Vec;
 
     fn slots<'a>(memory: &'a mut [Slot<'a>]) -> Slots<'a> {
+        for slot in &mut *memory {
+            *slot.set = Some(SocketSet::new(&mut [][..]));
+        }
         Slots::new(memory)
     }
 
@@ -463,6 +520,29 @@ mod tests {
         assert_eq!(slots.take(), Some(0));
         slots.release(0);
         assert_eq!((slots.used(), slots.take()), (0, Some(0)));
+    }
+
+    #[test]
+    fn a_slot_whose_socket_is_away_is_nobodys_until_that_is_back() {
+        let mut memory = [const { Slot::EMPTY }; 2];
+        let mut slots = slots(&mut memory);
+        assert_eq!((slots.take(), slots.take()), (Some(0), Some(1)));
+        let slot = slots.get(1).unwrap();
+        slot.state = State::Open;
+        let generation = slot.generation;
+        let set = slot.set.take();
+        assert!(slots.release(0));
+        assert!(!slots.release(1));
+        assert!(slots.checked(1, generation).is_none());
+        assert!(slots.checked(1, generation + 1).is_none());
+        slots.put_in_order();
+        assert_eq!(
+            (slots.used(), slots.take(), slots.take()),
+            (1, Some(0), None)
+        );
+        *slots.get(1).unwrap().set = set;
+        slots.is_free(1);
+        assert_eq!((slots.used(), slots.take()), (1, Some(1)));
     }
 
     #[test]

@@ -14,6 +14,8 @@
 //! Not here: TCP itself (smoltcp), what programs see (`socket`).
 
 use core::cell::{Cell, RefCell};
+use core::mem::ManuallyDrop;
+use core::task::Waker;
 
 use heapless::deque::DequeView;
 use smoltcp::iface::Interface;
@@ -40,6 +42,7 @@ use crate::net::neighbors::{Neighbors, is_unicast};
 use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
+use crate::net::woken::Woken;
 use crate::planted::{Planted, planted};
 
 /// When a device that took no more frames is asked again, at the latest.
@@ -56,8 +59,14 @@ const LEAST_MTU_V6: usize = 1280;
 ///
 /// It is not used directly: a [`Node`](crate::Node) is the handle for
 /// programs, and the event loop drives it.
+///
+/// Wakers may do what they like: those that are not a task's own are cloned, woken
+/// and dropped while the stack is free, so they may call the node. Its device and its
+/// observer may not: see [`Platform::device`](crate::Platform::device).
 pub struct Stack<'a> {
+    /// Taken for ever once a panic has gone through it: see [`Stack::with`].
     inner: RefCell<Inner<'a>>,
+    is_hurt: Cell<bool>,
     note: Cell<Option<Yield>>,
 }
 
@@ -149,7 +158,7 @@ impl<'a> Stack<'a> {
                 isn_key,
                 port_key,
                 cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
-                none_idle_before: Instant::ZERO,
+                woken: Woken::NONE,
                 ports_drawn: 0,
                 neighbors: Neighbors::NEW,
                 neighbor_news: false,
@@ -157,6 +166,7 @@ impl<'a> Stack<'a> {
                 device_full: false,
                 closing: 0,
             }),
+            is_hurt: Cell::new(false),
             note: Cell::new(None),
         })
     }
@@ -170,15 +180,18 @@ impl<'a> Stack<'a> {
         if !address.address().is_unicast() {
             return Err(ConfigError::Address);
         }
-        let mut inner = self.inner.borrow_mut();
-        #[cfg(feature = "ipv6")]
-        if matches!(address, IpCidr::Ipv6(_))
-            && inner.capabilities.max_transmission_unit < LEAST_MTU_V6
-        {
-            return Err(ConfigError::Mtu);
-        }
-        let added = inner.addresses.add(address);
-        added.map_err(|_| ConfigError::TooMany)
+        self.with(|inner| {
+            #[cfg(feature = "ipv6")]
+            if matches!(address, IpCidr::Ipv6(_))
+                && inner.capabilities.max_transmission_unit < LEAST_MTU_V6
+            {
+                return Err(ConfigError::Mtu);
+            }
+            inner
+                .addresses
+                .add(address)
+                .map_err(|_| ConfigError::TooMany)
+        })
     }
 
     /// Sends what is not for the local network to `gateway`, instead of to the one
@@ -190,7 +203,7 @@ impl<'a> Stack<'a> {
         if !gateway.is_unicast() {
             return Err(ConfigError::Address);
         }
-        self.inner.borrow_mut().addresses.set_gateway(gateway);
+        self.with(|inner| inner.addresses.set_gateway(gateway));
         Ok(())
     }
 
@@ -199,14 +212,63 @@ impl<'a> Stack<'a> {
     /// routes and counters stay. Nobody is told: peers find out as they would,
     /// and handles that are left are stale.
     ///
-    /// Drop the tasks first, or they see their streams end as reset.
+    /// Drop the tasks first, or they see their streams end as reset and their
+    /// listeners as closed. The slot of a stream that holds lent bytes
+    /// ([`fill_buf`](crate::TcpStream::fill_buf)) is in use until it gives them back.
     pub fn reboot(&self, secret: [u8; 16]) {
-        self.inner.borrow_mut().reboot(secret);
+        self.with(|inner| inner.reboot(secret));
     }
 
-    /// Runs `f` with the stack to itself.
+    /// Runs `f` with the stack to itself, and then wakes those whose wakers may call
+    /// the node.
+    ///
+    /// A panic in `f`, which is one of a device or an observer, leaves tables that
+    /// contradict each other. Nobody sees them: the stack stays taken.
+    ///
+    /// # Panics
+    /// When the stack is in use: a device or an observer has called the node.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
-        f(&mut self.inner.borrow_mut())
+        let Ok(inner) = self.inner.try_borrow_mut() else {
+            self.refuse()
+        };
+        let mut inner = ManuallyDrop::new(inner);
+        let hurt = Hurt(&self.is_hurt);
+        let out = f(&mut inner);
+        core::mem::forget(hurt);
+        let woken = inner.has_woken();
+        drop(ManuallyDrop::into_inner(inner));
+        if woken {
+            self.wake_others();
+        }
+        out
+    }
+
+    /// The same for what is dropped: after a panic inside the stack there is nothing
+    /// to do, and a second panic would end the process.
+    pub(crate) fn with_unless_hurt(&self, f: impl FnOnce(&mut Inner<'a>)) {
+        if !self.is_hurt.get() {
+            self.with(f);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> ! {
+        match self.is_hurt.get() {
+            true => panic!("a device or an observer has panicked inside this stack"),
+            false => panic!("a device or an observer calls the node that it serves"),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_others(&self) {
+        loop {
+            let next = self.inner.borrow_mut().pop_woken();
+            let Some(wakers) = next else { break };
+            wakers.into_iter().flatten().for_each(Waker::wake);
+        }
     }
 
     /// A socket future says what it waits for; the event loop takes it after
@@ -217,6 +279,15 @@ impl<'a> Stack<'a> {
 
     pub(crate) fn take_note(&self) -> Option<Yield> {
         self.note.take()
+    }
+}
+
+/// Dropped by a panic alone.
+struct Hurt<'s>(&'s Cell<bool>);
+
+impl Drop for Hurt<'_> {
+    fn drop(&mut self) {
+        self.0.set(true);
     }
 }
 
@@ -245,8 +316,8 @@ pub(crate) struct Inner<'a> {
     pub(super) isn_key: [u8; 16],
     pub(super) port_key: [u8; 16],
     pub(super) cookies: Cookies,
-    /// No connection is idle enough to give way before then.
-    pub(super) none_idle_before: Instant,
+    /// Slots whose wakers are not ours and to be woken.
+    pub(super) woken: Woken,
     /// How many ports were drawn so far.
     pub(super) ports_drawn: u64,
     pub(super) neighbors: Neighbors,
@@ -289,6 +360,18 @@ impl<'a> Inner<'a> {
         if let Some(observer) = self.tally.audience.get() {
             observer.event(self.now, &event());
         }
+    }
+
+    #[inline]
+    pub(super) fn has_woken(&self) -> bool {
+        !self.woken.is_empty() || self.ports.has_woken()
+    }
+
+    /// Wakers to be woken when the stack is free. `None`: there are no more.
+    #[cold]
+    fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
+        let next = self.woken.pop(&mut self.slots);
+        next.or_else(|| Some([self.ports.take_woken(), None]).filter(|next| next[0].is_some()))
     }
 
     /// See [`Stack::reboot`].

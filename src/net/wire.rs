@@ -220,7 +220,9 @@ pub struct WireEnd<'w, const FRAMES: usize> {
 impl<'w, const FRAMES: usize> WireEnd<'w, FRAMES> {
     /// Asks `filter` about each frame that a stack transmits here; false drops
     /// it, counted. A dropped frame keeps its number, so the faults of those
-    /// that follow stay what they were. Injected frames are not asked about.
+    /// that follow stay what they were. Injected frames are not asked about. Like a
+    /// device, a filter must not call the node that transmits: see
+    /// [`Platform::device`](crate::Platform::device).
     #[must_use]
     pub fn with_filter(self, filter: &'w dyn Fn(&[u8]) -> bool) -> Self {
         Self {

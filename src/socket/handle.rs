@@ -7,7 +7,7 @@
 //! `write`.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
@@ -20,6 +20,7 @@ use crate::net::flow::Flow;
 use crate::net::slots::{Cut, FAR, Slot, tcp_of};
 use crate::net::stack::Inner;
 use crate::socket::CloseError;
+use crate::task::waker::Parking;
 
 /// Names one connection of one stack. Stale once the slot was given back.
 #[derive(Clone, Copy, Debug)]
@@ -71,15 +72,16 @@ impl<'a> Handle<'a> {
         until: Instant,
         ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
     ) -> Poll<Option<T>> {
+        let mut parking = Parking::new(cx.waker());
         self.stack
-            .with(|inner| self.poll_inner(inner, cx, reason, until, ask))
+            .with(|inner| self.poll_inner(inner, &mut parking, reason, until, ask))
     }
 
     /// The same for who has the stack already.
     pub(super) fn poll_inner<T>(
         &self,
         inner: &mut Inner<'a>,
-        cx: &Context<'_>,
+        parking: &mut Parking<'_>,
         reason: Reason,
         until: Instant,
         ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
@@ -100,7 +102,7 @@ impl<'a> Handle<'a> {
             // Lent to the other half for the length of a closure.
             None => slot.missed = true,
         }
-        park(slot, reason, until, cx.waker());
+        park(slot, reason, until, parking);
         if until != FAR {
             if inner.now() >= until {
                 return Poll::Ready(None);
@@ -141,7 +143,7 @@ impl<'a> Handle<'a> {
     }
 
     pub(crate) fn release(&self) {
-        self.stack.with(|inner| {
+        self.stack.with_unless_hurt(|inner| {
             let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
                 return;
             };
@@ -166,14 +168,12 @@ impl<'a> Handle<'a> {
     }
 }
 
-fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, waker: &Waker) {
+fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, parking: &mut Parking<'_>) {
     let (place, at) = match reason {
         Reason::Read => (&mut slot.rx_waker, &mut slot.read_at),
         _ => (&mut slot.tx_waker, &mut slot.write_at),
     };
-    if !place.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
-        *place = Some(waker.clone());
-    }
+    parking.park(place);
     *at = until;
 }
 
@@ -194,7 +194,7 @@ impl Drop for Loan<'_> {
     fn drop(&mut self) {
         if let Some(set) = self.set.take() {
             let Handle { stack, slot, .. } = self.handle;
-            stack.with(|inner| inner.give_back(slot, set));
+            stack.with_unless_hurt(|inner| inner.give_back(slot, set));
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::net::ports::{OpenError, PortId};
 use crate::net::{Stack, TimeLimits};
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
+use crate::task::waker::Parking;
 
 /// How many connections may be shaking hands or waiting for `accept`, at
 /// least one. A SYN beyond it is dropped, not refused: the peer tries again.
@@ -90,7 +91,7 @@ impl<'a> TcpListener<'a> {
     pub fn reclaim_idle(&self, after: Option<Duration>) {
         self.stack.with(|inner| {
             if let Some(port) = inner.ports.port(self.id) {
-                port.reclaim = after.map(|after| after.min(LONGEST));
+                port.set_reclaim(after.map(|after| after.min(LONGEST)));
             }
         });
     }
@@ -105,7 +106,8 @@ impl<'a> TcpListener<'a> {
 
 impl Drop for TcpListener<'_> {
     fn drop(&mut self) {
-        self.stack.with(|inner| inner.remove_listener(self.id));
+        self.stack
+            .with_unless_hurt(|inner| inner.remove_listener(self.id));
     }
 }
 
@@ -121,10 +123,12 @@ impl<'a> Place<'_, 'a> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
         let TcpListener { stack, id, port } = *self.listener;
+        let mut parking = Parking::new(cx.waker());
+        let mut left = None;
         stack.with(|inner| {
             if let Some((slot, generation, remote)) = inner.accept(id) {
                 if let Some(ticket) = self.ticket.take() {
-                    inner.ports.leave(id, ticket);
+                    left = inner.ports.leave(id, ticket);
                 }
                 let mut stream = TcpStream::new(Handle::new(stack, slot, generation));
                 stream.set_read_timeout(inner.limits(id).between_reads);
@@ -133,7 +137,7 @@ impl<'a> Place<'_, 'a> {
             if inner.ports.is_over(id) {
                 return Poll::Ready(Err(AcceptError::Closed));
             }
-            if !inner.ports.wait(id, &mut self.ticket, cx.waker()) {
+            if !inner.ports.wait(id, &mut self.ticket, &mut parking) {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
             stack.leave_note(Yield::listener(port));
@@ -146,7 +150,8 @@ impl Drop for Place<'_, '_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let TcpListener { stack, id, .. } = *self.listener;
-            stack.with(|inner| inner.ports.leave(id, ticket));
+            let mut left = None;
+            stack.with_unless_hurt(|inner| left = inner.ports.leave(id, ticket));
         }
     }
 }

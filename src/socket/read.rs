@@ -12,6 +12,7 @@ use crate::net::slots::{Cut, tcp_of};
 use crate::planted::{Planted, planted};
 use crate::socket::ReadError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::task::waker::Parking;
 
 /// The receiving direction of a stream.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl<'a> ReadHalf<'a> {
     fn give_back_lent(&mut self) {
         if let Some(set) = self.lent.take() {
             let Handle { stack, slot, .. } = self.handle;
-            stack.with(|inner| inner.give_back(slot, set));
+            stack.with_unless_hurt(|inner| inner.give_back(slot, set));
         }
     }
 
@@ -142,9 +143,14 @@ impl<'a> ReadHalf<'a> {
         self.give_back();
         self.shown = 0;
         let handle = self.handle;
+        let mut parking = Parking::new(cx.waker());
         handle.stack.with(|inner| {
-            let taken = ready!(
-                handle.poll_inner(inner, cx, Reason::Read, until, |socket, cut| {
+            let taken = ready!(handle.poll_inner(
+                inner,
+                &mut parking,
+                Reason::Read,
+                until,
+                |socket, cut| {
                     let Some(socket) = socket else {
                         return Ask::Now(Err(ReadError::Reset));
                     };
@@ -156,8 +162,8 @@ impl<'a> ReadHalf<'a> {
                         Ask::Now(Err(error)) => Ask::Now(Err(error)),
                         Ask::Later => Ask::Later,
                     }
-                })
-            )
+                }
+            ))
             .unwrap_or(Err(ReadError::TimedOut))?;
             if taken > 0 {
                 inner.tell_with(|| Event::Read {

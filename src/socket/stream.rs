@@ -18,6 +18,7 @@ use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
 };
+use crate::task::waker::Parking;
 
 /// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)
 /// or [`Node::connect`](crate::Node::connect).
@@ -59,6 +60,7 @@ impl<'a> TcpStream<'a> {
         })?;
         let connecting = Connecting(Handle::new(stack, slot, generation));
         poll_fn(|cx| {
+            let mut parking = Parking::new(cx.waker());
             stack.with(|inner| {
                 let Some(slot_ref) = inner.slots.checked(slot, generation) else {
                     return Poll::Ready(Err(ConnectError::Refused));
@@ -73,7 +75,7 @@ impl<'a> TcpStream<'a> {
                 if slot_ref.socket().is_some_and(closed) {
                     return Poll::Ready(Err(ConnectError::Refused));
                 }
-                slot_ref.tx_waker = Some(cx.waker().clone());
+                parking.park(&mut slot_ref.tx_waker);
                 stack.leave_note(Yield::stream(Reason::Connect, slot));
                 Poll::Pending
             })

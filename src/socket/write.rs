@@ -11,6 +11,7 @@ use crate::net::slots::Cut;
 use crate::planted::{Planted, planted};
 use crate::socket::WriteError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::task::waker::Parking;
 
 /// The sending direction of a stream.
 #[derive(Debug)]
@@ -97,24 +98,28 @@ impl<'a> WriteHalf<'a> {
         buf: &[u8],
     ) -> Poll<Result<usize, WriteError>> {
         let handle = self.handle;
+        let mut parking = Parking::new(cx.waker());
         handle.stack.with(|inner| {
-            let given =
-                ready!(
-                    handle.poll_inner(inner, cx, Reason::Write, until, |socket, cut| {
-                        let Some(socket) = socket else {
-                            return Ask::Now(Err(WriteError::Reset));
-                        };
-                        // Gives what fits; only who can give nothing asks why.
-                        match give(socket, buf) {
-                            Ok(given @ 1..) => Ask::Now(Ok(given)),
-                            _ => match room(socket, cut) {
-                                Ask::Now(answer) => Ask::Now(answer.map(|()| 0)),
-                                Ask::Later => Ask::Later,
-                            },
-                        }
-                    })
-                )
-                .unwrap_or(Err(WriteError::TimedOut))?;
+            let given = ready!(handle.poll_inner(
+                inner,
+                &mut parking,
+                Reason::Write,
+                until,
+                |socket, cut| {
+                    let Some(socket) = socket else {
+                        return Ask::Now(Err(WriteError::Reset));
+                    };
+                    // Gives what fits; only who can give nothing asks why.
+                    match give(socket, buf) {
+                        Ok(given @ 1..) => Ask::Now(Ok(given)),
+                        _ => match room(socket, cut) {
+                            Ask::Now(answer) => Ask::Now(answer.map(|()| 0)),
+                            Ask::Later => Ask::Later,
+                        },
+                    }
+                }
+            ))
+            .unwrap_or(Err(WriteError::TimedOut))?;
             inner.tell_with(|| Event::Written {
                 slot: handle.slot,
                 bytes: &buf[..given],
@@ -216,7 +221,7 @@ impl<'a> WriteHalf<'a> {
             slot,
             generation,
         } = self.handle;
-        stack.with(|inner| inner.shutdown(slot, generation));
+        stack.with_unless_hurt(|inner| inner.shutdown(slot, generation));
     }
 }
 

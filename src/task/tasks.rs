@@ -28,7 +28,7 @@ use crate::task::storage::TaskStorage;
 use crate::task::timer::Timers;
 #[cfg(not(loom))]
 use crate::task::waker::ReadySet;
-use crate::task::waker::{Flag, Ready};
+use crate::task::waker::{Flag, Ready, is_ours};
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
@@ -389,7 +389,7 @@ impl Scheduler for Tasks<'_> {
     /// woken before: no atomic operation that other cores could see, which would
     /// be four of them for a small request, a tenth of its time.
     #[inline]
-    fn wake(&self, waker: Waker) {
+    fn wake(&self, waker: Waker) -> Option<Waker> {
         let task = self.ready.number_of(&waker);
         match self.rows.get(task as usize) {
             Some(row) if self.ready.is_own(task, &waker) && !self.ready.is_woken() => {
@@ -400,8 +400,10 @@ impl Scheduler for Tasks<'_> {
                 // To drop it does nothing, and costs a call to say so.
                 let _ = ManuallyDrop::new(waker);
             }
-            _ => waker.wake(),
+            _ if is_ours(&waker) => waker.wake(),
+            _ => return Some(waker),
         }
+        None
     }
 }
 

@@ -194,7 +194,7 @@ impl<'a> Timers<'a> {
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
     /// it holds, if any.
     fn arm(&self, due: Instant, own: &mut Option<usize>, cx: &Context<'_>) {
-        self.note.set(Some(Yield::new(Reason::Sleep)));
+        self.note.set(Some(Yield::sleep(due != FAR)));
         if own.is_none()
             && let Some(task) = self.current.get()
             && self.ready.is_own(task, cx.waker())

@@ -202,7 +202,8 @@ impl<const TASKS: usize> ReadySet<TASKS> {
 
     /// The same, with a function that runs after every wake that set a flag:
     /// where a platform sleeps on something an interrupt does not end, the
-    /// hook ends it.
+    /// hook ends it. It may run in an interrupt or inside a stack, so it must not
+    /// call a node.
     pub const fn with_hook(hook: fn()) -> Self {
         Self::build(Some(hook))
     }
@@ -363,6 +364,56 @@ impl Ready {
     }
 }
 
+/// Whether a waker is of a [`ReadySet`]: to clone, wake or drop it runs none but
+/// our own code, and the set's hook. Another's may run anything, also what calls a
+/// node; so it is never touched while a node's tables are in use.
+#[inline]
+pub(crate) fn is_ours(waker: &Waker) -> bool {
+    core::ptr::eq(waker.vtable(), &VTABLE)
+}
+
+/// Wakes who waits at `place`, if the waker is ours. False: it is not, and still
+/// there.
+#[inline]
+pub(crate) fn wake_ours(place: &mut Option<Waker>) -> bool {
+    let Some(waker) = place.take_if(|waker| is_ours(waker)) else {
+        return place.is_none();
+    };
+    waker.wake();
+    true
+}
+
+/// A waker on its way to where it waits, made before the tables are taken and
+/// dropped after they were given back: another's is cloned before, and the one
+/// that it takes the place of is dropped behind.
+pub(crate) struct Parking<'w> {
+    waker: &'w Waker,
+    spare: Option<Waker>,
+}
+
+impl<'w> Parking<'w> {
+    #[inline]
+    pub(crate) fn new(waker: &'w Waker) -> Self {
+        Parking {
+            waker,
+            spare: match is_ours(waker) {
+                true => None,
+                false => Some(waker.clone()),
+            },
+        }
+    }
+
+    /// Leaves the waker at `place`, once.
+    #[inline]
+    pub(crate) fn park(&mut self, place: &mut Option<Waker>) {
+        if place.as_ref().is_some_and(|it| it.will_wake(self.waker)) {
+            return;
+        }
+        let waker = self.spare.take().unwrap_or_else(|| self.waker.clone());
+        self.spare = place.replace(waker);
+    }
+}
+
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| ());
 
 fn raw(flag: &'static Flag) -> RawWaker {
@@ -450,6 +501,42 @@ pub(crate) mod tests {
             ready.wake(0);
             ready.wake(1);
             assert_eq!(CALLS.load(Ordering::Relaxed), 2);
+        }
+
+        fn anothers_waker_is_cloned_before_it_is_parked_and_the_old_one_dropped_behind() {
+            use core::sync::atomic::AtomicUsize;
+            static CLONES: AtomicUsize = AtomicUsize::new(0);
+            static DROPS: AtomicUsize = AtomicUsize::new(0);
+            static COUNTS: RawWakerVTable = {
+                let clone = |data| {
+                    CLONES.fetch_add(1, Ordering::Relaxed);
+                    RawWaker::new(data, &COUNTS)
+                };
+                let drop = |_| {
+                    DROPS.fetch_add(1, Ordering::Relaxed);
+                };
+                RawWakerVTable::new(clone, drop, |_| (), drop)
+            };
+            let counts = || (CLONES.load(Ordering::Relaxed), DROPS.load(Ordering::Relaxed));
+            // SAFETY: none of the functions looks at the data.
+            let [one, two] = [1, 2].map(|data: usize| unsafe {
+                let data = core::ptr::without_provenance(data);
+                Waker::from_raw(RawWaker::new(data, &COUNTS))
+            });
+            let mut place = None;
+            for (waker, before, behind) in [(&one, (1, 0), 0), (&one, (2, 0), 1), (&two, (3, 1), 2)] {
+                let mut parking = Parking::new(waker);
+                assert_eq!(counts(), before);
+                parking.park(&mut place);
+                assert_eq!(counts(), before, "nothing runs meanwhile");
+                drop(parking);
+                assert_eq!(counts().1, behind);
+                assert!(place.as_ref().is_some_and(|parked| parked.will_wake(waker)));
+            }
+            assert!(!wake_ours(&mut place) && place.is_some());
+            let ours = ready!(1).waker(0).unwrap();
+            Parking::new(&ours).park(&mut place);
+            assert!(wake_ours(&mut place) && place.is_none() && wake_ours(&mut place));
         }
 
         fn a_number_out_of_range_wakes_nobody() {

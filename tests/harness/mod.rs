@@ -106,8 +106,8 @@ pub fn seconds(seconds: i64) -> Instant {
     Instant::from_secs(seconds)
 }
 
-/// Runs both hosts until both are done, nothing is left to happen, or `limit`.
-/// Returns the virtual time.
+/// Runs both hosts until both are done, nothing is left to happen, or `limit`; after
+/// every round of turns their tables are checked. Returns the virtual time.
 pub fn run<const F: usize>(wire: &Wire<F>, a: Node<'_>, b: Node<'_>, limit: Instant) -> Instant {
     run_until(wire, a, b, limit, |_| false)
 }
@@ -127,6 +127,8 @@ pub fn run_until<const F: usize>(
             loop {
                 let left = turns_a.turn(&mut end_a, now);
                 let right = turns_b.turn(&mut end_b, now);
+                audit(a);
+                audit(b);
                 if stop(now) || now >= limit || (left, right) == (Turn::Done, Turn::Done) {
                     return now;
                 }
@@ -137,6 +139,11 @@ pub fn run_until<const F: usize>(
             }
         })
     })
+}
+
+/// The tables of a host agree: asked after every turn of every harness.
+pub fn audit(node: Node<'_>) {
+    node.audit().unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 /// When something happens next; a `Ready` host makes that now.
@@ -198,11 +205,31 @@ impl<'w> cygnet::Platform for Alone<'w> {
     }
 }
 
+/// A host that lives as long as the process.
+pub fn lasting(number: u8) -> Node<'static> {
+    let memory: &'static mut cygnet::Storage<'static, 4, 512, 512> = Box::leak(Box::default());
+    let futures: &'static mut cygnet::TaskStorage<6, 2048> = Box::leak(Box::default());
+    let ready: &'static cygnet::ReadySet<6> = Box::leak(Box::default());
+    let stack = cygnet::Stack::new(memory, &config(number), capabilities()).unwrap();
+    for address in addresses(number) {
+        stack.add_address(address).unwrap();
+    }
+    let stack: &'static cygnet::Stack<'static> = Box::leak(Box::new(stack));
+    let tasks = cygnet::Tasks::new(futures, ready);
+    Node::new(stack, Box::leak(Box::new(tasks)))
+}
+
 /// Turns of one host, at times that the test decides.
 pub fn alone<R>(node: Node<'_>, f: impl FnOnce(&mut dyn FnMut(Instant) -> Turn) -> R) -> R {
     let wire: Wire<1> = Wire::new(Default::default());
     let (mut end, _other) = wire.ends();
-    turns(node, |turns| f(&mut |now| turns.turn(&mut end, now)))
+    turns(node, |turns| {
+        f(&mut |now| {
+            let turn = turns.turn(&mut end, now);
+            audit(node);
+            turn
+        })
+    })
 }
 
 /// Virtual time in milliseconds.

@@ -252,18 +252,9 @@ pub struct Hands<'h> {
     pub others: Vec<Vec<u8>>,
 }
 
-/// Runs `f` with hands on the other end of `node`'s wire.
+/// Runs `f` with hands on the other end of `node`'s wire; after every turn the
+/// tables of the host are checked.
 pub fn by_hand(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
-    by_hand_with(node, || (), f);
-}
-
-/// The same; after every turn the tables of the host are checked.
-pub fn by_hand_audited(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
-    let audit = || node.audit().unwrap_or_else(|broken| panic!("{broken}"));
-    by_hand_with(node, audit, f);
-}
-
-fn by_hand_with(node: Node<'_>, after_turn: impl Fn(), f: impl FnOnce(&mut Hands<'_>)) {
     let wire: Wire<64> = Wire::new(super::LAN);
     let (mut host, peer) = wire.ends();
     let busiest = Cell::new((0, 0));
@@ -271,7 +262,7 @@ fn by_hand_with(node: Node<'_>, after_turn: impl Fn(), f: impl FnOnce(&mut Hands
         let mut turn = |now| {
             let before = node.counters();
             let left = turns.turn(&mut host, now);
-            after_turn();
+            super::audit(node);
             let after = node.counters();
             let (received, sent) = busiest.get();
             busiest.set((

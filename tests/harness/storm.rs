@@ -10,7 +10,7 @@ use cygnet::{Backlog, Node, TcpStream, TimeLimits, service};
 use smoltcp::time::Duration;
 use smoltcp::wire::{ArpOperation, EthernetAddress, TcpControl, TcpSeqNumber};
 
-use super::peer::{Hands, Seg, arp, by_hand_audited, mac, mend, syn};
+use super::peer::{Hands, Seg, arp, by_hand, mac, mend, syn};
 
 /// Where decisions come from.
 pub trait Source {
@@ -297,7 +297,7 @@ pub fn storm(source: impl Source) -> Passed {
     };
     server.spawn(Box::pin(serve)).unwrap();
     let mut passed = Passed::default();
-    by_hand_audited(server, |hands| {
+    by_hand(server, |hands| {
         hands.pass(Duration::from_millis(1));
         passed.frames = rage(hands, &source);
         // Timeouts of 20 s, a close of 30 s, a last word, TIME-WAIT, and
@@ -350,7 +350,7 @@ pub fn hail(mut bytes: Bytes<'_>) {
         }
     };
     server.spawn(Box::pin(serve)).unwrap();
-    by_hand_audited(server, |hands| {
+    by_hand(server, |hands| {
         hands.pass(Duration::from_millis(1));
         let reply = hands.open(&syn(9, 1000, 7, 1));
         let open = super::peer::answer(&reply, TcpControl::Psh, b"hello").frame();

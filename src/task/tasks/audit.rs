@@ -2,7 +2,7 @@
 //! [`Node::audit`](crate::Node::audit).
 
 use super::{NONE, Tasks};
-use crate::event::Reason;
+use crate::event::Yield;
 use crate::net::{Inconsistent, audit::ensure};
 
 impl Tasks<'_> {
@@ -32,7 +32,7 @@ impl Tasks<'_> {
         ensure("a woken task is queued once", 0, set == queued)?;
         for task in 0..count {
             let waits = self.rows[task as usize].header.waits.get();
-            let sleeps = waits.is_some_and(|waits| waits.reason == Reason::Sleep);
+            let sleeps = waits.is_some_and(Yield::has_timer);
             let safe = !sleeps || self.is_set(task) || self.timers.is_armed(task);
             ensure("a sleep has a timer", task, safe)?;
         }
