@@ -363,3 +363,58 @@ fn a_floor_for_the_mss() {
         });
     }
 }
+
+#[test]
+fn the_limit_of_a_stream_that_is_held_when_it_is_cut_passes_once() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let hold = async {
+        let listener = server.listen(7, Backlog(1)).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.set_limits(TimeLimits {
+            idle: Some(secs(2)),
+            ..TimeLimits::DEFAULT
+        });
+        server.sleep(secs(30)).await;
+        assert_eq!(stream.read(&mut [0]).await, Err(ReadError::TimedOut));
+    };
+    server.spawn(Box::pin(hold)).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        opened(hands, 1000);
+        let before = hands.turns;
+        hands.pass(secs(60));
+        assert!(hands.turns - before < 50, "{}", hands.turns - before);
+        assert_eq!(server.counters().expired, 1);
+    });
+}
+
+#[test]
+fn the_limit_of_a_stream_that_is_held_in_time_wait_costs_no_turns() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let hold = async {
+        let listener = server.listen(7, Backlog(1)).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.set_limits(TimeLimits {
+            idle: Some(secs(2)),
+            ..TimeLimits::DEFAULT
+        });
+        stream.shutdown();
+        assert_eq!(stream.read(&mut [0]).await, Ok(0));
+        server.sleep(secs(30)).await;
+        drop(stream);
+    };
+    server.spawn(Box::pin(hold)).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        hands.send(&syn(9, 1000, 7, 1));
+        let reply = hands.pass(TICK).pop().unwrap();
+        hands.send(&answer(&reply, TcpControl::None, b""));
+        let fin = hands.pass(TICK).pop().unwrap();
+        assert_eq!(fin.control, TcpControl::Fin);
+        hands.send(&answer(&fin, TcpControl::Fin, b""));
+        let before = hands.turns;
+        hands.pass(secs(60));
+        assert!(hands.turns - before < 50, "{}", hands.turns - before);
+        assert_eq!(server.counters().slots_used, 0);
+    });
+}

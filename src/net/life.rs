@@ -42,6 +42,7 @@ impl Slot<'_> {
             return Some(Deadline::Silent);
         }
         if self.state == State::Open
+            && self.cut == Cut::No
             && let Some(limit) = self.pace.passed(now)
         {
             return Some(limit);

@@ -247,13 +247,16 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The earliest of the slot's own deadlines, [`FAR`] when it has none.
-    pub(crate) fn due(&self, now: Instant) -> Instant {
+    /// The earliest of the slot's own deadlines, [`FAR`] when it has none. The
+    /// limits of a stream that was cut, or is held in TIME-WAIT, mean nothing any
+    /// more.
+    pub(crate) fn due(&mut self, now: Instant) -> Instant {
         let own = self.give_up.min(self.silent_at);
         let own = own.min(self.read_at).min(self.write_at);
-        match self.state {
-            State::Open => own.min(self.pace.due(now)),
-            _ => own,
+        let is_limited = self.state == State::Open && self.cut == Cut::No;
+        match is_limited && !self.is_time_wait() {
+            true => own.min(self.pace.due(now)),
+            false => own,
         }
     }
 }
