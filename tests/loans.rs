@@ -6,7 +6,7 @@ mod harness;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use cygnet::{AcceptError, Backlog, Node, ReadError, TcpStream};
+use cygnet::{AcceptError, Backlog, Node, ReadError, TcpStream, WriteError};
 use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use smoltcp::time::Duration;
 use smoltcp::wire::TcpControl;
@@ -163,6 +163,34 @@ fn the_halves_of_a_lent_stream_end_in_any_order_over_a_reboot() {
             });
         }
     }
+}
+
+#[test]
+fn who_waits_for_a_lent_socket_gives_up_in_time() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let serve = async {
+        let listener = server.listen(7, Backlog(4)).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.set_write_timeout(Some(secs(3)));
+        // Its acknowledgement has a timer, which passes first.
+        stream.write_all(b"hello").await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        assert_eq!(reader.fill_buf().await.unwrap().len(), 5);
+        let began = server.now();
+        assert_eq!(writer.write(b"hello").await, Err(WriteError::TimedOut));
+        assert_eq!(server.now() - began, secs(3));
+    };
+    server.spawn(Box::pin(serve)).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        hands.send(&syn(9, 1000, 7, 1));
+        let reply = &hands.pass(TICK)[0];
+        hands.send(&answer(reply, TcpControl::None, b""));
+        hands.pass(TICK);
+        hands.send(&answer(reply, TcpControl::Psh, b"hello"));
+        hands.pass(secs(100));
+        assert_eq!(server.waiting().count(), 0);
+    });
 }
 
 #[test]

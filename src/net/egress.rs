@@ -49,6 +49,11 @@ impl<'a> Inner<'a> {
             return;
         }
         let Some(set) = (*slot.set).as_mut() else {
+            // Lent: it comes back dirty. Who waits for that may give up before.
+            let waits = slot.read_at.min(slot.write_at);
+            if waits != FAR {
+                self.arm(index, waits);
+            }
             return;
         };
         let before = Before::of(tcp_of(set));
