@@ -116,7 +116,9 @@ fn turn<'a, D: Device + ?Sized>(
     now: Instant,
 ) -> Turn {
     let Node { stack, tasks } = node;
-    stack.with(|inner| inner.begin(now));
+    // Whoever it wakes whose waker is not ours is woken behind `receive`.
+    stack.with_quiet(|inner| inner.begin(now));
+    // Not inside the stack: such a waker may call the node.
     tasks.advance(now);
     let more_frames = stack.with(|inner| inner.receive(device, tasks));
     tasks.collect_ready();

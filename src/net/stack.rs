@@ -229,6 +229,16 @@ impl<'a> Stack<'a> {
     /// When the stack is in use: a device or an observer has called the node.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
+        let (out, woken) = self.with_quiet(|inner| (f(inner), inner.has_woken()));
+        if woken {
+            self.wake_others();
+        }
+        out
+    }
+
+    /// The same for what wakes nobody, or is followed by [`with`](Self::with).
+    #[inline]
+    pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
         let Ok(inner) = self.inner.try_borrow_mut() else {
             self.refuse()
         };
@@ -236,11 +246,7 @@ impl<'a> Stack<'a> {
         let hurt = Hurt(&self.is_hurt);
         let out = f(&mut inner);
         core::mem::forget(hurt);
-        let woken = inner.has_woken();
         drop(ManuallyDrop::into_inner(inner));
-        if woken {
-            self.wake_others();
-        }
         out
     }
 

@@ -74,7 +74,7 @@ impl<'a> Handle<'a> {
     ) -> Poll<Option<T>> {
         let mut parking = Parking::new(cx.waker());
         self.stack
-            .with(|inner| self.poll_inner(inner, &mut parking, reason, until, ask))
+            .with_quiet(|inner| self.poll_inner(inner, &mut parking, reason, until, ask))
     }
 
     /// The same for who has the stack already.
@@ -235,7 +235,7 @@ pub(super) fn until(stack: &Stack<'_>, timeout: Timeout) -> Instant {
     match timeout {
         Timeout::NEVER => FAR,
         Timeout(micros) => {
-            let now = stack.with(|inner| inner.now());
+            let now = stack.with_quiet(|inner| inner.now());
             after(now, Duration::from_micros(micros))
         }
     }

@@ -144,7 +144,7 @@ impl<'a> ReadHalf<'a> {
         self.shown = 0;
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
-        handle.stack.with(|inner| {
+        handle.stack.with_quiet(|inner| {
             let taken = ready!(handle.poll_inner(
                 inner,
                 &mut parking,

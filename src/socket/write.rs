@@ -99,7 +99,7 @@ impl<'a> WriteHalf<'a> {
     ) -> Poll<Result<usize, WriteError>> {
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
-        handle.stack.with(|inner| {
+        handle.stack.with_quiet(|inner| {
             let given = ready!(handle.poll_inner(
                 inner,
                 &mut parking,

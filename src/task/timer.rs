@@ -142,7 +142,7 @@ impl<'a> Timers<'a> {
     /// wake those that are for ever.
     pub(crate) fn is_armed(&self, task: u32) -> bool {
         let armed = self.tasks.borrow().get(task).is_some();
-        armed || self.foreign_taken.get() > 0 || self.endless.get()
+        armed || self.has_foreign() || self.endless.get()
     }
 
     /// Whether no task's deadline has passed unseen.
@@ -174,9 +174,14 @@ impl<'a> Timers<'a> {
         }
     }
 
+    /// Whether there are timers with wakers that are not a task's own.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.foreign_taken.get() > 0
+    }
+
     /// The foreign timer that is due first.
     fn next_foreign(&self) -> Option<&ForeignTimer> {
-        if self.foreign_taken.get() == 0 {
+        if !self.has_foreign() {
             return None;
         }
         let armed = |timer: &&ForeignTimer| timer.taken.get() && timer.waker.borrow().is_some();

@@ -15,6 +15,7 @@
 //! Not here: what a flag means. This file knows numbers, not tasks.
 #![allow(unsafe_code)]
 
+use core::mem::ManuallyDrop;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 #[cfg(not(loom))]
@@ -388,29 +389,62 @@ pub(crate) fn wake_ours(place: &mut Option<Waker>) -> bool {
 /// that it takes the place of is dropped behind.
 pub(crate) struct Parking<'w> {
     waker: &'w Waker,
-    spare: Option<Waker>,
+    /// Whether there may be a spare one.
+    foreign: bool,
+    spare: ManuallyDrop<Option<Waker>>,
 }
 
 impl<'w> Parking<'w> {
     #[inline]
     pub(crate) fn new(waker: &'w Waker) -> Self {
-        Parking {
+        let mut parking = Parking {
             waker,
-            spare: match is_ours(waker) {
-                true => None,
-                false => Some(waker.clone()),
-            },
+            foreign: !is_ours(waker),
+            spare: ManuallyDrop::new(None),
+        };
+        if parking.foreign {
+            parking.clone_first();
         }
+        parking
+    }
+
+    #[cold]
+    fn clone_first(&mut self) {
+        *self.spare = Some(self.waker.clone());
     }
 
     /// Leaves the waker at `place`, once.
     #[inline]
     pub(crate) fn park(&mut self, place: &mut Option<Waker>) {
+        if self.foreign || place.is_some() {
+            self.replace(place);
+        } else {
+            *place = Some(self.waker.clone());
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, place: &mut Option<Waker>) {
         if place.as_ref().is_some_and(|it| it.will_wake(self.waker)) {
             return;
         }
         let waker = self.spare.take().unwrap_or_else(|| self.waker.clone());
-        self.spare = place.replace(waker);
+        *self.spare = place.replace(waker);
+        self.foreign = true;
+    }
+
+    #[cold]
+    fn drop_spare(&mut self) {
+        self.spare.take();
+    }
+}
+
+impl Drop for Parking<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.foreign {
+            self.drop_spare();
+        }
     }
 }
 
