@@ -19,10 +19,12 @@ const TURN: Duration = Duration::from_micros(1);
 
 /// Runs both hosts from time zero until both are done, nothing is left to
 /// happen, `stop` says so after a pair of turns, or `limit` is reached.
-/// Returns the virtual time. Tasks that are left are dropped.
+/// Returns the virtual time. Tasks that are left are dropped. After each pair of
+/// turns both nodes are [audited](Node::audit).
 ///
 /// # Panics
-/// When one of the nodes is being stepped already.
+/// When one of the nodes is being stepped already, or an audit finds a bug of this
+/// crate.
 ///
 /// ```
 /// use cygnet::net::wire::{Faults, Wire};
@@ -46,20 +48,23 @@ const TURN: Duration = Duration::from_micros(1);
 /// ```
 pub fn run<const FRAMES: usize>(
     wire: &Wire<FRAMES>,
-    left: Node<'_>,
-    right: Node<'_>,
+    left_node: Node<'_>,
+    right_node: Node<'_>,
     limit: Instant,
     mut stop: impl FnMut(Instant) -> bool,
 ) -> Instant {
     let (mut left_end, mut right_end) = wire.ends();
     let mut now = Instant::ZERO;
-    turns(left, |left| {
-        turns(right, |right| {
+    turns(left_node, |left| {
+        turns(right_node, |right| {
             loop {
                 let both = [
                     left.turn(&mut left_end, now),
                     right.turn(&mut right_end, now),
                 ];
+                for audited in [left_node.audit(), right_node.audit()] {
+                    audited.unwrap_or_else(|broken| panic!("{broken}"));
+                }
                 if stop(now) || now >= limit || both == [Turn::Done; 2] {
                     return now;
                 }

@@ -183,7 +183,10 @@ impl Inner<'_> {
         let soon = slot.armed != Armed::Soon || by(now + SHORTEST);
         ensure("a slot armed soon is looked at soon", soon)?;
         if slot.set.is_none() {
-            return Ok(()); // lent: it comes back dirty
+            // Lent: it comes back dirty.
+            let waits = slot.read_at.min(slot.write_at);
+            let wakes = waits == FAR || by(waits);
+            return ensure("who waits for a lent slot can give up", wakes);
         }
         ensure(
             "a slot's own deadline is armed",

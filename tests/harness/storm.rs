@@ -1,12 +1,16 @@
 //! A peer and a program that do anything at all, decided by a source of
 //! numbers: dice in the storm, a fuzzer's bytes in the fuzz target, a file in
 //! the test that replays its corpus. Segments are structured, in and out of
-//! every window; the program reads, writes, closes, aborts and limits as it is
-//! told; time passes.
+//! every window; the program reads, writes, closes, aborts, lends and limits as it is
+//! told, opens its listeners anew, and its host reboots under it; time passes.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
-use cygnet::{Backlog, Node, TcpStream, TimeLimits, service};
+use cygnet::{Backlog, Node, TcpListener, TcpStream, TimeLimits, service};
 use smoltcp::time::Duration;
 use smoltcp::wire::{ArpOperation, EthernetAddress, TcpControl, TcpSeqNumber};
 
@@ -65,20 +69,26 @@ enum Habit {
     Abort,
     HalfClose,
     Peek,
+    Lend,
+    LendHalf,
     Call,
 }
 
-const HABITS: [Habit; 7] = [
+const HABITS: [Habit; 10] = [
     Habit::Echo,
     Habit::Talk,
     Habit::Close,
     Habit::Abort,
     Habit::HalfClose,
     Habit::Peek,
+    Habit::Lend,
+    Habit::Lend,
+    Habit::LendHalf,
     Habit::Call,
 ];
 
-async fn live(node: Node<'_>, mut stream: TcpStream<'_>, habit: Habit) {
+/// `long` is how long what it reads is lent.
+async fn live(node: Node<'_>, mut stream: TcpStream<'_>, habit: Habit, long_loan: Duration) {
     let long = Some(Duration::from_secs(20));
     stream.set_read_timeout(long);
     stream.set_write_timeout(long);
@@ -111,6 +121,33 @@ async fn live(node: Node<'_>, mut stream: TcpStream<'_>, habit: Habit) {
                 }
                 stream.consume(half);
             }
+        }
+        // Longer than listeners are patient, and than a boot lasts.
+        Habit::Lend => {
+            for _ in 0..3 {
+                let Ok(bytes @ [_, ..]) = stream.fill_buf().await else {
+                    break;
+                };
+                let done = bytes.len() / 2;
+                node.sleep(long_loan).await;
+                match done % 3 {
+                    0 => return,            // dropped as it is
+                    1 => stream.shutdown(), // gives back, too
+                    _ => (),
+                }
+                stream.consume(done);
+            }
+        }
+        Habit::LendHalf => {
+            let (mut reader, mut writer) = stream.into_split();
+            let lent = matches!(reader.fill_buf().await, Ok([_, ..]));
+            let call = node.connect(super::v4(9, CALLED));
+            let _ = node.timeout(long_loan / 2, call).await;
+            if lent && let Ok(wrote @ 10..) = writer.write_with(|room| (room.len(), 11)).await {
+                reader.consume(wrote); // nothing was lent to the writer
+            }
+            drop(writer);
+            node.sleep(long_loan / 2).await;
         }
         Habit::Call => {
             drop(stream);
@@ -205,13 +242,97 @@ fn pause(source: &mut impl Source) -> Duration {
     }
 }
 
-/// Sends what `source` decides, a few frames at a time, and lets time pass. Gives
-/// how many frames were sent.
-fn rage(hands: &mut Hands<'_>, source: &RefCell<impl Source>) -> u64 {
+/// A waker of another executor, or of a combinator.
+struct Foreign(Waker);
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+    }
+}
+
+/// Polls both, one of them with a waker that is not the task's, until one ends.
+async fn either(foreign: impl Future<Output = ()>, own: impl Future<Output = ()>) {
+    let (mut foreign, mut own) = (pin!(foreign), pin!(own));
+    poll_fn(|cx| {
+        let waker = Waker::from(Arc::new(Foreign(cx.waker().clone())));
+        let mut other = Context::from_waker(&waker);
+        match foreign.as_mut().poll(&mut other) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => own.as_mut().poll(cx),
+        }
+    })
+    .await;
+}
+
+/// Accepts for a while; a task for each connection.
+async fn accept<'a>(node: Node<'a>, listener: &TcpListener<'a>, source: &'a RefCell<impl Source>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let (habit, limit, long_loan, goes_on) = {
+            let mut source = source.borrow_mut();
+            (
+                source.pick(&HABITS),
+                source.pick(&[None, Some(Duration::from_secs(2))]),
+                source.pick(&LOANS),
+                source.roll(8) > 0,
+            )
+        };
+        stream.set_limits(TimeLimits {
+            idle: limit,
+            ..TimeLimits::DEFAULT
+        });
+        // Without a task for it the stream closes.
+        let _ = node.spawn(Box::pin(live(node, stream, habit, long_loan)));
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+/// How long a loan lasts.
+const LOANS: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(300),
+    Duration::from_secs(3),
+    Duration::from_secs(20),
+];
+
+/// How idle a connection must be to give way.
+const PATIENCES: [Option<Duration>; 4] = [
+    None,
+    Some(Duration::from_millis(2)),
+    Some(Duration::from_millis(200)),
+    Some(Duration::from_secs(30)),
+];
+
+/// Listens, two in line, and listens anew when that is over. The listener before is
+/// dropped as late as can be: after a reboot, when the next one is there already.
+async fn serve<'a>(node: Node<'a>, port: u16, source: &'a RefCell<impl Source>) {
+    let mut last = None;
+    loop {
+        let Ok(listener) = node.listen(port, Backlog(2)) else {
+            last = None;
+            node.sleep(Duration::from_millis(1)).await;
+            continue;
+        };
+        listener.reclaim_idle(source.borrow_mut().pick(&PATIENCES));
+        drop(last.take());
+        either(
+            accept(node, &listener, source),
+            accept(node, &listener, source),
+        )
+        .await;
+        last = Some(listener);
+    }
+}
+
+/// Sends what `source` decides, a few frames at a time, and lets time pass; now and
+/// then the host reboots. Gives how many frames were sent.
+fn rage(node: Node<'_>, hands: &mut Hands<'_>, source: &RefCell<impl Source>) -> u64 {
     let mut beliefs: Vec<Belief> = (0..5)
         .map(|index| Belief {
             port: CALLED + index,
-            to_port: 7,
+            to_port: [7, 8][usize::from(index) % 2],
             next: TcpSeqNumber(source.borrow_mut().roll(1 << 32) as i32),
             expects: TcpSeqNumber(0),
         })
@@ -227,6 +348,13 @@ fn rage(hands: &mut Hands<'_>, source: &RefCell<impl Source>) -> u64 {
         for _ in 0..burst {
             let frame = random_frame(&mut *source.borrow_mut(), &mut beliefs);
             frames += u64::from(hands.try_send_frame(&frame));
+        }
+        if source.borrow_mut().roll(30) == 0 {
+            node.reboot([source.borrow_mut().roll(256) as u8; 16]);
+            super::audit(node);
+            for belief in &mut beliefs {
+                belief.to_port = [7, 8][usize::from(belief.port) % 2];
+            }
         }
         let pause = pause(&mut *source.borrow_mut());
         let before = hands.turns;
@@ -271,37 +399,18 @@ pub fn storm(source: impl Source) -> Passed {
     let receives = u64::from(config.frames_per_turn);
     // An answer to each, what every slot may send, and what waited in the lobby.
     let sends = receives + SLOTS * u64::from(config.frames_per_slot.max(2)) + PARKED;
-    host!(server, 1, slots: 3, tasks: 5, bytes: 64, rx: 512, tx: 512, parked: 2, config: config, ready: ready());
-    let serve = async {
-        let listener = server.listen(7, Backlog(2)).unwrap();
-        listener.reclaim_idle(
-            source
-                .borrow_mut()
-                .pick(&[None, Some(Duration::from_secs(1))]),
-        );
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let (habit, limit) = {
-                let mut source = source.borrow_mut();
-                (
-                    source.pick(&HABITS),
-                    source.pick(&[None, Some(Duration::from_secs(2))]),
-                )
-            };
-            stream.set_limits(TimeLimits {
-                idle: limit,
-                ..TimeLimits::DEFAULT
-            });
-            // Without a task for it the stream closes.
-            let _ = server.spawn(Box::pin(live(server, stream, habit)));
-        }
-    };
-    server.spawn(Box::pin(serve)).unwrap();
+    host!(server, 1, slots: 3, tasks: 10, bytes: 64, rx: 512, tx: 512, parked: 2, config: config, ready: ready());
+    for port in [7, 8] {
+        server
+            .spawn(Box::pin(serve(server, port, &source)))
+            .unwrap();
+    }
     let mut passed = Passed::default();
     by_hand(server, |hands| {
         hands.pass(Duration::from_millis(1));
-        passed.frames = rage(hands, &source);
-        // Timeouts of 20 s, a close of 30 s, a last word, TIME-WAIT, and
-        // again for what was parked.
+        passed.frames = rage(server, hands, &source);
+        // Three loans and timeouts of 20 s, a close of 30 s, a last word,
+        // TIME-WAIT, and again for what was parked.
         let before = hands.turns;
         hands.pass(Duration::from_secs(300));
         let turns = hands.turns - before;
@@ -313,6 +422,7 @@ pub fn storm(source: impl Source) -> Passed {
         let used = server.counters().slots_used;
         let waiting: Vec<_> = server.waiting().map(|task| task.to_string()).collect();
         assert_eq!(used, 0, "{waiting:?}");
+        assert_eq!(waiting.len(), 2, "both listeners: {waiting:?}");
     });
     passed
 }
@@ -342,11 +452,11 @@ pub fn hail(mut bytes: Bytes<'_>) {
     let mut config = super::config(1);
     config.cookies = bytes.roll(2) == 0;
     config.half_open_limit = 1;
-    host!(server, 1, slots: 3, tasks: 5, bytes: 64, rx: 512, tx: 512, parked: 1, config: config, ready: ready());
+    host!(server, 1, slots: 3, tasks: 10, bytes: 64, rx: 512, tx: 512, parked: 1, config: config, ready: ready());
     let serve = async {
         let listener = server.listen(7, Backlog(2)).unwrap();
         while let Ok((stream, _)) = listener.accept().await {
-            let _ = server.spawn(Box::pin(live(server, stream, Habit::Echo)));
+            let _ = server.spawn(Box::pin(live(server, stream, Habit::Echo, LOANS[0])));
         }
     };
     server.spawn(Box::pin(serve)).unwrap();
@@ -383,7 +493,7 @@ pub fn hail(mut bytes: Bytes<'_>) {
 }
 
 /// A ready set for one host after another on this thread.
-fn ready() -> &'static cygnet::ReadySet<5> {
-    thread_local!(static READY: &'static cygnet::ReadySet<5> = super::leak(cygnet::ReadySet::new()));
+fn ready() -> &'static cygnet::ReadySet<10> {
+    thread_local!(static READY: &'static cygnet::ReadySet<10> = super::leak(cygnet::ReadySet::new()));
     READY.with(|ready| *ready)
 }

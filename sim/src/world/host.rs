@@ -185,6 +185,12 @@ impl Host {
         self.turns.as_ref()?.next_deadline()
     }
 
+    /// Whether its tables may be checked after each turn: the time that takes grows
+    /// with its slots, and a turn's does not.
+    pub(super) fn is_small(&self) -> bool {
+        self.size.slots <= 2 * Size::SMALL.slots
+    }
+
     /// The most frames that one turn may receive, and may send.
     pub(super) fn budget(&self) -> (usize, usize) {
         let config = config(self.number);

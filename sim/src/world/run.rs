@@ -27,6 +27,9 @@ impl World {
                 if self.hosts[host].wake_at == Some(at) {
                     self.hosts[host].wake_at = None;
                     self.turn(host);
+                    if self.hosts[host].is_small() {
+                        self.audit_host(host);
+                    }
                 }
             }
         }
