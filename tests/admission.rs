@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use cygnet::event::DropReason;
 use cygnet::{Backlog, Config, Node};
-use harness::peer::{Hands, Seg, answer, by_hand_audited as by_hand, syn};
+use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use harness::*;
 use smoltcp::time::Duration;
 use smoltcp::wire::{TcpControl, TcpSeqNumber};

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use cygnet::event::DropReason;
 use cygnet::net::wire::Wire;
 use cygnet::{Backlog, Node, TcpStream};
-use harness::peer::{Hands, Seg, answer, by_hand, by_hand_audited, syn};
+use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use harness::*;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpEndpoint, TcpControl, TcpSeqNumber};

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use cygnet::net::wire::Wire;
 use cygnet::{Backlog, Config, ConnectError, Node, ReadError, TimeLimits};
 use embedded_io_async::Read;
-use harness::peer::{Hands, Seg, answer, by_hand_audited, syn};
+use harness::peer::{Hands, Seg, answer, by_hand, syn};
 
 use harness::*;
 use smoltcp::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn a_handshake_that_may_take_for_ever_is_waited_for() {
             config.cookies = cookies;
             host!(node, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 2, config: config);
             node.spawn(Box::pin(server(node, None))).unwrap();
-            by_hand_audited(node, |hands| {
+            by_hand(node, |hands| {
                 hands.pass(TICK);
                 hands.send(&syn(9, 1000, 7, 1));
                 let reply = hands.pass(TICK).pop().unwrap();
@@ -86,7 +86,7 @@ fn a_connect_that_may_take_for_ever_is_waited_for() {
             ended.set(Some(stream.map(drop)));
         }))
         .unwrap();
-        by_hand_audited(node, |hands| {
+        by_hand(node, |hands| {
             let seen = hands.pass(TICK);
             hands.pass(DAY);
             assert_eq!(ended.get(), None, "{timeout}");
@@ -113,7 +113,7 @@ fn a_close_that_may_take_for_ever_is_waited_for() {
                 }
             }))
             .unwrap();
-            by_hand_audited(node, |hands| {
+            by_hand(node, |hands| {
                 hands.pass(TICK);
                 let reply = opened(hands);
                 hands.pass(DAY);
@@ -139,7 +139,7 @@ fn a_listener_that_never_reclaims_keeps_who_is_idle() {
     for patience in FOREVER {
         host!(node, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
         node.spawn(Box::pin(server(node, Some(patience)))).unwrap();
-        by_hand_audited(node, |hands| {
+        by_hand(node, |hands| {
             hands.pass(TICK);
             for port in [1000, 1001] {
                 hands.open(&syn(9, port, 7, 1));
@@ -181,7 +181,7 @@ fn limits_waits_and_keep_alive_of_for_ever_end_nothing() {
             node.sleep(forever).await;
         }))
         .unwrap();
-        by_hand_audited(node, |hands| {
+        by_hand(node, |hands| {
             hands.pass(TICK);
             let reply = opened(hands);
             // Nobody is asked whether it is there more than once.
@@ -231,7 +231,7 @@ fn a_clock_that_begins_late_wraps_nothing() {
     host!(node, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 2, config: config);
     node.spawn(Box::pin(server(node, Some(Duration::MAX))))
         .unwrap();
-    by_hand_audited(node, |hands| {
+    by_hand(node, |hands| {
         hands.now = Instant::from_micros(1_i64 << 62);
         hands.pass(TICK);
         let reply = opened(hands);
@@ -267,7 +267,7 @@ fn no_time_at_all_is_over_soon_and_no_panic() {
         let _ = listener.accept().await;
     }))
     .unwrap();
-    by_hand_audited(node, |hands| {
+    by_hand(node, |hands| {
         hands.pass(TICK);
         for port in 7..9 {
             hands.send(&syn(9, 1000, port, 1));
@@ -294,7 +294,7 @@ fn a_keep_alive_and_a_wait_of_no_time_are_no_panic() {
         let _ = stream.read(&mut [0]).await;
     }))
     .unwrap();
-    by_hand_audited(node, |hands| {
+    by_hand(node, |hands| {
         hands.pass(TICK);
         opened(hands);
         let asked = hands.pass(Duration::from_secs(60)).len();

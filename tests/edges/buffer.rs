@@ -53,7 +53,7 @@ macro_rules! accepting {
                 let log = theirs.clone();
                 async move { read_all(&mut stream, 4_000, &log).await }
             });
-            by_hand_audited(server, |hands| {
+            by_hand(server, |hands| {
                 for (number, scale) in $scales.into_iter().enumerate() {
                     let mut first = syn(9, 1000 + number as u16, 7, 1);
                     first.scale = scale;
@@ -144,7 +144,7 @@ macro_rules! connecting {
                 let log = Log::default();
                 connects(client, &log);
                 let total = $rx + 30_000;
-                by_hand_audited(client, |hands| to_who_connects(hands, $rx, number, total));
+                by_hand(client, |hands| to_who_connects(hands, $rx, number, total));
                 let log = log.borrow();
                 assert!(log.bytes == text(0, total), "{} bytes", log.bytes.len());
                 assert_eq!(log.ends, ["Ok(0)"]);
@@ -171,7 +171,7 @@ fn text_past_the_buffer_does_no_harm_when_both_connect() {
         host!(client, 1, slots: 1, tasks: 8, bytes: 64, rx: 65536, tx: 1024);
         let log = Log::default();
         connects(client, &log);
-        by_hand_audited(client, |hands| {
+        by_hand(client, |hands| {
             let mut reply = syn_ack(hands, Some(2));
             let ack = reply.ack.take();
             hands.send(&reply);
@@ -206,7 +206,7 @@ fn text_past_the_buffer_does_no_harm_behind_a_keep_alive() {
         stream.set_keep_alive(Some(SEC));
         server.sleep(SEC * 100).await;
     });
-    by_hand_audited(server, |hands| {
+    by_hand(server, |hands| {
         let mut first = syn(9, 1000, 7, 1);
         first.scale = Some(0);
         hands.send(&first);
@@ -226,7 +226,7 @@ fn text_right_behind_a_syn_ack_is_taken() {
     host!(client, 1, slots: 1, tasks: 8, bytes: 64, rx: 16384, tx: 1024);
     let log = Log::default();
     connects(client, &log);
-    by_hand_audited(client, |hands| {
+    by_hand(client, |hands| {
         let reply = syn_ack(hands, None);
         hands.send(&reply);
         for at in (0..10_000).step_by(1_000) {

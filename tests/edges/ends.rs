@@ -54,7 +54,7 @@ fn an_end_right_behind_a_syn_ack_is_no_end_without_its_bytes() {
         host!(client, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
         let log = Log::default();
         connects(client, &log);
-        by_hand_audited(client, |hands| {
+        by_hand(client, |hands| {
             let reply = syn_ack(hands, None);
             hands.send(&reply);
             hands.send(&after(&reply, TcpControl::Fin, 0, &text(0, len)));
@@ -86,7 +86,7 @@ fn an_end_past_the_edge_of_a_cookie_is_no_end() {
             read_all(&mut stream, 4_000, &log).await;
         }
     });
-    by_hand_audited(server, |hands| {
+    by_hand(server, |hands| {
         hands.pass(TICK);
         hands.send(&syn(200, 1, 7, 1));
         hands.pass(TICK * 30);
@@ -271,7 +271,7 @@ fn an_edge_that_a_keep_alive_or_a_probe_told_is_kept() {
                 read_all(&mut stream, 256, &log).await;
             }
         });
-        by_hand_audited(server, |hands| {
+        by_hand(server, |hands| {
             hands.send(&syn(9, 1000, 7, 1));
             let reply = hands.pass(TICK).pop().unwrap();
             let seg = |control, at, len| Seg {
@@ -397,7 +397,7 @@ fn nothing_comes_after_the_end_in_any_state() {
                 }
             }
         });
-        by_hand_audited(server, |hands| {
+        by_hand(server, |hands| {
             hands.send(&syn(9, 1000, 7, 1));
             let reply = hands.pass(TICK).pop().unwrap();
             let mut ack = answer(&reply, TcpControl::None, b"");
@@ -459,7 +459,7 @@ fn a_reset_right_behind_an_end_counts() {
         server.sleep(SEC * 10).await;
         drop(stream);
     });
-    by_hand_audited(server, |hands| {
+    by_hand(server, |hands| {
         let reply = hands.open(&syn(9, 1000, 7, 1));
         hands.send(&piece(&reply, TcpControl::Fin, 0, b"end"));
         hands.send(&piece(&reply, TcpControl::Rst, 4, b""));
