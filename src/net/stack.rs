@@ -227,7 +227,6 @@ impl<'a> Stack<'a> {
     ///
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
-    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
         let (out, woken) = self.with_quiet(|inner| (f(inner), inner.has_woken()));
         if woken {
@@ -237,7 +236,6 @@ impl<'a> Stack<'a> {
     }
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
-    #[inline]
     pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
         let Ok(inner) = self.inner.try_borrow_mut() else {
             self.refuse()

@@ -375,7 +375,6 @@ pub(crate) fn is_ours(waker: &Waker) -> bool {
 
 /// Wakes who waits at `place`, if the waker is ours. False: it is not, and still
 /// there.
-#[inline]
 pub(crate) fn wake_ours(place: &mut Option<Waker>) -> bool {
     let Some(waker) = place.take_if(|waker| is_ours(waker)) else {
         return place.is_none();
@@ -395,7 +394,6 @@ pub(crate) struct Parking<'w> {
 }
 
 impl<'w> Parking<'w> {
-    #[inline]
     pub(crate) fn new(waker: &'w Waker) -> Self {
         let mut parking = Parking {
             waker,
@@ -414,7 +412,6 @@ impl<'w> Parking<'w> {
     }
 
     /// Leaves the waker at `place`, once.
-    #[inline]
     pub(crate) fn park(&mut self, place: &mut Option<Waker>) {
         if self.foreign || place.is_some() {
             self.replace(place);
