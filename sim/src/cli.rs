@@ -1,29 +1,29 @@
-//! The command line: from words to two plain structures, [`LoopbackConfig`] and
-//! [`TapConfig`], in which everything is checked. What comes out can be run
+//! The command line: from words to one plain structure for each command, such as
+//! [`LoopbackConfig`] and [`TapConfig`], in which everything is checked. What comes out can be run
 //! without another look; what cannot be run comes back as one line.
 //!
 //! Pure: nothing here prints, reads a file or asks the kernel.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
-use cygnet::TimeLimits;
-use smoltcp::time::Duration;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use clap::Parser;
 
-use crate::offload::Offload;
-use crate::report::Format;
+use crate::level::Level;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
 mod bench;
+mod loopback_words;
 mod selftest_words;
+mod server_words;
 mod swarm_words;
+mod tap_words;
 mod values;
 mod words;
 mod world_words;
 pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig};
+pub use loopback_words::LoopbackConfig;
 pub use selftest_words::SelftestConfig;
+pub use tap_words::TapConfig;
 pub use values::{Ppm, Serve, Service};
 use words::{Cli, Words};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
@@ -53,23 +53,6 @@ pub enum Command {
     Selftest(SelftestConfig),
 }
 
-/// How much to say on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Level {
-    /// Nothing.
-    Off,
-    /// What went wrong.
-    Error,
-    /// And what looks wrong.
-    Warn,
-    /// And who connects.
-    Info,
-    /// And every close, reset and drop.
-    Debug,
-    /// And everything.
-    Trace,
-}
-
 /// A checked command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
@@ -77,87 +60,6 @@ pub struct Invocation {
     pub command: Command,
     /// How much to say.
     pub level: Level,
-}
-
-/// `sim loopback`, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoopbackConfig {
-    /// Clients, all at once.
-    pub clients: usize,
-    /// Requests of each client, one after the other.
-    pub requests: usize,
-    /// Who answers.
-    pub service: Service,
-    /// Connections the server can hold.
-    pub slots: usize,
-    /// Tasks the server can hold.
-    pub tasks: usize,
-    /// Connections that may wait for `accept`.
-    pub backlog: usize,
-    /// Receive buffer of each connection.
-    pub rx_bytes: usize,
-    /// Transmit buffer of each connection.
-    pub tx_bytes: usize,
-    /// Time on the wire, one way.
-    pub latency: Duration,
-    /// Frames lost.
-    pub loss: Ppm,
-    /// What decides everything that is random.
-    pub seed: u64,
-    /// Print every yield, wake and resume.
-    pub trace: bool,
-    /// Print the digest of all events.
-    pub digest: bool,
-    /// Write the frames here.
-    pub pcap: Option<PathBuf>,
-    /// How to print the final table.
-    pub format: Format,
-}
-
-/// `sim tap`, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TapConfig {
-    /// The interface.
-    pub name: String,
-    /// Make it, instead of attaching to one that exists.
-    pub create: bool,
-    /// Our addresses; at least one, at most smoltcp's `IFACE_MAX_ADDR_COUNT`.
-    pub ips: Vec<IpCidr>,
-    /// The way to other networks, for each version of IP at most one.
-    pub gateways: Vec<IpAddress>,
-    /// The addresses of the host's side: given, or each network's lowest.
-    pub host_ips: Vec<IpCidr>,
-    /// Our hardware address.
-    pub mac: EthernetAddress,
-    /// Who answers where; no port twice.
-    pub serve: Vec<Serve>,
-    /// How long a client may take.
-    pub limits: TimeLimits,
-    /// Connections the server can hold.
-    pub slots: usize,
-    /// Tasks the server can hold: one per slot and one per listener.
-    pub tasks: usize,
-    /// Connections that may wait for `accept`, per listener.
-    pub backlog: usize,
-    /// SYNs that may wait for a slot.
-    pub parked: usize,
-    /// Receive buffer of each connection.
-    pub rx_bytes: usize,
-    /// Transmit buffer of each connection.
-    pub tx_bytes: usize,
-    /// Whether checksums and segmentation are left to the kernel.
-    pub offload: Offload,
-    /// How long to look for the next frame before sleeping, when the last ones
-    /// came that fast.
-    pub spin: Duration,
-    /// Write the frames here.
-    pub pcap: Option<PathBuf>,
-    /// How long open streams may finish after Ctrl-C.
-    pub drain: Duration,
-    /// Stop by itself after this long.
-    pub run_for: Option<Duration>,
-    /// How to print the final table.
-    pub format: Format,
 }
 
 /// Why there is no [`Invocation`]: print `text` and exit with `status`.

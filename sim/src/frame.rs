@@ -1,5 +1,6 @@
 //! A frame in one line: who to whom, flags, numbers, length. Sequence numbers
-//! count from the first one of their direction, as Wireshark shows them.
+//! count from the first one of their direction, as Wireshark shows them. And how
+//! long a frame may be.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -9,6 +10,9 @@ use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, Icmpv6Packet, IpAddress,
     IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
 };
+
+/// The longest frame on a wire: 1500 bytes of IP and 14 of Ethernet header.
+pub const MTU: usize = 1514;
 
 /// How many directions are remembered.
 const FLOWS_MAX: usize = 1 << 16;

@@ -2,7 +2,8 @@
 //! what shows people what it does.
 //!
 //! ```text
-//!   cli        words to two checked structures
+//!   cli        words to a checked structure for each command
+//!   level      how much to say on the way
 //!   memory     storage of the size that they ask for
 //!   report     the table at the end; totals: a host's rows in it
 //!   observe    lines while it runs; trace: every event; frame: a frame in a line
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod explore;
 pub mod frame;
 pub mod host;
+pub mod level;
 pub mod loopback;
 pub mod memory;
 pub mod observe;

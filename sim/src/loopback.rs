@@ -26,9 +26,10 @@ use drive::{End, Run};
 use progress::Progress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
-use crate::cli::{Level, LoopbackConfig, Serve};
+use crate::cli::{LoopbackConfig, Serve};
 use crate::frame::Sequences;
 use crate::host::StopFlag;
+use crate::level::Level;
 use crate::memory::{NoMemory, TASK_BYTES, boxed, leak_stack, leak_tasks};
 use crate::observe::{All, Log, Out};
 use crate::report::{Report, Value};

@@ -13,7 +13,7 @@ use cygnet::event::{Deadline, DropReason, Event, Observer};
 use smoltcp::time::Instant;
 use smoltcp::wire::IpEndpoint;
 
-use crate::cli::Level;
+use crate::level::Level;
 use crate::report::Format;
 
 /// Where lines go: standard output, or standard error when the output is JSON

@@ -29,7 +29,7 @@ use smoltcp::wire::{
 };
 use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VirtioNetHdr};
 
-use crate::tap::MTU;
+use crate::frame::MTU;
 
 /// Whether the kernel and we leave checksums and segmentation to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

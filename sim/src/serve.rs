@@ -20,9 +20,10 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
-use crate::cli::{Level, Service, TapConfig};
+use crate::cli::{Service, TapConfig};
 use crate::frame::Sequences;
 use crate::host::{HostPlatform, Readable, poke};
+use crate::level::Level;
 use crate::memory::{TASK_BYTES, leak_parked, leak_stack, leak_tasks};
 use crate::observe::{Log, Out};
 use crate::report::{Report, Value};

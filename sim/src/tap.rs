@@ -32,6 +32,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 
+use crate::frame::MTU;
 use crate::host::Readable;
 use crate::offload::{self, FRAME_MAX, Offload, Refused, describe, inspect};
 pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
@@ -40,8 +41,6 @@ mod names;
 use names::exists;
 pub use names::{addresses_are_free, check_name};
 
-/// The longest frame on the wire: 1500 bytes of IP and 14 of Ethernet header.
-pub const MTU: usize = 1514;
 /// Frames from the kernel that wait for us, where we make the interface. Linux has
 /// 1000 by default, fewer than a burst of a thousand clients, each of whom would
 /// then wait 200 ms to try again.

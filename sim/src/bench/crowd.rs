@@ -87,7 +87,7 @@ impl Device for Cable {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = crate::tap::MTU;
+        capabilities.max_transmission_unit = crate::frame::MTU;
         capabilities
     }
 }

@@ -1,4 +1,7 @@
 use super::*;
+use cygnet::TimeLimits;
+use smoltcp::time::Duration;
+use smoltcp::wire::IpCidr;
 
 fn tap(words: &str) -> Result<TapConfig, Exit> {
     match parse(

@@ -8,9 +8,9 @@ use std::time::Duration as WallTime;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::files::{read, write};
 use super::outcome::report;
 use super::watch::Files;
-use super::{read, write};
 use crate::cli::{Keep, ReplayConfig, WorldConfig};
 use crate::host::StopFlag;
 use crate::world::plan::Plan;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{read, write};
+use super::files::{read, write};
 use crate::cli::ShrinkConfig;
 use crate::host::StopFlag;
 use crate::world::shrink::shrink as minimal;

@@ -10,7 +10,7 @@ use super::order::differences;
 use super::results::read;
 use super::shard::Shard;
 use super::sum::Sum;
-use crate::cli::Level;
+use crate::level::Level;
 use crate::report::Format;
 
 /// So many missing ranges of seeds are named.

@@ -37,8 +37,8 @@ use progress::Progress;
 use results::Results;
 use sum::Sum;
 
-use crate::cli::Level;
 use crate::host::StopFlag;
+use crate::level::Level;
 use crate::report::Format;
 
 /// Stopped by a person, as shells say it.

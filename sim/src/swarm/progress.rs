@@ -12,7 +12,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use super::order::Order;
 use super::sum::told;
 use super::tally::{FAILURES, Failure};
-use crate::cli::Level;
+use crate::level::Level;
 
 /// How often a line is written where there is no terminal: at first every few
 /// seconds, in a run of days every few minutes.

@@ -3,7 +3,7 @@
 
 use smoltcp::time::Instant;
 
-use super::World;
+use super::network::World;
 
 impl World {
     /// Reports `tables` when a host's [`audit`](cygnet::Node::audit) finds something,

@@ -13,8 +13,8 @@ use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
-use super::HostId;
 use super::draws::keyed;
+use super::ids::HostId;
 use super::log::{HostLog, Log};
 use super::tamper::Sent;
 use crate::memory::{NoMemory, leak_stack, leak_tasks};

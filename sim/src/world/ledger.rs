@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use cygnet::event::Event;
 use smoltcp::wire::IpEndpoint;
 
-use super::HostId;
+use super::ids::HostId;
 
 /// One connection, from the side that called `connect`.
 #[derive(Debug, Default)]

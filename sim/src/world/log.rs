@@ -17,8 +17,9 @@ use cygnet::event::{Event, Observer};
 use smoltcp::time::Instant;
 
 use super::fate::{FrameId, Twist, Way};
+use super::fault::Fault;
+use super::ids::HostId;
 use super::ledger::Ledger;
-use super::{Fault, HostId};
 
 /// Something that happened in a world.
 #[derive(Debug)]

@@ -108,6 +108,21 @@ pub enum Goodbye {
     Abort,
 }
 
+impl Goodbye {
+    /// All of them.
+    pub const ALL: [Goodbye; 4] = [Goodbye::Close, Goodbye::Drop, Goodbye::Half, Goodbye::Abort];
+
+    /// How a plan's text says it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Goodbye::Close => "close",
+            Goodbye::Drop => "drop",
+            Goodbye::Half => "half",
+            Goodbye::Abort => "abort",
+        }
+    }
+}
+
 /// A host that connects, says something, checks the echo, and comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visitor {

@@ -7,7 +7,8 @@ use std::collections::BinaryHeap;
 
 use smoltcp::time::Instant;
 
-use super::{End, Fault, LinkId};
+use super::fault::Fault;
+use super::ids::{End, LinkId};
 
 /// Something that is going to happen.
 pub(super) enum What {

@@ -7,9 +7,11 @@ use cygnet::Turn;
 use cygnet::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
+use super::fault::Fault;
+use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
+use super::network::{Intruder, Switch, Wire, World};
 use super::queue::What;
 use super::tamper::retransmission;
-use super::{AttackerId, End, Fault, HostId, LinkId, Siege, Switch, SwitchId, Wire, World};
 
 impl World {
     pub(super) fn step(&mut self) {
@@ -129,7 +131,7 @@ impl World {
     }
 
     fn attack(&mut self, index: usize) {
-        let Siege {
+        let Intruder {
             attacker,
             link,
             sent,

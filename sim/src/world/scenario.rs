@@ -7,11 +7,10 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::attack::Attack;
-use super::draws::{Draws, Kind};
-use super::fate::Fates;
 use super::host::Size;
 use super::link::Link;
-use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
+use super::plan::{Goodbye, Plan, Visitor};
+use super::scene::{SERVER, Scene};
 
 /// A scenario that ships.
 #[derive(Clone, Copy, Debug)]
@@ -139,192 +138,9 @@ impl Scenario {
 
     /// The plan of this seed; faults last for `horizon`.
     pub fn plan(&self, seed: u64, horizon: Duration) -> Plan {
-        let heal = Instant::ZERO + horizon;
-        let mut scene = Scene {
-            draws: Draws::new(seed),
-            drawn: 0,
-            plan: Plan {
-                from: Some((self.name.into(), seed)),
-                heal,
-                limit: heal + AFTER,
-                honest: false,
-                places: Vec::new(),
-                strikes: Vec::new(),
-                fates: Fates::default(),
-            },
-        };
+        let mut scene = Scene::new(self.name, seed, horizon);
         (self.scene)(&mut scene);
-        // In the order in which they strike; those at the same time as told.
-        scene.plan.strikes.sort_by_key(|strike| strike.at);
-        scene.plan
-    }
-}
-
-/// How long after the heal everything must be finished: retransmissions back off
-/// to a minute, and a client may lose patience a few times more.
-const AFTER: Duration = Duration::from_secs(600);
-
-/// A plan in the making.
-struct Scene {
-    draws: Draws,
-    drawn: u64,
-    plan: Plan,
-}
-
-const SERVER: usize = 0;
-
-impl Scene {
-    fn draw(&mut self, bound: u64) -> u64 {
-        self.drawn += 1;
-        self.draws.below(0, Kind::Scene, self.drawn, bound)
-    }
-
-    /// From `least` to `most`, both included.
-    fn pick(&mut self, least: u64, most: u64) -> u64 {
-        least + self.draw(most - least + 1)
-    }
-
-    fn flip(&mut self) -> bool {
-        self.draw(2) == 1
-    }
-
-    fn secret(&mut self) -> u64 {
-        self.drawn += 1;
-        self.draws.draw(0, Kind::Scene, self.drawn)
-    }
-
-    /// A time from `least` to `most`, in milliseconds.
-    fn millis(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_millis(self.pick(least, most))
-    }
-
-    fn server(&mut self, size: Size, backlog: u16, link: Link) {
-        let secret = self.secret();
-        self.plan.places.push(Place {
-            name: "server".into(),
-            on: None,
-            link,
-            role: Role::Server(Server {
-                secret,
-                size,
-                backlog,
-            }),
-        });
-    }
-
-    /// Adds `count` visitors; each like this, but with a secret, a start and an
-    /// address of its own.
-    fn visitors(&mut self, count: u64, link: Link, visitor: Visitor) {
-        for number in 1..=count {
-            let visitor = Visitor {
-                secret: self.secret(),
-                start: visitor.start + Duration::from_micros(self.draw(20_000)),
-                v6: self.flip(),
-                ..visitor
-            };
-            self.plan.places.push(Place {
-                name: format!("c{number}"),
-                on: None,
-                link,
-                role: Role::Visitor(visitor),
-            });
-        }
-    }
-
-    /// A visitor that comes until the faults end.
-    fn visitor(&self) -> Visitor {
-        Visitor {
-            secret: 0,
-            to: SERVER,
-            v6: false,
-            lanes: 1,
-            visits: u32::MAX,
-            until: self.plan.heal,
-            requests: 3,
-            bytes: 600,
-            start: Duration::ZERO,
-            pause: Duration::from_millis(100),
-            gap: Duration::from_millis(20),
-            goodbye: Goodbye::Close,
-        }
-    }
-
-    fn attacker(&mut self, attack: Attack, every: Duration, start: Duration) {
-        let secret = self.secret();
-        self.plan.places.push(Place {
-            name: "mallory".into(),
-            on: None,
-            link: Link::LAN,
-            role: Role::Attacker(Siege {
-                attack,
-                secret,
-                to: SERVER,
-                every,
-                start,
-            }),
-        });
-    }
-
-    fn strike(&mut self, at: Instant, place: usize, blow: Blow) {
-        let at = at.min(self.plan.heal);
-        self.plan.strikes.push(Strike { at, place, blow });
-    }
-
-    /// A moment before the heal, but not at the very beginning.
-    fn moment(&mut self) -> Instant {
-        let last = self.plan.heal.total_micros().max(2) as u64;
-        Instant::from_micros(self.pick(last / 60, last - 1) as i64)
-    }
-
-    /// Something begins, and ends up to `most` later, but before the heal.
-    fn spell(&mut self, most: Duration) -> (Instant, Instant) {
-        let begin = self.moment();
-        let lasts = self.pick(most.total_micros() / 50, most.total_micros());
-        (begin, begin + Duration::from_micros(lasts))
-    }
-
-    fn cut(&mut self, place: usize) {
-        let (begin, end) = self.spell(Duration::from_secs(15));
-        let (up, down) = [(true, false), (false, true), (true, true)][self.draw(3) as usize];
-        self.strike(begin, place, Blow::Cut { up, down });
-        self.strike(end, place, Blow::Join);
-    }
-
-    fn crash(&mut self, place: usize) {
-        let (begin, end) = self.spell(Duration::from_secs(10));
-        if self.flip() {
-            self.strike(begin, place, Blow::Crash);
-        }
-        self.strike(end, place, Blow::Boot);
-    }
-
-    fn pause(&mut self, place: usize) {
-        let (begin, end) = self.spell(Duration::from_secs(8));
-        self.strike(begin, place, Blow::Pause);
-        self.strike(end, place, Blow::Resume);
-    }
-
-    fn clock(&mut self, place: usize) {
-        let at = self.moment();
-        let blow = match self.flip() {
-            true => Blow::Jump(self.millis(10, 20_000)),
-            false => Blow::Drift(self.pick(0, 1_000_000) as i32 - 500_000),
-        };
-        self.strike(at, place, blow);
-    }
-
-    fn worse_link(&mut self, place: usize) {
-        let (begin, end) = self.spell(Duration::from_secs(10));
-        let good = self.plan.places[place].link;
-        let bad = Link {
-            latency: self.millis(1, 400),
-            bytes_per_second: self.pick(1_000, 20_000),
-            queue_bytes: self.pick(700, 4_000),
-            mtu: if self.flip() { 1514 } else { 600 },
-            ..good
-        };
-        self.strike(begin, place, Blow::Link(bad));
-        self.strike(end, place, Blow::Link(good));
+        scene.into_plan()
     }
 }
 
@@ -499,7 +315,6 @@ fn chaos(scene: &mut Scene) {
     let backlog = scene.pick(1, 8) as u16;
     scene.server(size, backlog, link);
     link.corrupt = 0;
-    let goodbyes = [Goodbye::Close, Goodbye::Drop, Goodbye::Half, Goodbye::Abort];
     for _ in 0..scene.pick(2, 5) {
         // Now and then a crowd, so that queues and rings fill.
         let lanes = if scene.draw(8) == 0 { 12 } else { 3 };
@@ -509,7 +324,7 @@ fn chaos(scene: &mut Scene) {
             bytes: 1 << scene.pick(3, 12),
             pause: scene.millis(1, 800),
             gap: scene.millis(0, 200),
-            goodbye: goodbyes[scene.draw(4) as usize],
+            goodbye: Goodbye::ALL[scene.draw(4) as usize],
             ..scene.visitor()
         };
         scene.visitors(1, link, visitor);

@@ -1,7 +1,6 @@
 //! A run of a plan: the world is built, faults strike until they end, then
 //! everything must finish, and at last nothing may be left: no slot, no task.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
@@ -10,18 +9,19 @@ use smoltcp::wire::IpEndpoint;
 use super::attack::Attacker;
 use super::caught::caught;
 use super::fate::Fates;
+use super::fault::Fault;
 use super::host::Size;
+use super::ids::{AttackerId, End, HostId, LinkId};
+use super::link::Effects;
 use super::log::{Violation, Watch};
+use super::network::{Ended, World};
 use super::plan::{Blow, Place, Plan, Role, Siege};
-use super::visit::{self, PORT, Visit, Why};
-use super::{AttackerId, Effects, End, Ended, Fault, HostId, LinkId, World};
+use super::tally::Tally;
+use super::visit::{self, PORT, Visit};
 
 /// How long connections may linger after everything is finished: keep-alive
 /// gives a vanished peer up after 80 s, closing takes 30, TIME-WAIT 10.
 const LINGER: Duration = Duration::from_secs(180);
-
-/// So many latencies are kept: a run of a week has hundreds of thousands.
-const LATENCIES: usize = 1 << 14;
 
 /// How often a run looks whether it is finished.
 const LOOK: Duration = Duration::from_millis(500);
@@ -73,29 +73,6 @@ pub struct Outcome {
     pub untouched: Vec<&'static str>,
     /// The fates that were drawn, if they were recorded.
     pub fates: Fates,
-}
-
-/// What visitors count.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    visits: Cell<u64>,
-    latencies: RefCell<Vec<u64>>,
-    cuts: [Cell<u64>; 3],
-}
-
-impl Tally {
-    pub(super) fn visited(&self, latency: Duration) {
-        self.visits.set(self.visits.get() + 1);
-        let mut latencies = self.latencies.borrow_mut();
-        if latencies.len() < LATENCIES {
-            latencies.push(latency.total_micros());
-        }
-    }
-
-    pub(super) fn cut(&self, why: Why) {
-        let count = &self.cuts[why as usize];
-        count.set(count.get() + 1);
-    }
 }
 
 /// A plan on its way.
@@ -151,10 +128,10 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
         events: world.events(),
         frames: world.frames(),
         ended: world.now(),
-        visits: tally.visits.get(),
-        latencies: tally.latencies.take(),
+        visits: tally.visits(),
+        latencies: tally.take_latencies(),
         freed: stage.freed,
-        cuts: [0, 1, 2].map(|why: usize| tally.cuts[why].get()),
+        cuts: tally.cuts(),
         effects: world.effects(),
         untouched: world.untouched(),
         fates: world.fates(),

@@ -18,9 +18,10 @@ use siphasher::sip::SipHasher13;
 use smoltcp::time::Instant;
 
 use super::fate::{FrameId, Twist, Way};
+use super::fault::Fault;
+use super::ids::{HostId, LinkId};
 use super::log::Happening;
 use super::plan::Plan;
-use super::{Fault, HostId, LinkId};
 use crate::frame::Sequences;
 use crate::trace::Words;
 

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
-use cygnet::{Backlog, ConnectError, Node, ReadError, TcpStream, WriteError, service};
+use cygnet::{Backlog, ConnectError, Node, TcpStream, service};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use super::draws::keyed;
 use super::log::Witness;
 use super::plan::{Goodbye, Server, Visitor};
+use super::tally::{Tally, Why};
 
 /// Where servers listen.
 pub(super) const PORT: u16 = 7;
@@ -43,7 +44,7 @@ pub(super) struct Visit {
     /// each other.
     pub(super) ahead: usize,
     pub(super) witness: Witness,
-    pub(super) tally: Rc<super::stage::Tally>,
+    pub(super) tally: Rc<Tally>,
 }
 
 /// Starts the lanes of a visitor.
@@ -102,45 +103,6 @@ async fn sleep(node: Node<'static>, visit: &Visit, time: Duration) {
     if slept < time {
         let detail = format!("a sleep of {time} took {slept}");
         visit.witness.violated("timers", detail);
-    }
-}
-
-/// Why a conversation was cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// By a reset, or an end before the last word.
-    Reset,
-    /// By the visitor, out of patience.
-    TimedOut,
-    /// It never began: no slot, no port.
-    Full,
-}
-
-impl From<ConnectError> for Why {
-    fn from(error: ConnectError) -> Why {
-        match error {
-            ConnectError::Refused => Why::Reset,
-            ConnectError::TimedOut => Why::TimedOut,
-            _ => Why::Full,
-        }
-    }
-}
-
-impl From<ReadError> for Why {
-    fn from(error: ReadError) -> Why {
-        match error {
-            ReadError::TimedOut => Why::TimedOut,
-            _ => Why::Reset,
-        }
-    }
-}
-
-impl From<WriteError> for Why {
-    fn from(error: WriteError) -> Why {
-        match error {
-            WriteError::TimedOut => Why::TimedOut,
-            _ => Why::Reset,
-        }
     }
 }
 

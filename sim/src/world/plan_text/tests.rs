@@ -1,4 +1,7 @@
-use super::*;
+use smoltcp::time::{Duration, Instant};
+
+use crate::world::Link;
+use crate::world::plan::{Blow, Plan};
 use crate::world::scenario::SCENARIOS;
 use crate::world::stage::{Staging, run};
 

@@ -1,0 +1,288 @@
+//! The options of `sim tap`, and which addresses go together.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cygnet::TimeLimits;
+use smoltcp::config::IFACE_MAX_ADDR_COUNT;
+use smoltcp::time::Duration;
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+
+use super::server_words::{Output, Sizes};
+use super::values::{
+    Limit, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac, neighbor, parked,
+};
+use crate::memory::PARKED;
+use crate::offload::Offload;
+use crate::report::Format;
+
+/// `sim tap`, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TapConfig {
+    /// The interface.
+    pub name: String,
+    /// Make it, instead of attaching to one that exists.
+    pub create: bool,
+    /// Our addresses; at least one, at most smoltcp's `IFACE_MAX_ADDR_COUNT`.
+    pub ips: Vec<IpCidr>,
+    /// The way to other networks, for each version of IP at most one.
+    pub gateways: Vec<IpAddress>,
+    /// The addresses of the host's side: given, or each network's lowest.
+    pub host_ips: Vec<IpCidr>,
+    /// Our hardware address.
+    pub mac: EthernetAddress,
+    /// Who answers where; no port twice.
+    pub serve: Vec<Serve>,
+    /// How long a client may take.
+    pub limits: TimeLimits,
+    /// Connections the server can hold.
+    pub slots: usize,
+    /// Tasks the server can hold: one per slot and one per listener.
+    pub tasks: usize,
+    /// Connections that may wait for `accept`, per listener.
+    pub backlog: usize,
+    /// SYNs that may wait for a slot.
+    pub parked: usize,
+    /// Receive buffer of each connection.
+    pub rx_bytes: usize,
+    /// Transmit buffer of each connection.
+    pub tx_bytes: usize,
+    /// Whether checksums and segmentation are left to the kernel.
+    pub offload: Offload,
+    /// How long to look for the next frame before sleeping, when the last ones
+    /// came that fast.
+    pub spin: Duration,
+    /// Write the frames here.
+    pub pcap: Option<PathBuf>,
+    /// How long open streams may finish after Ctrl-C.
+    pub drain: Duration,
+    /// Stop by itself after this long.
+    pub run_for: Option<Duration>,
+    /// How to print the final table.
+    pub format: Format,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Once, as root, for your user (then no sudo is needed):\n  \
+    sudo ip tuntap add dev cyg0 mode tap user $USER\n  \
+    sudo ip addr add 192.168.69.1/24 dev cyg0\n  \
+    sudo ip link set cyg0 up\n\n\
+    Examples:\n  \
+    sim tap                              hello on port 5000, echo on 7\n  \
+    sudo sim tap --create                the same, on an interface that goes with it\n  \
+    sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
+    sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
+    nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
+    Ctrl-C stops accepting, lets open streams finish (--drain) and prints a table;\n\
+    a second Ctrl-C quits at once."
+)]
+pub(super) struct TapWords {
+    /// The interface, at most 15 bytes
+    #[arg(long, value_name = "NAME", default_value = "cyg0")]
+    name: String,
+    /// Make the interface and remove it at the end (needs root)
+    #[arg(long)]
+    create: bool,
+    /// Our address and its network; repeatable [default: 192.168.69.2/24]
+    #[arg(long, value_name = "CIDR", value_parser = host_cidr)]
+    ip: Vec<IpCidr>,
+    /// Our IPv6 address and its network, besides the others; repeatable
+    #[arg(long, value_name = "CIDR", value_parser = host_cidr_v6)]
+    ipv6: Vec<IpCidr>,
+    /// The way to other networks; once for IPv4, once for IPv6
+    #[arg(long, value_name = "IP", value_parser = address)]
+    gateway: Vec<IpAddress>,
+    /// The host's address on the link, for --create; repeatable [default: each network's lowest]
+    #[arg(long, value_name = "CIDR", value_parser = host_cidr)]
+    host_ip: Vec<IpCidr>,
+    /// Our hardware address
+    #[arg(long, value_name = "MAC", default_value = "02:63:79:67:00:01", value_parser = mac)]
+    mac: EthernetAddress,
+    /// Who answers where; repeatable [default: hello:5000 echo:7]
+    #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
+    serve: Vec<Serve>,
+    /// How long a client may take: first-byte, idle, read, write, exchange or
+    /// close; repeatable [default: write=120s]
+    #[arg(long, value_name = "WHAT=TIME", num_args = 1.., value_parser = limit)]
+    limit: Vec<Limit>,
+    #[command(flatten)]
+    sizes: Sizes,
+    /// Clients that may wait until a slot or a place in a backlog is free, for a
+    /// hundred bytes each; one more has to try again a second later
+    #[arg(long, value_name = "N", default_value_t = PARKED, value_parser = parked)]
+    parked: usize,
+    /// Leave checksums and the cutting of long segments to the kernel
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t)]
+    offload: Offload,
+    /// Before sleeping, look for the next frame for so long, if frames came as
+    /// fast lately; 0 to sleep at once
+    #[arg(long, value_name = "TIME", default_value = "50us", value_parser = duration)]
+    spin: Duration,
+    /// How long open streams may finish after Ctrl-C
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    drain: Duration,
+    /// Stop by itself after this long
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    run_for: Option<Duration>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl TapWords {
+    pub(super) fn check(self) -> Result<TapConfig, String> {
+        crate::tap::check_name(&self.name).map_err(|error| error.to_string())?;
+        let mut ips = self.ip;
+        if ips.is_empty() {
+            ips.push(IpCidr::new(IpAddress::v4(192, 168, 69, 2), 24));
+        }
+        ips.extend(self.ipv6);
+        let host_ips = host_side(&ips, self.host_ip, self.create)?;
+        check_gateways(&self.gateway, &ips)?;
+        let mut serve = self.serve;
+        if serve.is_empty() {
+            serve = vec![
+                Serve {
+                    service: Service::Hello,
+                    port: 5000,
+                },
+                Serve {
+                    service: Service::Echo,
+                    port: 7,
+                },
+            ];
+        }
+        for (i, second) in serve.iter().enumerate() {
+            if let Some(first) = serve[..i].iter().find(|first| first.port == second.port) {
+                return Err(format!(
+                    "--serve {first} and --serve {second} have the same port"
+                ));
+            }
+        }
+        let mut limits = TimeLimits::DEFAULT;
+        for limit in self.limit {
+            limit.set(&mut limits);
+        }
+        let Sizes {
+            slots,
+            backlog,
+            rx,
+            tx,
+        } = self.sizes;
+        Ok(TapConfig {
+            tasks: slots + serve.len() + 1,
+            name: self.name,
+            create: self.create,
+            ips,
+            gateways: self.gateway,
+            host_ips,
+            mac: self.mac,
+            serve,
+            limits,
+            slots,
+            backlog,
+            parked: self.parked,
+            rx_bytes: rx,
+            tx_bytes: tx,
+            offload: self.offload,
+            spin: self.spin,
+            pcap: self.output.pcap,
+            drain: self.drain,
+            run_for: self.run_for,
+            format: self.output.format,
+        })
+    }
+}
+
+/// The addresses of the host's side, checked against ours.
+fn host_side(ips: &[IpCidr], given: Vec<IpCidr>, create: bool) -> Result<Vec<IpCidr>, String> {
+    if ips.len() > IFACE_MAX_ADDR_COUNT {
+        let found = ips.len();
+        return Err(format!(
+            "--ip and --ipv6 give {found} addresses; at most {IFACE_MAX_ADDR_COUNT}"
+        ));
+    }
+    for (i, cidr) in ips.iter().enumerate() {
+        if ips[..i]
+            .iter()
+            .any(|other| other.address() == cidr.address())
+        {
+            return Err(format!("--ip {} is given twice", cidr.address()));
+        }
+    }
+    for host in &given {
+        let address = host.address();
+        if ips.iter().any(|cidr| cidr.address() == address) {
+            return Err(format!(
+                "--host-ip and --ip are both {address}; the two sides need one each"
+            ));
+        }
+        if !ips.iter().any(|cidr| cidr.contains_addr(&address)) {
+            return Err(format!(
+                "--host-ip {host} is in no network of --ip; it could not reach us"
+            ));
+        }
+    }
+    if !given.is_empty() {
+        let v4 = given
+            .iter()
+            .filter(|host| matches!(host, IpCidr::Ipv4(_)))
+            .count();
+        if create && v4 > 1 {
+            return Err("--create gives the host one IPv4 address; --host-ip gives more".into());
+        }
+        return Ok(given);
+    }
+    // By default, one host's address for each network; of IPv4 only one can be made.
+    let mut hosts: Vec<IpCidr> = Vec::new();
+    let mut v4 = false;
+    for cidr in ips {
+        if hosts.iter().any(|host| cidr.contains_addr(&host.address())) {
+            continue;
+        }
+        let Some(host) = neighbor(*cidr) else {
+            if create {
+                return Err(format!(
+                    "{cidr} has no room for the host; give --host-ip or a shorter prefix"
+                ));
+            }
+            continue;
+        };
+        if ips.iter().any(|ip| ip.address() == host.address()) {
+            return Err(format!(
+                "the host's side of {cidr} is not obvious; give --host-ip"
+            ));
+        }
+        if matches!(host, IpCidr::Ipv4(_)) {
+            if create && v4 {
+                continue;
+            }
+            v4 = true;
+        }
+        hosts.push(host);
+    }
+    Ok(hosts)
+}
+
+fn check_gateways(gateways: &[IpAddress], ips: &[IpCidr]) -> Result<(), String> {
+    for (i, gateway) in gateways.iter().enumerate() {
+        if ips.iter().any(|cidr| cidr.address() == *gateway) {
+            return Err(format!("--gateway {gateway} is our own address"));
+        }
+        if !ips.iter().any(|cidr| cidr.contains_addr(gateway)) {
+            return Err(format!(
+                "--gateway {gateway} is in no network of --ip; it could not be reached"
+            ));
+        }
+        if gateways[..i]
+            .iter()
+            .any(|other| other.version() == gateway.version())
+        {
+            return Err(format!(
+                "--gateway {gateway} is a second one for {}",
+                gateway.version()
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,458 @@
+//! A world's parts and its clock: hosts, switches and attackers, the links
+//! between them, what is going to happen, and what is counted meanwhile.
+//!
+//! Not here: what happens when something happens (`run`).
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use cygnet::Node;
+use cygnet::event::Counters;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{IpAddress, IpEndpoint};
+
+use super::attack::{Attacker, Target};
+use super::draws::{Draws, Kind};
+use super::fate::{Fates, FrameId, Twist, Way};
+use super::fault::Fault;
+use super::host::{self, Host, Size};
+use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
+use super::link::{Chance, Direction, Effects, Link, Rule};
+use super::log::{Log, Violation, Watch, Witness};
+use super::queue::{Queue, What};
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The condition holds.
+    Stopped,
+    /// The time is up.
+    Limit,
+    /// Nothing is left to happen.
+    Quiet,
+    /// More steps than [`World::set_budget`] allows: something spins.
+    Budget,
+    /// An invariant does not hold: see [`World::violation`].
+    Violated,
+}
+
+pub(super) struct Wire {
+    pub(super) ends: [End; 2],
+    pub(super) directions: [Direction; 2],
+}
+
+#[derive(Default)]
+pub(super) struct Switch {
+    pub(super) links: Vec<LinkId>,
+    /// Behind which link an address was seen last.
+    pub(super) table: BTreeMap<[u8; 6], LinkId>,
+}
+
+/// An attacker, its link, and how many frames it has sent.
+pub(super) struct Intruder {
+    pub(super) attacker: Attacker,
+    pub(super) link: Option<LinkId>,
+    pub(super) sent: u64,
+}
+
+/// A rule that must hold after every step, and its name.
+type Invariant = (&'static str, Box<dyn Fn(&World) -> Result<(), String>>);
+
+/// A network of hosts. See the [module](super).
+pub struct World {
+    pub(super) now: Instant,
+    pub(super) chance: Chance,
+    pub(super) log: Rc<Log>,
+    /// Every twist so far, when asked for.
+    pub(super) recorded: Option<Vec<(FrameId, Twist)>>,
+    pub(super) invariants: Vec<Invariant>,
+    pub(super) hosts: Vec<Host>,
+    /// The link of each host.
+    pub(super) links: Vec<Option<LinkId>>,
+    pub(super) switches: Vec<Switch>,
+    pub(super) attackers: Vec<Intruder>,
+    pub(super) wires: Vec<Wire>,
+    pub(super) queue: Queue,
+    pub(super) effects: Effects,
+    pub(super) planned: Effects,
+    pub(super) steps: u64,
+    pub(super) budget: u64,
+    pub(super) frames: u64,
+}
+
+impl World {
+    /// An empty world in which this seed decides every fate.
+    pub fn new(seed: u64) -> Self {
+        Self::with(Chance::Drawn(Draws::new(seed)))
+    }
+
+    /// An empty world in which these frames meet these twists, and no others.
+    /// No random number is drawn, whatever rates its links have.
+    ///
+    /// Hosts need [`host_with_secret`](Self::host_with_secret) here.
+    pub fn told(fates: Fates) -> Self {
+        Self::with(Chance::Told(fates))
+    }
+
+    fn with(chance: Chance) -> Self {
+        World {
+            now: Instant::ZERO,
+            chance,
+            log: Rc::default(),
+            recorded: None,
+            invariants: Vec::new(),
+            hosts: Vec::new(),
+            links: Vec::new(),
+            switches: Vec::new(),
+            attackers: Vec::new(),
+            wires: Vec::new(),
+            queue: Queue::default(),
+            effects: Effects::default(),
+            planned: Effects::default(),
+            steps: 0,
+            budget: 100_000_000,
+            frames: 0,
+        }
+    }
+
+    /// Adds a small host that boots at once and runs `program`.
+    ///
+    /// # Panics
+    /// When this machine has no memory for it.
+    pub fn host(&mut self, name: &str, program: impl Fn(Node<'static>) + 'static) -> HostId {
+        self.host_of(name, Size::SMALL, program)
+    }
+
+    /// Adds a host of this size.
+    ///
+    /// # Panics
+    /// When this machine has no memory for it.
+    pub fn host_of(
+        &mut self,
+        name: &str,
+        size: Size,
+        program: impl Fn(Node<'static>) + 'static,
+    ) -> HostId {
+        let draws = match &self.chance {
+            Chance::Drawn(draws) => *draws,
+            Chance::Told(_) => Draws::none(),
+        };
+        let secret = draws.draw(self.hosts.len() as u64 + 1, Kind::Secret, 0);
+        self.host_with_secret(name, size, secret, program)
+    }
+
+    /// Adds a host whose sequence numbers and ports, at every boot, follow from
+    /// `secret`.
+    ///
+    /// # Panics
+    /// When this machine has no memory for it.
+    pub fn host_with_secret(
+        &mut self,
+        name: &str,
+        size: Size,
+        secret: u64,
+        program: impl Fn(Node<'static>) + 'static,
+    ) -> HostId {
+        let id = HostId(self.hosts.len());
+        let log = Rc::clone(&self.log);
+        let host = Host::new(id, name, size, secret, Box::new(program), log);
+        self.hosts
+            .push(host.unwrap_or_else(|error| panic!("{name}: {error}")));
+        self.links.push(None);
+        self.boot(id);
+        id
+    }
+
+    /// Adds a switch.
+    pub fn switch(&mut self) -> SwitchId {
+        self.switches.push(Switch::default());
+        SwitchId(self.switches.len() - 1)
+    }
+
+    /// Adds an attacker.
+    pub fn attacker(&mut self, attacker: Attacker) -> AttackerId {
+        let id = AttackerId(self.attackers.len());
+        self.planned.attacked += 1;
+        self.queue
+            .push(attacker.from.max(self.now), What::Attack { attacker: id.0 });
+        self.attackers.push(Intruder {
+            attacker,
+            link: None,
+            sent: 0,
+        });
+        id
+    }
+
+    /// What an attacker may know of a host: it uses the names of `clients`.
+    pub fn target(&self, host: HostId, port: u16, clients: &[HostId]) -> Target {
+        let v4 = |host: &HostId| match self.address(*host) {
+            IpAddress::Ipv4(address) => address,
+            IpAddress::Ipv6(_) => unreachable!("the first address is IPv4"),
+        };
+        Target {
+            hardware: host::hardware_of(host),
+            address: v4(&host),
+            port,
+            clients: clients.iter().map(v4).collect(),
+        }
+    }
+
+    /// Puts a link between two ends.
+    pub fn connect(&mut self, a: impl Into<End>, b: impl Into<End>, link: Link) -> LinkId {
+        let id = LinkId(self.wires.len());
+        let ends = [a.into(), b.into()];
+        for end in ends {
+            match end {
+                End::Switch(switch) => self.switches[switch.0].links.push(id),
+                End::Host(host) => self.links[host.0] = Some(id),
+                End::Attacker(attacker) => self.attackers[attacker.0].link = Some(id),
+            }
+        }
+        self.wires.push(Wire {
+            ends,
+            directions: [Way::Forth, Way::Back].map(|way| Direction::new(link, id.0 as u32, way)),
+        });
+        self.plan(&link);
+        id
+    }
+
+    /// A host's IPv4 address.
+    pub fn address(&self, host: HostId) -> IpAddress {
+        host::addresses(host)[0]
+    }
+
+    /// A host's IPv6 address.
+    pub fn address_v6(&self, host: HostId) -> IpAddress {
+        host::addresses(host)[1]
+    }
+
+    /// A port of a host.
+    pub fn endpoint(&self, host: HostId, port: u16) -> IpEndpoint {
+        IpEndpoint::new(self.address(host), port)
+    }
+
+    /// The handle to a host, to look at its tasks and counters.
+    pub fn node(&self, host: HostId) -> Node<'static> {
+        self.hosts[host.0].node
+    }
+
+    /// A host's totals, over all its boots.
+    pub fn counters(&self, host: HostId) -> Counters {
+        self.node(host).counters()
+    }
+
+    /// Whether a host is up and has no task left.
+    pub fn is_done(&self, host: HostId) -> bool {
+        self.hosts[host.0].is_up() && self.node(host).waiting().next().is_none()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets something happen at `at`, or now if that has passed.
+    pub fn at(&mut self, at: Instant, fault: Fault) {
+        let planned = &mut self.planned;
+        match &fault {
+            Fault::Crash(_) => planned.crashed += 1,
+            Fault::Boot(_) => planned.rebooted += 1,
+            Fault::Pause(_) => planned.paused += 1,
+            Fault::Drift(..) | Fault::Jump(..) => planned.clocked += 1,
+            Fault::Partition { forth, back, .. } => {
+                planned.partitioned += u64::from(*forth || *back)
+            }
+            Fault::Change(_, link) => self.plan(&link.clone()),
+            Fault::Resume(_) => (),
+        }
+        self.queue.push(at.max(self.now), What::Fault(fault));
+    }
+
+    /// Gives a link a rule of your own, for frames from its first end to its
+    /// second (`forth`) or back: "the third SYN-ACK", "the first window probe".
+    pub fn rule(&mut self, link: LinkId, forth: bool, rule: Rule) {
+        self.planned.ruled += 1;
+        self.wires[link.0].directions[usize::from(!forth)].rule = Some(rule);
+    }
+
+    /// Ends every fault: links as they were built, without loss, duplication, reordering, corruption,
+    /// spikes, partitions and rules; hosts up and running, clocks right. Faults
+    /// that are still planned stay planned.
+    pub fn heal(&mut self) {
+        for wire in &mut self.wires {
+            for direction in &mut wire.directions {
+                direction.heal();
+            }
+        }
+        for index in 0..self.hosts.len() {
+            let host = &mut self.hosts[index];
+            host.clock.set_drift(self.now, 0);
+            if host.is_up() {
+                host.paused = false;
+                self.wake(index, self.now);
+            } else {
+                self.boot(HostId(index));
+            }
+        }
+    }
+
+    /// Runs until `stop` says so after a step, nothing is left to happen, an
+    /// invariant is violated, or `limit`.
+    pub fn run_until(&mut self, limit: Instant, mut stop: impl FnMut(&World) -> bool) -> Ended {
+        loop {
+            if self.log.is_violated() {
+                return Ended::Violated;
+            }
+            if stop(self) {
+                return Ended::Stopped;
+            }
+            match self.queue.next_at() {
+                None => return Ended::Quiet,
+                Some(at) if at > limit => {
+                    self.pass(limit);
+                    return Ended::Limit;
+                }
+                Some(_) if self.steps >= self.budget => return Ended::Budget,
+                Some(_) => self.step(),
+            }
+            for (name, holds) in &self.invariants {
+                if let Err(detail) = holds(self) {
+                    self.log.violated(name, detail);
+                }
+            }
+        }
+    }
+
+    /// Runs for this long.
+    pub fn run_for(&mut self, time: Duration) -> Ended {
+        let time = i64::try_from(time.total_micros()).unwrap_or(i64::MAX);
+        let limit = self.now.total_micros().saturating_add(time);
+        self.run_until(Instant::from_micros(limit), |_| false)
+    }
+
+    /// How many steps (frames that arrive, turns, faults) a world may have
+    /// before a run ends with [`Ended::Budget`]; a hundred million at first.
+    pub fn set_budget(&mut self, steps: u64) {
+        self.budget = steps;
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Events so far: what hosts and links did, and faults.
+    pub fn events(&self) -> u64 {
+        self.log.events()
+    }
+
+    /// Adds a rule of your own that must hold after every step. The run ends
+    /// with the first one that does not.
+    pub fn invariant(
+        &mut self,
+        name: &'static str,
+        holds: impl Fn(&World) -> Result<(), String> + 'static,
+    ) {
+        self.invariants.push((name, Box::new(holds)));
+    }
+
+    /// For programs: the world's time, and a way to report a violation.
+    pub fn witness(&self) -> Witness {
+        Witness(Rc::clone(&self.log))
+    }
+
+    /// The first violation of an invariant, if there was one.
+    ///
+    /// Besides those of [`invariant`](Self::invariant) and of witnesses there
+    /// are: `bytes` (what is read was written, in order and once) and `budget`
+    /// (no turn takes or sends more frames than it may).
+    pub fn violation(&self) -> Option<Violation> {
+        self.log.violation()
+    }
+
+    /// Shows everything that happens from now on to `watch`, until
+    /// [`unwatch`](Self::unwatch).
+    pub fn watch(&mut self, watch: impl Watch + 'static) {
+        self.log.watch(Box::new(watch));
+    }
+
+    /// Drops the watch, after a last checkpoint.
+    pub fn unwatch(&mut self) {
+        self.log.unwatch();
+    }
+
+    /// Keeps every twist from now on, for [`fates`](Self::fates).
+    pub fn record(&mut self) {
+        self.recorded.get_or_insert_default();
+    }
+
+    /// What happened to which frame since [`record`](Self::record): a world that
+    /// is [`told`](Self::told) these does the same.
+    pub fn fates(&self) -> Fates {
+        self.recorded.iter().flatten().copied().collect()
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub(super) fn pass(&mut self, until: Instant) {
+        self.now = self.now.max(until);
+        self.log.now.set(self.now);
+    }
+
+    /// After a panic: the hosts' memory may be in any state and is left alone.
+    pub(super) fn abandon(&mut self) {
+        for host in &mut self.hosts {
+            host.abandon();
+        }
+    }
+
+    /// Frames that hosts have sent so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// How many frames each fault has touched.
+    pub fn effects(&self) -> Effects {
+        let mut sum = self.effects;
+        for wire in &self.wires {
+            for direction in &wire.directions {
+                sum.add(&direction.effects);
+            }
+        }
+        sum
+    }
+
+    /// Faults that were asked for and have had no effect so far.
+    pub fn untouched(&self) -> Vec<&'static str> {
+        let effects = self.effects();
+        let both = self.planned.rows().zip(effects.rows());
+        both.filter(|((_, planned), (_, had))| *planned > 0 && *had == 0)
+            .map(|((name, _), _)| name)
+            .collect()
+    }
+
+    /// A digest of every event of every host and link, and of every fault.
+    pub fn digest(&self) -> u128 {
+        self.log.digest()
+    }
+
+    /// Every task of every host and what it waits for, a line each.
+    pub fn waiting(&self) -> String {
+        let mut lines = String::new();
+        for host in &self.hosts {
+            for task in host.node.waiting() {
+                lines += &format!("{}: {task}\n", host.name);
+            }
+        }
+        lines
+    }
+
+    // What a link asks for, so that `untouched` can tell what never came.
+    fn plan(&mut self, link: &Link) {
+        let planned = &mut self.planned;
+        planned.lost += u64::from(link.loss > 0);
+        planned.duplicated += u64::from(link.duplicate > 0);
+        planned.reordered += u64::from(link.reorder > 0);
+        planned.corrupted += u64::from(link.corrupt > 0);
+        planned.spiked += u64::from(link.spike > 0);
+    }
+}

@@ -1,0 +1,359 @@
+//! A plan from its text. Nothing is guessed: a word that is not expected is an
+//! error with its place.
+
+use std::str::FromStr;
+
+use smoltcp::time::Instant;
+
+use super::lex::{Line, Options, PlanError, Word};
+use super::write::VERSION;
+use crate::world::attack::Attack;
+use crate::world::fate::{Fates, FrameId, Twist, Way};
+use crate::world::host::Size;
+use crate::world::link::Link;
+use crate::world::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
+
+/// The most places of a plan.
+const PLACES_MAX: usize = 1 << 14;
+
+impl FromStr for Plan {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Plan, PlanError> {
+        let mut plan = Plan {
+            from: None,
+            heal: Instant::ZERO,
+            limit: Instant::ZERO,
+            honest: false,
+            places: Vec::new(),
+            strikes: Vec::new(),
+            fates: Fates::default(),
+        };
+        let mut lines = (1..).zip(text.lines()).filter_map(|(number, text)| {
+            let line = Line::new(number, text);
+            (!line.is_empty()).then_some(line)
+        });
+        let Some(mut first) = lines.next() else {
+            return Err(PlanError {
+                line: 1,
+                column: 1,
+                message: "expected `cygnet-plan 1`, found an empty file".into(),
+            });
+        };
+        first.exactly("cygnet-plan")?;
+        let version = first.word("a version")?;
+        if version.text != VERSION {
+            let text = version.text;
+            return Err(version.wrong(format!(
+                "this program reads version {VERSION} of plans, found version {text:?}"
+            )));
+        }
+        first.done()?;
+        let (mut timed, mut ended) = (false, false);
+        for mut line in lines {
+            if ended {
+                return Err(line.word("")?.wrong("expected nothing after `end`".into()));
+            }
+            let word = line.word("a fact")?;
+            match word.text {
+                "from" => {
+                    let name = line.word("a scenario's name")?.text.to_string();
+                    line.exactly("seed")?;
+                    plan.from = Some((name, line.number("a seed", 0, u64::MAX)?));
+                }
+                "time" => {
+                    let mut options = line.options(&["heal", "limit"])?;
+                    plan.heal = Instant::ZERO + options.time("heal")?;
+                    plan.limit = Instant::ZERO + options.time("limit")?;
+                    if plan.limit < plan.heal {
+                        return Err(word.wrong("expected limit not before heal".into()));
+                    }
+                    timed = true;
+                }
+                "honest" => plan.honest = true,
+                "switch" | "host" | "attacker" => place(&mut plan, word, &mut line)?,
+                "at" => strike(&mut plan, &mut line)?,
+                "frame" => fate(&mut plan, &mut line)?,
+                "end" => ended = true,
+                other => {
+                    return Err(word.wrong(format!(
+                        "expected from, time, honest, switch, host, attacker, at, frame or end, \
+                         found {other:?}"
+                    )));
+                }
+            }
+            line.done()?;
+        }
+        let last = text.lines().count().max(1);
+        let missing = |what: &str| PlanError {
+            line: last,
+            column: text.lines().last().map_or(0, |line| line.chars().count()) + 1,
+            message: format!("expected {what}, found the end of the file"),
+        };
+        if !ended {
+            return Err(missing("`end` as the last line (was the file cut off?)"));
+        }
+        if !timed {
+            return Err(missing("a line `time heal=… limit=…`"));
+        }
+        Ok(plan)
+    }
+}
+
+fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(), PlanError> {
+    let name = line.word("a name")?;
+    if plan.place(name.text).is_some() {
+        return Err(name.wrong(format!("{:?} is there already", name.text)));
+    }
+    if plan.places.len() == PLACES_MAX {
+        return Err(name.wrong(format!("more than {PLACES_MAX} places")));
+    }
+    const LINK: [&str; 5] = ["latency", "rate", "queue", "mtu", "on"];
+    let (role, mut options) = if kind.text == "switch" {
+        (Role::Switch, line.options(&LINK)?)
+    } else if kind.text == "attacker" {
+        let word = line.word("an attack")?;
+        let known = Attack::ALL.map(Attack::word);
+        let attack = Attack::ALL
+            .into_iter()
+            .find(|attack| attack.word() == word.text);
+        let attack = attack.ok_or_else(|| {
+            let (known, found) = (known.join(", "), word.text);
+            word.wrong(format!("expected one of {known}, found {found:?}"))
+        })?;
+        let words = ["to", "secret", "every", "start"];
+        let mut options = line.options(&[&words[..], &LINK].concat())?;
+        (Role::Attacker(siege(plan, attack, &mut options)?), options)
+    } else {
+        let does = line.word("serve or visit")?;
+        match does.text {
+            "serve" => {
+                let words = [
+                    "secret",
+                    "slots",
+                    "tasks",
+                    "task-bytes",
+                    "rx",
+                    "tx",
+                    "backlog",
+                ];
+                let mut options = line.options(&[&words[..], &LINK].concat())?;
+                (Role::Server(server(&mut options)?), options)
+            }
+            "visit" => {
+                let words = [
+                    "to", "secret", "v6", "lanes", "visits", "until", "requests", "bytes", "start",
+                    "pause", "gap", "goodbye",
+                ];
+                let mut options = line.options(&[&words[..], &LINK].concat())?;
+                (Role::Visitor(visitor(plan, &mut options)?), options)
+            }
+            other => return Err(does.wrong(format!("expected serve or visit, found {other:?}"))),
+        }
+    };
+    let on = match options.take("on") {
+        None => None,
+        Some(word) => {
+            let found = known(plan, word)?;
+            if plan.places[found].role != Role::Switch {
+                return Err(word.wrong(format!("{:?} is no switch", word.text)));
+            }
+            Some(found)
+        }
+    };
+    let link = link(&mut options)?;
+    plan.places.push(Place {
+        name: name.text.into(),
+        on,
+        link,
+        role,
+    });
+    Ok(())
+}
+
+fn server(options: &mut Options<'_>) -> Result<Server, PlanError> {
+    let size = Size {
+        slots: options.number("slots", 1, 1 << 16)? as usize,
+        tasks: options.number("tasks", 1, 1 << 16)? as usize,
+        task_bytes: options.number("task-bytes", 64, 1 << 16)? as usize,
+        rx_bytes: options.number("rx", 64, 1 << 20)? as usize,
+        tx_bytes: options.number("tx", 64, 1 << 20)? as usize,
+    };
+    Ok(Server {
+        secret: options.secret()?,
+        size,
+        backlog: options.number("backlog", 0, 1 << 15)? as u16,
+    })
+}
+
+fn siege(plan: &Plan, attack: Attack, options: &mut Options<'_>) -> Result<Siege, PlanError> {
+    Ok(Siege {
+        attack,
+        to: server_named(plan, options)?,
+        secret: options.secret()?,
+        every: options.time("every")?,
+        start: options.time("start")?,
+    })
+}
+
+fn visitor(plan: &Plan, options: &mut Options<'_>) -> Result<Visitor, PlanError> {
+    let to = server_named(plan, options)?;
+    let visits = options.must("visits")?;
+    let goodbye = options.must("goodbye")?;
+    Ok(Visitor {
+        secret: options.secret()?,
+        to,
+        v6: options.take("v6").is_some(),
+        lanes: options.number("lanes", 1, 1 << 10)? as u32,
+        visits: match visits.text {
+            "all" => u32::MAX,
+            _ => visits.number("how many visits, or all", 0, u32::MAX.into())? as u32,
+        },
+        until: Instant::ZERO + options.time("until")?,
+        requests: options.number("requests", 0, u32::MAX.into())? as u32,
+        bytes: options.number("bytes", 1, 1 << 30)? as u32,
+        start: options.time("start")?,
+        pause: options.time("pause")?,
+        gap: options.time("gap")?,
+        goodbye: Goodbye::ALL
+            .into_iter()
+            .find(|&word| word.word() == goodbye.text)
+            .ok_or_else(|| {
+                let found = goodbye.text;
+                goodbye.wrong(format!(
+                    "expected close, drop, half or abort, found {found:?}"
+                ))
+            })?,
+    })
+}
+
+/// The place that a word names.
+fn known(plan: &Plan, word: Word<'_>) -> Result<usize, PlanError> {
+    plan.place(word.text).ok_or_else(|| {
+        let names: Vec<&str> = plan
+            .places
+            .iter()
+            .map(|place| &*place.name)
+            .take(9)
+            .collect();
+        let known = match names.len() {
+            0 => "there is none yet".into(),
+            _ => format!("so far there are {}", names.join(", ")),
+        };
+        word.wrong(format!(
+            "expected a host or switch, found {:?}; {known}",
+            word.text
+        ))
+    })
+}
+
+/// The server that `to` names.
+fn server_named(plan: &Plan, options: &mut Options<'_>) -> Result<usize, PlanError> {
+    let server = options.must("to")?;
+    let to = known(plan, server)?;
+    match plan.places[to].role {
+        Role::Server(_) => Ok(to),
+        _ => Err(server.wrong(format!("{:?} is no server", server.text))),
+    }
+}
+
+fn link(options: &mut Options<'_>) -> Result<Link, PlanError> {
+    Ok(Link {
+        latency: options.time("latency")?,
+        bytes_per_second: options.number("rate", 0, 1 << 40)?,
+        queue_bytes: options.number("queue", 0, 1 << 40)?,
+        mtu: options.number("mtu", 60, 1514)? as usize,
+        ..Link::LAN
+    })
+}
+
+fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
+    let at = Instant::ZERO + line.word("a time")?.time()?;
+    let does = line.word("what happens")?;
+    let name = line.word("a host or switch")?;
+    let place = known(plan, name)?;
+    let is_host = plan.places[place].role.is_host();
+    let blow = match does.text {
+        "cut" => {
+            let way = line.word("up, down or both")?;
+            let (up, down) = match way.text {
+                "up" => (true, false),
+                "down" => (false, true),
+                "both" => (true, true),
+                other => {
+                    return Err(way.wrong(format!("expected up, down or both, found {other:?}")));
+                }
+            };
+            Blow::Cut { up, down }
+        }
+        "join" => Blow::Join,
+        "link" => Blow::Link(link(
+            &mut line.options(&["latency", "rate", "queue", "mtu"])?,
+        )?),
+        "crash" | "boot" | "pause" | "resume" | "drift" | "jump" if !is_host => {
+            let (what, name) = (does.text, name.text);
+            return Err(does.wrong(format!("{name:?} is no host; only hosts can {what}")));
+        }
+        "crash" => Blow::Crash,
+        "boot" => Blow::Boot,
+        "pause" => Blow::Pause,
+        "resume" => Blow::Resume,
+        "jump" => Blow::Jump(line.word("how far ahead")?.time()?),
+        "drift" => {
+            let word = line.word("parts per million, such as +500ppm")?;
+            let ppm = word
+                .text
+                .strip_suffix("ppm")
+                .and_then(|text| text.parse().ok());
+            let found = word.text;
+            Blow::Drift(
+                ppm.filter(|ppm| (-900_000..=100_000_000).contains(ppm))
+                    .ok_or_else(|| {
+                        word.wrong(format!(
+                            "expected -900000ppm to +100000000ppm, found {found:?}"
+                        ))
+                    })?,
+            )
+        }
+        other => {
+            return Err(does.wrong(format!(
+                "expected cut, join, link, crash, boot, pause, resume, drift or jump, \
+                 found {other:?}"
+            )));
+        }
+    };
+    plan.strikes.push(Strike { at, place, blow });
+    Ok(())
+}
+
+fn fate(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
+    let place = known(plan, line.word("a host or switch")?)?;
+    let way = line.word("up or down")?;
+    let frame = FrameId {
+        link: place as u32,
+        way: match way.text {
+            "up" => Way::Forth,
+            "down" => Way::Back,
+            other => return Err(way.wrong(format!("expected up or down, found {other:?}"))),
+        },
+        number: line.number("a frame's number", 0, u64::MAX)?,
+    };
+    let word = line.word("what happens to the frame")?;
+    let twist = match word.text {
+        "lose" => Twist::Lose,
+        "late" => Twist::Late(line.word("a time")?.time()?),
+        "spike" => Twist::Spike(line.word("a time")?.time()?),
+        "hold" => Twist::Hold(line.word("a time")?.time()?),
+        "twice" => Twist::Twice(line.word("a time")?.time()?),
+        "flip" => Twist::Flip(line.number("a bit", 0, u64::MAX)?),
+        other => {
+            return Err(word.wrong(format!(
+                "expected lose, late, spike, hold, flip or twice, found {other:?}"
+            )));
+        }
+    };
+    match plan.fates.add(frame, twist) {
+        true => Ok(()),
+        false => Err(word.wrong(format!("this frame is told {:?} already", word.text))),
+    }
+}

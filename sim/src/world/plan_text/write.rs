@@ -1,0 +1,168 @@
+//! A plan as text: every fact that can be read again, none that cannot.
+
+use std::fmt::{self, Write as _};
+
+use smoltcp::time::{Duration, Instant};
+
+use crate::world::fate::{Twist, Way};
+use crate::world::link::Link;
+use crate::world::plan::{Blow, Place, Plan, Role, Server, Strike};
+
+/// The version of the text that this program writes, and the only one it reads.
+pub(super) const VERSION: &str = "1";
+
+struct Time(Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.total_micros();
+        match micros {
+            0 => f.write_str("0s"),
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1000) => write!(f, "{}ms", micros / 1000),
+            _ => write!(f, "{micros}us"),
+        }
+    }
+}
+
+fn since_start(at: Instant) -> Time {
+    Time(at - Instant::ZERO)
+}
+
+struct LinkText<'l>(&'l Link);
+
+impl fmt::Display for LinkText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Link {
+            latency,
+            bytes_per_second,
+            queue_bytes,
+            mtu,
+            ..
+        } = self.0;
+        let latency = Time(*latency);
+        write!(
+            f,
+            "latency={latency} rate={bytes_per_second} queue={queue_bytes} mtu={mtu}"
+        )
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "cygnet-plan {VERSION}")?;
+        if let Some((scenario, seed)) = &self.from {
+            writeln!(f, "from {scenario} seed {seed}")?;
+        }
+        let (heal, limit) = (since_start(self.heal), since_start(self.limit));
+        writeln!(f, "time heal={heal} limit={limit}")?;
+        if self.honest {
+            writeln!(f, "honest")?;
+        }
+        for place in &self.places {
+            self.write_place(f, place)?;
+        }
+        for Strike { at, place, blow } in &self.strikes {
+            let name = &self.places[*place].name;
+            write!(f, "at {} ", since_start(*at))?;
+            match blow {
+                Blow::Crash => writeln!(f, "crash {name}")?,
+                Blow::Boot => writeln!(f, "boot {name}")?,
+                Blow::Pause => writeln!(f, "pause {name}")?,
+                Blow::Resume => writeln!(f, "resume {name}")?,
+                Blow::Drift(ppm) => writeln!(f, "drift {name} {ppm:+}ppm")?,
+                Blow::Jump(ahead) => writeln!(f, "jump {name} {}", Time(*ahead))?,
+                Blow::Cut { up, down } => {
+                    let way = match (up, down) {
+                        (true, false) => "up",
+                        (false, true) => "down",
+                        _ => "both",
+                    };
+                    writeln!(f, "cut {name} {way}")?;
+                }
+                Blow::Join => writeln!(f, "join {name}")?,
+                Blow::Link(link) => writeln!(f, "link {name} {}", LinkText(link))?,
+            }
+        }
+        for (frame, twist) in self.fates.iter() {
+            let name = &self.places[frame.link as usize].name;
+            let way = if frame.way == Way::Forth {
+                "up"
+            } else {
+                "down"
+            };
+            write!(f, "frame {name} {way} {} {}", frame.number, twist.word())?;
+            match twist {
+                Twist::Lose => writeln!(f)?,
+                Twist::Late(time) | Twist::Spike(time) | Twist::Hold(time) | Twist::Twice(time) => {
+                    writeln!(f, " {}", Time(time))?;
+                }
+                Twist::Flip(bit) => writeln!(f, " {bit}")?,
+            }
+        }
+        writeln!(f, "end")
+    }
+}
+
+impl Plan {
+    fn write_place(&self, f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
+        let Place {
+            name,
+            on,
+            link,
+            role,
+        } = place;
+        let mut line = match role {
+            Role::Switch => format!("switch {name}"),
+            Role::Server(server) => {
+                let Server {
+                    secret,
+                    size,
+                    backlog,
+                } = server;
+                format!(
+                    "host {name} serve secret={secret:016x} slots={} tasks={} task-bytes={} \
+                     rx={} tx={} backlog={backlog}",
+                    size.slots, size.tasks, size.task_bytes, size.rx_bytes, size.tx_bytes
+                )
+            }
+            Role::Attacker(siege) => format!(
+                "attacker {name} {} to={} secret={:016x} every={} start={}",
+                siege.attack.word(),
+                self.places[siege.to].name,
+                siege.secret,
+                Time(siege.every),
+                Time(siege.start),
+            ),
+            Role::Visitor(visitor) => {
+                let mut line = format!(
+                    "host {name} visit to={} secret={:016x}{} lanes={} visits=",
+                    self.places[visitor.to].name,
+                    visitor.secret,
+                    if visitor.v6 { " v6" } else { "" },
+                    visitor.lanes,
+                );
+                match visitor.visits {
+                    u32::MAX => line += "all",
+                    visits => write!(line, "{visits}")?,
+                }
+                write!(
+                    line,
+                    " until={} requests={} bytes={} start={} pause={} gap={} goodbye={}",
+                    since_start(visitor.until),
+                    visitor.requests,
+                    visitor.bytes,
+                    Time(visitor.start),
+                    Time(visitor.pause),
+                    Time(visitor.gap),
+                    visitor.goodbye.word(),
+                )?;
+                line
+            }
+        };
+        if let Some(on) = on {
+            write!(line, " on={}", self.places[*on].name)?;
+        }
+        writeln!(f, "{line} {}", LinkText(link))
+    }
+}
