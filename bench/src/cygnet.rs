@@ -5,9 +5,9 @@ use smoltcp::time::Instant;
 
 use crate::memory::{leak_stack, leak_tasks};
 use contest::client::OPEN_AT_ONCE;
+use contest::host::Host;
 use contest::link::{End, capabilities};
 use contest::plan::{Plan, Service};
-use contest::world::Host;
 use contest::{CHUNK, REQUEST, address};
 
 /// A host for `tasks` tasks whose futures take `bytes` bytes; its memory is

@@ -15,9 +15,9 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use smoltcp::time::Instant;
 
+use contest::host::Host;
 use contest::link::{End, MTU, Receive, Send};
 use contest::plan::{Plan, Service};
-use contest::world::Host;
 use contest::{CHUNK, REQUEST};
 
 /// What embassy reaches through statics.

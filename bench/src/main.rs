@@ -20,6 +20,7 @@ mod plot;
 mod ram;
 mod ratios;
 mod report;
+mod results;
 mod table;
 mod wall;
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::report::STACKS;
+use crate::results::STACKS;
 use crate::table::thousands;
 
 const WIDTH: f64 = 760.0;

@@ -4,7 +4,7 @@
 //!
 //! Not here: wall time, which depends on the machine.
 
-use crate::report::Results;
+use crate::results::Results;
 use crate::table::table;
 
 /// A cost divided by another one.

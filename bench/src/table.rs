@@ -51,3 +51,12 @@ pub fn thousands(value: f64) -> String {
     }
     out
 }
+
+/// Two decimals, or more where they would be zeros.
+pub fn ratio(value: f64) -> String {
+    match value {
+        0.1.. => format!("{value:.2}"),
+        0.01.. => format!("{value:.3}"),
+        _ => format!("{value:.4}"),
+    }
+}

@@ -1,9 +1,9 @@
 //! A bare smoltcp loop: one `SocketSet` for everything, `Interface::poll`, and
 //! then a look at every socket, as smoltcp's own server example does it.
 
+use contest::host::Host;
 use contest::link::End;
 use contest::plan::{Plan, Service};
-use contest::world::Host;
 use contest::{CHUNK, REQUEST, address};
 use smoltcp::iface::{Config, Interface, SocketSet, SocketStorage};
 use smoltcp::socket::{Socket, tcp};

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 
 use smoltcp::time::Instant;
 
+use crate::host::Host;
 use crate::link::End;
 use crate::plan::{Mode, Plan};
 use crate::sockets::{Sockets, Stream};
-use crate::world::Host;
 use crate::{CHUNK, REQUEST};
 
 /// Handshakes in flight at a time.

@@ -1,8 +1,9 @@
 //! What the contenders have in common: the client, an in-memory Ethernet link,
-//! and virtual time. A contender is a [`world::Host`] and may be in a program of
+//! and virtual time. A contender is a [`host::Host`] and may be in a program of
 //! its own, see [`remote`].
 
 pub mod client;
+pub mod host;
 pub mod link;
 pub mod plan;
 pub mod remote;

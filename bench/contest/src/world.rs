@@ -5,15 +5,9 @@ use std::time::{Duration as WallTime, Instant as Clock};
 use smoltcp::time::{Duration, Instant};
 
 use crate::client::{Client, Progress};
+use crate::host::Host;
 use crate::link::End;
 use crate::plan::Plan;
-
-/// One side of the link.
-pub trait Host {
-    /// Does everything there is to do now; returns when it wants to be called
-    /// again without a frame.
-    fn turn(&mut self, end: &mut End, now: Instant) -> Option<Instant>;
-}
 
 /// The measured function.
 #[inline(never)]

@@ -5,32 +5,22 @@
 //! cache of neighbors holds, the network, the number. See `run`.
 
 mod lan;
+mod meeting;
 mod peers;
 
 use cygnet::{Backlog, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn, Turns, service, turns};
 use lan::{Card, Host};
+use meeting::{PORT, REQUEST, SERVER, cidr, hardware};
 use peers::{Client, Strangers};
 use smoltcp::config::IFACE_NEIGHBOR_CACHE_COUNT;
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::Device;
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address};
 
 const CLIENTS: u16 = 64;
-const SERVER: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
-const PORT: u16 = 7;
-const REQUEST: usize = 64;
 const STORM: u64 = 1000;
-
-fn cidr(address: Ipv4Address) -> Ipv4Cidr {
-    Ipv4Cidr::new(address, 16)
-}
-
-fn hardware(address: Ipv4Address) -> EthernetAddress {
-    let [a, b, c, d] = address.octets();
-    EthernetAddress([2, 0, a, b, c, d])
-}
 
 fn main() {
     let seconds = std::env::args()

@@ -11,7 +11,7 @@ use smoltcp::wire::{
 };
 
 use crate::lan::{Card, Host};
-use crate::{PORT, REQUEST, SERVER, cidr, hardware};
+use crate::meeting::{PORT, REQUEST, SERVER, cidr, hardware};
 
 /// Sends a request, waits for the answer, and so on.
 pub struct Client {
