@@ -1,4 +1,4 @@
-//! The seed: a server that greets every client, a task per client, and a loop
+//! The lesson: a server that greets every client, a task per client, and a loop
 //! that resumes whoever is ready. Both hosts run in this process, on a wire in
 //! virtual time.
 

@@ -70,7 +70,8 @@ fn syn(n: u32) -> Vec<u8> {
     bytes
 }
 
-/// Fills the slots and the lobby, and then counts `syns` more. Gives how many
+/// Fills the slots and the queue of SYNs that wait for one, and then counts `syns`
+/// more. Gives how many
 /// were answered by a cookie, and how many were dropped.
 pub fn count(slots: usize, cookies: bool, syns: u32) -> (u64, u64) {
     let node = host(slots, cookies);

@@ -56,7 +56,7 @@ fn compare(clock: f64, mut worlds: [Remote; 4], plans: [Plan; 4]) -> [f64; 4] {
     let mut costs: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (index, world) in worlds.iter_mut().enumerate() {
-            // What the others left in the caches is nobody's fault: every
+            // What the other contenders left in the caches must not count: every
             // connection is used once, or for so long that it does not matter.
             let all = (plans[index].connections as u64).min(units[index] * SLICES_TO_WARM);
             world.advance(all.max(units[index].div_ceil(4)), Watch::Nothing);

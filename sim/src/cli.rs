@@ -24,8 +24,8 @@ pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig}
 pub use loopback_words::LoopbackConfig;
 pub use selftest_words::SelftestConfig;
 pub use tap_words::TapConfig;
-pub use values::{Ppm, Serve, Service};
-use words::{Cli, Words};
+pub use values::{Loss, Serve, Service};
+use words::{Cli, CommandWords};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
 
 /// What to do.
@@ -93,16 +93,16 @@ where
         (None, _) => Level::Trace,
     };
     let command = match cli.command {
-        Some(Words::Tap(words)) => words.check().map(Command::Tap),
-        Some(Words::Selftest(words)) => Ok(Command::Selftest(words.check())),
-        Some(Words::Loopback(words)) => words.check().map(Command::Loopback),
-        Some(Words::World(words)) => Ok(Command::World(words.into())),
-        Some(Words::Replay(words)) => Ok(Command::Replay(words.into())),
-        Some(Words::Shrink(words)) => Ok(Command::Shrink(words.into())),
-        Some(Words::Diff(words)) => Ok(Command::Diff(words.into())),
-        Some(Words::Swarm(words)) => words.check().map(Command::Swarm),
-        Some(Words::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
-        Some(Words::Bench(words)) => words.check().map(Command::Bench),
+        Some(CommandWords::Tap(words)) => words.check().map(Command::Tap),
+        Some(CommandWords::Selftest(words)) => Ok(Command::Selftest(words.check())),
+        Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
+        Some(CommandWords::World(words)) => Ok(Command::World(words.into())),
+        Some(CommandWords::Replay(words)) => Ok(Command::Replay(words.into())),
+        Some(CommandWords::Shrink(words)) => Ok(Command::Shrink(words.into())),
+        Some(CommandWords::Diff(words)) => Ok(Command::Diff(words.into())),
+        Some(CommandWords::Swarm(words)) => words.check().map(Command::Swarm),
+        Some(CommandWords::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
+        Some(CommandWords::Bench(words)) => words.check().map(Command::Bench),
         None => Err("say what to do".into()),
     };
     let command = command.map_err(|text| Exit {

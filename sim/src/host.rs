@@ -191,7 +191,8 @@ impl<D: Device + Readable> HostPlatform<D> {
             tv_sec: timeout.secs() as i64,
             tv_nsec: (timeout.total_micros() % 1_000_000) as i64 * 1_000,
         });
-        // A place without a descriptor of its own asks the wake fd for nothing.
+        // Where there is no descriptor to wait for, the wake fd stands in and is
+        // asked for no event.
         let nothing = || PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::empty());
         let mut fds = [
             PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
@@ -217,7 +218,7 @@ impl<D: Device + Readable> HostPlatform<D> {
             while matches!(rustix::io::read(fd, &mut [0; 16]), Ok(1..)) {}
         }
         if device.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
-            // Polled on, it would be "ready" for ever and burn a core.
+            // If it were polled again it would be "ready" for ever, and burn a core.
             self.device_gone = true;
             self.stop.set();
         }

@@ -10,12 +10,12 @@ pub enum Level {
     Off,
     /// What went wrong.
     Error,
-    /// And what looks wrong.
+    /// Also what looks wrong.
     Warn,
-    /// And who connects.
+    /// Also who connects.
     Info,
-    /// And every close, reset and drop.
+    /// Also every close, reset and drop.
     Debug,
-    /// And everything.
+    /// Everything there is.
     Trace,
 }

@@ -21,8 +21,8 @@ use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 mod client;
 mod drive;
 mod progress;
-use client::{Plan, Tally};
-use drive::{End, Run};
+use client::{Counts, Job};
+use drive::{Ending, Run};
 use progress::Progress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
@@ -80,11 +80,11 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
         port: PORT,
     };
     services::spawn(server, service, config.backlog, TimeLimits::DEFAULT, 0)?;
-    let plan = populate(config, clients)?;
+    let job = populate(config, clients)?;
 
     let mut run = Run {
         server,
-        plan,
+        job,
         stop,
         out,
         next_delivery: &|| wire.next_delivery(),
@@ -107,14 +107,14 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     run.progress.finish();
     out.flush();
     let lost = wire.stats().forth.lost + wire.stats().back.lost;
-    let report = report(config, plan, server, (lost, now, wall));
+    let report = report(config, job, server, (lost, now, wall));
     let report = match config.digest {
         true => report.row("digest", format!("{:032x}", digest.value())),
         false => report,
     };
     // A reader who went away is no failure of the run.
     let _ = report.print(config.format, &mut std::io::stdout().lock());
-    Ok(verdict(config, plan, &end))
+    Ok(verdict(config, job, &end))
 }
 
 /// The two hosts: the server with what the options give it, the clients with as
@@ -141,21 +141,21 @@ fn given(config: &LoopbackConfig) -> Given {
 }
 
 /// Makes every client a task.
-fn populate(config: &LoopbackConfig, clients: Node<'static>) -> Result<&'static Plan, String> {
-    let plan: &'static Plan = Box::leak(Box::new(Plan {
+fn populate(config: &LoopbackConfig, clients: Node<'static>) -> Result<&'static Job, String> {
+    let job: &'static Job = Box::leak(Box::new(Job {
         node: clients,
         server: IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), PORT),
         service: config.service,
         requests: config.requests,
         seed: config.seed,
-        tally: Tally::new(),
+        counts: Counts::new(),
     }));
     for number in 0..config.clients {
         clients
-            .spawn_named("client", client::client(plan, number))
+            .spawn_named("client", client::client(job, number))
             .map_err(|error| format!("a client cannot be a task: {error}"))?;
     }
-    Ok(plan)
+    Ok(job)
 }
 
 /// Host number `number`: 10.0.0.`number` and fd00::`number`.
@@ -216,19 +216,19 @@ fn observe(
 }
 
 /// Prints what failed, if anything, and gives the exit status.
-fn verdict(config: &LoopbackConfig, plan: &Plan, end: &End) -> u8 {
-    let tally = &plan.tally;
+fn verdict(config: &LoopbackConfig, job: &Job, end: &Ending) -> u8 {
+    let counts = &job.counts;
     let asked = (config.clients * config.requests) as u64;
-    let answered = tally.answered.get();
+    let answered = counts.answered.get();
     match end {
-        End::Over if answered == asked && tally.failures.get() == 0 => return 0,
-        End::Over => {
-            let first = tally.first.borrow();
+        Ending::Over if answered == asked && counts.failures.get() == 0 => return 0,
+        Ending::Over => {
+            let first = counts.first.borrow();
             let why = first.as_deref().unwrap_or("no client says why");
             eprintln!("sim: {answered} of {asked} requests were answered; {why}");
         }
-        End::Stopped => eprintln!("sim: stopped after {answered} of {asked} requests"),
-        End::Stuck { why, waiting } => {
+        Ending::Stopped => eprintln!("sim: stopped after {answered} of {asked} requests"),
+        Ending::Stuck { why, waiting } => {
             eprintln!("sim: stuck after {answered} of {asked} requests: {why}");
             for line in waiting {
                 eprintln!("  {line}");
@@ -240,35 +240,35 @@ fn verdict(config: &LoopbackConfig, plan: &Plan, end: &End) -> u8 {
 
 fn report(
     config: &LoopbackConfig,
-    plan: &Plan,
+    job: &Job,
     server: Node<'static>,
     (lost, now, wall): (u64, Instant, std::time::Duration),
 ) -> Report {
-    let tally = &plan.tally;
-    let (ours, theirs) = (server.counters(), plan.node.counters());
+    let counts = &job.counts;
+    let (ours, theirs) = (server.counters(), job.node.counters());
     let title = format!("loopback: {} on virtual time", config.service);
     let asked = config.clients * config.requests;
     let report = Report::new(title)
         .row("clients", config.clients)
-        .row("connections", tally.connections.get())
+        .row("connections", counts.connections.get())
         .row_with_note(
             "requests",
-            tally.answered.get(),
+            counts.answered.get(),
             format!("of {asked}, verified"),
         )
-        .row("sent", Value::Bytes(tally.sent.get()))
-        .row("received", Value::Bytes(tally.received.get()))
-        .row("failures", tally.failures.get())
-        .row("retries", tally.retries.get())
+        .row("sent", Value::Bytes(counts.sent.get()))
+        .row("received", Value::Bytes(counts.received.get()))
+        .row("failures", counts.failures.get())
+        .row("retries", counts.retries.get())
         .row_with_note("client resets", theirs.resets, "seen by clients")
         .row_with_note("resets", ours.resets, "seen by the server")
         .row_unless_zero("lost on the wire", lost);
     let report = host_rows(report, &ours, given(config));
     let virtual_micros = u64::try_from(now.total_micros()).unwrap_or(0);
     let seconds = wall.as_secs_f64().max(1e-9);
-    let payload = (tally.sent.get() + tally.received.get()) as f64;
+    let payload = (counts.sent.get() + counts.received.get()) as f64;
     report
-        .latency("latency", &tally.latency.borrow(), "virtual clock")
+        .latency("latency", &counts.latency.borrow(), "virtual clock")
         .row_with_note(
             "virtual time",
             Value::Nanos(virtual_micros * 1_000),
@@ -277,7 +277,7 @@ fn report(
         .row_with_note("wall time", wall, "wall clock")
         .row_with_note(
             "throughput",
-            Value::PerSecond(tally.answered.get() as f64 / seconds),
+            Value::PerSecond(counts.answered.get() as f64 / seconds),
             "requests, wall clock",
         )
         .row_with_note(

@@ -65,8 +65,8 @@ pub fn leak_stack(
         dirty: leak_queue("slots", slots)?,
         sockets: leak(slots, || SocketPlace::EMPTY),
         slots: leak(slots, || Slot::EMPTY),
-        // More than slots: to look at a flow that is another one costs a line of
-        // its slot.
+        // Four buckets a slot: with fewer, different flows meet in one bucket, and
+        // to find out that a flow is another one costs a cache miss in its slot.
         buckets: leak(4 * slots, || 0),
         cells: leak(slots, || DeadlineCell::EMPTY),
         heap: leak(slots, || 0),

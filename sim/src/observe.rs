@@ -1,5 +1,5 @@
 //! What people see while it runs. An [`Out`] is where lines go; a [`Log`] is an
-//! observer that writes the seed's lines (`Connection from ...`) and, if asked,
+//! observer that writes the lesson's lines (`Connection from ...`) and, if asked,
 //! what goes wrong; [`All`] tells several observers.
 //!
 //! Not here: the whole story, event by event. That is `trace.rs`.

@@ -258,7 +258,7 @@ fn greeting(config: &TapConfig) -> String {
                 IpAddress::Ipv6(ip) => format!("[{ip}]"),
             };
             let command = match what.service {
-                // These say something without being asked.
+                // These two speak first; curl shows what they say.
                 Service::Chargen | Service::Daytime => format!("curl telnet://{host}:{port}"),
                 Service::Discard => format!("nc -N {ip} {port} < /etc/services"),
                 Service::Hello | Service::Echo => format!("nc {ip} {port}"),

@@ -168,7 +168,7 @@ fn each_refusal() {
     ));
 }
 
-/// A persistent TAP remembers its offloads (design.md, fact 8). The same SYN of
+/// A persistent TAP remembers which offloads its last user had. The same SYN of
 /// the kernel, read with offload and then by us, has its checksum finished only
 /// if we cleared them.
 #[test]

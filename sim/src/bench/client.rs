@@ -19,7 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub const REQUEST: usize = 64;
 /// A server that is silent for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How many clients are looked at after one wait.
+/// How many clients one `epoll_wait` can report.
 const EVENTS: usize = 1024;
 
 /// Open connections to one server.
@@ -65,7 +65,7 @@ impl Clients {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let data = epoll::EventData::new_u64(index as u64);
-            // Edges: a level would be looked at once more per answer.
+            // Edge-triggered: otherwise each answer would be looked for once more.
             let when = epoll::EventFlags::IN | epoll::EventFlags::ET;
             epoll::add(&epoll, &stream, data, when)?;
             clients.push(Client {

@@ -151,7 +151,7 @@ impl Crowd {
 
     /// Client `index` wants a connection.
     pub fn open(&mut self, cable: &mut Cable, index: usize) {
-        // Any number will do, and each client has another.
+        // Any initial sequence number will do; each client has another.
         self.clients[index].seq = TcpSeqNumber(index as i32 * 7919);
         self.segment(cable, index, TcpControl::Syn, &[]);
         self.clients[index].seq += 1;

@@ -49,7 +49,7 @@ pub fn enter() -> Result<(), String> {
     moved.map_err(|error| format!("cannot enter a network namespace: {error}"))?;
     ip(&["link", "set", "lo", "up"])?;
     for (setting, value) in SETTINGS {
-        // One that this kernel does not have changes little.
+        // A kernel may lack one of these; that changes the figures little.
         let _ = std::fs::write(format!("/proc/sys/net/{setting}"), value);
     }
     Ok(())

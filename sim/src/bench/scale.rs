@@ -277,7 +277,8 @@ fn opening_turn(turns: &mut Turns<'_, 'static>, cable: &mut Cable, now: Instant)
 /// A turn in which a request is answered: what `bench/scale` counts.
 #[inline(never)]
 fn answer_turn(turns: &mut Turns<'_, 'static>, cable: &mut Cable, now: Instant) -> Turn {
-    // Not the same machine code as above, or there would be one function.
+    // Without this both functions would have the same machine code, and the
+    // compiler would make one of them: callgrind could not tell them apart.
     std::hint::black_box(turns.turn(cable, now))
 }
 

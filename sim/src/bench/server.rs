@@ -17,7 +17,7 @@ use crate::tap::TX_QUEUE;
 
 /// The lesson's server, as it is in the repository; written to where Python can
 /// read it.
-const LESSON: &str = include_str!("../../bench/lesson.py");
+const LESSON: &str = include_str!("../../../bench/lesson.py");
 /// How long a server may take to end.
 const GOODBYE: Duration = Duration::from_secs(10);
 

@@ -202,7 +202,8 @@ impl Bench<'_> {
                 if self.said(&what) {
                     return Ok(());
                 }
-                // Nobody is always the one after a slow one. And whoever runs this
+                // Each round begins with another server, so that none always follows
+                // a slow one. And whoever runs this
                 // with a real-time priority is stopped for 50 ms when 950 ms of a
                 // second are used up, by then always in the same server's time.
                 let which = (round + turn) % servers.len();
@@ -330,7 +331,7 @@ impl Bench<'_> {
         let spent = running[0].processor().zip(before);
         let spent = spent.map_or(Duration::MAX, |(after, before)| after - before);
         let watched = start.elapsed();
-        // They are all still there.
+        // Every silent connection must still be answered.
         clients
             .ask(Duration::ZERO, &mut histogram())
             .map_err(fail)?;

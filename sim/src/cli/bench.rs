@@ -128,7 +128,7 @@ pub(super) struct BenchScaleWords {
 #[command(
     after_help = "Needs root, because it makes a network namespace and interfaces in it; they go \
     with it.\n\nServers: this one, this one without offload, the lesson in Python on kernel \
-    sockets\n(sim/bench/lesson.py), embassy-net on its own TAP driver if it was built:\n  \
+    sockets\n(bench/lesson.py), embassy-net on its own TAP driver if it was built:\n  \
     cargo build --release --manifest-path bench/embassy-tap/Cargo.toml\nand a mirror, \
     which only turns the headers of frames around: the least that a\nserver on a TAP can do.\n\n\
     The same clients ask all of them in turn; ratios are medians over rounds, so a\n\

@@ -6,7 +6,7 @@ use clap::Args;
 use smoltcp::time::Duration;
 
 use super::server_words::{Output, Sizes};
-use super::values::{Ppm, Service, at_least_one, clients, duration, places, ppm};
+use super::values::{Loss, Service, at_least_one, clients, duration, places, ppm};
 use crate::report::Format;
 
 /// `sim loopback`, checked.
@@ -31,7 +31,7 @@ pub struct LoopbackConfig {
     /// Time on the wire, one way.
     pub latency: Duration,
     /// Frames lost.
-    pub loss: Ppm,
+    pub loss: Loss,
     /// What decides everything that is random.
     pub seed: u64,
     /// Print every yield, wake and resume.
@@ -73,7 +73,7 @@ pub(super) struct LoopbackWords {
     latency: Duration,
     /// Frames lost, such as 1% or 500ppm
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = ppm)]
-    loss: Ppm,
+    loss: Loss,
     /// Decides everything that is random
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,

@@ -130,18 +130,18 @@ pub(super) fn limit(text: &str) -> Result<Limit, String> {
     Ok(Limit { field, time })
 }
 
-/// Parts per million.
+/// How many of a million frames are lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ppm(pub u32);
+pub struct Loss(pub u32);
 
-impl fmt::Display for Ppm {
+impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}ppm", self.0)
     }
 }
 
 /// `1%`, `0.05%` (four decimals at most), `500ppm` or `0`.
-pub(super) fn ppm(text: &str) -> Result<Ppm, String> {
+pub(super) fn ppm(text: &str) -> Result<Loss, String> {
     let wrong = || format!("{text:?} is no rate; say 1%, 0.05% or 500ppm");
     let ppm = if text == "0" {
         Some(0)
@@ -151,7 +151,7 @@ pub(super) fn ppm(text: &str) -> Result<Ppm, String> {
         text.strip_suffix("ppm").and_then(|ppm| decimal(ppm, 0))
     };
     match ppm {
-        Some(ppm @ ..=1_000_000) => Ok(Ppm(ppm as u32)),
+        Some(ppm @ ..=1_000_000) => Ok(Loss(ppm as u32)),
         Some(_) => Err(format!("{text:?} is more than all of them; at most 100%")),
         None => Err(wrong()),
     }

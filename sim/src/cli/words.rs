@@ -26,7 +26,7 @@ use crate::level::Level;
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Option<Words>,
+    pub(super) command: Option<CommandWords>,
     /// Say more; twice, everything
     #[arg(short, long, global = true, display_order = 100, action = ArgAction::Count)]
     pub(super) verbose: u8,
@@ -42,7 +42,7 @@ pub(super) struct Cli {
 }
 
 #[derive(Subcommand)]
-pub(super) enum Words {
+pub(super) enum CommandWords {
     /// A server and its clients in this process, on virtual time
     Loopback(LoopbackWords),
     /// A server on a TAP interface, for this machine's own nc, curl and ping

@@ -29,17 +29,17 @@ pub(super) const ECHO_MAX: usize = 2048;
 const CHUNK: usize = 256;
 
 /// What all clients of a run share.
-pub(super) struct Plan {
+pub(super) struct Job {
     pub node: Node<'static>,
     pub server: IpEndpoint,
     pub service: Service,
     pub requests: usize,
     pub seed: u64,
-    pub tally: Tally,
+    pub counts: Counts,
 }
 
 /// What the clients did.
-pub(super) struct Tally {
+pub(super) struct Counts {
     pub connections: Cell<u64>,
     pub answered: Cell<u64>,
     pub sent: Cell<u64>,
@@ -57,9 +57,9 @@ pub(super) struct Tally {
     pub first: RefCell<Option<String>>,
 }
 
-impl Tally {
-    pub(super) fn new() -> Tally {
-        Tally {
+impl Counts {
+    pub(super) fn new() -> Counts {
+        Counts {
             connections: Cell::new(0),
             answered: Cell::new(0),
             sent: Cell::new(0),
@@ -109,22 +109,22 @@ impl From<WriteError> for Trouble {
 }
 
 /// Client `number`: makes all its requests, however many connections it takes.
-pub(super) async fn client(plan: &'static Plan, number: usize) -> Result<(), ()> {
-    let tally = &plan.tally;
-    let outcome = requests(plan, number).await;
-    tally.ended.set(tally.ended.get() + 1);
+pub(super) async fn client(job: &'static Job, number: usize) -> Result<(), ()> {
+    let counts = &job.counts;
+    let outcome = requests(job, number).await;
+    counts.ended.set(counts.ended.get() + 1);
     outcome.map_err(|why| {
-        tally.add(&tally.failures, 1);
+        counts.add(&counts.failures, 1);
         let first = || format!("client {number}: {why}");
-        tally.first.borrow_mut().get_or_insert_with(first);
+        counts.first.borrow_mut().get_or_insert_with(first);
     })
 }
 
-async fn requests(plan: &Plan, number: usize) -> Result<(), String> {
+async fn requests(job: &Job, number: usize) -> Result<(), String> {
     let (mut answered, mut tries) = (0, 0);
-    while answered < plan.requests {
+    while answered < job.requests {
         let before = answered;
-        let trouble = match conversation(plan, number, &mut answered).await {
+        let trouble = match conversation(job, number, &mut answered).await {
             Ok(()) => continue,
             Err(Trouble::Wrong(why)) => return Err(why),
             Err(Trouble::Broken(why)) => why,
@@ -133,35 +133,35 @@ async fn requests(plan: &Plan, number: usize) -> Result<(), String> {
         if tries == PATIENCE {
             return Err(format!("gave up after {tries} tries: {trouble}"));
         }
-        plan.tally.add(&plan.tally.retries, 1);
-        plan.node.sleep(pause(plan.seed, number, tries)).await;
+        job.counts.add(&job.counts.retries, 1);
+        job.node.sleep(pause(job.seed, number, tries)).await;
     }
     Ok(())
 }
 
 /// One connection, and as many requests as it lasts.
-async fn conversation(plan: &Plan, number: usize, answered: &mut usize) -> Result<(), Trouble> {
-    let (node, tally) = (plan.node, &plan.tally);
-    let mut stream = node.connect(plan.server).await?;
+async fn conversation(job: &Job, number: usize, answered: &mut usize) -> Result<(), Trouble> {
+    let (node, counts) = (job.node, &job.counts);
+    let mut stream = node.connect(job.server).await?;
     let connected = node.now();
-    tally.add(&tally.connections, 1);
+    counts.add(&counts.connections, 1);
     stream.set_read_timeout(Some(ANSWER_TIMEOUT));
     stream.set_write_timeout(Some(ANSWER_TIMEOUT));
-    while *answered < plan.requests {
+    while *answered < job.requests {
         let asked = node.now();
-        exchange(plan, &mut stream, (number, *answered), connected).await?;
+        exchange(job, &mut stream, (number, *answered), connected).await?;
         let nanos = (node.now() - asked).total_micros() * 1_000;
         // It grows as needed, and no run lasts 584 years.
-        let _ = tally.latency.borrow_mut().record(nanos);
+        let _ = counts.latency.borrow_mut().record(nanos);
         *answered += 1;
-        tally.add(&tally.answered, 1);
-        if plan.service == Service::Daytime {
+        counts.add(&counts.answered, 1);
+        if job.service == Service::Daytime {
             break; // one answer per connection
         }
     }
-    if matches!(plan.service, Service::Hello | Service::Echo) {
+    if matches!(job.service, Service::Hello | Service::Echo) {
         stream.shutdown();
-        end(plan, &mut stream).await?;
+        end(job, &mut stream).await?;
     }
     // Everything was answered; how the close goes is the stack's to count.
     let _ = stream.close().await;
@@ -170,19 +170,19 @@ async fn conversation(plan: &Plan, number: usize, answered: &mut usize) -> Resul
 
 /// One request and its whole answer.
 async fn exchange(
-    plan: &Plan,
+    job: &Job,
     stream: &mut TcpStream<'_>,
     (client, request): (usize, usize),
     connected: Instant,
 ) -> Result<(), Trouble> {
-    match plan.service {
+    match job.service {
         Service::Hello => {
-            send(plan, stream, b"Hello?\n").await?;
+            send(job, stream, b"Hello?\n").await?;
             let answer = b"Hello World\n";
-            receive(plan, stream, answer.len(), |at| answer[at]).await
+            receive(job, stream, answer.len(), |at| answer[at]).await
         }
         Service::Echo => {
-            let draw = draw(plan.seed, client, request as u32);
+            let draw = draw(job.seed, client, request as u32);
             let length = 1 + (draw % ECHO_MAX as u64) as usize;
             let byte = |at: usize| (draw >> (at % 8 * 8)) as u8 ^ at as u8;
             let mut at = 0;
@@ -192,44 +192,45 @@ async fn exchange(
                 for (index, place) in chunk[..part].iter_mut().enumerate() {
                     *place = byte(at + index);
                 }
-                send(plan, stream, &chunk[..part]).await?;
+                send(job, stream, &chunk[..part]).await?;
                 at += part;
             }
-            receive(plan, stream, length, byte).await
+            receive(job, stream, length, byte).await
         }
         Service::Discard => {
-            send(plan, stream, &[b'.'; CHUNK]).await?;
+            send(job, stream, &[b'.'; CHUNK]).await?;
             Ok(stream.flush().await?) // its answer is the acknowledgement
         }
         Service::Chargen => {
-            // RFC 864: 72 of 95 printable characters, each line one further on.
+            // RFC 864: a line has 72 of the 95 printable characters and begins one
+            // character further on than the line before.
             let byte = |at: usize| match at {
                 72 => b'\r',
                 73 => b'\n',
                 at => b' ' + ((request + at) % 95) as u8,
             };
-            receive(plan, stream, 74, byte).await
+            receive(job, stream, 74, byte).await
         }
         Service::Daytime => {
             let mut line = [0; 25];
             for place in &mut line {
-                *place = one(plan, stream).await?;
+                *place = one(job, stream).await?;
             }
-            end(plan, stream).await?;
-            check_time(&line, connected, plan.node.now())
+            end(job, stream).await?;
+            check_time(&line, connected, job.node.now())
         }
     }
 }
 
-async fn send(plan: &Plan, stream: &mut TcpStream<'_>, bytes: &[u8]) -> Result<(), Trouble> {
+async fn send(job: &Job, stream: &mut TcpStream<'_>, bytes: &[u8]) -> Result<(), Trouble> {
     stream.write_all(bytes).await?;
-    plan.tally.add(&plan.tally.sent, bytes.len());
+    job.counts.add(&job.counts.sent, bytes.len());
     Ok(())
 }
 
 /// Reads `length` bytes, the one at `at` being `byte(at)`.
 async fn receive(
-    plan: &Plan,
+    job: &Job,
     stream: &mut TcpStream<'_>,
     length: usize,
     byte: impl Fn(usize) -> u8,
@@ -248,26 +249,26 @@ async fn receive(
             (count, None) => at += count,
         }
     }
-    plan.tally.add(&plan.tally.received, length);
+    job.counts.add(&job.counts.received, length);
     Ok(())
 }
 
-async fn one(plan: &Plan, stream: &mut TcpStream<'_>) -> Result<u8, Trouble> {
+async fn one(job: &Job, stream: &mut TcpStream<'_>) -> Result<u8, Trouble> {
     let mut byte = [0];
     if stream.read(&mut byte).await? == 0 {
         return Err(Trouble::Broken("the server closed early".into()));
     }
-    plan.tally.add(&plan.tally.received, 1);
+    job.counts.add(&job.counts.received, 1);
     Ok(byte[0])
 }
 
 /// Nothing but the end must follow.
-async fn end(plan: &Plan, stream: &mut TcpStream<'_>) -> Result<(), Trouble> {
+async fn end(job: &Job, stream: &mut TcpStream<'_>) -> Result<(), Trouble> {
     let mut more = [0; 32];
     match stream.read(&mut more).await? {
         0 => Ok(()),
         count => {
-            plan.tally.add(&plan.tally.received, count);
+            job.counts.add(&job.counts.received, count);
             let more = more[..count].escape_ascii();
             Err(Trouble::Wrong(format!("more than the answer came: {more}")))
         }

@@ -8,7 +8,7 @@ use cygnet::{Node, Turn, Turns, turns};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 
-use super::client::Plan;
+use super::client::Job;
 use super::progress::Progress;
 use crate::host::StopFlag;
 use crate::observe::Out;
@@ -21,7 +21,7 @@ const LISTED: usize = 20;
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Ending {
     /// Every client ended.
     Over,
     /// Somebody asked for it.
@@ -37,7 +37,7 @@ pub(super) enum End {
 /// What a run needs between two turns.
 pub(super) struct Run<'r> {
     pub server: Node<'static>,
-    pub plan: &'static Plan,
+    pub job: &'static Job,
     pub stop: StopFlag,
     pub out: &'static Out,
     pub next_delivery: &'r dyn Fn() -> Option<Instant>,
@@ -52,9 +52,9 @@ impl Run<'_> {
         &mut self,
         server: &mut impl Device,
         client: &mut impl Device,
-    ) -> (End, Instant) {
+    ) -> (Ending, Instant) {
         turns(self.server, |servers| {
-            turns(self.plan.node, |clients| {
+            turns(self.job.node, |clients| {
                 self.steps((servers, server), (clients, client))
             })
         })
@@ -64,8 +64,8 @@ impl Run<'_> {
         &mut self,
         (servers, server): (&mut Turns<'_, 'static>, &mut S),
         (clients, client): (&mut Turns<'_, 'static>, &mut C),
-    ) -> (End, Instant) {
-        let tally = &self.plan.tally;
+    ) -> (Ending, Instant) {
+        let counts = &self.job.counts;
         let mut now = Instant::ZERO;
         let (mut moved, mut quiet) = (0, 0);
         let mut over_at = None;
@@ -73,7 +73,8 @@ impl Run<'_> {
             let left = servers.turn(server, now);
             let right = clients.turn(client, now);
             if right == Turn::Done {
-                // No client is left: the seed's loop ends when nobody waits.
+                // No client is left: like the lesson's loop, this one ends when
+                // nobody waits any more.
                 if over_at.is_none() {
                     self.server.close_listeners();
                     over_at = Some(now + AFTERMATH);
@@ -81,32 +82,32 @@ impl Run<'_> {
                     continue;
                 }
                 if left == Turn::Done || over_at.is_some_and(|at| now >= at) {
-                    return (End::Over, now);
+                    return (Ending::Over, now);
                 }
             }
             if self.stop.is_set() || self.out.is_closed() {
-                return (End::Stopped, now);
+                return (Ending::Stopped, now);
             }
             quiet += 1;
-            if tally.progress.get() != moved {
-                (moved, quiet) = (tally.progress.get(), 0);
+            if counts.progress.get() != moved {
+                (moved, quiet) = (counts.progress.get(), 0);
             }
             if quiet > self.patience {
                 return (self.stuck("nothing moves, turn after turn"), now);
             }
-            self.progress.tell(tally);
+            self.progress.tell(counts);
             match next(left, right, (self.next_delivery)()) {
                 Some(at) => now = at.max(now + Duration::from_micros(1)),
-                None if over_at.is_some() => return (End::Over, now),
+                None if over_at.is_some() => return (Ending::Over, now),
                 None => return (self.stuck("nothing can happen any more"), now),
             }
         }
     }
 
     /// Must be asked while the tasks are still there.
-    fn stuck(&self, why: &'static str) -> End {
+    fn stuck(&self, why: &'static str) -> Ending {
         let mut waiting = Vec::new();
-        for (name, node) in [("server", self.server), ("client", self.plan.node)] {
+        for (name, node) in [("server", self.server), ("client", self.job.node)] {
             let lines = node.waiting().map(|task| format!("{name} task {task}"));
             waiting.extend(lines.take(LISTED));
             let more = node.waiting().count().saturating_sub(LISTED);
@@ -114,7 +115,7 @@ impl Run<'_> {
                 waiting.push(format!("{name}: and {more} more tasks"));
             }
         }
-        End::Stuck { why, waiting }
+        Ending::Stuck { why, waiting }
     }
 }
 

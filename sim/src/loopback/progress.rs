@@ -6,7 +6,7 @@ use std::time::Instant as Clock;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::client::Tally;
+use super::client::Counts;
 use crate::cli::LoopbackConfig;
 
 /// A run shorter than this has no progress bar.
@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// Looks, now and then, how far the clients are.
-    pub(super) fn tell(&mut self, tally: &Tally) {
+    pub(super) fn tell(&mut self, counts: &Counts) {
         self.looks = self.looks.wrapping_add(1);
         if !self.wanted || !self.looks.is_multiple_of(256) || self.start.elapsed() < LONG {
             return;
@@ -47,7 +47,7 @@ impl Progress {
                 ProgressStyle::with_template("{bar:32} {pos} of {len} requests, {eta} left");
             style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
         });
-        bar.set_position(tally.answered.get());
+        bar.set_position(counts.answered.get());
     }
 
     /// Takes it off the screen.

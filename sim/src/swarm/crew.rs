@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 8 << 20;
 pub(super) type Threads<'s> = Vec<ScopedJoinHandle<'s, ()>>;
 
 /// What a run is.
-type Stage = fn(&Order, &Scenario, u64) -> Outcome;
+type RunOne = fn(&Order, &Scenario, u64) -> Outcome;
 
 /// The work, and how far it is.
 pub(super) struct Crew<'o> {
@@ -34,7 +34,7 @@ pub(super) struct Crew<'o> {
     /// Runs so far, also of chunks that are not finished.
     ran: AtomicU64,
     stop: StopFlag,
-    stage: Stage,
+    stage: RunOne,
 }
 
 impl<'o> Crew<'o> {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// What a crew of `jobs` makes of 16 seeds, each a chunk.
-    fn crew(jobs: usize, stage: Stage, twice: bool, stop: StopFlag) -> Vec<(u64, Done)> {
+    fn crew(jobs: usize, stage: RunOne, twice: bool, stop: StopFlag) -> Vec<(u64, Done)> {
         let mut order = order(0..16);
         order.twice = twice;
         let mut crew = Crew::new(&order, order.ours().collect(), stop);
@@ -218,11 +218,11 @@ mod tests {
     fn a_run_that_remembers_the_one_before_is_found() {
         thread_local!(static LAST: Cell<u64> = const { Cell::new(0) });
         // Memory that was not wiped: seed 5 reads what the last run wrote.
-        let leaky: Stage = |_, _, seed| {
+        let leaky: RunOne = |_, _, seed| {
             let last = LAST.replace(seed);
             outcome(if seed == 5 { last } else { seed })
         };
-        let sound: Stage = |_, _, seed| outcome(seed);
+        let sound: RunOne = |_, _, seed| outcome(seed);
         let found = crew(1, leaky, true, StopFlag::default());
         let failures = found.iter().flat_map(|(_, done)| &done.tally.failures);
         let failures: Vec<&Failure> = failures.collect();
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_dies_costs_its_own_chunk_only() {
-        let fatal: Stage = |_, _, seed| {
+        let fatal: RunOne = |_, _, seed| {
             assert_ne!(seed, 3, "planted");
             outcome(seed)
         };
@@ -256,7 +256,7 @@ mod tests {
     fn a_crew_that_is_told_to_stop_drops_its_work() {
         let stop = StopFlag::default();
         stop.set();
-        let sound: Stage = |_, _, seed| outcome(seed);
+        let sound: RunOne = |_, _, seed| outcome(seed);
         assert_eq!(crew(2, sound, false, stop), []);
     }
 }

@@ -81,7 +81,8 @@ impl Sum {
             .row_with_note("no room", room, "conversations that could not begin");
         let mut silent = Vec::new();
         for (name, &(effects, idle)) in kinds().zip(&tally.effects) {
-            // A test's own rule, which scenarios have not; attacks, which few have.
+            // No scenario has rules of its own (`World::rule`), and few have attackers:
+            // that these had no effect says nothing.
             if name == "ruled" || (name == "attacked" && (effects, idle) == (0, 0)) {
                 continue;
             }

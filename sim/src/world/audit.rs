@@ -28,7 +28,7 @@ impl World {
         let Some(due) = host.next_deadline().filter(|_| !host.paused) else {
             return;
         };
-        // A turn at the same moment as the last one is a microsecond later.
+        // A host takes two turns at least a microsecond apart.
         let latest = host.clock.world(due).max(self.now).total_micros();
         let latest = Instant::from_micros(latest.saturating_add(1));
         if host.wake_at.is_none_or(|planned| planned > latest) {

@@ -446,7 +446,8 @@ impl World {
         lines
     }
 
-    // What a link asks for, so that `untouched` can tell what never came.
+    /// Takes note of the faults that a link asks for, so that `untouched` can tell
+    /// which never had an effect.
     fn plan(&mut self, link: &Link) {
         let planned = &mut self.planned;
         planned.lost += u64::from(link.loss > 0);

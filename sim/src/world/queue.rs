@@ -38,8 +38,8 @@ impl What {
     }
 }
 
-/// When, class and host, age. Small, because a heap moves its entries around;
-/// what happens lies still.
+/// When, class and host, age. A heap moves its entries around, so they are small:
+/// what happens is kept beside it and does not move.
 type Key = (Instant, u64, u64);
 
 /// The queue.

@@ -183,7 +183,7 @@ fn lossy(scene: &mut Scene) {
 
 fn churn(scene: &mut Scene) {
     scene.plan.honest = true;
-    // Two links on the way: together 10 %.
+    // Two such links are on the way: together 10 % are lost.
     let link = Link {
         loss: 50_000,
         duplicate: 20_000,
@@ -218,7 +218,8 @@ fn overload(scene: &mut Scene) {
     scene.server(
         Size {
             slots: 4,
-            // Fewer than slots and a listener: some are accepted and find no task.
+            // One for the listener and three for four slots: some connections are
+            // accepted and find no task.
             tasks: 4,
             ..Size::SMALL
         },

@@ -16,7 +16,7 @@ use super::link::Effects;
 use super::log::{Violation, Watch};
 use super::network::{Ended, World};
 use super::plan::{Blow, Place, Plan, Role, Siege};
-use super::tally::Tally;
+use super::tally::VisitTally;
 use super::visit::{self, PORT, Visit};
 
 /// How long connections may linger after everything is finished: keep-alive
@@ -79,7 +79,7 @@ pub struct Outcome {
 struct Stage<'p> {
     plan: &'p Plan,
     world: World,
-    tally: Rc<Tally>,
+    tally: Rc<VisitTally>,
     visitors: Vec<HostId>,
     servers: Vec<HostId>,
     /// The host of each place.

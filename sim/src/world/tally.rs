@@ -50,13 +50,13 @@ impl From<WriteError> for Why {
 
 /// What visitors count.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct VisitTally {
     visits: Cell<u64>,
     latencies: RefCell<Vec<u64>>,
     cuts: [Cell<u64>; 3],
 }
 
-impl Tally {
+impl VisitTally {
     pub(super) fn visited(&self, latency: Duration) {
         self.visits.set(self.visits.get() + 1);
         let mut latencies = self.latencies.borrow_mut();

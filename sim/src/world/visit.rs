@@ -10,7 +10,7 @@ use smoltcp::wire::IpEndpoint;
 use super::draws::keyed;
 use super::log::Witness;
 use super::plan::{Goodbye, Server, Visitor};
-use super::tally::{Tally, Why};
+use super::tally::{VisitTally, Why};
 
 /// Where servers listen.
 pub(super) const PORT: u16 = 7;
@@ -44,7 +44,7 @@ pub(super) struct Visit {
     /// each other.
     pub(super) ahead: usize,
     pub(super) witness: Witness,
-    pub(super) tally: Rc<Tally>,
+    pub(super) tally: Rc<VisitTally>,
 }
 
 /// Starts the lanes of a visitor.
@@ -83,7 +83,8 @@ async fn come_and_go(node: Node<'static>, visit: Rc<Visit>, lane: u32) {
                 let detail = format!("visit {number} of lane {lane} was reset");
                 return visit.witness.violated("honest", detail);
             }
-            // Not all at the same time, and not for ever at once.
+            // Visitors that were cut off together must not all come again at the same
+            // moment, and one that is refused must let time pass.
             again += 1;
             let more = keyed(visit.visitor.secret, u64::from(lane), 3, again) % 300;
             sleep(node, &visit, Duration::from_millis(100 + more)).await;

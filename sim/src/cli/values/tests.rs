@@ -39,7 +39,7 @@ fn rates_are_exact() {
         ("100%", 1_000_000),
         ("7ppm", 7),
     ] {
-        assert_eq!(ppm(text), Ok(Ppm(expected)), "{text}");
+        assert_eq!(ppm(text), Ok(Loss(expected)), "{text}");
     }
     for bad in [
         "",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::{Command, LoopbackConfig, parse};
-use crate::loopback::client::Tally;
+use crate::loopback::client::Counts;
 use crate::loopback::{PORT, WIRE_FRAMES, hosts, populate};
 use crate::memory::boxed;
 use cygnet::net::wire::{Faults, Wire};
@@ -19,7 +19,7 @@ fn config(words: &str) -> LoopbackConfig {
 fn run(
     serve: impl FnOnce(Node<'static>),
     more: impl FnOnce(Node<'static>),
-) -> (End, &'static Tally) {
+) -> (Ending, &'static Counts) {
     let config = config("--clients 2 --requests 2");
     let wire = boxed(|| Wire::<WIRE_FRAMES>::new(Faults::NONE));
     let (mut server_end, mut client_end) = wire.ends();
@@ -29,12 +29,12 @@ fn run(
     };
     let (server, clients) = hosts(&room_for_more, &server_end).unwrap();
     serve(server);
-    let plan = populate(&config, clients).unwrap();
+    let job = populate(&config, clients).unwrap();
     more(clients);
     let out: &'static Out = Box::leak(Box::new(Out::new(Box::new(std::io::sink()))));
     let mut run = Run {
         server,
-        plan,
+        job,
         stop: StopFlag::default(),
         out,
         next_delivery: &|| wire.next_delivery(),
@@ -42,7 +42,7 @@ fn run(
         patience: 1000,
     };
     let (end, _) = run.drive(&mut server_end, &mut client_end);
-    (end, &plan.tally)
+    (end, &job.counts)
 }
 
 fn hello(node: Node<'static>) {
@@ -62,13 +62,13 @@ fn answers(node: Node<'static>, answer: &'static [u8]) {
 
 #[test]
 fn a_run_ends_when_the_clients_have_ended() {
-    let (end, tally) = run(hello, |_| ());
-    assert_eq!((end, tally.answered.get()), (End::Over, 4));
+    let (end, counts) = run(hello, |_| ());
+    assert_eq!((end, counts.answered.get()), (Ending::Over, 4));
 }
 
 #[test]
 fn a_deadlock_is_told_with_what_everybody_waits_for() {
-    let (end, tally) = run(hello, |clients| {
+    let (end, counts) = run(hello, |clients| {
         let forever = std::future::pending::<()>();
         clients.spawn_named("forever", forever).unwrap();
     });
@@ -81,14 +81,14 @@ fn a_deadlock_is_told_with_what_everybody_waits_for() {
         waiting.map(String::from).into(),
     );
     assert_eq!(
-        (end, tally.answered.get()),
-        (End::Stuck { why, waiting }, 4)
+        (end, counts.answered.get()),
+        (Ending::Stuck { why, waiting }, 4)
     );
 }
 
 #[test]
 fn a_task_that_spins_ends_the_run_too() {
-    let (end, tally) = run(hello, |clients| {
+    let (end, counts) = run(hello, |clients| {
         let spin = async move {
             loop {
                 clients.yield_now().await;
@@ -105,8 +105,8 @@ fn a_task_that_spins_ends_the_run_too() {
         waiting.map(String::from).into(),
     );
     assert_eq!(
-        (end, tally.answered.get()),
-        (End::Stuck { why, waiting }, 4)
+        (end, counts.answered.get()),
+        (Ending::Stuck { why, waiting }, 4)
     );
 }
 
@@ -119,9 +119,9 @@ fn a_wrong_answer_is_a_failure_and_is_told() {
             "more than the answer came: Hello World",
         ),
     ] {
-        let (end, tally) = run(|server| answers(server, answer), |_| ());
-        assert_eq!((end, tally.failures.get()), (End::Over, 2));
-        let first = tally.first.borrow();
+        let (end, counts) = run(|server| answers(server, answer), |_| ());
+        assert_eq!((end, counts.failures.get()), (Ending::Over, 2));
+        let first = counts.first.borrow();
         assert!(
             first.as_deref().is_some_and(|why| why.contains(says)),
             "{first:?}"
