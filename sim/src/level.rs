@@ -10,12 +10,12 @@ pub enum Level {
     Off,
     /// What went wrong.
     Error,
-    /// Also what looks wrong.
+    /// And what looks wrong.
     Warn,
-    /// Also who connects.
+    /// And who connects.
     Info,
-    /// Also every close, reset and drop.
+    /// And every close, reset and drop.
     Debug,
-    /// Everything there is.
+    /// And everything.
     Trace,
 }

@@ -180,8 +180,31 @@ impl Host {
         })
     }
 
+    /// Looks inside, between two steps: its tables must agree, and its next turn must
+    /// be planned no later than its first timer. Gives the rule that is broken, and
+    /// how. Costs a look at every slot.
+    pub(super) fn audit(&self, now: Instant) -> Result<(), (&'static str, String)> {
+        let name = &self.name;
+        if let Err(wrong) = self.node.audit() {
+            return Err(("tables", format!("{name}: {wrong}")));
+        }
+        let Some(due) = self.next_deadline().filter(|_| !self.paused) else {
+            return Ok(());
+        };
+        // A host takes two turns at least a microsecond apart.
+        let latest = self.clock.world(due).max(now).total_micros();
+        let latest = Instant::from_micros(latest.saturating_add(1));
+        match self.wake_at.is_none_or(|planned| planned > latest) {
+            true => {
+                let detail = format!("{name} has a timer at {due}, and no turn then");
+                Err(("deadline", detail))
+            }
+            false => Ok(()),
+        }
+    }
+
     /// When a timer of the stack or of a task is due, on the host's own clock.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         self.turns.as_ref()?.next_deadline()
     }
 

@@ -40,7 +40,6 @@
 //! Not here: an operating system.
 
 pub mod attack;
-mod audit;
 mod caught;
 mod draws;
 mod fate;

@@ -30,7 +30,7 @@ impl World {
                     self.hosts[host].wake_at = None;
                     self.turn(host);
                     if self.hosts[host].is_small() {
-                        self.audit_host(host);
+                        self.audit_host(&self.hosts[host]);
                     }
                 }
             }

@@ -60,7 +60,7 @@ impl fmt::Display for Plan {
             writeln!(f, "honest")?;
         }
         for place in &self.places {
-            self.write_place(f, place)?;
+            write_place(f, self, place)?;
         }
         for Strike { at, place, blow } in &self.strikes {
             let name = &self.places[*place].name;
@@ -104,65 +104,63 @@ impl fmt::Display for Plan {
     }
 }
 
-impl Plan {
-    fn write_place(&self, f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
-        let Place {
-            name,
-            on,
-            link,
-            role,
-        } = place;
-        let mut line = match role {
-            Role::Switch => format!("switch {name}"),
-            Role::Server(server) => {
-                let Server {
-                    secret,
-                    size,
-                    backlog,
-                } = server;
-                format!(
-                    "host {name} serve secret={secret:016x} slots={} tasks={} task-bytes={} \
-                     rx={} tx={} backlog={backlog}",
-                    size.slots, size.tasks, size.task_bytes, size.rx_bytes, size.tx_bytes
-                )
-            }
-            Role::Attacker(siege) => format!(
-                "attacker {name} {} to={} secret={:016x} every={} start={}",
-                siege.attack.word(),
-                self.places[siege.to].name,
-                siege.secret,
-                Time(siege.every),
-                Time(siege.start),
-            ),
-            Role::Visitor(visitor) => {
-                let mut line = format!(
-                    "host {name} visit to={} secret={:016x}{} lanes={} visits=",
-                    self.places[visitor.to].name,
-                    visitor.secret,
-                    if visitor.v6 { " v6" } else { "" },
-                    visitor.lanes,
-                );
-                match visitor.visits {
-                    u32::MAX => line += "all",
-                    visits => write!(line, "{visits}")?,
-                }
-                write!(
-                    line,
-                    " until={} requests={} bytes={} start={} pause={} gap={} goodbye={}",
-                    since_start(visitor.until),
-                    visitor.requests,
-                    visitor.bytes,
-                    Time(visitor.start),
-                    Time(visitor.pause),
-                    Time(visitor.gap),
-                    visitor.goodbye.word(),
-                )?;
-                line
-            }
-        };
-        if let Some(on) = on {
-            write!(line, " on={}", self.places[*on].name)?;
+fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::Result {
+    let Place {
+        name,
+        on,
+        link,
+        role,
+    } = place;
+    let mut line = match role {
+        Role::Switch => format!("switch {name}"),
+        Role::Server(server) => {
+            let Server {
+                secret,
+                size,
+                backlog,
+            } = server;
+            format!(
+                "host {name} serve secret={secret:016x} slots={} tasks={} task-bytes={} \
+                 rx={} tx={} backlog={backlog}",
+                size.slots, size.tasks, size.task_bytes, size.rx_bytes, size.tx_bytes
+            )
         }
-        writeln!(f, "{line} {}", LinkText(link))
+        Role::Attacker(siege) => format!(
+            "attacker {name} {} to={} secret={:016x} every={} start={}",
+            siege.attack.word(),
+            plan.places[siege.to].name,
+            siege.secret,
+            Time(siege.every),
+            Time(siege.start),
+        ),
+        Role::Visitor(visitor) => {
+            let mut line = format!(
+                "host {name} visit to={} secret={:016x}{} lanes={} visits=",
+                plan.places[visitor.to].name,
+                visitor.secret,
+                if visitor.v6 { " v6" } else { "" },
+                visitor.lanes,
+            );
+            match visitor.visits {
+                u32::MAX => line += "all",
+                visits => write!(line, "{visits}")?,
+            }
+            write!(
+                line,
+                " until={} requests={} bytes={} start={} pause={} gap={} goodbye={}",
+                since_start(visitor.until),
+                visitor.requests,
+                visitor.bytes,
+                Time(visitor.start),
+                Time(visitor.pause),
+                Time(visitor.gap),
+                visitor.goodbye.word(),
+            )?;
+            line
+        }
+    };
+    if let Some(on) = on {
+        write!(line, " on={}", plan.places[*on].name)?;
     }
+    writeln!(f, "{line} {}", LinkText(link))
 }
