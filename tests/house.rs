@@ -7,6 +7,7 @@
 
 mod house {
     pub mod disk;
+    mod fixtures;
     pub mod items;
     pub mod plan;
     pub mod rules;
