@@ -1,0 +1,233 @@
+//! Bytes arrive, all of them, in order and once.
+
+use super::*;
+
+#[test]
+fn bytes_come_back() {
+    for target in targets(1, 7) {
+        pair!(server, client);
+        let wire: Wire<16> = Wire::new(Faults::default());
+        let end = play(
+            &wire,
+            server,
+            client,
+            async { echo_server(server).await.unwrap() },
+            async {
+                let mut stream = client.connect(target).await.unwrap();
+                assert_eq!(stream.remote_addr(), Some(target));
+                assert_ne!(stream.local_addr().unwrap().port, 0);
+                stream.write_all(b"swan").await.unwrap();
+                let mut buf = [0; 16];
+                assert_eq!(stream.read(&mut buf).await, Ok(4));
+                assert_eq!(&buf[..4], b"swan");
+                stream.close().await.unwrap();
+                server.close_listeners();
+            },
+        );
+        assert!(end < seconds(1), "{end}");
+    }
+}
+
+/// Echoes `total` bytes over a bad wire and returns when it was done.
+fn bad_wire(target: IpEndpoint, faults: Faults, total: usize) -> DirectionStats {
+    pair!(server, client);
+    let wire: Box<Wire<64>> = Box::new(Wire::new(faults));
+    let serve = async {
+        let listener = server.listen(7, Backlog(4)).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        echo(stream).await;
+    };
+    let ask = async {
+        let stream = client.connect(target).await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        let write = async {
+            let (mut at, mut buf) = (0, [0; 700]);
+            while at < total {
+                let n = buf.len().min(total - at);
+                pattern(at, &mut buf[..n]);
+                writer.write_all(&buf[..n]).await.unwrap();
+                at += n;
+            }
+            writer.shutdown();
+        };
+        let read = async {
+            let (mut at, mut buf, mut wish) = (0, [0; 500], [0; 500]);
+            loop {
+                let n = reader.read(&mut buf).await.unwrap();
+                if n == 0 {
+                    break;
+                }
+                pattern(at, &mut wish[..n]);
+                assert_eq!(buf[..n], wish[..n], "at {at}, seed {}", faults.seed);
+                at += n;
+            }
+            assert_eq!(at, total, "seed {}", faults.seed);
+        };
+        join(write, read).await;
+    };
+    play(&wire, server, client, serve, ask);
+    assert_eq!(
+        server.counters().resets + client.counters().resets,
+        0,
+        "seed {}",
+        faults.seed
+    );
+    wire.stats().forth
+}
+
+#[test]
+fn a_mebibyte_comes_back_intact_over_a_bad_wire() {
+    for (seed, target) in targets(1, 7).into_iter().enumerate() {
+        let faults = Faults {
+            seed: seed as u64,
+            loss_ppm: 10_000,
+            duplicate_ppm: 10_000,
+            reorder_ppm: 10_000,
+            reorder_delay: millis(3),
+            corrupt_ppm: 2_000,
+            ..LAN
+        };
+        let stats = bad_wire(target, faults, 1 << 20);
+        assert!(
+            stats.lost > 0 && stats.corrupted > 0 && stats.duplicated > 0,
+            "{stats:?}"
+        );
+        assert!(stats.delayed > 0, "{stats:?}");
+    }
+}
+
+#[test]
+fn bytes_stay_intact_and_nobody_is_reset_on_a_terrible_wire() {
+    let mut reordered = 0;
+    for seed in 0..40 {
+        let targets = targets(1, 7);
+        let faults = Faults {
+            seed,
+            loss_ppm: 50_000 + 50_000 * (seed as u32 % 2),
+            jitter: millis(seed % 4),
+            duplicate_ppm: 50_000,
+            reorder_ppm: 50_000,
+            reorder_delay: millis(7),
+            corrupt_ppm: 20_000,
+            ..LAN
+        };
+        let target = targets[seed as usize % targets.len()];
+        reordered += bad_wire(target, faults, 16 << 10).reordered;
+    }
+    assert!(reordered > 0);
+}
+
+#[test]
+fn without_nagle_small_writes_leave_at_once() {
+    for nagle in [true, false] {
+        pair!(server, client);
+        let wire: Wire<64> = Wire::new(Faults {
+            latency: millis(50),
+            ..Faults::NONE
+        });
+        let serve = async {
+            let mut stream = one(server).await;
+            assert_eq!(read_to_end(&mut stream).await, Ok(vec![1; 8]));
+        };
+        let ask = async {
+            let mut stream = client.connect(v4(1, 7)).await.unwrap();
+            stream.set_nagle(nagle);
+            client.sleep(millis(200)).await;
+            let before = wire.stats().back.sent;
+            for _ in 0..8 {
+                stream.write_all(&[1]).await.unwrap();
+                client.yield_now().await;
+                client.yield_now().await;
+            }
+            let sent = wire.stats().back.sent - before;
+            assert_eq!(sent, if nagle { 1 } else { 8 });
+        };
+        play(&wire, server, client, serve, ask);
+    }
+}
+
+#[test]
+fn flush_returns_when_all_is_acknowledged_and_not_before() {
+    for target in targets(1, 7) {
+        pair!(server, client);
+        let wire: Wire<32> = Wire::new(Faults {
+            latency: millis(200),
+            ..Faults::NONE
+        });
+        let serve = async {
+            let mut stream = one(server).await;
+            read_to_end(&mut stream).await.unwrap();
+        };
+        let ask = async {
+            let mut stream = client.connect(target).await.unwrap();
+            stream.flush().await.unwrap();
+            let began = client.now();
+            stream.write_all(b"hello").await.unwrap();
+            assert_eq!(client.now(), began);
+            stream.flush().await.unwrap();
+            let waited = client.now() - began;
+            assert!(waited >= millis(400) && waited < millis(500), "{waited}");
+        };
+        play(&wire, server, client, serve, ask);
+    }
+}
+
+#[test]
+fn a_turn_receives_and_sends_no_more_than_its_share() {
+    use cygnet::{Turn, turns};
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 65536, tx: 65536);
+    host!(client, 2, slots: 1, tasks: 8, bytes: 64, rx: 65536, tx: 65536);
+    let wire: Box<Wire<96>> = Box::new(Wire::new(LAN));
+    let log = RefCell::new(0);
+    server
+        .spawn(Box::pin(async {
+            let mut stream = one(server).await;
+            stream.write_all(&vec![1; 300_000]).await.unwrap();
+        }))
+        .unwrap();
+    client
+        .spawn(Box::pin(async {
+            let mut stream = client.connect(v4(1, 7)).await.unwrap();
+            *log.borrow_mut() = read_to_end(&mut stream).await.unwrap().len();
+        }))
+        .unwrap();
+    let (mut end_a, mut end_b) = wire.ends();
+    let mut now = Instant::ZERO;
+    let mut most = (0, 0, 0);
+    turns(server, |turns_a| {
+        turns(client, |turns_b| {
+            loop {
+                let before = (server.counters(), client.counters());
+                let left = turns_a.turn(&mut end_a, now);
+                let right = turns_b.turn(&mut end_b, now);
+                let after = (server.counters(), client.counters());
+                let sent = after.0.frames_out - before.0.frames_out;
+                let got = after.1.frames_in - before.1.frames_in;
+                most.0 = most.0.max(sent);
+                most.1 = most.1.max(got);
+                most.2 += u32::from(left == Turn::Ready);
+                if (left, right) == (Turn::Done, Turn::Done) {
+                    break;
+                }
+                now = next(left, right, wire.next_delivery())
+                    .unwrap()
+                    .max(now + Duration::from_micros(1));
+                assert!(now < seconds(60));
+            }
+        })
+    });
+    assert_eq!(*log.borrow(), 300_000);
+    // Sixteen from the slot, and the answers to at most 64 frames received.
+    assert!(most.0 >= 16 && most.0 <= 16 + 64, "{most:?}");
+    assert!(most.1 <= 64 && most.2 > 0, "{most:?}");
+    // And a flood of frames that are for nobody.
+    let frames_before = server.counters().frames_in;
+    for _ in 0..96 {
+        assert!(end_b.inject(now, &[0; 60]));
+    }
+    now += Duration::from_secs(1);
+    turns(server, |turns| {
+        assert_eq!(turns.turn(&mut end_a, now), Turn::Done);
+        assert_eq!(server.counters().frames_in - frames_before, 64);
+    });
+}
