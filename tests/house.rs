@@ -18,6 +18,7 @@ mod house {
 
 use std::path::Path;
 
+use house::disk;
 use house::rules::{self, Violation};
 use house::tree::{Root, Sources, Tree};
 
@@ -67,8 +68,6 @@ fn look_at(root: &Path) -> (Vec<Violation>, String) {
     (found, table)
 }
 
-use house::disk;
-
 fn listed(found: &[Violation]) -> String {
     let mut text = String::new();
     let mut kind = None;
@@ -100,4 +99,10 @@ fn report() {
     let root = std::env::var_os("CYGNET_HOUSE").unwrap_or_else(here);
     let (found, table) = look_at(Path::new(&root));
     println!("{}\n{table}", listed(&found));
+    let mut files = Tree::new(&disk::sources(Path::new(&root)), &CORE).files;
+    files.sort_by_key(|file| std::cmp::Reverse(file.code_lines));
+    println!("code lines  file");
+    for file in files {
+        println!("{:>10}  {}", file.code_lines, file.path);
+    }
 }
