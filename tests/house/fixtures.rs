@@ -105,6 +105,7 @@ fn what_only_looks_like_a_path_is_none() {
         "const S: &str = r#\"\" crate::table::Slot\"#; const B: &[u8] = b\"crate::table::Slot\";",
         "const C: [char; 2] = ['\\'', '\"']; // crate::table::Slot \"\n",
         "use ::table::Slot; use other::table::Slot; use core::fmt::Display;",
+        "use crate::table; use crate as all;",
         "struct Slot; fn f(table: u8) { table.slot(); let _ = Slot; }",
     ];
     for other in others {
@@ -119,6 +120,9 @@ fn test_code_is_not_read() {
         "#[cfg(test)] mod tests { use crate::table::Slot; }",
         "#[cfg(any(test, feature = \"lab\"))] pub(crate) mod tests { use crate::table::Slot; }",
         "#[cfg(all(any(test, feature = \"lab\"), not(loom)))] mod core_tests { use crate::table::Slot; }",
+        "#[cfg(any(test, doctest))] fn f() where A: B, C: D { crate::table::Slot; }",
+        "#[cfg(test)] const A: u8 = { 1 } + crate::table::Slot;",
+        "#[cfg(test)] use crate::table::{Slot};",
         "#[cfg(all(test, not(loom)))] #[allow(x)] use crate::table::Slot;",
         "#[test] fn f<A, B>() { crate::table::Slot; }",
         "#[cfg(doctest)] #[doc = \"x\"] struct S(crate::table::Slot);",
@@ -224,6 +228,14 @@ fn files_stand_in_no_circle() {
         WAKER,
     );
     assert!(circles(&three)[0].what.starts_with("3 files"));
+    // What a circle reaches is not in it, nor is what reaches it.
+    let beside = house(
+        "use crate::table::Slot; pub struct Link(crate::task::waker::Waker);",
+        "use crate::frame::link::Link; pub struct Slot;",
+        "use crate::table::Slot; pub struct Core;",
+        WAKER,
+    );
+    assert!(circles(&beside)[0].what.starts_with("2 files"));
     let row = house(
         LINK,
         "use crate::frame::link; pub struct Slot;",
@@ -249,8 +261,7 @@ fn a_file_that_only_declares_and_names_is_no_node() {
 
 #[test]
 fn modules_are_found_where_they_lie() {
-    let lib =
-        "mod node; #[path = \"odd/place.rs\"] mod time; mod event { pub mod inner; pub fn f() {} }";
+    let lib = "mod node; #[path = \"odd/../odd/place.rs\"] mod time; mod event { pub mod inner; pub fn f() {} }";
     let node =
         "fn g() {} mod below; use crate::time::At; use crate::event::inner::I; use self::below::B;";
     let tree = tree(&[
@@ -302,7 +313,7 @@ fn methods_stand_with_their_type() {
         "pub struct Core; impl<'a, T: Fn(u8) -> u8> Core<'a, T> {} impl Drop for Core {}",
         // A foreign trait, in an adapter file; one of ours, in the type's file.
         "use crate::table::Slot; impl<T> core::fmt::Debug for &mut Slot<T> {} pub struct Core;",
-        "pub struct Core; impl crate::task::waker::Wake for Core {}",
+        "pub struct Core; impl<'a> crate::task::waker::Wake for &'a Core {}",
         "pub struct Core; type C = Core; impl C {}",
         "pub fn f() -> impl Fn(crate::table::Slot) { crate::table::Slot }",
     ];
@@ -316,7 +327,7 @@ fn methods_stand_with_their_type() {
         "impl<'a, const N: usize> crate::table::Slot<'a, N> where u8: Copy, {}",
         "use crate::table::Slot; type S = Slot; impl S {}",
         "use crate::table::Slot; impl Drop for Slot {}",
-        "use crate::table::Slot; impl crate::task::waker::Wake for &Slot {}",
+        "use crate::table::Slot; impl crate::task::waker::Wake for &'a mut Slot {}",
         "use crate::task::waker::Wake; impl<T> Wake for [T] {}",
         "use crate::table::*; unsafe impl Slot {}",
     ];
@@ -362,7 +373,10 @@ fn lines_of_code_are_those_with_code_on_them() {
     let files = [
         ("src/lib.rs", "mod node;\nmod lab;"),
         ("src/node.rs", node),
-        ("src/lab/mod.rs", "fn f() {}"),
+        (
+            "src/lab/mod.rs",
+            "fn f() {}\n#[cfg(test)]\nuse a::{\n  b,\n};",
+        ),
     ];
     let tree = tree(&files);
     let lines: Vec<_> = rules::code_lines(&tree).into_iter().collect();

@@ -274,10 +274,9 @@ fn impl_header(item: &[Token<'_>]) -> Option<Impl> {
     let header = &item[at..];
     let header = &header[..header.iter().position(ends)?];
     let mut angles = 0;
-    let parts = header.iter().enumerate().position(|(i, token)| {
+    let parts = header.iter().position(|token| {
         angles += i32::from(token.is("<")) - i32::from(token.is(">"));
-        let of_lifetimes = header.get(i + 1).is_some_and(|t| t.is("<"));
-        angles == 0 && token.is("for") && !of_lifetimes
+        angles == 0 && token.is("for")
     });
     Some(match parts {
         Some(at) => Impl {

@@ -116,26 +116,22 @@ fn for_tests(attribute: &[Token<'_>], test_module: bool) -> bool {
     match attribute {
         [only] => only.is("test"),
         [cfg, open, inside @ .., _] if cfg.is("cfg") && open.is("(") => {
-            holds(inside) == Some(false) || test_module && inside.iter().any(|t| t.is("test"))
+            never_holds(inside) || test_module && inside.iter().any(|t| t.is("test"))
         }
         _ => false,
     }
 }
 
-/// Whether such a `cfg` holds where nothing is tested; `None`: it depends.
-fn holds(cfg: &[Token<'_>]) -> Option<bool> {
-    let [name, rest @ ..] = cfg else { return None };
-    let inside = match rest {
-        [] => return (name.is("test") || name.is("doctest")).then_some(false),
-        [open, inside @ .., _] if open.is("(") => inside,
-        _ => return None,
-    };
-    let mut parts = inside.split_at_depth_zero();
-    match name.text {
-        "not" => holds(inside).map(|it| !it),
-        "all" if parts.any(|part| holds(part) == Some(false)) => Some(false),
-        "any" if parts.all(|part| holds(part) == Some(false)) => Some(false),
-        _ => None,
+/// Whether such a `cfg` lets in nothing where nothing is tested.
+fn never_holds(cfg: &[Token<'_>]) -> bool {
+    match cfg {
+        [name] => name.is("test") || name.is("doctest"),
+        [name, open, inside @ .., _] if open.is("(") => match name.text {
+            "all" => inside.split_at_depth_zero().any(never_holds),
+            "any" => inside.split_at_depth_zero().all(never_holds),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -180,12 +176,14 @@ pub fn end(tokens: &[Token<'_>], at: usize) -> usize {
         "macro_rules",
     ];
     let item = tokens.get(first).is_some_and(|t| items.contains(&t.text));
-    let assigned = tokens
-        .get(first)
-        .is_some_and(|t| t.is("const") || t.is("static"))
-        && !tokens
+    // These end with a semicolon, whatever stands in braces before it.
+    let assigned = tokens.get(first).is_some_and(|t| match t.text {
+        "use" => true,
+        "const" | "static" => !tokens
             .get(first + 1)
-            .is_some_and(|t| ["fn", "unsafe", "async", "extern"].contains(&t.text));
+            .is_some_and(|t| ["fn", "unsafe", "async", "extern"].contains(&t.text)),
+        _ => false,
+    });
     let (mut at, mut angles) = (first, 0i32);
     while at < tokens.len() {
         match tokens[at].text {
