@@ -455,6 +455,9 @@ fn nobody_is_put_out_before_it_was_answered() {
         let [answered] = &to(&seen, 1002)[..] else {
             panic!("{seen:?}");
         };
+        // Put out since; what it says proves that it is there, and is said again.
+        hands.send(&hello(answered));
+        hands.pass(TICK);
         hands.send(&hello(answered));
         let seen = hands.pass(TICK * 2);
         assert!(seen.iter().any(|seg| seg.payload == b"hello"), "{seen:?}");

@@ -353,6 +353,14 @@ fn scans_of_every_kind_break_nothing() {
     assert!(count(&table, "dropped_fragment") > 0, "{table}");
 }
 
+/// The code of a test of this name: its file, and those in its folder.
+fn sources(tests: &Path, name: &str) -> impl Iterator<Item = String> {
+    let folder = std::fs::read_dir(tests.join(name)).into_iter().flatten();
+    let inside = folder.map(|entry| entry.unwrap().path());
+    let all = std::iter::once(tests.join(format!("{name}.rs"))).chain(inside);
+    all.filter_map(|path| std::fs::read_to_string(path).ok())
+}
+
 /// The table above names tests that exist, and every row has one.
 #[test]
 fn every_row_has_its_test() {
@@ -373,11 +381,9 @@ fn every_row_has_its_test() {
             let Some((file, name)) = test.split_once("::") else {
                 continue;
             };
-            let paths = [format!("../tests/{file}.rs"), format!("tests/{file}.rs")];
-            let found = paths.iter().any(|path| {
-                let code = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-                code.contains(&format!("#[test]\nfn {name}()"))
-            });
+            let found = sources(&root.join("../tests"), file)
+                .chain(sources(&root.join("tests"), file))
+                .any(|code| code.contains(&format!("#[test]\nfn {name}()")));
             assert!(found, "row {row}: there is no {test}");
         }
     }

@@ -29,9 +29,11 @@
 //! one of four. And a peer that waits for us to speak, and whose
 //! acknowledgement is lost, waits until it sends something.
 //!
-//! A copy of a first segment that the network held back looks like one that the
-//! cookie was waiting for. So the last few connections that are over are
-//! remembered, and such a copy is dropped.
+//! A segment that the network held back looks like the acknowledgement of a cookie
+//! too. So what such a segment carries is not taken: a peer that is there sends it
+//! again, and has seldom sent any, because its window was shut; one that is not
+//! answers ours with a reset. And the last few connections that are over are
+//! remembered, and what looks like more of them is dropped.
 //!
 //! A wrong acknowledgement costs at most seventeen short hashes, and only while
 //! cookies are about; then it is answered by a reset as ever.
@@ -285,31 +287,25 @@ impl<'a> Inner<'a> {
 
     /// An acknowledgement that belongs to no flow, at a port that somebody listens
     /// on. If it is a cookie's, its sender gets a slot or waits in line for one;
-    /// else it is refused. Gives the slot, and the token back, if the segment has
-    /// more to say.
+    /// else it is refused. What else it carries has to be sent again.
     pub(super) fn proof_in<T: TxToken>(
         &mut self,
         port: u32,
         segment: &Segment,
         frame: &[u8],
         token: T,
-    ) -> Option<(u32, T)> {
+    ) {
         let cookie = match self.prove(segment) {
             Proof::Of(cookie) => cookie,
             Proof::Over => {
                 // Late, or a new connection between the same ports, which sends again.
-                self.dropped(DropReason::OldDuplicate);
-                return None;
+                return self.dropped(DropReason::OldDuplicate);
             }
             // Perhaps more of somebody who waits, or was promised a place in line.
             Proof::Nothing if self.lobby.is_full() || self.lobby.holds(&segment.flow) => {
-                self.dropped(DropReason::NoSlot);
-                return None;
+                return self.dropped(DropReason::NoSlot);
             }
-            Proof::Nothing => {
-                self.refuse(segment, token);
-                return None;
-            }
+            Proof::Nothing => return self.refuse(segment, token),
         };
         let (us, peer) = self.ends(segment);
         let bare = Bare {
@@ -319,7 +315,9 @@ impl<'a> Inner<'a> {
             window: window_of(frame),
             ..Bare::NOTHING
         };
-        let acknowledgement = craft::segment(peer, us, &bare)?;
+        let Some(acknowledgement) = craft::segment(peer, us, &bare) else {
+            return;
+        };
         // Who waits already goes first, and waits once.
         let others = self.room_made && self.lobby.len() > 0;
         let waits = self.lobby.holds(&segment.flow);
@@ -329,11 +327,7 @@ impl<'a> Inner<'a> {
         };
         match slot {
             Some(index) => {
-                self.let_in::<T>(index, port, segment, &cookie, &acknowledgement)?;
-                if segment.payload > 0 || segment.fin {
-                    return Some((index, token));
-                }
-                self.open_window(segment, &cookie, token);
+                self.let_in(index, port, segment, &cookie, &acknowledgement, token);
             }
             None if !waits && self.lobby.park(&acknowledgement, &segment.flow, self.now) => {
                 self.counters.count(|counters| &mut counters.syns_parked);
@@ -342,7 +336,6 @@ impl<'a> Inner<'a> {
             // It sends again, if it has anything to say.
             None => self.dropped(DropReason::NoSlot),
         }
-        None
     }
 
     /// One that has proved that it is there, and waited in line. False when there
@@ -361,10 +354,7 @@ impl<'a> Inner<'a> {
         let Some(index) = self.slot_for_proven(port) else {
             return false;
         };
-        let let_in = self.let_in::<T>(index, port, segment, &cookie, frame);
-        if let_in.is_some() {
-            self.open_window(segment, &cookie, token);
-        }
+        self.let_in(index, port, segment, &cookie, frame, token);
         true
     }
 
@@ -374,19 +364,6 @@ impl<'a> Inner<'a> {
             Some(_) if self.cookies.is_over(&segment.flow) => Proof::Over,
             Some(cookie) => Proof::Of(cookie),
         }
-    }
-
-    /// Says that a peer may send now. If that is lost, it asks.
-    fn open_window<T: TxToken>(&mut self, segment: &Segment, cookie: &Cookie, token: T) {
-        let (us, peer) = self.ends(segment);
-        let bare = Bare {
-            flags: ACK,
-            seq: cookie.isn + 1,
-            ack: cookie.irs + 1,
-            window: self.buffers.window(),
-            ..Bare::NOTHING
-        };
-        self.send_bare(us, peer, &bare, token);
     }
 
     /// A slot for a peer that is there, in place of one that may not be.
@@ -421,7 +398,8 @@ impl<'a> Inner<'a> {
         Some(())
     }
 
-    /// Makes a connection of a fresh slot, or gives it back.
+    /// Makes a connection of a fresh slot and says that its peer may send now; if
+    /// that is lost, it asks. Or gives the slot back.
     fn let_in<T: TxToken>(
         &mut self,
         index: u32,
@@ -429,19 +407,27 @@ impl<'a> Inner<'a> {
         segment: &Segment,
         cookie: &Cookie,
         acknowledgement: &[u8],
-    ) -> Option<()> {
+        token: T,
+    ) {
         if self
             .replay::<T>(index, port, segment, cookie, acknowledgement)
             .is_none()
         {
             self.free(index);
-            self.dropped(DropReason::BadSegment);
-            return None;
+            return self.dropped(DropReason::BadSegment);
         }
         self.counters.count(|counters| &mut counters.cookies_taken);
         self.settle(index, None);
         self.mark_dirty(index);
-        Some(())
+        let bare = Bare {
+            flags: ACK,
+            seq: cookie.isn + 1,
+            ack: cookie.irs + 1,
+            window: self.buffers.window(),
+            ..Bare::NOTHING
+        };
+        let (us, peer) = self.ends(segment);
+        self.send_bare(us, peer, &bare, token);
     }
 
     /// Brings a fresh slot to where it would be had it answered the SYN and had the

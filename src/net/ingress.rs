@@ -86,18 +86,15 @@ impl<'a> Inner<'a> {
                 scheduler.fetch(reader);
             }
         }
-        let (slot, token) = match known {
-            Some(slot) if !self.is_new_life(slot, segment) => (slot, token),
-            _ => match self.stranger_in(known, segment, frame, token) {
-                Some(proven) => proven,
-                None => return,
-            },
-        };
-        self.deliver(slot, segment, frame, token, scheduler);
+        match known {
+            Some(slot) if !self.is_new_life(slot, segment) => {
+                self.deliver(slot, segment, frame, token, scheduler);
+            }
+            _ => self.stranger_in(known, segment, frame, token),
+        }
     }
 
     /// A segment that belongs to no flow, or begins the next life of an old one.
-    /// Gives a slot, and the token back, if it acknowledges a cookie.
     #[inline(never)]
     fn stranger_in<T: TxToken>(
         &mut self,
@@ -105,12 +102,11 @@ impl<'a> Inner<'a> {
         segment: &Segment,
         frame: &[u8],
         token: T,
-    ) -> Option<(u32, T)> {
+    ) {
         if let Some(old) = old {
             self.reclaim(old);
         } else if let Some(reason) = segment.refusal(self.addresses.own()) {
-            self.dropped(reason);
-            return None;
+            return self.dropped(reason);
         }
         let port = self.ports.find(segment.flow.local_port());
         match (port, segment.control) {
@@ -123,7 +119,7 @@ impl<'a> Inner<'a> {
                 Err(reason) => self.crowd(port, reason, segment, frame, token),
             },
             (Some(port), Control::Other) if segment.has_ack && self.config.gives_cookies() => {
-                return self.proof_in(port, segment, frame, token);
+                self.proof_in(port, segment, frame, token);
             }
             (_, Control::Rst) => (),
             (Some(_), Control::Other) if !segment.has_ack => {
@@ -131,7 +127,6 @@ impl<'a> Inner<'a> {
             }
             _ => self.refuse(segment, token),
         }
-        None
     }
 
     /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1). It goes
