@@ -302,7 +302,7 @@ impl<'a> Inner<'a> {
                 return self.dropped(DropReason::OldDuplicate);
             }
             // Perhaps more of somebody who waits, or was promised a place in line.
-            Proof::Nothing if self.lobby.is_full() || self.lobby.holds(&segment.flow) => {
+            Proof::Nothing if self.lobby.is_full() || self.lobby.holds(frame) => {
                 return self.dropped(DropReason::NoSlot);
             }
             Proof::Nothing => return self.refuse(segment, token),
@@ -320,7 +320,7 @@ impl<'a> Inner<'a> {
         };
         // Who waits already goes first, and waits once.
         let others = self.room_made && self.lobby.len() > 0;
-        let waits = self.lobby.holds(&segment.flow);
+        let waits = self.lobby.holds(frame);
         let slot = match others || waits {
             true => None,
             false => self.slot_for_proven(port),
@@ -329,7 +329,7 @@ impl<'a> Inner<'a> {
             Some(index) => {
                 self.let_in(index, port, segment, &cookie, &acknowledgement, token);
             }
-            None if !waits && self.lobby.park(&acknowledgement, &segment.flow, self.now) => {
+            None if !waits && self.lobby.park(&acknowledgement, self.now) => {
                 self.counters.count(|counters| &mut counters.syns_parked);
                 self.tell(&Event::Parked(DropReason::NoSlot));
             }

@@ -162,7 +162,7 @@ pub(super) fn group(addr: Ipv6Address) -> Hardware {
 }
 
 /// Where in a frame its segment begins.
-fn segment_at(frame: &[u8]) -> Option<usize> {
+pub(super) fn segment_at(frame: &[u8]) -> Option<usize> {
     Some(match frame.get(12..15)? {
         [0x08, 0x00, version] => 14 + usize::from(version & 15) * 4,
         _ => 14 + 40,

@@ -48,7 +48,7 @@ impl<'a> Inner<'a> {
         self.counters
             .add(|counters| &mut counters.bytes_in, frame.len() as u64);
         self.tell(&Event::FrameIn(frame));
-        match self.route(frame) {
+        match self.route(frame, &self.tally.checks) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => self.neighbor_in(frame, token),
             Route::Host(from) => self.answer(from, frame, token),
@@ -56,17 +56,16 @@ impl<'a> Inner<'a> {
         }
     }
 
+    /// Where a frame goes, if its checksums are right.
     #[inline]
-    pub(super) fn route(&self, frame: &[u8]) -> Route {
-        let checks = &self.tally.checks;
+    fn route(&self, frame: &[u8], checks: &Checks) -> Route {
         let addrs = self.addresses.own();
         demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
     /// The segment of a frame that was looked at when it came, or made by hand.
     pub(super) fn route_again(&self, frame: &[u8]) -> Option<Segment> {
-        let addrs = self.addresses.own();
-        match demux(frame, self.config.hardware_addr, addrs, &Checks::NONE) {
+        match self.route(frame, &Checks::NONE) {
             Route::Tcp(segment) => Some(segment),
             _ => None,
         }
@@ -323,9 +322,11 @@ impl<'a> Inner<'a> {
                 self.refuse(&segment, token);
                 continue;
             };
-            let done = match is_syn {
-                false => self.proven_in(port, &segment, frame, token),
-                true => match self.place(port) {
+            // Only cookies are acknowledged in line.
+            let done = if self.config.gives_cookies() && !is_syn {
+                self.proven_in(port, &segment, frame, token)
+            } else {
+                match self.place(port) {
                     Ok(slot) => {
                         self.admit(slot, port, &segment, frame, token);
                         true
@@ -335,7 +336,7 @@ impl<'a> Inner<'a> {
                         true
                     }
                     Err(_) => false,
-                },
+                }
             };
             if !done {
                 self.lobby.push(parked);
@@ -480,10 +481,7 @@ impl<'a> Inner<'a> {
         let doubts = self.doubts();
         if gives_way || (doubts && !self.lobby.is_full()) {
             self.give_cookie(segment, frame, token);
-        } else if doubts
-            || self.lobby.holds(&segment.flow)
-            || !self.lobby.park(frame, &segment.flow, self.now)
-        {
+        } else if doubts || self.lobby.holds(frame) || !self.lobby.park(frame, self.now) {
             self.dropped(reason);
         } else {
             self.counters.count(|counters| &mut counters.syns_parked);

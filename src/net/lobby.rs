@@ -15,8 +15,8 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use crate::net::craft::segment_at;
 use crate::net::deadlines::after;
-use crate::net::flow::Flow;
 
 /// The longest SYN frame that can wait: Ethernet, IP without options, TCP with 40
 /// bytes of them.
@@ -28,7 +28,6 @@ const FRAME_BYTES: usize = 14 + if cfg!(feature = "ipv6") { 40 } else { 20 } + 6
 pub struct Parked {
     frame: [u8; FRAME_BYTES],
     len: u8,
-    flow: Flow,
     since: Instant,
 }
 
@@ -37,7 +36,6 @@ impl Parked {
     pub const EMPTY: Parked = Parked {
         frame: [0; FRAME_BYTES],
         len: 0,
-        flow: Flow::ZERO,
         since: Instant::ZERO,
     };
 
@@ -77,9 +75,10 @@ impl<'a> Lobby<'a> {
         self.len > 0 && self.len == self.ring.len()
     }
 
-    /// Whether somebody of this flow waits.
-    pub(crate) fn holds(&self, flow: &Flow) -> bool {
-        self.iter().any(|parked| parked.flow == *flow)
+    /// Whether the sender of this frame waits.
+    pub(crate) fn holds(&self, frame: &[u8]) -> bool {
+        let ends = ends(frame);
+        self.iter().any(|parked| self::ends(parked.frame()) == ends)
     }
 
     /// Those that wait, the oldest first.
@@ -90,16 +89,15 @@ impl<'a> Lobby<'a> {
     /// Lets a frame wait. False when there is no place for it: most often in a
     /// flood, and for next to nothing.
     #[inline]
-    pub(crate) fn park(&mut self, frame: &[u8], flow: &Flow, now: Instant) -> bool {
-        self.len < self.ring.len() && self.keep(frame, flow, now)
+    pub(crate) fn park(&mut self, frame: &[u8], now: Instant) -> bool {
+        self.len < self.ring.len() && self.keep(frame, now)
     }
 
     #[cold]
     #[inline(never)]
-    fn keep(&mut self, frame: &[u8], flow: &Flow, now: Instant) -> bool {
+    fn keep(&mut self, frame: &[u8], now: Instant) -> bool {
         let mut parked = Parked {
             len: frame.len() as u8,
-            flow: *flow,
             since: now,
             ..Parked::EMPTY
         };
@@ -133,13 +131,28 @@ impl<'a> Lobby<'a> {
     }
 }
 
+/// The addresses and ports of a segment's frame.
+fn ends(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = segment_at(frame)?;
+    let addresses = match frame.get(12..14)? {
+        [0x08, 0x00] => frame.get(26..34)?,
+        _ => frame.get(22..54)?,
+    };
+    Some((addresses, frame.get(start..start + 4)?))
+}
+
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::vec;
+    use std::vec::Vec;
 
-    /// Of a peer with this number.
-    fn flow(number: u32) -> Flow {
-        Flow::between_v4(1, number)
+    /// Of a peer with this number, filled up with it to `len` bytes.
+    fn frame(number: u8, len: usize) -> Vec<u8> {
+        let mut frame = vec![number; len];
+        frame[12..15].copy_from_slice(&[0x08, 0x00, 0x45]);
+        frame
     }
 
     #[test]
@@ -147,35 +160,39 @@ mod tests {
         let mut ring = [Parked::EMPTY; 2];
         let mut lobby = Lobby::new(&mut ring);
         for round in 0..5u8 {
-            assert!(lobby.park(&[round; 60], &flow(1), Instant::from_secs(1)));
-            assert!(lobby.park(&[round + 100; FRAME_BYTES], &flow(2), Instant::from_secs(2)));
+            assert!(lobby.park(&frame(round, 60), Instant::from_secs(1)));
+            assert!(lobby.park(&frame(round + 100, FRAME_BYTES), Instant::from_secs(2)));
+            assert!(!lobby.park(&frame(200, 60), Instant::from_secs(3)), "N + 1");
             assert!(
-                !lobby.park(&[0; 60], &flow(3), Instant::from_secs(3)),
-                "N + 1"
+                [round, round + 100]
+                    .iter()
+                    .all(|&number| lobby.holds(&frame(number, 60)))
             );
-            assert!([1, 2].iter().all(|&number| lobby.holds(&flow(number))));
-            assert!(lobby.is_full() && !lobby.holds(&flow(3)));
+            assert!(lobby.is_full() && !lobby.holds(&frame(200, 60)));
             let first = lobby.pop().unwrap();
-            assert!(!lobby.is_full() && !lobby.holds(&flow(1)));
-            assert_eq!(first.frame(), [round; 60]);
+            assert!(!lobby.is_full() && !lobby.holds(&frame(round, 60)));
+            assert_eq!(first.frame(), frame(round, 60));
             assert!(first.is_stale(Instant::from_secs(21), Duration::from_secs(20)));
             assert!(!first.is_stale(Instant::from_secs(20), Duration::from_secs(20)));
-            assert_eq!(lobby.pop().unwrap().frame(), [round + 100; FRAME_BYTES]);
+            assert_eq!(
+                lobby.pop().unwrap().frame(),
+                frame(round + 100, FRAME_BYTES)
+            );
             assert!(lobby.pop().is_none());
         }
     }
 
     #[test]
     fn a_place_takes_what_the_readme_says() {
-        let bytes = if cfg!(feature = "ipv6") { 168 } else { 120 };
+        let bytes = if cfg!(feature = "ipv6") { 128 } else { 104 };
         assert_eq!(size_of::<Parked>(), bytes);
     }
 
     #[test]
     fn a_frame_too_long_and_a_lobby_of_none_refuse() {
         let mut ring = [Parked::EMPTY; 1];
-        assert!(!Lobby::new(&mut ring).park(&[0; FRAME_BYTES + 1], &flow(1), Instant::ZERO));
-        assert!(!Lobby::new(&mut []).park(&[0; 60], &flow(1), Instant::ZERO));
+        assert!(!Lobby::new(&mut ring).park(&frame(0, FRAME_BYTES + 1), Instant::ZERO));
+        assert!(!Lobby::new(&mut []).park(&frame(0, 60), Instant::ZERO));
         assert!(Lobby::new(&mut []).pop().is_none());
         assert!(!Lobby::new(&mut []).is_full(), "nobody is missing");
     }
