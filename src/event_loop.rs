@@ -19,7 +19,6 @@ use smoltcp::time::Instant;
 
 use crate::event::Yield;
 use crate::node::Node;
-use crate::planted::{Planted, planted};
 use crate::task::slot::Pinned;
 use crate::task::tasks::PinnedTasks;
 
@@ -138,9 +137,6 @@ fn turn<'a, D: Device + ?Sized>(
     }
     if more_frames || more_to_send || tasks.is_woken() {
         return Turn::Ready;
-    }
-    if planted(Planted::TaskTimerOverlooked) && deadline.is_some() {
-        return Turn::Idle(deadline);
     }
     Turn::Idle(deadline.into_iter().chain(tasks.timers.next()).min())
 }

@@ -59,8 +59,6 @@ mod node;
 #[cfg(any(test, feature = "on-target"))]
 pub mod on_target;
 pub mod pair;
-#[doc(hidden)]
-pub mod planted;
 pub mod service;
 mod socket;
 pub mod task;

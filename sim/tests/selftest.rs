@@ -1,43 +1,36 @@
-//! The self-test of the simulated networks: every bug has its site, none is
-//! planted by accident, and a program that can plant none says so.
+//! The self-test of the simulated networks: every bug has its place in the
+//! sources, none is planted by accident, and where there are no sources it says so.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use cygnet::planted::{Planted, planted};
+use cygnet_sim::selftest;
 use cygnet_sim::world::scenario::SCENARIOS;
 use cygnet_sim::world::stage::{Staging, run};
 use smoltcp::time::Duration;
 
-/// Every Rust file below a folder, one after the other.
-fn source(folder: &Path, text: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            source(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            *text += &fs::read_to_string(path).unwrap();
-        }
-    }
+/// `sim selftest` with these words, which must fail: what it said.
+fn refused(words: &[&str]) -> String {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_sim"))
+        .arg("selftest")
+        .args(words)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]
-fn every_bug_has_a_site() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut text = String::new();
-    source(&here.join("../src"), &mut text);
-    source(&here.join("src/world"), &mut text);
-    for bug in Planted::ALL {
-        let site = format!("planted(Planted::{bug:?})");
-        assert!(text.contains(&site), "{site} is nowhere");
+fn every_patch_applies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    match selftest::check(&root) {
+        Ok(bugs) => assert!(bugs >= 37, "{bugs} bugs"),
+        Err(lost) => panic!("{lost}"),
     }
-    assert!(Planted::ALL.len() >= 20);
 }
 
 #[test]
 fn nothing_planted_and_nothing_found() {
-    assert!(Planted::ALL.iter().all(|&bug| !planted(bug)));
     for scenario in SCENARIOS {
         let plan = scenario.plan(3, Duration::from_secs(3));
         let staging = Staging {
@@ -48,37 +41,26 @@ fn nothing_planted_and_nothing_found() {
     }
 }
 
-#[cfg(not(feature = "selftest"))]
 #[test]
-fn a_program_without_bugs_says_how_to_build_one_with() {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim"))
-        .arg("selftest")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("--features selftest -- selftest"), "{said}");
+fn a_program_without_its_sources_says_so() {
+    let nowhere = env!("CARGO_TARGET_TMPDIR");
+    let said = refused(&["--sources", nowhere]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("there are none in") && said.contains(nowhere),
+        "{said}"
+    );
+    assert!(said.contains("--sources DIR"), "{said}");
 }
 
-#[cfg(feature = "selftest")]
 #[test]
-fn a_planted_bug_is_found() {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim"))
-        .args(["selftest", "--bug", "task-row-leaked", "--seeds", "10"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 of 1 bugs found"), "{said}");
+fn a_program_that_is_not_the_copy_has_no_bugs() {
+    let said = refused(&["--row", "--bug", "lost-wake"]);
+    assert!(said.contains("no bugs in it"), "{said}");
 }
 
 #[test]
 fn a_bug_that_is_none_is_refused_with_the_names_of_all() {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim"))
-        .args(["selftest", "--bug", "swan"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = refused(&["--bug", "swan"]);
     assert!(said.contains("lost-wake"), "{said}");
 }

@@ -11,7 +11,6 @@
 //! Not here: what a deadline means, and more than one per id: who has several
 //! sets the earliest. TCP's timers are smoltcp's.
 
-use crate::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
 /// The wanted time of an id without a deadline.
@@ -100,7 +99,7 @@ impl<'a> Deadlines<'a> {
                 self.len += 1;
                 self.sift_up(end, id);
             }
-        } else if cell.due < cell.key && !planted(Planted::DeadlineNotMovedUp) {
+        } else if cell.due < cell.key {
             cell.key = cell.due;
             let position = cell.position as usize;
             self.sift_up(position, id);
@@ -209,7 +208,7 @@ impl<'a> Deadlines<'a> {
             if child >= self.len {
                 break;
             }
-            let both = child + 1 < self.len && !planted(Planted::HeapMisordered);
+            let both = child + 1 < self.len;
             if both && self.precedes(self.heap[child + 1], self.heap[child]) {
                 child += 1;
             }

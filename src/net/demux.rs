@@ -27,7 +27,6 @@ use crate::net::craft::IPV6;
 use crate::net::craft::{ARP, IPV4};
 use crate::net::flow::Flow;
 use crate::net::neighbors::{Hardware, is_unicast};
-use crate::planted::{Planted, planted};
 
 /// What a segment wants, as far as routing cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,8 +230,7 @@ fn demux_tcp(link: Link<'_>, between: Flow, pseudo: usize, bytes: &[u8]) -> Rout
     if length < 20 || length > bytes.len() || remote == 0 || local == 0 {
         return refuse(DropReason::Malformed);
     }
-    let is_ours = link.checks.tcp.rx() && !planted(Planted::ChecksumIgnored);
-    if is_ours && !checksum::is_right(pseudo, bytes) {
+    if link.checks.tcp.rx() && !checksum::is_right(pseudo, bytes) {
         return refuse(DropReason::Checksum);
     }
     Route::Tcp(Segment {

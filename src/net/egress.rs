@@ -10,7 +10,6 @@ use crate::net::handoff::{Carried, Link, OneShot, Tally, Way};
 use crate::net::life::Before;
 use crate::net::slots::{Armed, Cut, FAR, NOBODY, State, tcp_of};
 use crate::net::stack::Inner;
-use crate::planted::{Planted, planted};
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
 /// is asked again, when asking did not move it. A peer can bring smoltcp
@@ -135,9 +134,7 @@ impl<'a> Inner<'a> {
             }
             (Some(at), Passes::Cut) if at <= now => {
                 slot.armed = Armed::Perhaps;
-                if !planted(Planted::DirtyForgotten) {
-                    self.mark_dirty(index);
-                }
+                self.mark_dirty(index);
                 return;
             }
             (Some(at), _) if at <= now => now + REARM,
@@ -145,9 +142,6 @@ impl<'a> Inner<'a> {
             (None, _) => FAR,
         };
         let over = timer != FAR && timer >= slot.give_up;
-        if planted(Planted::TimeWaitForever) && slot.in_time_wait {
-            return self.deadlines.set(index, None);
-        }
         let timer = match over && slot.state == State::Open && slot.is_time_wait() {
             true => FAR,
             false => timer,
@@ -158,9 +152,6 @@ impl<'a> Inner<'a> {
 
     /// Somebody answered: whoever waited for a neighbor tries again.
     pub(super) fn wake_neighbor_waiters(&mut self) {
-        if planted(Planted::NeighborReplyWakesNobody) {
-            return;
-        }
         for index in 0..self.slots.len() {
             if self
                 .slots

@@ -20,7 +20,6 @@
 
 use crate::net::flow::{Flow, WORDS};
 use crate::net::keys::Text;
-use crate::planted::{Planted, planted};
 
 /// End of a chain.
 const NONE: u32 = u32::MAX;
@@ -188,8 +187,7 @@ impl<'a> Flows<'a> {
             while slots.get(before as usize)?.entry().next != slot {
                 before = slots.get(before as usize)?.entry().next;
             }
-            let cut = planted(Planted::FlowChainCut);
-            slots.get_mut(before as usize)?.entry_mut().next = if cut { NONE } else { next };
+            slots.get_mut(before as usize)?.entry_mut().next = next;
         }
         *slots.get_mut(slot as usize)?.entry_mut() = FlowEntry::VACANT;
         Some(flow)

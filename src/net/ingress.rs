@@ -25,7 +25,6 @@ use crate::net::limits::{Pace, TimeLimits};
 use crate::net::neighbors::Hardware;
 use crate::net::slots::{FAR, State, tcp_of};
 use crate::net::stack::Inner;
-use crate::planted::{Planted, planted};
 
 /// Who runs the tasks that wait for segments.
 pub(crate) trait Scheduler {
@@ -260,7 +259,6 @@ impl<'a> Inner<'a> {
                 slot.wake_tx(index, &mut self.woken);
             }
             if readable
-                && !(acknowledged && planted(Planted::LostWake))
                 && let Some(reader) = slot.rx_waker.take()
                 && let Some(foreign) = scheduler.wake(reader)
             {
@@ -393,9 +391,7 @@ impl<'a> Inner<'a> {
         slot.port = port;
         slot.known = Known::of_syn(segment.seq);
         slot.peer = segment.remote_hardware;
-        if !planted(Planted::HalfOpenForever) {
-            slot.give_up = after(self.now, self.config.handshake_timeout);
-        }
+        slot.give_up = after(self.now, self.config.handshake_timeout);
         slot.pace = Pace::begin(&TimeLimits::NONE, self.now);
         let Some(set) = (*slot.set).as_mut() else {
             return;

@@ -14,7 +14,6 @@ use crate::net::limits::{Pace, TimeLimits};
 use crate::net::ports::PortId;
 use crate::net::slots::{Armed, Asked, Cut, FAR, NO_PORT, Slot, State, tcp_of};
 use crate::net::stack::Inner;
-use crate::planted::{Planted, planted};
 
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
 /// run out: that would clear bytes which nobody has read yet.
@@ -97,9 +96,7 @@ impl<'a> Inner<'a> {
             }
         };
         let slot = self.slots.get(index)?;
-        if let Some(set) = (*slot.set).as_mut()
-            && !planted(Planted::SocketNotRenewed)
-        {
+        if let Some(set) = (*slot.set).as_mut() {
             self.buffers.renew(index, set);
         }
         let used = self.slots.used();
@@ -131,9 +128,7 @@ impl<'a> Inner<'a> {
                 tcp::State::Listen | tcp::State::Closed => self.free(index),
                 _ => {
                     slot.state = State::Queued;
-                    if !planted(Planted::StaleTimer) {
-                        slot.give_up = FAR;
-                    }
+                    slot.give_up = FAR;
                     self.tell(&Event::Established { slot: index });
                     self.ports.enqueue(port, &mut self.slots, index);
                 }
@@ -293,7 +288,6 @@ impl<'a> Inner<'a> {
         if slot.is_over() {
             return;
         }
-        let leaks = planted(Planted::SlotLeakedOnReset) && slot.cut == Cut::ByPeer;
         if core::mem::take(&mut slot.waits_for_neighbor) {
             self.waiting_for_neighbor -= 1;
         }
@@ -310,7 +304,7 @@ impl<'a> Inner<'a> {
         if state == State::HalfOpen {
             self.cookies.doubt(self.now);
         }
-        self.room_made |= !planted(Planted::ParkedForgotten);
+        self.room_made = true;
         let flow = self.flows.remove(self.slots.all(), index);
         if self.config.gives_cookies()
             && let Some(flow) = flow.filter(|_| state != State::HalfOpen)
@@ -318,7 +312,7 @@ impl<'a> Inner<'a> {
             self.cookies.over(&flow, self.now);
         }
         self.deadlines.set(index, None);
-        if leaks || self.slots.release(index) {
+        if self.slots.release(index) {
             self.tell(&Event::Freed { slot: index });
         }
     }
@@ -338,7 +332,6 @@ impl<'a> Inner<'a> {
         slot.owners = 0;
         // An aborted stream has only its reset left to send.
         slot.give_up = match slot.cut {
-            Cut::No if planted(Planted::CloseForever) => FAR,
             Cut::No => give_up,
             _ => last_word,
         };
@@ -346,9 +339,7 @@ impl<'a> Inner<'a> {
         slot.write_at = FAR;
         slot.silent_at = FAR;
         slot.forget_wakers(index, &mut self.woken);
-        if let Some(socket) = slot.socket()
-            && !(planted(Planted::FinLost) && socket.send_queue() > 0)
-        {
+        if let Some(socket) = slot.socket() {
             socket.close();
         }
         self.closing += 1;
@@ -420,7 +411,7 @@ impl<'a> Inner<'a> {
         let generation = slot.generation;
         self.counters.count(|counters| &mut counters.accepts);
         self.mark_dirty(index);
-        self.room_made |= !planted(Planted::ParkedForgotten);
+        self.room_made = true;
         self.tell(&Event::Accepted {
             slot: index,
             remote,
@@ -516,9 +507,6 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.checked(index, generation) else {
             return;
         };
-        if planted(Planted::KeepAliveNeverAsks) {
-            return;
-        }
         let Some(set) = (*slot.set).as_mut() else {
             return;
         };
@@ -550,7 +538,7 @@ impl<'a> Inner<'a> {
         let set = (*slot.set).insert(set);
         if slot.state == State::Lent {
             self.slots.is_free(index);
-            self.room_made |= !planted(Planted::ParkedForgotten);
+            self.room_made = true;
             return self.tell(&Event::Freed { slot: index });
         }
         if slot.silent_at <= now {

@@ -15,7 +15,6 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::net::limits::TimeLimits;
 use crate::net::slots::{List, Slots};
-use crate::planted::{Planted, planted};
 use crate::task::waker::{Parking, wake_ours};
 
 /// One listening port. Lives in [`Storage`](crate::net::Storage).
@@ -219,9 +218,7 @@ impl<'a> Ports<'a> {
     /// stands in the queue has `queued` set.
     pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {
         if let Some(port) = self.ports.get_mut(index as usize) {
-            if !planted(Planted::PendingNeverLeft) {
-                port.pending = port.pending.saturating_sub(1);
-            }
+            port.pending = port.pending.saturating_sub(1);
             if queued {
                 slots.unlink(&mut port.queue, slot);
             } else {
@@ -237,9 +234,6 @@ impl<'a> Ports<'a> {
             slots.unlink(&mut port.half_open, slot);
             self.half_open -= 1;
             slots.push(&mut port.queue, slot);
-            if planted(Planted::AcceptorNotWoken) && port.pending == port.limit {
-                return;
-            }
             self.wake_one(index);
         }
     }
@@ -247,14 +241,8 @@ impl<'a> Ports<'a> {
     /// Takes the oldest connection. `None`: there is none yet.
     pub(crate) fn dequeue(&mut self, id: PortId, slots: &mut Slots<'_>) -> Option<u32> {
         let port = self.get(id)?;
-        if planted(Planted::AcceptOffByOne) && port.pending == 1 {
-            return None;
-        }
         let slot = slots.pop(&mut port.queue)?;
         port.pending = port.pending.saturating_sub(1);
-        if planted(Planted::ConnectionAcceptedTwice) && port.pending > 0 {
-            slots.push(&mut port.queue, slot);
-        }
         Some(slot)
     }
 

@@ -37,7 +37,6 @@ use crate::net::flows::{Entry, FlowEntry};
 use crate::net::guard::{Edge, Known};
 use crate::net::limits::Pace;
 use crate::net::woken::Woken;
-use crate::planted::{Planted, planted};
 use crate::task::waker::{is_ours, wake_ours};
 
 /// No deadline.
@@ -391,7 +390,7 @@ impl<'a> Slots<'a> {
     /// when that is back.
     pub(crate) fn release(&mut self, index: u32) -> bool {
         let waits = self.get(index).is_some_and(|slot| slot.in_time_wait);
-        if waits && !planted(Planted::TimeWaitLineKept) {
+        if waits {
             let mut list = core::mem::replace(&mut self.time_wait, List::EMPTY);
             self.unlink(&mut list, index);
             self.time_wait = list;

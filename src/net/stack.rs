@@ -43,7 +43,6 @@ use crate::net::ports::Ports;
 use crate::net::slots::{Slot, Slots};
 use crate::net::storage::{Buffers, StackParts, Storage};
 use crate::net::woken::Woken;
-use crate::planted::{Planted, planted};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
@@ -381,13 +380,7 @@ impl<'a> Inner<'a> {
     /// See [`Stack::reboot`].
     fn reboot(&mut self, secret: [u8; 16]) {
         for index in 0..self.slots.len() {
-            let flow = self.slots.flow(index);
             self.free(index);
-            if let Some(flow) = flow
-                && planted(Planted::RebootKeepsFlows)
-            {
-                let _ = self.flows.insert(self.slots.all(), index, flow);
-            }
             if let Some(slot) = self.slots.get(index) {
                 slot.dirty = false;
             }
@@ -442,11 +435,7 @@ impl<'a> Inner<'a> {
         scheduler: &impl Scheduler,
     ) -> bool {
         self.admit_parked(device);
-        let most = match planted(Planted::FramesPerTurnIgnored) {
-            true => u16::MAX,
-            false => self.config.frames_per_turn.max(1),
-        };
-        for _ in 0..most {
+        for _ in 0..self.config.frames_per_turn.max(1) {
             let Some((rx, tx)) = device.receive(self.now) else {
                 return false;
             };

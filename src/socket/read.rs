@@ -9,7 +9,6 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::net::slots::{Cut, tcp_of};
-use crate::planted::{Planted, planted};
 use crate::socket::ReadError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
 use crate::task::waker::Parking;
@@ -278,9 +277,6 @@ fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, RecvError
     };
     let mut taken = piece(socket, buf)?;
     if taken < buf.len() && socket.recv_queue() > 0 {
-        if planted(Planted::ReadLosesByteAtWrap) {
-            let _ = socket.recv(|_| (1, ()));
-        }
         taken += piece(socket, &mut buf[taken..])?;
     }
     Ok(taken)
@@ -288,9 +284,6 @@ fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, RecvError
 
 /// What a socket has for a reader.
 fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<Readable, ReadError>> {
-    if planted(Planted::EndTooEarly) && socket.state() == tcp::State::CloseWait {
-        return Ask::Now(Ok(Readable::End));
-    }
     if socket.can_recv() {
         return Ask::Now(Ok(Readable::Bytes));
     }

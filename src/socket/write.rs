@@ -8,7 +8,6 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::net::slots::Cut;
-use crate::planted::{Planted, planted};
 use crate::socket::WriteError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
 use crate::task::waker::Parking;
@@ -124,9 +123,7 @@ impl<'a> WriteHalf<'a> {
                 slot: handle.slot,
                 bytes: &buf[..given],
             });
-            if !planted(Planted::WriteForgotten) {
-                inner.mark_dirty(handle.slot);
-            }
+            inner.mark_dirty(handle.slot);
             Poll::Ready(Ok(given))
         })
     }
@@ -238,9 +235,6 @@ fn give(socket: &mut tcp::Socket<'_>, buf: &[u8]) -> Result<usize, SendError> {
     let mut given = piece(socket, buf)?;
     if given < buf.len() {
         given += piece(socket, &buf[given..])?;
-    }
-    if planted(Planted::WriteCountsOneMore) && (1..buf.len()).contains(&given) {
-        given += 1;
     }
     Ok(given)
 }

@@ -19,7 +19,6 @@ use smoltcp::time::Instant;
 use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
 use crate::net::ingress::Scheduler;
 use crate::net::storage::fetch;
-use crate::planted::{Planted, planted};
 use crate::task::header::Queued;
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
 use crate::task::storage::TaskParts;
@@ -227,9 +226,6 @@ impl<'a> Tasks<'a> {
             let Some(task) = run.pop_front() else { break };
             let _ = run.push_back(task);
         }
-        if planted(Planted::ReadyForgotten) && run.storage_len() >= 4 {
-            run.pop_back();
-        }
         if self.audience.get().get().is_some() {
             for &task in run.iter() {
                 self.tell(|| Event::Woken { task });
@@ -372,7 +368,7 @@ impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
         let Running(tasks, task) = *self;
         tasks.timers.leave();
-        if tasks.futures.is_vacant(task) && !planted(Planted::TaskRowLeaked) {
+        if tasks.futures.is_vacant(task) {
             tasks.release(task);
         }
     }

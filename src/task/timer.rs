@@ -20,12 +20,11 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 
 use crate::event::{Reason, Yield};
 use crate::net::deadlines::{DeadlineCell, Deadlines};
 use crate::net::slots::FAR;
-use crate::planted::{Planted, planted};
 use crate::task::slot::{Beside, RowCell};
 use crate::task::waker::Ready;
 
@@ -247,10 +246,6 @@ impl<'a> Timers<'a> {
     }
 
     pub(crate) fn sleep_until(&'a self, due: Instant) -> Sleep<'a> {
-        let due = match planted(Planted::SleepEndsEarly) {
-            true => due - Duration::from_millis(1),
-            false => due,
-        };
         Sleep {
             timers: self,
             due,

@@ -2,21 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cygnet::planted::Planted;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::hunt::FACTS;
+use super::patch::Bug;
 use crate::cli::SelftestConfig;
 
 /// How long one bug may take: a planted bug can make a turn go on for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What became of one bug.
-struct Row {
-    bug: Planted,
+struct Row<'b> {
+    bug: &'b Bug,
     /// What its process printed, or why there is nothing.
     found: Result<Found, String>,
 }
@@ -30,25 +31,21 @@ struct Found {
     runs: String,
 }
 
-impl Row {
+impl Row<'_> {
     fn is_good(&self) -> bool {
         let found = self.found.as_ref();
         found.is_ok_and(|found| found.minimal && found.facts <= FACTS)
     }
 }
 
-/// Hunts for the bugs that `config` names.
-pub(super) fn run(config: &SelftestConfig) -> Result<u8, String> {
+/// Hunts for these bugs, which are in this program.
+pub(super) fn run(program: &Path, all: &[&Bug], config: &SelftestConfig) -> Result<u8, String> {
     if let Some(folder) = &config.plans {
         std::fs::create_dir_all(folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let all: Vec<Planted> = match config.bug {
-        Some(bug) => vec![bug],
-        None => Planted::ALL.to_vec(),
-    };
     let start = Instant::now();
-    let rows = hunt_all(&all, config)?;
+    let rows = hunt_all(program, all, config)?;
     let bad = rows.iter().filter(|row| !row.is_good()).count();
     let took = start.elapsed().as_secs_f64();
     println!(
@@ -59,7 +56,11 @@ pub(super) fn run(config: &SelftestConfig) -> Result<u8, String> {
     Ok(u8::from(bad > 0))
 }
 
-fn hunt_all(all: &[Planted], config: &SelftestConfig) -> Result<Vec<Row>, String> {
+fn hunt_all<'b>(
+    program: &Path,
+    all: &[&'b Bug],
+    config: &SelftestConfig,
+) -> Result<Vec<Row<'b>>, String> {
     let bar = match std::io::stderr().is_terminal() {
         true => ProgressBar::with_draw_target(
             Some(all.len() as u64),
@@ -71,16 +72,16 @@ fn hunt_all(all: &[Planted], config: &SelftestConfig) -> Result<Vec<Row>, String
         bar.set_style(style);
     }
     line("bug", "caught by", "scenario", "seeds", "facts", "runs");
-    let mut waiting: VecDeque<Planted> = all.iter().copied().collect();
-    let mut running: Vec<(Planted, Child, Instant)> = Vec::new();
+    let mut waiting: VecDeque<&'b Bug> = all.iter().copied().collect();
+    let mut running: Vec<(&'b Bug, Child, Instant)> = Vec::new();
     let mut rows = Vec::new();
     while rows.len() < all.len() {
         while running.len() < config.jobs
             && let Some(bug) = waiting.pop_front()
         {
-            running.push((bug, begin(bug, config)?, Instant::now()));
+            running.push((bug, begin(program, bug, config)?, Instant::now()));
         }
-        let names: Vec<&str> = running.iter().map(|(bug, ..)| bug.name()).collect();
+        let names: Vec<&str> = running.iter().map(|(bug, ..)| &*bug.name).collect();
         bar.set_message(names.join(", "));
         std::thread::sleep(Duration::from_millis(20));
         let mut still = Vec::new();
@@ -113,15 +114,15 @@ fn hunt_all(all: &[Planted], config: &SelftestConfig) -> Result<Vec<Row>, String
     Ok(rows)
 }
 
-fn begin(bug: Planted, config: &SelftestConfig) -> Result<Child, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+/// The child ends when this process does: see [`hunt::row`](super::hunt::row).
+fn begin(program: &Path, bug: &Bug, config: &SelftestConfig) -> Result<Child, String> {
     let mut command = Command::new(program);
-    command.args(["selftest", "--row", "--bug", bug.name(), "--seeds"]);
+    command.args(["selftest", "--row", "--bug", &bug.name, "--seeds"]);
     command.arg(config.seeds.to_string());
     if let Some(folder) = &config.plans {
         command.arg("--plans").arg(folder);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.spawn().map_err(|error| error.to_string())
 }
 
@@ -142,11 +143,11 @@ fn line(bug: &str, by: &str, scenario: &str, seeds: &str, facts: &str, runs: &st
     println!("{bug:27} {by:21} {scenario:9} {seeds:>5} {facts:>5} {runs:>5}");
 }
 
-impl Row {
+impl Row<'_> {
     /// A plus behind the facts: more of them can be left out, or they are not
     /// enough.
     fn print(&self) {
-        let name = self.bug.name();
+        let name = &self.bug.name;
         match &self.found {
             Ok(found) => {
                 let facts = format!("{}{}", found.facts, if found.minimal { "" } else { "+" });

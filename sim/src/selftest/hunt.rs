@@ -5,11 +5,11 @@
 //! in two.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use cygnet::planted::{Planted, plant};
 use smoltcp::time::Duration;
 
+use super::patch::{Bug, Sign};
 use crate::cli::SelftestConfig;
 use crate::world::plan::Plan;
 use crate::world::scenario::Scenario;
@@ -28,44 +28,11 @@ pub(super) const FACTS: usize = 8;
 /// How many catches are looked at for one that small.
 const TRIES: usize = 5;
 
-/// How long faults last, and how long visitors come: less than is usual, for bugs
-/// show early or need another seed.
-fn horizon(bug: Planted) -> Duration {
-    match bug {
-        Planted::StaleTimer => Duration::from_secs(40),
-        _ => Duration::from_secs(15),
-    }
-}
-
-/// How a bug shows.
-#[derive(Clone, Copy)]
-enum Sign {
-    /// An invariant is violated.
-    Violation,
-    /// The same plan twice, two digests.
-    Twice,
-    /// The same plan in two processes, two digests.
-    TwoProcesses,
-}
-
-fn sign(bug: Planted) -> Sign {
-    match bug {
-        Planted::OrderLeak | Planted::ClockLeak => Sign::Twice,
-        Planted::AddressLeak => Sign::TwoProcesses,
-        _ => Sign::Violation,
-    }
-}
-
-/// Where it is looked for, the same seed in each, one after the other.
-fn scenarios(bug: Planted) -> impl Iterator<Item = &'static Scenario> {
-    let names: &[&str] = match bug {
-        // Only connections that live for half a minute outlive a handshake's deadline.
-        Planted::StaleTimer => &["lossy"],
-        // Only large buffers hold more than a slot's share of a turn.
-        Planted::DirtyForgotten => &["slow"],
-        _ => &["chaos", "churn", "overload", "reboot", "partition"],
-    };
-    names.iter().filter_map(|name| Scenario::named(name))
+/// Where a bug is looked for, the same seed in each, one after the other.
+fn scenarios(bug: &Bug) -> impl Iterator<Item = &'static Scenario> {
+    bug.scenarios
+        .iter()
+        .filter_map(|name| Scenario::named(name))
 }
 
 /// A bug that was found.
@@ -88,9 +55,10 @@ impl Catch {
     }
 }
 
-/// Hunts for one bug and prints a row for [`all`](super::all) to read.
-pub(super) fn row(bug: Planted, config: &SelftestConfig) -> Result<u8, String> {
-    plant(Some(bug));
+/// Hunts for the bug that is planted and prints a row for [`all`](super::all) to
+/// read.
+pub(super) fn row(bug: &Bug, config: &SelftestConfig) -> Result<u8, String> {
+    end_with_parent();
     let Some(catch) = hunt(bug, config.seeds) else {
         return Ok(1);
     };
@@ -106,22 +74,27 @@ pub(super) fn row(bug: Planted, config: &SelftestConfig) -> Result<u8, String> {
     let facts = plan.facts();
     println!("{by}\t{scenario}\t{seeds}\t{facts}\t{minimal}\t{runs}");
     if let Some(folder) = &config.plans {
-        let path = folder.join(format!("{}.plan", bug.name()));
-        let text = format!(
-            "# {}: {}\n# shows as: {by}\n{plan}",
-            bug.name(),
-            bug.about()
-        );
+        let path = folder.join(format!("{}.plan", bug.name));
+        let text = format!("# {}: {}\n# shows as: {by}\n{plan}", bug.name, bug.about);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(0)
 }
 
+/// Ends this process when the one that started it is gone, however it ended: only
+/// that one holds the other end of our input.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
+}
+
 /// Prints the digest of a plan's run in this process, and what it violates.
-pub(super) fn digest_of(bug: Planted, path: &Path) -> Result<u8, String> {
+pub(super) fn digest_of(path: &Path) -> Result<u8, String> {
+    end_with_parent();
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let plan: Plan = text.parse().map_err(|error| format!("{error}"))?;
-    plant(Some(bug));
     let Outcome {
         digest, violation, ..
     } = stage(&plan, None, false);
@@ -137,6 +110,7 @@ fn stage(plan: &Plan, seed: Option<u64>, record: bool) -> Outcome {
         seed,
         record,
         budget: Some(BUDGET),
+        distrust: true,
         ..Staging::default()
     };
     run(plan, staging)
@@ -144,7 +118,7 @@ fn stage(plan: &Plan, seed: Option<u64>, record: bool) -> Outcome {
 
 /// The first catch of at most [`FACTS`] facts; if the first few have more, the best
 /// of them.
-fn hunt(bug: Planted, seeds: u64) -> Option<Catch> {
+fn hunt(bug: &Bug, seeds: u64) -> Option<Catch> {
     let scratch = std::env::temp_dir().join(format!("cygnet-{}.plan", std::process::id()));
     let caught = (0..seeds)
         .flat_map(|seed| scenarios(bug).map(move |scenario| (seed, scenario)))
@@ -168,7 +142,7 @@ fn hunt(bug: Planted, seeds: u64) -> Option<Catch> {
 
 /// Shrinks a plan that shows a bug in this way.
 fn least(
-    bug: Planted,
+    bug: &Bug,
     plan: Plan,
     by: String,
     scratch: &Path,
@@ -181,7 +155,7 @@ fn least(
         (runs <= SHRINK_RUNS).then(|| still(plan))
     };
     let plan = shrink(plan, fails, |_| ());
-    let alone = match sign(bug) {
+    let alone = match bug.sign {
         Sign::Violation => child(bug, &plan, scratch).is_some_and(|said| said.ends_with(&by)),
         _ => still(&plan),
     };
@@ -197,14 +171,10 @@ fn least(
 }
 
 /// Runs a seed; if the bug shows, also without chance, that plan and how it shows.
-fn try_seed(
-    bug: Planted,
-    seed: u64,
-    scenario: &Scenario,
-    scratch: &Path,
-) -> Option<(Plan, String)> {
-    let plan = scenario.plan(seed, horizon(bug).min(scenario.horizon));
-    let violation = matches!(sign(bug), Sign::Violation);
+fn try_seed(bug: &Bug, seed: u64, scenario: &Scenario, scratch: &Path) -> Option<(Plan, String)> {
+    let horizon = Duration::from_secs(bug.seconds).min(scenario.horizon);
+    let plan = scenario.plan(seed, horizon);
+    let violation = matches!(bug.sign, Sign::Violation);
     if violation {
         stage(&plan, Some(seed), false).violation?;
     }
@@ -215,8 +185,8 @@ fn try_seed(
 }
 
 /// How the bug shows in a run of this plan.
-fn shows(bug: Planted, plan: &Plan, scratch: &Path) -> Option<String> {
-    match sign(bug) {
+fn shows(bug: &Bug, plan: &Plan, scratch: &Path) -> Option<String> {
+    match bug.sign {
         Sign::Violation => stage(plan, None, false)
             .violation
             .map(|violation| violation.invariant.to_owned()),
@@ -233,14 +203,16 @@ fn shows(bug: Planted, plan: &Plan, scratch: &Path) -> Option<String> {
 }
 
 /// What [`digest_of`] prints, in a process that ran nothing before.
-fn child(bug: Planted, plan: &Plan, scratch: &Path) -> Option<String> {
+fn child(bug: &Bug, plan: &Plan, scratch: &Path) -> Option<String> {
     std::fs::write(scratch, plan.to_string()).ok()?;
     let program = std::env::current_exe().ok()?;
-    let output = Command::new(program)
-        .args(["selftest", "--bug", bug.name(), "--digest-of"])
-        .arg(scratch)
-        .output()
-        .ok()?;
+    let mut command = Command::new(program);
+    command.args(["selftest", "--bug", &bug.name, "--digest-of"]);
+    command.arg(scratch);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    let _held = child.stdin.take();
+    let output = child.wait_with_output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| said.trim_end().to_owned())
 }

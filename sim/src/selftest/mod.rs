@@ -4,43 +4,76 @@
 //! be found elsewhere either.
 //!
 //! ```text
+//!   patch    a bug: the lines that plant it, and where to look for it
+//!   copy     the sources with all of them in, built into a program of its own
+//!   all      every bug, each in a process of that program, and the table
 //!   hunt     one bug: seeds until it shows, then the least that still shows it
-//!   all      every bug, each in a process of its own, and the table
 //! ```
 //!
-//! A bug is planted in a whole process, hence a process each. All of it needs the
-//! feature `selftest`: without it there is nothing to plant.
+//! The bugs are in `sim/selftest/`, a patch each, and nowhere in the sources. In
+//! the copy each is asleep until its number is planted, in a whole process, hence
+//! a process each.
 
-#[cfg(feature = "selftest")]
-mod all;
-#[cfg(feature = "selftest")]
-mod hunt;
+use std::path::Path;
 
 use crate::cli::SelftestConfig;
+
+mod all;
+mod copy;
+mod hunt;
+mod patch;
+
+use copy::Sources;
+use patch::Bug;
+
+/// Plants a bug into this process by its number. Only in the copy is there a way.
+const PLANT: Option<fn(usize)> = None;
 
 /// Runs the self-test. Returns 0, or 1 when some bug was not found, or not shrunk
 /// as far as it must be.
 ///
 /// # Errors
-/// One line: this program cannot plant bugs, or a file cannot be written.
-#[cfg(feature = "selftest")]
+/// There are no sources to plant bugs in, a patch no longer applies, the copy does
+/// not build, or a file cannot be written.
 pub fn run(config: &SelftestConfig) -> Result<u8, String> {
-    match (config.bug, &config.digest_of) {
-        (Some(bug), Some(plan)) => hunt::digest_of(bug, plan),
-        (Some(bug), None) if config.row => hunt::row(bug, config),
-        _ => all::run(config),
+    let sources = Sources::find(config.sources.as_deref())?;
+    let patches = sources.patches()?;
+    let bugs = patches.iter().filter_map(|patch| patch.bug.as_ref());
+    let numbered: Vec<(usize, &Bug)> = (1..).zip(bugs).collect();
+    let wanted = match &config.bug {
+        None => &numbered[..],
+        Some(name) => match numbered.iter().position(|(_, bug)| bug.name == *name) {
+            Some(index) => &numbered[index..=index],
+            None => {
+                let names: Vec<&str> = numbered.iter().map(|(_, bug)| &*bug.name).collect();
+                return Err(format!("{name} is not one of: {}", names.join(", ")));
+            }
+        },
+    };
+    if let (Some((number, bug)), true) = (wanted.first(), config.is_child()) {
+        let plant = PLANT.ok_or("this program has no bugs in it")?;
+        plant(*number);
+        return match &config.digest_of {
+            Some(plan) => hunt::digest_of(plan),
+            None => hunt::row(bug, config),
+        };
     }
+    let program = match PLANT {
+        Some(_) => std::env::current_exe().map_err(|error| error.to_string())?,
+        None => sources.build(&patches)?,
+    };
+    let bugs: Vec<&Bug> = wanted.iter().map(|(_, bug)| *bug).collect();
+    all::run(&program, &bugs, config)
 }
 
-/// Says how to build a program that can.
+/// Whether every patch still has its place in the sources of this clone. Returns
+/// the number of bugs.
 ///
 /// # Errors
-/// Always.
-#[cfg(not(feature = "selftest"))]
-pub fn run(_: &SelftestConfig) -> Result<u8, String> {
-    Err(
-        "bugs can be planted only in a program that is built for it: \
-         cargo run --release --features selftest -- selftest"
-            .into(),
-    )
+/// Which have none, and what they looked for.
+pub fn check(root: &Path) -> Result<usize, String> {
+    let sources = Sources::find(Some(root))?;
+    let patches = sources.patches()?;
+    sources.patched(&patches)?;
+    Ok(patches.iter().filter(|patch| patch.bug.is_some()).count())
 }

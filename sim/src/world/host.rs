@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use cygnet::planted::{Planted, planted};
 use cygnet::{Config, Node, Stack, StaticTurns, Tasks, Turn};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
@@ -16,7 +15,6 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use super::draws::keyed;
 use super::ids::HostId;
 use super::log::{HostLog, Log};
-use super::tamper::Sent;
 use crate::memory::{NoMemory, leak_stack, leak_tasks};
 
 /// How much memory a host has. Start from [`Size::SMALL`].
@@ -149,9 +147,6 @@ impl Host {
         let mut secret = [0; 16];
         for (half, bytes) in (0..).zip(secret.chunks_exact_mut(8)) {
             bytes.copy_from_slice(&keyed(self.secret, self.boots, half, 0).to_le_bytes());
-        }
-        if planted(Planted::AddressLeak) {
-            secret[0] ^= (std::ptr::from_ref(self.body.log).addr() >> 12) as u8;
         }
         self.boots += 1;
         self.node.reboot(secret);
@@ -351,8 +346,6 @@ pub(super) struct Card {
     pub(super) outbox: Vec<Vec<u8>>,
     /// Frames that the host took in this turn.
     pub(super) taken: usize,
-    /// For the self-test: what was sent so far.
-    pub(super) sent: Sent,
 }
 
 impl Card {

@@ -7,7 +7,6 @@
 
 use std::rc::Rc;
 
-use cygnet::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
 use super::draws::{Draws, Kind};
@@ -261,7 +260,6 @@ impl Direction {
         };
         let more = match verdict {
             Verdict::Delay(delay) => delay,
-            _ if planted(Planted::ClockLeak) => wall_clock_bit(),
             _ => Duration::ZERO,
         };
         fate.ruled_twice = verdict == Verdict::Duplicate;
@@ -348,12 +346,6 @@ impl Direction {
         self.busy_until = start + Duration::from_micros((bytes * 1_000_000).div_ceil(rate));
         Some(self.busy_until)
     }
-}
-
-/// What must not be known here, for the self-test.
-fn wall_clock_bit() -> Duration {
-    let time = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Duration::from_micros((time.as_nanos() / 100 % 2) as u64)
 }
 
 #[cfg(test)]

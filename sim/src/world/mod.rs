@@ -60,7 +60,6 @@ pub mod shrink;
 pub mod stage;
 pub mod story;
 mod tally;
-mod tamper;
 mod visit;
 
 pub use fate::{Fates, FrameId, Twist, Way};

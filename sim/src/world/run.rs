@@ -1,17 +1,13 @@
 //! What happens when something happens: a fault strikes, a frame arrives, a host
 //! takes a turn.
 
-use std::collections::HashSet;
-
 use cygnet::Turn;
-use cygnet::planted::{Planted, planted};
 use smoltcp::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
 use super::network::{Intruder, Switch, Wire, World};
 use super::queue::What;
-use super::tamper::retransmission;
 
 impl World {
     pub(super) fn step(&mut self) {
@@ -113,10 +109,7 @@ impl World {
             self.log.violated("budget", detail);
         }
         let link = self.links[index];
-        for mut frame in std::mem::take(&mut self.hosts[index].card.outbox) {
-            if planted(Planted::ByteDroppedOnRetransmit) || planted(Planted::RetransmitDiffers) {
-                retransmission(&mut self.hosts[index].card.sent, &mut frame);
-            }
+        for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
             self.frames += 1;
             self.send(link, End::Host(HostId(index)), frame);
         }
@@ -198,10 +191,7 @@ impl World {
             Some(&link) if link != from => self.send(Some(link), here, frame),
             Some(_) => (),
             None => {
-                let mut links = links.clone();
-                if planted(Planted::OrderLeak) {
-                    links = HashSet::<LinkId>::from_iter(links).into_iter().collect();
-                }
+                let links = links.clone();
                 for link in links.into_iter().filter(|link| *link != from) {
                     self.send(Some(link), here, frame.clone());
                 }
