@@ -26,7 +26,8 @@ pub enum DropReason {
     Fragment = 4,
     /// A SYN for a listener whose backlog is full.
     BacklogFull = 5,
-    /// A SYN while every slot was taken and none could be reclaimed.
+    /// A SYN, or an acknowledgement that belongs to no connection, while every slot
+    /// was taken or handshakes did not get on.
     NoSlot = 6,
     /// A SYN that was admitted and turned out to be damaged; a segment to a
     /// listener that neither begins nor acknowledges anything (RFC 9293,

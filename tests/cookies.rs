@@ -193,6 +193,32 @@ fn a_late_copy_of_a_first_segment_is_never_read_as_another() {
     });
 }
 
+/// Seen with seed 4763 of the world's churn: the SYN-ACK came late and twice, and the
+/// second time the peer acknowledged it with what it had sent in between.
+#[test]
+fn whoever_was_put_out_and_has_sent_more_since_is_not_reset() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: with_cookies(1));
+    server.spawn(Box::pin(echo_server(server, 8))).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        hands.open(&syn(20, 1000, 7, 1));
+        hands.send(&syn(9, 1000, 7, 1));
+        let slow = hands.pass(Duration::from_millis(300)).pop().unwrap();
+        let quick = cookie(hands, server, &syn(10, 1000, 7, 1));
+        hands.send(&answer(&quick, TcpControl::None, b""));
+        hands.pass(TICK);
+        let first = answer(&slow, TcpControl::Psh, b"hello");
+        let mut more = answer(&slow, TcpControl::None, b"");
+        more.seq += 5;
+        hands.send(&more);
+        assert_eq!(hands.pass(TICK), [], "its first segment was lost");
+        hands.send(&answer(&quick, TcpControl::Rst, b""));
+        hands.pass(TICK);
+        let seen = say(hands, &first);
+        assert_eq!(seen.last().unwrap().payload, b"hello");
+    });
+}
+
 #[test]
 fn a_cookie_is_good_for_two_minutes_at_most() {
     for (wait, good) in [(59, true), (120, false), (1000, false)] {
@@ -227,14 +253,13 @@ fn a_cookie_does_not_get_younger_by_others() {
             cookie(hands, server, &syn(9, 1000 + n, 7, 1));
         }
         hands.send(&answer(&old, TcpControl::Psh, b"late"));
-        let seen = hands.pass(TICK * 2);
-        assert!(seen.iter().any(Seg::is_rst), "{seen:?}");
+        assert_eq!(hands.pass(TICK * 2), []);
         assert_eq!(server.counters().cookies_taken, 0);
     });
 }
 
 #[test]
-fn a_forged_acknowledgement_gets_a_reset_and_no_slot() {
+fn a_forged_acknowledgement_gets_no_slot_and_a_reset_once_nobody_is_doubted() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 1024, parked: 0, config: one_half_open());
     server.spawn(Box::pin(echo_server(server, 8))).unwrap();
     by_hand(server, |hands| {
@@ -264,6 +289,12 @@ fn a_forged_acknowledgement_gets_a_reset_and_no_slot() {
                 ..right.clone()
             },
         ];
+        // It may be of somebody who was put out.
+        for seg in &forged {
+            hands.send(seg);
+            assert_eq!(hands.pass(TICK * 4), [], "{seg:?}");
+        }
+        hands.pass(secs(55));
         for seg in &forged {
             hands.send(seg);
             let seen = hands.pass(TICK * 4);

@@ -36,7 +36,9 @@
 //! remembered, and what looks like more of them is dropped.
 //!
 //! A wrong acknowledgement costs at most seventeen short hashes, and only while
-//! cookies are about; then it is answered by a reset as ever.
+//! cookies are about. It is answered by a reset as ever, but not while handshakes are
+//! doubted: a peer that was put out half-open, and whose first segment was lost,
+//! acknowledges with a later sequence number than the one that would prove it.
 
 use smoltcp::iface::SocketSet;
 use smoltcp::phy::TxToken;
@@ -301,8 +303,9 @@ impl<'a> Inner<'a> {
                 // Late, or a new connection between the same ports, which sends again.
                 return self.dropped(DropReason::OldDuplicate);
             }
-            // Perhaps more of somebody who waits, or was promised a place in line.
-            Proof::Nothing if self.lobby.is_full() || self.lobby.holds(frame) => {
+            // Perhaps more of somebody who waits, was promised a place in line, or was
+            // put out: it says again what proves that it is there.
+            Proof::Nothing if self.is_in_doubt() || self.lobby.holds(frame) => {
                 return self.dropped(DropReason::NoSlot);
             }
             Proof::Nothing => return self.refuse(segment, token),
