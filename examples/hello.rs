@@ -2,9 +2,10 @@
 //! that resumes whoever is ready. Both hosts run in this process, on a wire in
 //! virtual time.
 
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::pair;
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, Config, ListenError, Node, ReadySet, Stack, Storage, TaskStorage};
-use cygnet::{Tasks, TcpStream, pair};
+use cygnet::{Tasks, TcpStream};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};

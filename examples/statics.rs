@@ -2,7 +2,7 @@
 //! and of their wakers, and a platform with its three methods. The device here
 //! is one end of a wire that nobody else holds, and time is made up.
 
-use cygnet::net::wire::{Faults, Wire, WireEnd};
+use cygnet::lab::wire::{Faults, Wire, WireEnd};
 use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage};
 use cygnet::{Tasks, event_loop, service};
 use smoltcp::phy::Device;

@@ -9,18 +9,22 @@
 //!
 //! # The map
 //!
-//! A file imports only from rooms above it.
+//! A file imports from its own floor and from those below, which stand above it here.
+//! `tests/house.rs` sees to it.
 //!
-//! | room | what it is for |
-//! |---|---|
-//! | [`event`], [`digest`] | what can happen, who is told, and a hash of it all |
-//! | [`net`] | how frames move: demux, flows, slots, deadlines, stack, wire |
-//! | [`task`] | who runs: wakers, futures in fixed bytes, timers |
-//! | sockets | what tasks hold: [`TcpListener`], [`TcpStream`], halves |
-//! | [`Node`] | the handle that programs hold |
-//! | [`event_loop()`] | one turn: expire, receive, resume, transmit |
-//! | [`pair`] | two hosts on a wire, in virtual time |
-//! | [`service`] | ready-made servers |
+//! | floor | room | what it is for |
+//! |---:|---|---|
+//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler`, `prefetch` | what can happen, who is told, and a hash of it all |
+//! | 1 | `frame` | bytes and values: demux, flow, what is made by hand, checksums |
+//! | 2 | `rules` | what is decided: guard, limits, addresses, sequence numbers, cookies |
+//! | 3 | `table` | what is held: slots, flows, deadlines, listeners, who waits, neighbors, buffers |
+//! | 4 | `stack` | where rules and tables meet, and the only caller of smoltcp's `Interface` |
+//! | 4 | [`task`] | who runs: wakers, futures in fixed bytes, timers |
+//! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves |
+//! | 6 | [`Node`] | the handle that programs hold |
+//! | 7 | [`event_loop()`] | one turn: expire, receive, resume, transmit |
+//! | 8 | [`service`] | ready-made servers |
+//! | 9 | `lab` | with the feature `lab`: two hosts on a wire, in virtual time |
 //!
 //! # The life of a frame
 //!
@@ -51,27 +55,46 @@
 //!    the next turn.
 #![no_std]
 
+mod counters;
 pub mod digest;
 pub mod event;
 mod event_loop;
-pub mod net;
+mod frame;
+#[cfg(any(test, feature = "lab"))]
+pub mod lab;
 mod node;
-#[cfg(any(test, feature = "on-target"))]
-pub mod on_target;
-pub mod pair;
+mod prefetch;
+mod rules;
+mod scheduler;
 pub mod service;
 mod socket;
+mod stack;
+mod table;
 pub mod task;
+mod time;
 
 pub use digest::Digest;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
-pub use net::{Config, ConfigError, Stack, Storage, TimeLimits};
 pub use node::Node;
+pub use rules::config::{Config, ConfigError};
+pub use rules::limits::TimeLimits;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
     ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,
 };
+pub use stack::stack::Stack;
+pub use table::storage::{StackParts, Storage};
 pub use task::{Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskStorage, Tasks};
+
+/// What a [`Storage`] is made of, for a host that makes its parts at run time.
+#[doc(hidden)]
+pub use table::{
+    buffers::SocketPlace,
+    deadlines::DeadlineCell,
+    listeners::{Acceptor, Port},
+    slot::Slot,
+    syn_queue::Parked,
+};
 
 /// The README's programs compile.
 #[cfg(doctest)]

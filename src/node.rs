@@ -5,15 +5,17 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
+use crate::counters::Counters;
+use crate::event::Inconsistent;
+use crate::event::Source;
 #[cfg(feature = "observer")]
 use crate::event::{Audience, Observer};
-use crate::event::{Counters, Source};
-use crate::net::deadlines::after;
-use crate::net::stack::Inner;
-use crate::net::{Inconsistent, Stack};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
+use crate::stack::core::Inner;
+use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
 use crate::task::{Elapsed, Outcome, Sleep, SpawnError, TaskState, Tasks, Waiting};
+use crate::time::after;
 
 /// A host: the network and the tasks.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ mod harness;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, Node, TcpStream};
 use harness::*;
 use smoltcp::time::Duration;

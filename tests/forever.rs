@@ -4,7 +4,7 @@ mod harness;
 
 use std::cell::Cell;
 
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::{Backlog, Config, ConnectError, Node, ReadError, TimeLimits};
 use embedded_io_async::Read;
 use harness::peer::{Hands, Seg, answer, by_hand, syn};

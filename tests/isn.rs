@@ -4,7 +4,7 @@ mod harness;
 
 use std::collections::HashSet;
 
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, Node};
 use harness::peer::{HOST, HOST_MAC, Hands, Seg, answer, arp, by_hand, mac, syn};
 use harness::*;

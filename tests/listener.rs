@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use cygnet::event::DropReason;
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::{AcceptError, Backlog, ConnectError, ListenError, Node, ReadError, TcpListener};
 use harness::peer::{answer, by_hand, syn};
 use harness::*;

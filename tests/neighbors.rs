@@ -3,7 +3,7 @@
 mod harness;
 
 use cygnet::event::DropReason;
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::{ConnectError, Node, turns};
 #[cfg(feature = "ipv6")]
 use harness::peer::HOST_MAC;

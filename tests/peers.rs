@@ -13,7 +13,7 @@ mod time_wait;
 use std::cell::Cell;
 
 use cygnet::event::DropReason;
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::{Backlog, Node};
 use harness::peer::{HOST, HOST_MAC, Hands, Seg, answer, by_hand, mac, syn};
 use harness::*;

@@ -5,7 +5,7 @@ mod harness;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, ReadError, StaticTurns, Turn, service};
 use harness::*;
 use smoltcp::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn step(
             b.as_mut()
                 .map_or(Turn::Done, |turns| turns.turn(&mut right, now)),
         ];
-        let Some(next) = cygnet::pair::next(done, wire.next_delivery()) else {
+        let Some(next) = cygnet::lab::pair::next(done, wire.next_delivery()) else {
             return until;
         };
         now = next.max(now + Duration::from_micros(1)).min(until);

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use cygnet::net::wire::{Wire, WireEnd};
+use cygnet::lab::wire::{Wire, WireEnd};
 use cygnet::{Backlog, Node, turns};
 use harness::peer::{answer, arp, mac, syn};
 use harness::*;
@@ -60,11 +60,11 @@ impl<T: TxToken> TxToken for Token<'_, T> {
 
 impl<'c> Device for Calls<'c, '_> {
     type RxToken<'t>
-        = cygnet::net::wire::WireRxToken
+        = cygnet::lab::wire::WireRxToken
     where
         Self: 't;
     type TxToken<'t>
-        = Token<'c, cygnet::net::wire::WireTxToken<'t, 32>>
+        = Token<'c, cygnet::lab::wire::WireTxToken<'t, 32>>
     where
         Self: 't;
 

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use cygnet::event::DropReason;
-use cygnet::net::wire::{DirectionStats, Faults, Wire};
+use cygnet::lab::wire::{DirectionStats, Faults, Wire};
 use cygnet::{
     Backlog, CloseError, ConnectError, Node, OwnedReadHalf, ReadError, StreamError, TcpListener,
     TcpStream, WriteError,

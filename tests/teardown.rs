@@ -6,7 +6,7 @@ use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Poll, Waker};
 
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::task::{SpawnRefused, TaskState};
 use cygnet::{Node, Turn, turns};
 use harness::*;
@@ -423,7 +423,7 @@ fn a_waker_works_from_another_thread_while_turns_are_taken() {
         })
         .unwrap();
         // Not audited: a wake may be half done while the tables are looked at.
-        let wire: cygnet::net::wire::Wire<1> = cygnet::net::wire::Wire::new(Default::default());
+        let wire: cygnet::lab::wire::Wire<1> = cygnet::lab::wire::Wire::new(Default::default());
         let mut end = wire.ends().0;
         cygnet::turns(
             node,
@@ -445,7 +445,7 @@ fn a_second_owner_of_a_ready_set_is_told_to_the_first() {
     let first = cygnet::Tasks::new(&mut first, &READY);
     let _second = cygnet::Tasks::new(&mut second, &READY);
     let node = cygnet::Node::new(&stack, &first);
-    let wire: cygnet::net::wire::Wire<1> = cygnet::net::wire::Wire::new(Default::default());
+    let wire: cygnet::lab::wire::Wire<1> = cygnet::lab::wire::Wire::new(Default::default());
     cygnet::turns(node, |turns| {
         turns.turn(&mut wire.ends().0, smoltcp::time::Instant::ZERO)
     });

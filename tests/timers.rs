@@ -26,7 +26,7 @@ macro_rules! node {
 /// and the time of the end.
 macro_rules! alone {
     (let $out_and_end:pat = $node:ident, $future:expr) => {
-        let wire = cygnet::net::wire::Wire::new(Default::default());
+        let wire = cygnet::lab::wire::Wire::new(Default::default());
         let out = Cell::new(None);
         let future = $future;
         $node.spawn(async { out.set(Some(future.await)) }).unwrap();

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use cygnet::net::wire::Wire;
+use cygnet::lab::wire::Wire;
 use cygnet::{AcceptError, Backlog, Node, ReadError, TcpListener};
 use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use harness::*;

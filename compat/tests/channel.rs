@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{
     Backlog, Config, ConfigError, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn,
 };

@@ -1,7 +1,8 @@
 //! Two hosts for the examples, so that each of them shows one thing.
 
-use cygnet::net::wire::{Faults, Wire};
-use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, pair};
+use cygnet::lab::pair;
+use cygnet::lab::wire::{Faults, Wire};
+use cygnet::{Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};

@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| cygnet::net::promises::kept(data));
+fuzz_target!(|data: &[u8]| cygnet::lab::properties::kept(data));

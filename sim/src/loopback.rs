@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::time::Instant as Clock;
 
 use cygnet::event::Observer;
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Config, Digest, Node, Stack, Tasks, TimeLimits};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};

@@ -11,8 +11,8 @@
 
 use std::fmt;
 
-use cygnet::net::{Acceptor, DeadlineCell, Parked, Port, Slot, SocketPlace, StackParts};
 use cygnet::task::{Chunk, FOREIGN_TIMERS, Flag, ForeignTimer, Queue, Ready, RowCell, TaskParts};
+use cygnet::{Acceptor, DeadlineCell, Parked, Port, Slot, SocketPlace, StackParts};
 use heapless::deque::{Deque, DequeView};
 
 /// The most slots or tasks that there is a queue for.

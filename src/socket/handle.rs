@@ -14,13 +14,14 @@ use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
-use crate::net::Stack;
-use crate::net::deadlines::after;
-use crate::net::flow::Flow;
-use crate::net::slots::{Cut, FAR, Slot, tcp_of};
-use crate::net::stack::Inner;
+use crate::frame::flow::Flow;
 use crate::socket::CloseError;
+use crate::stack::core::Inner;
+use crate::stack::stack::Stack;
+use crate::table::slot::{Cut, Slot, tcp_of};
 use crate::task::waker::Parking;
+use crate::time::FAR;
+use crate::time::after;
 
 /// Names one connection of one stack. Stale once the slot was given back.
 #[derive(Clone, Copy, Debug)]

@@ -82,26 +82,14 @@ impl ErrorType for OwnedWriteHalf<'_> {
 }
 
 reader!(TcpStream, StreamError, |stream| stream.split().0);
-reader!(ReadHalf, ReadError, |half| ReadHalf::by_ref(half));
-reader!(OwnedReadHalf, ReadError, |half| ReadHalf::by_ref(
-    &mut half.0
-));
+reader!(ReadHalf, ReadError, |half| same(half));
+reader!(OwnedReadHalf, ReadError, |half| same(&mut half.0));
 writer!(TcpStream, StreamError, |stream| stream.split().1);
-writer!(WriteHalf, WriteError, |half| WriteHalf::by_ref(half));
-writer!(OwnedWriteHalf, WriteError, |half| WriteHalf::by_ref(
-    &mut half.0
-));
+writer!(WriteHalf, WriteError, |half| same(half));
+writer!(OwnedWriteHalf, WriteError, |half| same(&mut half.0));
 
-/// Inherent methods win over the traits' only on the type itself; these give
-/// the macros a place to say so.
-impl<'a> ReadHalf<'a> {
-    fn by_ref<'h>(half: &'h mut ReadHalf<'a>) -> &'h mut ReadHalf<'a> {
-        half
-    }
-}
-
-impl<'a> WriteHalf<'a> {
-    fn by_ref<'h>(half: &'h mut WriteHalf<'a>) -> &'h mut WriteHalf<'a> {
-        half
-    }
+/// Inherent methods win over the traits' only on the type itself; this gives the
+/// macros a place to say so.
+fn same<T>(half: &mut T) -> &mut T {
+    half
 }

@@ -7,11 +7,12 @@ use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::Yield;
-use crate::net::config::LONGEST;
-use crate::net::ports::{OpenError, PortId};
-use crate::net::{Stack, TimeLimits};
+use crate::rules::config::LONGEST;
+use crate::rules::limits::TimeLimits;
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
+use crate::stack::stack::Stack;
+use crate::table::listeners::{OpenError, PortId};
 use crate::task::waker::Parking;
 
 /// How many connections may be shaking hands or waiting for `accept`, at

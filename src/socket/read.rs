@@ -8,9 +8,9 @@ use smoltcp::socket::tcp::{self, RecvError};
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
-use crate::net::slots::{Cut, tcp_of};
 use crate::socket::ReadError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::table::slot::{Cut, tcp_of};
 use crate::task::waker::Parking;
 
 /// The receiving direction of a stream.

@@ -10,14 +10,15 @@ use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
-use crate::net::connect::OpenError;
-use crate::net::slots::{Cut, State};
-use crate::net::{Stack, TimeLimits};
+use crate::rules::limits::TimeLimits;
 use crate::socket::handle::{Handle, Timeout};
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
 };
+use crate::stack::connect::OpenError;
+use crate::stack::stack::Stack;
+use crate::table::slot::{Cut, State};
 use crate::task::waker::Parking;
 
 /// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)

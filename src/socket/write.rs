@@ -7,9 +7,9 @@ use smoltcp::socket::tcp::{self, SendError};
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
-use crate::net::slots::Cut;
 use crate::socket::WriteError;
 use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::table::slot::Cut;
 use crate::task::waker::Parking;
 
 /// The sending direction of a stream.

@@ -4,15 +4,19 @@ mod header;
 #[cfg(doctest)]
 mod refused;
 pub(crate) mod slot;
+pub(crate) mod spawn_error;
 pub(crate) mod storage;
 pub(crate) mod tasks;
 #[cfg(all(any(test, feature = "on-target"), not(loom)))]
 pub(crate) mod tasks_tests;
 pub(crate) mod timer;
+pub(crate) mod waiting;
 pub(crate) mod waker;
 
 pub use slot::{Chunk, Outcome, RowCell};
+pub use spawn_error::{SpawnError, SpawnRefused};
 pub use storage::{FOREIGN_TIMERS, TaskParts, TaskStorage};
-pub use tasks::{SpawnError, SpawnRefused, TaskState, Tasks, Waiting};
+pub use tasks::Tasks;
 pub use timer::{Elapsed, ForeignTimer, Sleep};
+pub use waiting::{TaskState, Waiting};
 pub use waker::{Flag, Queue, Ready, ReadySet};

@@ -4,7 +4,7 @@
 
 use heapless::deque::{Deque, DequeView};
 
-use crate::net::deadlines::DeadlineCell;
+use crate::table::deadlines::DeadlineCell;
 use crate::task::slot::{Chunk, FutureBytes, RowCell};
 use crate::task::timer::ForeignTimer;
 

@@ -16,23 +16,25 @@ use core::task::{Context, Poll, Waker};
 use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
-use crate::event::{Audience, Counters, Event, Reason, Source, Yield};
-use crate::net::ingress::Scheduler;
-use crate::net::storage::fetch;
+use crate::counters::Counters;
+use crate::event::{Audience, Event, Yield};
+use crate::event::{Inconsistent, ensure};
+use crate::prefetch::fetch;
+use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
+use crate::task::spawn_error::{SpawnError, SpawnRefused};
 use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
 use crate::task::storage::TaskStorage;
 use crate::task::timer::Timers;
+use crate::task::waiting::{TaskState, Waiting};
 #[cfg(not(loom))]
 use crate::task::waker::ReadySet;
 use crate::task::waker::{Flag, Ready, is_ours};
 
 /// The list of free tasks ends here; tasks on it are counted from one.
 const NONE: u32 = 0;
-
-mod audit;
 
 /// The tasks of one host.
 pub struct Tasks<'a> {
@@ -427,6 +429,50 @@ impl Drop for Clear<'_, '_> {
     }
 }
 
+impl Tasks<'_> {
+    /// Checks every table against the others; not while a task runs.
+    pub(crate) fn audit(&self) -> Result<(), Inconsistent> {
+        let count = self.rows.len() as u32;
+        let named = |task: u32| self.rows[task as usize].header.name.get().is_some();
+        for task in 0..count {
+            let lives = !self.futures.is_vacant(task);
+            ensure(
+                "a row is taken while its task lives",
+                task,
+                lives == named(task),
+            )?;
+        }
+        let live = (0..count).filter(|&task| named(task)).count() as u32;
+        ensure("live tasks are counted", live, self.used.get() == live)?;
+        let (mut free, mut next) = (0, self.free.get());
+        while next != NONE && free <= count {
+            free += 1;
+            let row = self.rows.get(next as usize - 1);
+            next = row.map_or(NONE, |row| row.header.polls.get());
+        }
+        ensure("every other row is free", free, free + live == count)?;
+        let set = (0..count).filter(|&task| self.is_set(task)).count();
+        let queued = self.ready.waiting() + self.run.borrow().storage_len();
+        ensure("a woken task is queued once", 0, set == queued)?;
+        for task in 0..count {
+            let waits = self.rows[task as usize].header.waits.get();
+            let sleeps = waits.is_some_and(Yield::has_timer);
+            let safe = !sleeps || self.is_set(task) || self.timers.is_armed(task);
+            ensure("a sleep has a timer", task, safe)?;
+        }
+        ensure(
+            "the heap of tasks' deadlines is in order, and none has passed",
+            0,
+            self.timers.is_sound(),
+        )
+    }
+
+    /// Whether a task was woken and has not been resumed since.
+    pub(crate) fn is_set(&self, task: u32) -> bool {
+        self.ready.is_set(task)
+    }
+}
+
 impl Tasks<'static> {
     /// Lets tasks be resumed until the scope is dropped.
     pub(crate) fn pin(&'static self) -> PinnedTasks {
@@ -449,107 +495,3 @@ impl PinnedTasks {
         self.futures.pinned()
     }
 }
-
-/// What a task is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TaskState {
-    /// In the queue, not yet polled since it was spawned.
-    Ready,
-    /// This is the task that asks.
-    Running,
-    /// It yielded this reason and this socket.
-    Waiting(Reason, Source),
-}
-
-/// One line of [`Tasks::waiting`]: the seed's `to_read` and `to_write`, made
-/// visible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// The task's number.
-    pub task: u32,
-    /// The name given at spawn, or the file where it was spawned.
-    pub name: &'static str,
-    /// The line where it was spawned, 0 when it has a name.
-    pub line: u32,
-    /// What it is doing.
-    pub state: TaskState,
-    /// How often it was polled.
-    pub polls: u32,
-    /// When it was polled last, or spawned.
-    pub last_poll: Instant,
-}
-
-impl fmt::Display for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.task, self.name)?;
-        if self.line != 0 {
-            write!(f, ":{}", self.line)?;
-        }
-        match self.state {
-            TaskState::Ready => f.write_str(" ready"),
-            TaskState::Running => f.write_str(" running"),
-            TaskState::Waiting(reason, source) => write!(f, " ({reason}, {source})"),
-        }
-    }
-}
-
-/// Why a future did not become a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpawnRefused {
-    /// Every task is taken: wait for one to end, or raise `TASKS`.
-    Full,
-    /// The future needs more bytes, or a stricter alignment than 16, than a
-    /// task has: raise `BYTES`, or keep large buffers out of the future.
-    TooLarge,
-    /// The event loop is dropping its last tasks.
-    Ending,
-}
-
-impl fmt::Display for SpawnRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SpawnRefused::Full => "every task is taken",
-            SpawnRefused::TooLarge => "the future does not fit into a task",
-            SpawnRefused::Ending => "the event loop is ending",
-        })
-    }
-}
-
-impl core::error::Error for SpawnRefused {}
-
-/// A future that did not become a task, given back.
-pub struct SpawnError<F> {
-    /// The future, as it was.
-    pub future: F,
-    /// Why.
-    pub refused: SpawnRefused,
-    /// How many bytes the future needs.
-    pub needs: usize,
-    /// How many bytes a task has.
-    pub has: usize,
-}
-
-impl<F> From<SpawnError<F>> for SpawnRefused {
-    fn from(error: SpawnError<F>) -> Self {
-        error.refused
-    }
-}
-
-impl<F> fmt::Debug for SpawnError<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<F> fmt::Display for SpawnError<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SpawnError { needs, has, .. } = self;
-        write!(
-            f,
-            "{}: it needs {needs} bytes, a task has {has}",
-            self.refused
-        )
-    }
-}
-
-impl<F> core::error::Error for SpawnError<F> {}

@@ -8,7 +8,7 @@ use core::task::{Poll, Waker};
 use smoltcp::time::Instant;
 
 use crate::event::Yield;
-use crate::net::ingress::Scheduler;
+use crate::scheduler::Scheduler;
 use crate::task::slot::Pinned;
 use crate::task::waker::tests::lookalike;
 use crate::task::{ReadySet, SpawnRefused, TaskStorage, Tasks};
@@ -33,7 +33,7 @@ fn turn<'a>(tasks: &Tasks<'a>, pinned: &Pinned<'_, 'a>, now: Instant) {
     }
 }
 
-crate::on_target::tests! {
+crate::lab::on_target::tests! {
     fn first_woken_runs_first_and_once_a_turn() {
         static READY: ReadySet<3> = ReadySet::new();
         let words = Words::default();

@@ -23,10 +23,10 @@ use core::task::{Context, Poll, Waker};
 use smoltcp::time::Instant;
 
 use crate::event::{Reason, Yield};
-use crate::net::deadlines::{DeadlineCell, Deadlines};
-use crate::net::slots::FAR;
+use crate::table::deadlines::{DeadlineCell, Deadlines};
 use crate::task::slot::{Beside, RowCell};
 use crate::task::waker::Ready;
+use crate::time::FAR;
 
 /// A timer with a waker that is not a task's own. Lives in
 /// [`TaskStorage`](crate::task::TaskStorage).

@@ -3,7 +3,7 @@
 
 pub mod peer;
 
-use cygnet::net::wire::{Wire, WireEnd};
+use cygnet::lab::wire::{Wire, WireEnd};
 use cygnet::{Backlog, Node, TcpStream, Turn, turns};
 use smoltcp::time::{Duration, Instant};
 
@@ -267,9 +267,9 @@ pub fn targets(number: u8, port: u16) -> Vec<IpEndpoint> {
 }
 
 /// A perfect wire with one millisecond of latency.
-pub const LAN: cygnet::net::wire::Faults = cygnet::net::wire::Faults {
+pub const LAN: cygnet::lab::wire::Faults = cygnet::lab::wire::Faults {
     latency: Duration::from_millis(1),
-    ..cygnet::net::wire::Faults::NONE
+    ..cygnet::lab::wire::Faults::NONE
 };
 
 /// Runs both parts to their ends, then waits a minute and looks whether every

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use cygnet::net::wire::{Wire, WireEnd};
+use cygnet::lab::wire::{Wire, WireEnd};
 use cygnet::{Node, Turn, turns};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::{Duration, Instant};

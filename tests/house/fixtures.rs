@@ -1,6 +1,7 @@
 //! Small houses: each rule is kept in one and broken in another.
 
 use super::items;
+use super::plan;
 use super::rules::{self, Kind, Violation};
 use super::test_code::without_tests;
 use super::tokens::tokens;
@@ -28,11 +29,11 @@ fn house(frame: &str, table: &str, stack: &str, task: &str) -> Tree {
         ("src/frame/mod.rs", "pub mod link;"),
         ("src/table/mod.rs", "mod slots; pub use self::slots::Slot;"),
         ("src/stack/mod.rs", "mod core; pub use core::Core;"),
-        ("src/task/mod.rs", "pub mod waker;"),
+        ("src/task/mod.rs", "pub mod timer;"),
         ("src/frame/link.rs", &frame),
         ("src/table/slots.rs", &table),
         ("src/stack/core.rs", &stack),
-        ("src/task/waker.rs", &task),
+        ("src/task/timer.rs", &task),
     ])
 }
 
@@ -157,7 +158,7 @@ fn an_image_may_name_tests() {
     let task = "fn f() { crate::stack::core::tests::all(); }";
     assert_eq!(
         arrows(&house(LINK, SLOTS, stack, task)),
-        ["task/waker stack/core"; 0]
+        ["task/timer stack/core"; 0]
     );
 }
 
@@ -193,7 +194,7 @@ fn no_arrow_runs_up() {
 fn stack_and_task_do_not_know_each_other() {
     let task = "use crate::stack::Core;";
     assert_eq!(on_floors(&house(LINK, SLOTS, CORE, task)), [Kind::Beside]);
-    let stack = "use crate::task::waker::Waker;";
+    let stack = "use crate::task::timer::Waker;";
     assert_eq!(on_floors(&house(LINK, SLOTS, stack, WAKER)), [Kind::Beside]);
 }
 
@@ -230,7 +231,7 @@ fn files_stand_in_no_circle() {
     assert!(circles(&three)[0].what.starts_with("3 files"));
     // What a circle reaches is not in it, nor is what reaches it.
     let beside = house(
-        "use crate::table::Slot; pub struct Link(crate::task::waker::Waker);",
+        "use crate::table::Slot; pub struct Link(crate::task::timer::Waker);",
         "use crate::frame::link::Link; pub struct Slot;",
         "use crate::table::Slot; pub struct Core;",
         WAKER,
@@ -313,7 +314,7 @@ fn methods_stand_with_their_type() {
         "pub struct Core; impl<'a, T: Fn(u8) -> u8> Core<'a, T> {} impl Drop for Core {}",
         // A foreign trait, in an adapter file; one of ours, in the type's file.
         "use crate::table::Slot; impl<T> core::fmt::Debug for &mut Slot<T> {} pub struct Core;",
-        "pub struct Core; impl<'a> crate::task::waker::Wake for &'a Core {}",
+        "pub struct Core; impl<'a> crate::task::timer::Wake for &'a Core {}",
         "pub struct Core; type C = Core; impl C {}",
         "pub fn f() -> impl Fn(crate::table::Slot) { crate::table::Slot }",
     ];
@@ -327,8 +328,8 @@ fn methods_stand_with_their_type() {
         "impl<'a, const N: usize> crate::table::Slot<'a, N> where u8: Copy, {}",
         "use crate::table::Slot; type S = Slot; impl S {}",
         "use crate::table::Slot; impl Drop for Slot {}",
-        "use crate::table::Slot; impl crate::task::waker::Wake for &'a mut Slot {}",
-        "use crate::task::waker::Wake; impl<T> Wake for [T] {}",
+        "use crate::table::Slot; impl crate::task::timer::Wake for &'a mut Slot {}",
+        "use crate::task::timer::Wake; impl<T> Wake for [T] {}",
         "use crate::table::*; unsafe impl Slot {}",
     ];
     for stack in broken {
@@ -382,9 +383,9 @@ fn lines_of_code_are_those_with_code_on_them() {
     let lines: Vec<_> = rules::code_lines(&tree).into_iter().collect();
     assert_eq!(lines, [(None, 2), (Some(6), 4), (Some(9), 1)]);
     assert_eq!(rules::much(&tree), (6, vec![]));
-    let large = "fn f() {}\n".repeat(8_201);
+    let large = "fn f() {}\n".repeat(plan::CODE_LINES + 1);
     let (lines, found) = rules::much(&house(&large, "", "", ""));
-    assert_eq!((lines, found[0].kind), (8_210, Kind::Much));
+    assert_eq!((lines, found[0].kind), (plan::CODE_LINES + 10, Kind::Much));
 }
 
 #[test]

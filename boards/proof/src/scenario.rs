@@ -8,9 +8,10 @@
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use cygnet::event::Observer;
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::pair;
+use cygnet::lab::wire::{Faults, Wire};
+use cygnet::service;
 use cygnet::{Backlog, Config, Digest, Node, ReadySet, Stack, Storage, TaskStorage, Tasks};
-use cygnet::{pair, service};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};

@@ -7,7 +7,7 @@ use console::println;
 
 fn run() {
     let mut count = 0;
-    for (name, test) in cygnet::on_target::all() {
+    for (name, test) in cygnet::lab::on_target::all() {
         println!("{name}");
         test();
         count += 1;

@@ -3,7 +3,7 @@ use crate::cli::{Command, LoopbackConfig, parse};
 use crate::loopback::client::Counts;
 use crate::loopback::{PORT, WIRE_FRAMES, hosts, populate};
 use crate::memory::boxed;
-use cygnet::net::wire::{Faults, Wire};
+use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, service};
 
 fn config(words: &str) -> LoopbackConfig {

@@ -1,0 +1,375 @@
+//! Frames made by hand. A few things can only be said to smoltcp in its own
+//! language: a challenge is drawn out of it by a segment that it must answer, a
+//! connection that nobody remembers begins again with the SYN it began with. And
+//! one answer is given without smoltcp, because nothing may be kept for it. All
+//! of these are short.
+//!
+//! TCP's checksum is left open: smoltcp does not look at it here, and what goes
+//! out gets it on the way (`one_shot.rs`).
+//!
+//! Not here: when they are needed.
+
+use heapless::Vec;
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
+use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, TcpSeqNumber};
+
+use crate::frame::checksum;
+use crate::frame::link::Hardware;
+use crate::frame::link::NOBODY;
+use crate::frame::link::{ARP, IPV4};
+#[cfg(feature = "ipv6")]
+use crate::frame::link::{IPV6, group};
+
+/// The longest frame made or copied here: a SYN with all the options there can
+/// be.
+pub(crate) const FRAME_BYTES: usize = 14 + 40 + 60;
+
+pub(crate) type Frame = Vec<u8, FRAME_BYTES>;
+
+/// A segment without payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    pub(crate) flags: u8,
+    pub(crate) seq: TcpSeqNumber,
+    pub(crate) ack: TcpSeqNumber,
+    pub(crate) window: u16,
+    pub(crate) mss: Option<u16>,
+}
+
+impl Bare {
+    pub(crate) const NOTHING: Bare = Bare {
+        flags: 0,
+        seq: TcpSeqNumber(0),
+        ack: TcpSeqNumber(0),
+        window: 0,
+        mss: None,
+    };
+}
+
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const ACK: u8 = 0x10;
+
+/// One end of a frame.
+pub(crate) type End = (Hardware, IpEndpoint);
+
+/// The frame of a segment from `from` to `to`.
+pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
+    let header: u8 = if bare.mss.is_some() { 24 } else { 20 };
+    let addresses = (from.1.addr, to.1.addr);
+    let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header.into())?;
+    let ([f0, f1], [t0, t1]) = (from.1.port.to_be_bytes(), to.1.port.to_be_bytes());
+    let [s0, s1, s2, s3] = bare.seq.0.to_be_bytes();
+    let [a0, a1, a2, a3] = bare.ack.0.to_be_bytes();
+    let [w0, w1] = bare.window.to_be_bytes();
+    let [m0, m1] = bare.mss.unwrap_or(0).to_be_bytes();
+    let flags = [header << 2, bare.flags];
+    let tcp = [
+        f0, f1, t0, t1, s0, s1, s2, s3, a0, a1, a2, a3, // ports and numbers
+        flags[0], flags[1], w0, w1, 0, 0, 0, 0, // window, no checksum, nothing urgent
+        2, 4, m0, m1, // the option MSS
+    ];
+    put(&mut frame, &tcp[..usize::from(header)]);
+    Some(frame)
+}
+
+/// A hardware address and the IP address that is there.
+type Neighbor = (Hardware, IpAddress);
+
+const EVERYBODY: Hardware = [0xff; 6];
+
+/// The answer to whoever asks for our hardware address.
+pub(crate) fn here(us: Neighbor, peer: Neighbor) -> Option<Frame> {
+    match (us.1, peer.1) {
+        (IpAddress::Ipv4(ours), IpAddress::Ipv4(theirs)) => {
+            arp(2, peer.0, (us.0, ours), (peer.0, theirs))
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(ours), IpAddress::Ipv6(theirs)) => {
+            // Override, and solicited unless everybody is told (RFC 4861, 4.4).
+            let flags = if theirs.is_multicast() { 0x20 } else { 0x60 };
+            ndisc([136, flags], (us.0, peer.0), (ours, theirs), ours, 2)
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+/// The question to everybody where `whose` address is.
+pub(crate) fn who_has(us: Neighbor, whose: IpAddress) -> Option<Frame> {
+    match (us.1, whose) {
+        (IpAddress::Ipv4(ours), IpAddress::Ipv4(whose)) => {
+            arp(1, EVERYBODY, (us.0, ours), (NOBODY, whose))
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(ours), IpAddress::Ipv6(whose)) => {
+            let [.., a, b, c] = whose.octets();
+            // Its solicited-node address (RFC 4291, 2.7.1).
+            let ends = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
+            let asked = Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, ends[0], ends[1]);
+            ndisc([135, 0], (us.0, group(asked)), (ours, asked), whose, 1)
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+/// An ARP packet (RFC 826).
+fn arp(
+    operation: u8,
+    to: Hardware,
+    us: (Hardware, Ipv4Address),
+    peer: (Hardware, Ipv4Address),
+) -> Option<Frame> {
+    let mut frame = link(us.0, to, ARP);
+    put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, operation]);
+    for (hardware, addr) in [us, peer] {
+        put(&mut frame, &hardware);
+        put(&mut frame, &addr.octets());
+    }
+    Some(frame)
+}
+
+/// A neighbor solicitation or advertisement, with the option that says where we
+/// are (RFC 4861, 4.3 and 4.4).
+#[cfg(feature = "ipv6")]
+fn ndisc(
+    [kind, flags]: [u8; 2],
+    link: (Hardware, Hardware),
+    (from, to): (Ipv6Address, Ipv6Address),
+    target: Ipv6Address,
+    option: u8,
+) -> Option<Frame> {
+    let mut frame = packet(link, (from.into(), to.into()), IpProtocol::Icmpv6, 32)?;
+    put(&mut frame, &[kind, 0, 0, 0, flags, 0, 0, 0]);
+    put(&mut frame, &target.octets());
+    put(&mut frame, &[option, 1]);
+    put(&mut frame, &link.0);
+    let message = frame.get_mut(54..)?;
+    Icmpv6Packet::new_unchecked(message).fill_checksum(&from, &to);
+    Some(frame)
+}
+
+/// Where in a frame its segment begins.
+pub(crate) fn segment_at(frame: &[u8]) -> Option<usize> {
+    Some(match frame.get(12..15)? {
+        [0x08, 0x00, version] => 14 + usize::from(version & 15) * 4,
+        _ => 14 + 40,
+    })
+}
+
+/// The window of a segment, as it stands in the header.
+pub(crate) fn window_of(frame: &[u8]) -> u16 {
+    let window = segment_at(frame).and_then(|start| frame.get(start + 14..)?.first_chunk());
+    window.map_or(0, |bytes| u16::from_be_bytes(*bytes))
+}
+
+/// Where in the frame of a segment this option, of this kind and length, has its
+/// number.
+fn option_at(frame: &[u8], [kind, length]: [u8; 2]) -> Option<usize> {
+    let start = segment_at(frame)?;
+    let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
+    let header = frame.get(..end)?;
+    let mut at = start + 20;
+    loop {
+        match header.get(at..)? {
+            [1, ..] => at += 1,
+            [0, ..] | [_] | [] => return None,
+            [a, b, rest @ ..] if [*a, *b] == [kind, length] => {
+                return (rest.len() + 2 >= usize::from(length)).then_some(at + 2);
+            }
+            [_, length, ..] => at += usize::from(*length).max(2),
+        }
+    }
+}
+
+fn mss_at(frame: &[u8]) -> Option<usize> {
+    option_at(frame, [2, 4])
+}
+
+/// The window scale of a SYN, if it has one (RFC 7323, 2.2).
+#[cold]
+pub(crate) fn scale_of(frame: &[u8]) -> Option<u8> {
+    frame.get(option_at(frame, [3, 3])?).copied()
+}
+
+/// The MSS that a SYN offers, or what it means to offer none (RFC 9293, 3.7.1).
+pub(crate) fn mss_of(frame: &[u8]) -> u16 {
+    let offer = mss_at(frame).and_then(|at| frame.get(at..)?.first_chunk());
+    let offer = offer.map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    if offer == 0 { 536 } else { offer }
+}
+
+/// A copy of a SYN that offers an MSS of at least `floor`; `None` if it does
+/// already, or is longer than any SYN should be.
+pub(crate) fn raised(frame: &[u8], floor: u16) -> Option<Frame> {
+    if mss_of(frame) >= floor {
+        return None;
+    }
+    let at = mss_at(frame)?;
+    let mut copy = Frame::from_slice(frame).ok()?;
+    copy.get_mut(at..at + 2)?
+        .copy_from_slice(&floor.to_be_bytes());
+    Some(copy)
+}
+
+/// A frame with its IP header, for a payload of `bytes`.
+fn packet(
+    link_layer: (Hardware, Hardware),
+    addresses: (IpAddress, IpAddress),
+    protocol: IpProtocol,
+    bytes: u16,
+) -> Option<Frame> {
+    let protocol = u8::from(protocol);
+    match addresses {
+        (IpAddress::Ipv4(source), IpAddress::Ipv4(destination)) => {
+            let mut frame = link(link_layer.0, link_layer.1, IPV4);
+            let [l0, l1] = (20 + bytes).to_be_bytes();
+            let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (source.octets(), destination.octets());
+            // Never fragmented; 64 hops.
+            let mut header = [
+                0x45, 0, l0, l1, 0, 0, 0x40, 0, 64, protocol, 0, 0, // no checksum yet
+                s0, s1, s2, s3, d0, d1, d2, d3,
+            ];
+            checksum::fill_header(&mut header);
+            put(&mut frame, &header);
+            Some(frame)
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) => {
+            let mut frame = link(link_layer.0, link_layer.1, IPV6);
+            put(&mut frame, &[0x60, 0, 0, 0]);
+            put(&mut frame, &bytes.to_be_bytes());
+            // Neighbor discovery wants all the hops there are.
+            put(&mut frame, &[protocol, 255]);
+            put(&mut frame, &source.octets());
+            put(&mut frame, &destination.octets());
+            Some(frame)
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Frame {
+    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (to, from);
+    let mut frame = Frame::new();
+    put(
+        &mut frame,
+        &[a, b, c, d, e, f, g, h, i, j, k, l, kind[0], kind[1]],
+    );
+    frame
+}
+
+/// Nothing made here is too long.
+fn put(frame: &mut Frame, bytes: &[u8]) {
+    let _ = frame.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::frame::checksum::Checks;
+    use crate::frame::demux::{Control, Route, demux};
+    use proptest::prelude::*;
+    use smoltcp::phy::Checksum;
+    use smoltcp::wire::IpCidr;
+
+    const US: Hardware = [2, 0, 0, 0, 0, 1];
+    const PEER: Hardware = [2, 0, 0, 0, 0, 9];
+
+    fn check(us: IpAddress, peer: IpAddress) {
+        let ends = |mac, addr, port| (mac, IpEndpoint::new(addr, port));
+        for mss in [None, Some(1220)] {
+            let bare = Bare {
+                flags: ACK,
+                seq: TcpSeqNumber(5),
+                ack: TcpSeqNumber(-6),
+                window: 7,
+                mss,
+            };
+            let made = segment(ends(PEER, peer, 1000), ends(US, us, 7), &bare).unwrap();
+            // The segment's own is added up when it leaves.
+            let checks = Checks {
+                ipv4: Checksum::Both,
+                tcp: Checksum::None,
+            };
+            let Route::Tcp(seen) = demux(&made, US, &[IpCidr::new(us, 24)], &checks) else {
+                panic!("{made:?}");
+            };
+            assert_eq!(seen.flow.local(), IpEndpoint::new(us, 7));
+            assert_eq!(seen.flow.remote(), IpEndpoint::new(peer, 1000));
+            assert_eq!((seen.seq.0, seen.ack.0), (5, -6));
+            assert_eq!((seen.control, seen.payload), (Control::Other, 0));
+            assert_eq!(mss_of(&made), mss.unwrap_or(536));
+            assert_eq!(window_of(&made), 7);
+            let raised = raised(&made, 1300);
+            assert_eq!(raised.is_some(), mss.is_some());
+            assert!(raised.is_none_or(|raised| mss_of(&raised) == 1300));
+        }
+    }
+
+    #[test]
+    fn a_segment_made_by_hand_reads_as_one() {
+        check(IpAddress::v4(10, 0, 0, 1), IpAddress::v4(10, 0, 0, 9));
+        #[cfg(feature = "ipv6")]
+        check(
+            IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, 1),
+            IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, 9),
+        );
+    }
+
+    #[test]
+    fn the_mss_is_found_behind_other_options_and_not_past_the_end() {
+        let with = |options: &[u8]| {
+            let mut frame = std::vec![0; 54];
+            (frame[12], frame[14]) = (8, 0x45);
+            frame[34 + 12] = ((20 + options.len()) << 2) as u8;
+            frame.extend_from_slice(options);
+            mss_of(&frame)
+        };
+        assert_eq!(
+            with(&[1, 1, 4, 2, 3, 3, 7, 1, 2, 4, 5, 180, 0, 0, 0, 0]),
+            1460
+        );
+        assert_eq!(with(&[2, 4, 0, 0]), 536);
+        assert_eq!(with(&[0, 0, 2, 4]), 536);
+        assert_eq!(with(&[1, 1, 1, 2]), 536);
+        assert_eq!(with(&[9, 0, 2, 4, 1, 0, 0, 0]), 256, "a length of nothing");
+        assert_eq!(with(&[]), 536);
+    }
+
+    #[test]
+    fn the_scale_is_found_behind_other_options_and_not_past_the_end() {
+        for (options, scale) in [
+            (&[2, 4, 5, 180, 1, 3, 3, 7][..], Some(7)),
+            (&[3, 3, 0, 0], Some(0)),
+            (&[3, 2, 3, 3, 9, 0, 0, 0], Some(9)),
+            (&[0, 3, 3, 7], None),
+            (&[1, 1, 3, 3], None),
+            (&[2, 4, 3, 3], None),
+            (&[], None),
+        ] {
+            let mut frame = std::vec![0; 54];
+            (frame[12], frame[14]) = (8, 0x45);
+            frame[34 + 12] = ((20 + options.len()) << 2) as u8;
+            frame.extend_from_slice(options);
+            assert_eq!(scale_of(&frame), scale, "{options:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_segments_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), v4: bool) {
+            let mut bytes = bytes;
+            if v4 && bytes.len() > 14 {
+                (bytes[12], bytes[13]) = (8, 0);
+            }
+            let _ = (mss_of(&bytes), window_of(&bytes));
+            let _ = scale_of(&bytes);
+            let _ = raised(&bytes, 500);
+        }
+    }
+}

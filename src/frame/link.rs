@@ -1,0 +1,31 @@
+//! The link: what an Ethernet header says, and who has such an address.
+
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::Ipv6Address;
+
+/// Bytes of an Ethernet header.
+pub(crate) const ETHERNET: usize = 14;
+
+/// No hardware address.
+pub(crate) const NOBODY: [u8; 6] = [0; 6];
+
+/// An Ethernet address.
+pub(crate) type Hardware = [u8; 6];
+
+/// Whether it is one station's: the group bit is not set.
+pub(crate) fn is_unicast(hardware: Hardware) -> bool {
+    hardware[0] & 1 == 0 && hardware != NOBODY
+}
+
+/// Kinds of frames.
+pub(crate) const IPV4: [u8; 2] = [0x08, 0x00];
+pub(crate) const ARP: [u8; 2] = [0x08, 0x06];
+#[cfg(feature = "ipv6")]
+pub(crate) const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// The hardware address of an IPv6 group (RFC 2464, 7).
+#[cfg(feature = "ipv6")]
+pub(crate) fn group(addr: Ipv6Address) -> Hardware {
+    let [.., a, b, c, d] = addr.octets();
+    [0x33, 0x33, a, b, c, d]
+}

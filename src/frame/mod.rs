@@ -1,0 +1,9 @@
+//! Bytes and values: frames are read here, and made. No state.
+
+pub(crate) mod build;
+pub(crate) mod checksum;
+pub(crate) mod demux;
+pub(crate) mod flow;
+pub(crate) mod link;
+pub(crate) mod neighbor;
+pub(crate) mod sent;

@@ -1,0 +1,165 @@
+//! What neighbors say of their hardware addresses: ARP (RFC 826) and neighbor
+//! discovery (RFC 4861), read.
+//!
+//! Not here: what is believed (`neighbors.rs`).
+
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{IPV6_LINK_LOCAL_ALL_NODES, Icmpv6Packet, Ipv6Address, Ipv6Packet};
+use smoltcp::wire::{IpAddress, Ipv4Address};
+
+#[cfg(feature = "ipv6")]
+use crate::frame::link::group;
+use crate::frame::link::{Hardware, is_unicast};
+
+/// What an ARP packet or a neighbor discovery message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Who has this address …
+    pub(crate) addr: IpAddress,
+    pub(crate) hardware: Hardware,
+    /// … and whose it asks for; nobody's in an answer.
+    pub(crate) asks_for: Option<IpAddress>,
+}
+
+/// Reads a frame that is one of the two; `None` if it is not as it should be.
+pub(crate) fn read(frame: &[u8]) -> Option<Claim> {
+    match *frame.get(12..14)? {
+        [0x08, 0x06] => read_arp(frame.get(14..)?.first_chunk()?),
+        #[cfg(feature = "ipv6")]
+        [0x86, 0xdd] => read_ndisc(frame),
+        _ => None,
+    }
+}
+
+/// RFC 826: Ethernet, IPv4.
+fn read_arp(packet: &[u8; 28]) -> Option<Claim> {
+    let (head, ends) = packet.split_first_chunk::<8>()?;
+    let &[a, b, c, d, e, f, s0, s1, s2, s3, .., t0, t1, t2, t3] = ends else {
+        return None;
+    };
+    let target = IpAddress::from(Ipv4Address::new(t0, t1, t2, t3));
+    let asks_for = match *head {
+        [0, 1, 8, 0, 6, 4, 0, 1] => Some(target),
+        [0, 1, 8, 0, 6, 4, 0, 2] => None,
+        _ => return None,
+    };
+    let hardware = [a, b, c, d, e, f];
+    is_unicast(hardware).then_some(Claim {
+        addr: Ipv4Address::new(s0, s1, s2, s3).into(),
+        hardware,
+        asks_for,
+    })
+}
+
+/// RFC 4861: neighbor solicitations, answered where they came from, and
+/// advertisements. What came through a router is neither (7.1).
+#[cfg(feature = "ipv6")]
+fn read_ndisc(frame: &[u8]) -> Option<Claim> {
+    let [_, _, _, _, _, _, a, b, c, d, e, f, _, _, ..] = *frame else {
+        return None;
+    };
+    let packet = Ipv6Packet::new_checked(frame.get(14..)?).ok()?;
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    let message = packet.payload();
+    let right = Icmpv6Packet::new_checked(message).ok()?;
+    let is_right = right.verify_checksum(&source, &destination);
+    if packet.hop_limit() != 255 || !is_right || right.msg_code() != 0 {
+        return None;
+    }
+    let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
+    let target = IpAddress::from(Ipv6Address::from(target));
+    let options = message.get(24..)?;
+    let (addr, hardware, asks_for) = match *message.first()? {
+        // Who asks without an address is about to take it: everybody is told (7.2.4).
+        135 if source.is_unspecified() => {
+            let everybody = IPV6_LINK_LOCAL_ALL_NODES;
+            return Some(Claim {
+                addr: everybody.into(),
+                hardware: group(everybody),
+                asks_for: Some(target),
+            });
+        }
+        135 => (source.into(), [a, b, c, d, e, f], Some(target)),
+        136 => (target, link_layer(options)?, None),
+        _ => return None,
+    };
+    is_unicast(hardware).then_some(Claim {
+        addr,
+        hardware,
+        asks_for,
+    })
+}
+
+/// The target link-layer address among options (RFC 4861, 4.6.1).
+#[cfg(feature = "ipv6")]
+fn link_layer(mut options: &[u8]) -> Option<Hardware> {
+    loop {
+        match *options {
+            [2, 1, a, b, c, d, e, f, ..] => return Some([a, b, c, d, e, f]),
+            [_, words, ..] if words > 0 => options = options.get(usize::from(words) * 8..)?,
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::frame::link::NOBODY;
+    use proptest::prelude::*;
+
+    const AT: Hardware = [2, 0, 0, 0, 0, 9];
+
+    fn addr(last: u8) -> IpAddress {
+        IpAddress::v4(10, 0, 0, last)
+    }
+
+    #[test]
+    fn arp_is_about_one_station_on_ethernet_with_ipv4() {
+        let frame = |head: [u8; 8], sender: Hardware| {
+            let mut frame = std::vec![0; 14 + 28];
+            frame[12..14].copy_from_slice(&[8, 6]);
+            frame[14..22].copy_from_slice(&head);
+            frame[22..28].copy_from_slice(&sender);
+            frame[28..32].copy_from_slice(&[10, 0, 0, 9]);
+            frame[38..42].copy_from_slice(&[10, 0, 0, 1]);
+            frame
+        };
+        let (asks, tells) = ([0, 1, 8, 0, 6, 4, 0, 1], [0, 1, 8, 0, 6, 4, 0, 2]);
+        let claim = Claim {
+            addr: addr(9),
+            hardware: AT,
+            asks_for: None,
+        };
+        assert_eq!(read(&frame(tells, AT)), Some(claim));
+        let asks_for = Some(addr(1));
+        assert_eq!(read(&frame(asks, AT)), Some(Claim { asks_for, ..claim }));
+        for (index, byte) in [(1, 6), (2, 0x86), (4, 8), (5, 16), (7, 3)] {
+            let mut head = tells;
+            head[index] = byte;
+            assert_eq!(read(&frame(head, AT)), None, "{head:?}");
+        }
+        for nobody in [NOBODY, [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+            assert_eq!(read(&frame(tells, nobody)), None);
+        }
+        assert_eq!(read(&frame(tells, AT)[..41]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_frames_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..120), kind in 0..3,
+        ) {
+            let mut bytes = bytes;
+            if bytes.len() > 54 {
+                match kind {
+                    0 => (bytes[12], bytes[13]) = (8, 6),
+                    1 => (bytes[12], bytes[13], bytes[14], bytes[21]) = (0x86, 0xdd, 0x60, 255),
+                    _ => (),
+                }
+            }
+            let _ = read(&bytes);
+        }
+    }
+}

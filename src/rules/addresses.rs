@@ -1,0 +1,165 @@
+//! Addresses of the host, and which way a packet leaves. smoltcp is told none of
+//! them: the demux lets in only what is for one of them, and a connection of ours
+//! is given its own here.
+//!
+//! Not here: hardware addresses (`neighbors.rs`), and whether a frame is for us
+//! (`demux.rs`).
+
+use heapless::Vec;
+use smoltcp::wire::{IpAddress, IpCidr};
+
+/// Most addresses of a host: with IPv6 it has one of IPv4, one for the link, and
+/// one or two for the world.
+const MOST: usize = 4;
+
+/// Our addresses, each with its network, and a gateway for each version of IP.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    own: Vec<IpCidr, MOST>,
+    gateway: Option<IpAddress>,
+    #[cfg(feature = "ipv6")]
+    gateway_v6: Option<IpAddress>,
+}
+
+/// There is no place for another.
+pub(crate) struct Full;
+
+impl Addresses {
+    pub(crate) fn own(&self) -> &[IpCidr] {
+        &self.own
+    }
+
+    pub(crate) fn add(&mut self, address: IpCidr) -> Result<(), Full> {
+        self.own.push(address).map_err(|_| Full)
+    }
+
+    pub(crate) fn has(&self, addr: IpAddress) -> bool {
+        self.own.iter().any(|cidr| cidr.address() == addr)
+    }
+
+    pub(crate) fn is_broadcast(&self, addr: IpAddress) -> bool {
+        self.own.iter().any(|cidr| match (cidr, addr) {
+            (IpCidr::Ipv4(cidr), IpAddress::Ipv4(addr)) => cidr.broadcast() == Some(addr),
+            #[cfg(feature = "ipv6")]
+            _ => false,
+        })
+    }
+
+    pub(crate) fn set_gateway(&mut self, gateway: IpAddress) {
+        *self.gateway_mut(gateway) = Some(gateway);
+    }
+
+    /// The gateway of that address's version.
+    fn gateway_mut(&mut self, addr: IpAddress) -> &mut Option<IpAddress> {
+        match addr {
+            IpAddress::Ipv4(_) => &mut self.gateway,
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(_) => &mut self.gateway_v6,
+        }
+    }
+
+    /// Who is asked to take a packet to `remote`: itself if it is on a network of
+    /// ours, otherwise the gateway.
+    pub(crate) fn next_hop(&mut self, remote: IpAddress) -> Option<IpAddress> {
+        let near = self.own.iter().any(|cidr| cidr.contains_addr(&remote));
+        if near {
+            return Some(remote);
+        }
+        *self.gateway_mut(remote)
+    }
+
+    /// The address to speak to `remote` from: of those that reach as far, the
+    /// first of those that begin most like it (RFC 6724, 5, rules 2 and 8).
+    pub(crate) fn source(&self, remote: IpAddress) -> Option<IpAddress> {
+        let mut best = None;
+        for cidr in &self.own {
+            let Some(rank) = likeness(cidr.address(), remote) else {
+                continue;
+            };
+            if best.is_none_or(|(most, _)| rank > most) {
+                best = Some((rank, cidr.address()));
+            }
+        }
+        best.map(|(_, addr)| addr)
+    }
+}
+
+/// How many bits in a row two addresses share; `None` if they cannot speak to
+/// each other.
+fn likeness(ours: IpAddress, theirs: IpAddress) -> Option<u32> {
+    match (ours, theirs) {
+        (IpAddress::Ipv4(ours), IpAddress::Ipv4(theirs)) => {
+            Some((ours.to_bits() ^ theirs.to_bits()).leading_zeros())
+        }
+        #[cfg(feature = "ipv6")]
+        (IpAddress::Ipv6(ours), IpAddress::Ipv6(theirs)) => {
+            let local = [ours, theirs].map(|addr| addr.is_unicast_link_local());
+            (local[0] == local[1]).then(|| (ours.to_bits() ^ theirs.to_bits()).leading_zeros())
+        }
+        #[cfg(feature = "ipv6")]
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(addresses: &[&str]) -> Addresses {
+        let mut host = Addresses::default();
+        for address in addresses {
+            assert!(host.add(address.parse().unwrap()).is_ok());
+        }
+        host
+    }
+
+    fn addr(text: &str) -> IpAddress {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_near_is_asked_itself_and_the_rest_through_the_gateway() {
+        let mut host = host(&["10.0.0.1/24", "192.168.7.1/30"]);
+        assert_eq!(host.next_hop(addr("10.0.0.200")), Some(addr("10.0.0.200")));
+        assert_eq!(
+            host.next_hop(addr("192.168.7.2")),
+            Some(addr("192.168.7.2"))
+        );
+        assert_eq!(host.next_hop(addr("10.0.1.1")), None);
+        host.set_gateway(addr("10.0.0.253"));
+        host.set_gateway(addr("10.0.0.254"));
+        assert_eq!(host.next_hop(addr("10.0.1.1")), Some(addr("10.0.0.254")));
+        assert_eq!(host.next_hop(addr("10.0.0.200")), Some(addr("10.0.0.200")));
+    }
+
+    #[test]
+    fn a_source_is_the_one_most_like_the_destination() {
+        let host = host(&["10.0.0.1/24", "192.168.7.1/30", "192.168.9.1/24"]);
+        assert_eq!(host.source(addr("192.168.7.2")), Some(addr("192.168.7.1")));
+        assert_eq!(host.source(addr("192.168.9.7")), Some(addr("192.168.9.1")));
+        assert_eq!(host.source(addr("8.8.8.8")), Some(addr("10.0.0.1")));
+        // Both begin like it for 16 bits: the first.
+        assert_eq!(
+            host.source(addr("192.168.200.1")),
+            Some(addr("192.168.7.1"))
+        );
+        assert_eq!(Addresses::default().source(addr("8.8.8.8")), None);
+    }
+
+    #[cfg(feature = "ipv6")]
+    #[test]
+    fn a_source_reaches_as_far_as_the_destination() {
+        let mut host = host(&["fe80::1/64", "10.0.0.1/24", "2001:db8::1/64", "fd00::1/64"]);
+        assert_eq!(host.source(addr("fe80::9")), Some(addr("fe80::1")));
+        assert_eq!(host.source(addr("2001:db8::9")), Some(addr("2001:db8::1")));
+        assert_eq!(host.source(addr("fd00::9")), Some(addr("fd00::1")));
+        // More like the one that is for the link alone.
+        assert_eq!(host.source(addr("fec0::9")), Some(addr("fd00::1")));
+        assert_eq!(host.source(addr("10.0.0.9")), Some(addr("10.0.0.1")));
+        host.set_gateway(addr("10.0.0.254"));
+        assert_eq!(host.next_hop(addr("2001:db8:1::9")), None);
+        host.set_gateway(addr("fe80::fe"));
+        assert_eq!(host.next_hop(addr("2001:db8:1::9")), Some(addr("fe80::fe")));
+        assert_eq!(host.next_hop(addr("8.8.8.8")), Some(addr("10.0.0.254")));
+    }
+}

@@ -1,0 +1,359 @@
+//! The guard. A segment for a known flow must not hurt it merely because its
+//! addresses and ports can be guessed, so before smoltcp sees one it is held
+//! against what the flow knows: the last acknowledgement we sent, the window
+//! that went with it, and the highest sequence number we used.
+//!
+//! The rules, most of them from RFC 5961:
+//!
+//! - a reset counts when it is exactly where we expect the next byte; anywhere
+//!   else in the window it gets a challenge, outside nothing at all;
+//! - a SYN for an open flow gets a challenge: a peer that has forgotten the
+//!   connection answers with an exact reset and may then begin anew;
+//! - an acknowledgement of what was never sent gets a challenge and is dropped,
+//!   or smoltcp would throw queued bytes away;
+//! - bytes outside the window are answered a few times a second, not one for
+//!   one.
+//!
+//! Three more, because smoltcp 0.14 believes what it should not:
+//!
+//! - it shifts the window of our SYN by the window scale, which no SYN's is (RFC
+//!   7323, 2.2), and would write past its receive buffer: until our first scaled
+//!   window, nothing that ends past the edge of the one in our SYN is let through;
+//! - it cuts off bytes past the edge of its window, which is right, and takes the
+//!   FIN behind them, which is not: the peer has to send such a segment again. That
+//!   happens to honest peers too: a window is rounded down when it is scaled, so the
+//!   edge may move back a little, and smoltcp forgets the edge that it told with a
+//!   keep-alive or a probe;
+//! - it takes bytes that come after a FIN.
+//!
+//! What the flow knows comes from our own frames on their way out, and may lag
+//! behind smoltcp by an acknowledgement that is still delayed. That costs an
+//! honest peer one round trip: it answers the challenge with an exact reset.
+//!
+//! Not here: who has a flow (`flows.rs`), a connection of ours before the peer has
+//! answered (smoltcp is exact about that), what a challenge looks like (`build.rs`).
+
+use core::cell::Cell;
+
+use smoltcp::time::Instant;
+use smoltcp::wire::TcpSeqNumber;
+
+use crate::counters::DropReason;
+use crate::frame::demux::{Control, Segment};
+use crate::frame::sent::Outgoing;
+
+/// Out-of-window bytes are answered once in this many microseconds, as a power
+/// of two: 65 ms, well below any peer's retransmission timer.
+const QUIET_MICROS_LOG2: u32 = 16;
+
+/// What a flow knows of itself. Learned from our own frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The next byte we expect: our last acknowledgement.
+    pub(crate) acked: TcpSeqNumber,
+    /// One past the highest sequence number we used; zero before the first.
+    pub(crate) sent: TcpSeqNumber,
+    /// The window of our last acknowledgement, as it stands in the header.
+    pub(crate) window: u16,
+    /// When bytes outside the window were answered last.
+    pub(crate) quiet: u16,
+}
+
+/// What a flow knows of the edge of that window, which most frames only move: apart,
+/// so that they need not carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    /// When it is [doubted](EdgeOf::Doubted): the edge that smoltcp remembers, or one
+    /// before it.
+    pub(crate) sure: TcpSeqNumber,
+    /// By how much the window is scaled.
+    pub(crate) shift: u8,
+    /// By how much all our windows are scaled, except those of SYNs.
+    pub(crate) scale: u8,
+    /// What ends there.
+    pub(crate) of: EdgeOf,
+}
+
+/// What an edge is the edge of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum EdgeOf {
+    /// A window that smoltcp reads as we do: it cuts off what is past it.
+    Window = 0,
+    /// The same, but a frame of one byte told of it. Some of those are questions, a
+    /// keep-alive or a probe of the peer's window, and what they offer smoltcp
+    /// forgets.
+    Doubted,
+    /// A window behind which smoltcp sees more room than there is, because it
+    /// remembers the one of our SYN.
+    Syn,
+    /// The peer's stream: its FIN is in.
+    Stream,
+}
+
+/// What is to be done with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// smoltcp may see it. It is in the window.
+    Pass,
+    /// smoltcp may see it, and limits its answers itself.
+    PassEmpty,
+    /// smoltcp may see it, and answer. Not again soon.
+    PassOnce,
+    /// Dropped; smoltcp is made to say where it stands.
+    Challenge(DropReason),
+    /// Dropped without a word.
+    Drop(DropReason),
+}
+
+impl Known {
+    pub(crate) const NOTHING: Known = Known {
+        acked: TcpSeqNumber(0),
+        sent: TcpSeqNumber(0),
+        window: 0,
+        quiet: 0,
+    };
+
+    /// A peer's SYN is all there is so far.
+    pub(crate) fn of_syn(seq: TcpSeqNumber) -> Self {
+        Known {
+            acked: seq + 1,
+            ..Known::NOTHING
+        }
+    }
+
+    /// Whether our first frame has left.
+    pub(crate) fn spoke(&self) -> bool {
+        self.sent.0 != 0
+    }
+
+    /// Whether a segment says no more than that everything but our FIN arrived,
+    /// when that is known already. smoltcp 0.14 takes three of them for a sign
+    /// to send bytes again at once, finds none, and forgets the timer of the FIN,
+    /// which is then never repeated.
+    pub(crate) fn repeats_all_but_fin(&self, segment: &Segment) -> bool {
+        distance(segment.ack, self.sent) == 1
+            && segment.control == Control::Other
+            && segment.payload == 0
+            && segment.seq == self.acked // else it asks for an answer
+            && !segment.fin
+    }
+
+    /// Bytes outside the window are answered now.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        self.quiet = tick(now);
+    }
+}
+
+impl Edge {
+    pub(crate) const NOTHING: Edge = Edge {
+        sure: TcpSeqNumber(0),
+        shift: 0,
+        scale: 0,
+        of: EdgeOf::Window,
+    };
+
+    /// Bytes from our last acknowledgement to the edge.
+    #[inline]
+    fn room(&self, known: &Known) -> u32 {
+        u32::from(known.window) << self.shift
+    }
+
+    /// The window is that of a SYN or a SYN-ACK of ours, which is never scaled.
+    fn told_by_syn(&mut self) {
+        self.shift = 0;
+        self.of = match self.scale {
+            0 => EdgeOf::Window,
+            _ => EdgeOf::Syn,
+        };
+    }
+
+    /// A frame of one byte, or of any other number, told of this edge; before, it was
+    /// `before`.
+    fn told(&mut self, one_byte: bool, before: TcpSeqNumber, edge: TcpSeqNumber) {
+        self.of = match self.of {
+            _ if !one_byte => EdgeOf::Window,
+            EdgeOf::Syn => EdgeOf::Syn,
+            EdgeOf::Window => {
+                self.sure = before;
+                EdgeOf::Doubted
+            }
+            of => of,
+        };
+        if distance(self.sure, edge) < 0 {
+            self.sure = edge;
+        }
+        self.shift = self.scale;
+    }
+}
+
+/// A frame of ours leaves. `scale` is the one that it tells of, if it is a SYN.
+#[inline]
+pub(crate) fn learn(
+    known: &Cell<Known>,
+    edge: &Cell<Edge>,
+    sent: &Outgoing,
+    scale: impl FnOnce() -> u8,
+) {
+    if sent.rst {
+        return; // its numbers may be the peer's
+    }
+    let mut window = sent.window;
+    let one_byte = sent.payload == 1;
+    if sent.syn | one_byte | (edge.get().of != EdgeOf::Window) {
+        let scale = sent.syn.then_some(scale);
+        window = learn_edge(known, edge, (sent.ack, window), one_byte, scale);
+    }
+    let mut now = known.get();
+    let end = sent.seq + sent.payload + usize::from(sent.syn) + usize::from(sent.fin);
+    if now.sent.0 == 0 || distance(now.sent, end) > 0 {
+        now.sent = end;
+    }
+    if let Some(ack) = sent.ack {
+        now.acked = ack;
+    }
+    now.window = window;
+    known.set(now);
+}
+
+/// What a frame that does more than move the edge says of it; gives the window.
+#[cold]
+#[inline(never)]
+fn learn_edge(
+    known: &Cell<Known>,
+    edge: &Cell<Edge>,
+    (ack, window): (Option<TcpSeqNumber>, u16),
+    one_byte: bool,
+    scale: Option<impl FnOnce() -> u8>,
+) -> u16 {
+    let (known, mut now) = (known.get(), edge.get());
+    if now.of == EdgeOf::Stream {
+        return 0;
+    }
+    if let Some(scale) = scale {
+        now.scale = scale();
+        now.told_by_syn();
+    } else {
+        let before = known.acked + now.room(&known) as usize;
+        let told = ack.unwrap_or(known.acked) + (usize::from(window) << now.scale);
+        now.told(one_byte, before, told);
+    }
+    edge.set(now);
+    window
+}
+
+/// The peer has answered our SYN with its own, and scales windows or not.
+#[cold]
+pub(crate) fn answered_with(known: &mut Known, edge: &mut Edge, seq: TcpSeqNumber, scales: bool) {
+    if !scales {
+        edge.scale = 0;
+    }
+    edge.told_by_syn();
+    known.acked = seq + 1;
+    // smoltcp counts the window of our SYN from the number of the peer's.
+    known.window = known.window.saturating_sub(1);
+}
+
+/// smoltcp has taken the peer's FIN, which is behind the bytes of `segment`.
+#[cold]
+pub(crate) fn ended_with(known: &mut Known, edge: &mut Edge, segment: &Segment) {
+    known.acked = segment.seq + usize::from(segment.payload) + 1;
+    known.window = 0;
+    edge.of = EdgeOf::Stream;
+}
+
+/// Judges a segment for a flow whose handshake our side has finished, or in
+/// which it has answered the peer's SYN (`half_open`).
+#[inline]
+pub(crate) fn judge(
+    segment: &Segment,
+    known: &Known,
+    edge: &Edge,
+    half_open: bool,
+    now: Instant,
+) -> Verdict {
+    if segment.control == Control::Other {
+        // smoltcp wants an exact acknowledgement of a SYN.
+        if !half_open && segment.has_ack && distance(known.sent, segment.ack) > 0 {
+            return Verdict::Challenge(DropReason::NeverSent);
+        }
+        let offset = distance(known.acked, segment.seq) as u32;
+        let last = offset.wrapping_add(segment.payload.saturating_sub(1).into());
+        if last < edge.room(known) && !segment.fin {
+            return Verdict::Pass;
+        }
+        return outside(segment, known, edge, now);
+    }
+    judge_rare(segment, known, edge, half_open)
+}
+
+/// What does not end inside the window, and what ends the peer's stream.
+#[cold]
+fn outside(segment: &Segment, known: &Known, edge: &Edge, now: Instant) -> Verdict {
+    let offset = distance(known.acked, segment.seq);
+    let window = edge.room(known) as i32;
+    if segment.payload == 0 {
+        return match offset == 0 || (0..window).contains(&offset) {
+            true => Verdict::Pass,
+            false => Verdict::PassEmpty,
+        };
+    }
+    let end = offset.wrapping_add(segment.payload.into());
+    let past = end > 0 && end > window;
+    // RFC 9293, 3.10.7.4, seventh: "This should not occur since a FIN has been
+    // received from the remote side. Ignore the segment text."
+    if past && edge.of == EdgeOf::Stream {
+        return Verdict::Drop(DropReason::AfterEnd);
+    }
+    // RFC 7323, 2.2: "The window field in a segment where the SYN bit is set (i.e.,
+    // a <SYN> or <SYN,ACK>) MUST NOT be scaled."
+    let no_room = past && (segment.fin || edge.of == EdgeOf::Syn);
+    let doubted = segment.fin && edge.of == EdgeOf::Doubted;
+    if no_room || (doubted && end > distance(known.acked, edge.sure).max(0)) {
+        return Verdict::Challenge(DropReason::PastEdge);
+    }
+    if end > 0 && offset < window && window > 0 {
+        return Verdict::Pass; // what of it is new and has room
+    }
+    if known.quiet == tick(now) {
+        return Verdict::Drop(DropReason::Throttled);
+    }
+    Verdict::PassOnce
+}
+
+#[cold]
+fn judge_rare(segment: &Segment, known: &Known, edge: &Edge, half_open: bool) -> Verdict {
+    let offset = distance(known.acked, segment.seq) as u32;
+    match segment.control {
+        // Nobody knows yet what we would be challenged about.
+        _ if half_open && !known.spoke() && offset != 0 => match segment.control {
+            Control::Rst => Verdict::Drop(DropReason::InexactReset),
+            _ => Verdict::Pass,
+        },
+        Control::Rst if offset == 0 => Verdict::Pass,
+        Control::Rst if offset < edge.room(known) => Verdict::Challenge(DropReason::InexactReset),
+        Control::Rst => Verdict::Drop(DropReason::InexactReset),
+        // The same SYN again: its answer is under way.
+        Control::Syn if half_open && offset == u32::MAX => Verdict::Pass,
+        Control::Syn => Verdict::Challenge(DropReason::OpenFlow),
+        Control::Other => Verdict::Pass,
+    }
+}
+
+/// How far `to` lies after `from`; negative when it lies before.
+fn distance(from: TcpSeqNumber, to: TcpSeqNumber) -> i32 {
+    to.0.wrapping_sub(from.0)
+}
+
+/// A clock that stands still for 65 ms at a time, and is never zero.
+fn tick(now: Instant) -> u16 {
+    ((now.total_micros() >> QUIET_MICROS_LOG2) as u16) | 1 << 15
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "guard_model_tests.rs"]
+mod model_tests;

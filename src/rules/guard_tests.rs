@@ -1,0 +1,421 @@
+extern crate std;
+
+use super::*;
+use crate::frame::flow::Flow;
+use smoltcp::wire::{IpAddress, IpEndpoint};
+
+pub(super) const AT: Instant = Instant::from_micros_const(5_000_000);
+
+pub(super) fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Segment {
+    let end = IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7);
+    Segment {
+        flow: Flow::new(end, end),
+        control,
+        seq: TcpSeqNumber(seq),
+        ack: TcpSeqNumber(ack.unwrap_or(0)),
+        has_ack: ack.is_some(),
+        fin: false,
+        payload,
+        remote_hardware: [2; 6],
+    }
+}
+
+/// What a flow knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Knows {
+    pub(super) known: Known,
+    pub(super) edge: Edge,
+}
+
+impl Knows {
+    pub(super) fn with(self, window: u16, scale: u8, of: EdgeOf) -> Self {
+        let known = Known {
+            window,
+            ..self.known
+        };
+        let edge = Edge {
+            scale,
+            of,
+            ..self.edge
+        };
+        Knows { known, edge }
+    }
+
+    pub(super) fn learn(&mut self, sent: &Outgoing) {
+        let (known, edge) = (Cell::new(self.known), Cell::new(self.edge));
+        learn(&known, &edge, sent, || self.edge.scale);
+        (self.known, self.edge) = (known.get(), edge.get());
+    }
+
+    pub(super) fn ended_with(&mut self, segment: &Segment) {
+        ended_with(&mut self.known, &mut self.edge, segment);
+    }
+
+    fn room(&self) -> u32 {
+        self.edge.room(&self.known)
+    }
+}
+
+pub(super) fn judged(segment: &Segment, knows: &Knows, half_open: bool, now: Instant) -> Verdict {
+    judge(segment, &knows.known, &knows.edge, half_open, now)
+}
+
+/// Expects 1000, has sent up to 500, offers 100 bytes.
+pub(super) const OPEN: Knows = Knows {
+    known: Known {
+        acked: TcpSeqNumber(1000),
+        sent: TcpSeqNumber(500),
+        window: 100,
+        quiet: 0,
+    },
+    edge: Edge::NOTHING,
+};
+
+/// The same with no room.
+pub(super) const SHUT: Knows = Knows {
+    known: Known {
+        window: 0,
+        ..OPEN.known
+    },
+    ..OPEN
+};
+
+pub(super) const NOTHING_MUCH: Outgoing = Outgoing {
+    syn: false,
+    fin: false,
+    rst: false,
+    psh: false,
+    payload: 0,
+    ack: None,
+    seq: TcpSeqNumber(0),
+    window: 0,
+    start: 0,
+    pseudo: 0,
+};
+
+pub(super) fn open(control: Control, seq: i32, ack: Option<i32>, payload: u16) -> Verdict {
+    judged(&segment(control, seq, ack, payload), &OPEN, false, AT)
+}
+
+#[test]
+fn only_an_exact_reset_counts() {
+    for ack in [None, Some(0), Some(9999)] {
+        let reset = |seq| open(Control::Rst, seq, ack, 0);
+        assert_eq!(reset(1000), Verdict::Pass);
+        for seq in [1001, 1099] {
+            assert_eq!(reset(seq), Verdict::Challenge(DropReason::InexactReset));
+        }
+        for seq in [999, 1100, 0, -1, i32::MAX, i32::MIN] {
+            assert_eq!(reset(seq), Verdict::Drop(DropReason::InexactReset));
+        }
+    }
+}
+
+#[test]
+fn with_no_window_only_the_exact_reset_counts() {
+    let reset = |seq| judged(&segment(Control::Rst, seq, None, 0), &SHUT, false, AT);
+    assert_eq!(reset(1000), Verdict::Pass);
+    assert_eq!(reset(1001), Verdict::Drop(DropReason::InexactReset));
+}
+
+#[test]
+fn a_syn_for_an_open_flow_is_challenged_wherever_it_is() {
+    for seq in [0, 999, 1000, 1050, 5000] {
+        let verdict = open(Control::Syn, seq, None, 0);
+        assert_eq!(verdict, Verdict::Challenge(DropReason::OpenFlow));
+    }
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_challenged() {
+    for payload in [0, 10] {
+        assert_eq!(
+            open(Control::Other, 1000, Some(500), payload),
+            Verdict::Pass
+        );
+        for ack in [501, 502, 100_000, i32::MIN + 400] {
+            let verdict = open(Control::Other, 1000, Some(ack), payload);
+            assert_eq!(verdict, Verdict::Challenge(DropReason::NeverSent), "{ack}");
+        }
+    }
+    assert_eq!(open(Control::Other, 1000, Some(-5), 0), Verdict::Pass);
+    assert_eq!(open(Control::Other, 1000, None, 0), Verdict::Pass);
+}
+
+#[test]
+fn bytes_outside_the_window_pass_once_in_a_while() {
+    let bytes = |known: &Knows, seq, payload, at| {
+        judged(
+            &segment(Control::Other, seq, Some(500), payload),
+            known,
+            false,
+            at,
+        )
+    };
+    // Inside, at its ends, and across its beginning.
+    for (seq, payload) in [(1000, 1), (1099, 1000), (990, 11), (900, 500)] {
+        assert_eq!(bytes(&OPEN, seq, payload, AT), Verdict::Pass);
+    }
+    for (seq, payload) in [(999, 1), (1100, 1), (900, 100), (-1000, 1)] {
+        let mut known = OPEN;
+        assert_eq!(bytes(&known, seq, payload, AT), Verdict::PassOnce);
+        known.known.answered(AT);
+        let again = bytes(&known, seq, payload, AT);
+        assert_eq!(again, Verdict::Drop(DropReason::Throttled));
+        let later = AT + smoltcp::time::Duration::from_millis(66);
+        assert_eq!(bytes(&known, seq, payload, later), Verdict::PassOnce);
+        // Without bytes smoltcp limits the answers itself.
+        assert_eq!(bytes(&known, seq, 0, AT), Verdict::PassEmpty);
+    }
+    // A flow that has answered none yet answers the first, whatever the time.
+    for at in [0_i64, 1 << 31, 1 << 32] {
+        let at = Instant::from_micros(at);
+        assert_eq!(bytes(&OPEN, 1100, 1, at), Verdict::PassOnce);
+    }
+    assert_eq!(bytes(&SHUT, 1000, 0, AT), Verdict::Pass);
+    assert_eq!(bytes(&SHUT, 1000, 1, AT), Verdict::PassOnce);
+    assert_eq!(bytes(&SHUT, 990, 20, AT), Verdict::PassOnce);
+}
+
+#[test]
+fn a_scaled_window_is_as_wide_as_it_says() {
+    let mut known = OPEN.with(100, 3, EdgeOf::Syn);
+    known.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1000)),
+        window: 100,
+        ..NOTHING_MUCH
+    });
+    let at = |seq| judged(&segment(Control::Rst, seq, None, 0), &known, false, AT);
+    assert_eq!(at(1799), Verdict::Challenge(DropReason::InexactReset));
+    assert_eq!(at(1800), Verdict::Drop(DropReason::InexactReset));
+}
+
+#[test]
+fn before_our_first_scaled_window_nothing_past_the_edge_passes() {
+    let first = OPEN.with(100, 1, EdgeOf::Syn);
+    let bytes = |known: &Knows, seq, payload| {
+        let segment = segment(Control::Other, seq, Some(500), payload);
+        judged(&segment, known, false, AT)
+    };
+    for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 1)] {
+        assert_eq!(bytes(&first, seq, payload), Verdict::Pass);
+    }
+    let past = Verdict::Challenge(DropReason::PastEdge);
+    for (seq, payload) in [(1000, 101), (1099, 2), (1100, 1), (5000, 9), (990, 111)] {
+        assert_eq!(bytes(&first, seq, payload), past, "{seq}");
+    }
+    // What came before is no more than old.
+    assert_eq!(bytes(&first, 900, 100), Verdict::PassOnce);
+    let mut later = first;
+    later.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1000)),
+        window: 50,
+        ..NOTHING_MUCH
+    });
+    assert_eq!(later.room(), 100);
+    assert_eq!(
+        bytes(&later, 1000, 101),
+        Verdict::Pass,
+        "smoltcp cuts it off"
+    );
+}
+
+#[test]
+fn a_fin_passes_with_all_its_bytes_or_not_at_all() {
+    let fin = |known: &Knows, seq, payload| {
+        let mut segment = segment(Control::Other, seq, Some(500), payload);
+        segment.fin = true;
+        judged(&segment, known, false, AT)
+    };
+    let past = Verdict::Challenge(DropReason::PastEdge);
+    for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 0), (1099, 0)] {
+        assert_eq!(fin(&OPEN, seq, payload), Verdict::Pass);
+    }
+    for (seq, payload) in [(1000, 101), (1099, 2), (1100, 1), (990, 111)] {
+        assert_eq!(fin(&OPEN, seq, payload), past, "{seq}");
+    }
+    assert_eq!(fin(&OPEN, 1100, 0), Verdict::PassEmpty);
+    assert_eq!(fin(&OPEN, 900, 100), Verdict::PassOnce);
+    assert_eq!(fin(&SHUT, 1000, 0), Verdict::Pass);
+    assert_eq!(fin(&SHUT, 1000, 1), past);
+    // A byte that may be a probe: what it offered smoltcp may have forgotten.
+    let frame = Outgoing {
+        payload: 1,
+        ack: Some(TcpSeqNumber(1000)),
+        window: 200,
+        ..NOTHING_MUCH
+    };
+    let mut asked = OPEN;
+    asked.learn(&frame);
+    assert_eq!(fin(&asked, 1000, 100), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 101), past);
+    asked.learn(&Outgoing {
+        window: 99,
+        ..frame
+    });
+    assert_eq!(fin(&asked, 1000, 99), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 100), past);
+    // It may remember any of them.
+    asked.learn(&frame);
+    assert_eq!(fin(&asked, 1000, 99), Verdict::Pass);
+    assert_eq!(fin(&asked, 1000, 100), past);
+    asked.learn(&Outgoing {
+        payload: 2,
+        ..frame
+    });
+    assert_eq!(fin(&asked, 1000, 200), Verdict::Pass);
+}
+
+#[test]
+fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
+    let mut ended = OPEN;
+    ended.ended_with(&segment(Control::Other, 1000, Some(500), 10));
+    let at = |known: &Knows, control, seq, payload, fin| {
+        let mut segment = segment(control, seq, Some(500), payload);
+        segment.fin = fin;
+        judged(&segment, known, false, AT)
+    };
+    let mut acknowledged = ended;
+    acknowledged.learn(&Outgoing {
+        ack: Some(TcpSeqNumber(1011)),
+        window: 90,
+        ..NOTHING_MUCH
+    });
+    for known in [ended, acknowledged] {
+        for fin in [false, true] {
+            for (seq, payload) in [(1011, 1), (1000, 12), (1010, 2), (1050, 500)] {
+                let verdict = at(&known, Control::Other, seq, payload, fin);
+                assert_eq!(verdict, Verdict::Drop(DropReason::AfterEnd), "{seq}");
+            }
+            for (seq, payload) in [(1000, 10), (1000, 11), (900, 50)] {
+                let verdict = at(&known, Control::Other, seq, payload, fin);
+                assert_eq!(verdict, Verdict::PassOnce, "{seq}");
+            }
+            assert_eq!(at(&known, Control::Other, 1011, 0, fin), Verdict::Pass);
+            assert_eq!(at(&known, Control::Other, 1010, 0, fin), Verdict::PassEmpty);
+        }
+        assert_eq!(at(&known, Control::Rst, 1011, 0, false), Verdict::Pass);
+    }
+}
+
+#[test]
+fn the_peers_syn_says_whether_windows_are_scaled() {
+    let syn = Outgoing {
+        syn: true,
+        seq: TcpSeqNumber(499),
+        window: 65_535,
+        ..NOTHING_MUCH
+    };
+    for scales in [false, true] {
+        let known = Known::NOTHING;
+        let mut known = Knows { known, ..OPEN }.with(0, 2, EdgeOf::Window);
+        known.learn(&syn);
+        answered_with(&mut known.known, &mut known.edge, TcpSeqNumber(-7), scales);
+        assert_eq!((known.known.acked.0, known.known.sent.0), (-6, 500));
+        assert_eq!(known.room(), 65_534);
+        let expected = match scales {
+            true => (2, EdgeOf::Syn),
+            false => (0, EdgeOf::Window),
+        };
+        assert_eq!((known.edge.scale, known.edge.of), expected);
+        known.learn(&Outgoing {
+            ack: Some(TcpSeqNumber(-6)),
+            window: 1000,
+            ..NOTHING_MUCH
+        });
+        assert_eq!(known.room(), 1000 << known.edge.scale);
+        assert_eq!(known.edge.of, EdgeOf::Window);
+    }
+}
+
+#[test]
+fn a_half_open_flow_waits_for_its_acknowledgement() {
+    let silent = Knows {
+        known: Known::of_syn(TcpSeqNumber(999)),
+        ..OPEN
+    };
+    let judge = |known: &Knows, segment: &Segment| judged(segment, known, true, AT);
+    let syn = |seq| segment(Control::Syn, seq, None, 0);
+    let rst = |seq| segment(Control::Rst, seq, None, 0);
+    // Before our answer left, nothing can be challenged.
+    assert_eq!(judge(&silent, &syn(999)), Verdict::Pass);
+    assert_eq!(judge(&silent, &syn(5000)), Verdict::Pass);
+    assert_eq!(judge(&silent, &rst(1000)), Verdict::Pass);
+    assert_eq!(
+        judge(&silent, &rst(1001)),
+        Verdict::Drop(DropReason::InexactReset)
+    );
+    let mut spoke = silent;
+    spoke.learn(&Outgoing {
+        syn: true,
+        ack: Some(TcpSeqNumber(1000)),
+        seq: TcpSeqNumber(499),
+        window: 100,
+        ..NOTHING_MUCH
+    });
+    assert_eq!(spoke, OPEN);
+    assert_eq!(judge(&spoke, &syn(999)), Verdict::Pass, "the same again");
+    assert_eq!(
+        judge(&spoke, &syn(5000)),
+        Verdict::Challenge(DropReason::OpenFlow)
+    );
+    assert_eq!(
+        judge(&spoke, &rst(1001)),
+        Verdict::Challenge(DropReason::InexactReset)
+    );
+    // A wrong acknowledgement is smoltcp's to reset.
+    let ack = segment(Control::Other, 1000, Some(501), 0);
+    assert_eq!(judge(&spoke, &ack), Verdict::Pass);
+}
+
+#[test]
+fn only_a_bare_repetition_before_our_fin_is_one() {
+    let known = Known {
+        sent: TcpSeqNumber(501),
+        ..OPEN.known
+    };
+    let repeats = |change: fn(&mut Segment)| {
+        let mut segment = segment(Control::Other, 1000, Some(500), 0);
+        change(&mut segment);
+        known.repeats_all_but_fin(&segment)
+    };
+    assert!(repeats(|_| ()));
+    assert!(!repeats(|segment| segment.ack += 1), "all, with the FIN");
+    assert!(!repeats(|segment| segment.ack = TcpSeqNumber(499)));
+    assert!(!repeats(|segment| segment.control = Control::Rst));
+    assert!(!repeats(|segment| segment.payload = 1));
+    assert!(
+        !repeats(|segment| segment.seq = TcpSeqNumber(999)),
+        "a keep-alive"
+    );
+    assert!(!repeats(|segment| segment.fin = true));
+}
+
+#[test]
+fn what_left_is_learned_and_resets_teach_nothing() {
+    let mut known = OPEN;
+    let frame = Outgoing {
+        payload: 20,
+        ack: Some(TcpSeqNumber(1010)),
+        seq: TcpSeqNumber(500),
+        window: 90,
+        ..NOTHING_MUCH
+    };
+    known.learn(&frame);
+    assert_eq!((known.known.acked.0, known.known.sent.0), (1010, 520));
+    // A retransmission takes nothing back; a FIN counts.
+    known.learn(&Outgoing {
+        payload: 1,
+        ..frame
+    });
+    assert_eq!(known.known.sent.0, 520);
+    known.learn(&Outgoing { fin: true, ..frame });
+    assert_eq!(known.known.sent.0, 521);
+    let rst = Outgoing {
+        rst: true,
+        seq: TcpSeqNumber(9000),
+        ..frame
+    };
+    known.learn(&rst);
+    assert_eq!(known.known.sent.0, 521);
+}

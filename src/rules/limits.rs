@@ -1,0 +1,195 @@
+//! Time limits. A peer that opens a connection and then does as little as it
+//! can holds a slot for as long as it likes, unless a service says how long is
+//! enough. What is enough differs from service to service, so it is set on a
+//! listener, for every connection it accepts, or on one stream.
+//!
+//! By default only one thing is limited: bytes that were written and that the
+//! peer does not take. A peer that is merely quiet is left alone.
+//!
+//! Not here: handshakes and closes of peers ([`Config`](crate::Config)),
+//! keep-alive, and how long one call may wait (`set_read_timeout`).
+
+use smoltcp::time::{Duration, Instant};
+
+use crate::event::Deadline;
+use crate::time::FAR;
+
+/// How long things may take. A connection that is over a limit is reset; its
+/// reads and writes fail with `TimedOut`. Exact to two milliseconds; more than
+/// 24 days are 24 days.
+///
+/// ```
+/// use cygnet::TimeLimits;
+/// use smoltcp::time::Duration;
+///
+/// let limits = TimeLimits {
+///     first_byte: Some(Duration::from_secs(10)),
+///     exchange: Some(Duration::from_secs(60)),
+///     ..TimeLimits::DEFAULT
+/// };
+/// # let _ = limits;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// From the beginning of an exchange to the peer's first byte.
+    pub first_byte: Option<Duration>,
+    /// Without a byte in either direction.
+    pub idle: Option<Duration>,
+    /// How long a read waits for its bytes; the connection stays, and the read
+    /// can be tried again. The read timeout of every stream that is accepted.
+    pub between_reads: Option<Duration>,
+    /// Bytes that were written wait this long without the peer taking any: it
+    /// keeps its window shut, or is gone.
+    pub write_progress: Option<Duration>,
+    /// The whole exchange, from when it was accepted or these limits were set.
+    pub exchange: Option<Duration>,
+    /// From when the stream was dropped until the peer has agreed; `None` is
+    /// [`Config::close_timeout`](crate::Config::close_timeout).
+    pub close: Option<Duration>,
+}
+
+impl TimeLimits {
+    /// Nothing but two minutes for bytes that the peer does not take: no less
+    /// than TCP asks for (RFC 9293, 3.8.3).
+    pub const DEFAULT: TimeLimits = TimeLimits {
+        write_progress: Some(Duration::from_secs(120)),
+        ..TimeLimits::NONE
+    };
+
+    /// Everything may take for ever.
+    pub const NONE: TimeLimits = TimeLimits {
+        first_byte: None,
+        idle: None,
+        between_reads: None,
+        write_progress: None,
+        exchange: None,
+        close: None,
+    };
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        TimeLimits::DEFAULT
+    }
+}
+
+/// The limits of one connection, and how far it is. Times are milliseconds of a
+/// clock that wraps after 49 days, zero is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// When bytes last moved, in either direction.
+    moved: u32,
+    /// Since when written bytes wait.
+    waiting: u32,
+    /// When the exchange began.
+    began: u32,
+    first_byte: u32,
+    idle: u32,
+    write_progress: u32,
+    exchange: u32,
+    pub(crate) close: u32,
+}
+
+impl Pace {
+    /// For storage: all zeros.
+    pub(crate) const EMPTY: Pace = Pace {
+        moved: 0,
+        waiting: 0,
+        began: 0,
+        first_byte: 0,
+        idle: 0,
+        write_progress: 0,
+        exchange: 0,
+        close: 0,
+    };
+
+    /// An exchange begins.
+    pub(crate) fn begin(limits: &TimeLimits, now: Instant) -> Pace {
+        Pace {
+            moved: tick(now),
+            waiting: 0,
+            began: tick(now),
+            first_byte: millis(limits.first_byte),
+            idle: millis(limits.idle),
+            write_progress: millis(limits.write_progress),
+            exchange: millis(limits.exchange),
+            close: millis(limits.close),
+        }
+    }
+
+    /// Bytes came, in a turn that began at this tick.
+    pub(crate) fn heard(&mut self, tick: u32) {
+        self.moved = tick;
+        self.first_byte = 0;
+    }
+
+    /// The peer took bytes; `left` are still to be taken.
+    pub(crate) fn taken(&mut self, left: usize, tick: u32) {
+        self.moved = tick;
+        self.waiting = if left == 0 { 0 } else { tick };
+    }
+
+    /// There are bytes to be taken.
+    pub(crate) fn waits(&mut self, tick: u32) {
+        if self.waiting == 0 {
+            self.waiting = tick;
+        }
+    }
+
+    /// How long it has been since it began.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        Duration::from_millis(tick(now).wrapping_sub(self.began).into())
+    }
+
+    /// For how many milliseconds no byte has moved.
+    pub(crate) fn idles(&self, now: Instant) -> u32 {
+        tick(now).wrapping_sub(self.moved)
+    }
+
+    /// When the first of the limits is reached.
+    pub(crate) fn due(&self, now: Instant) -> Instant {
+        let mut left = u32::MAX;
+        for (_, since, limit) in self.limits() {
+            if since != 0 && limit != 0 {
+                left = left.min(limit.saturating_sub(tick(now).wrapping_sub(since)));
+            }
+        }
+        match left {
+            u32::MAX => FAR,
+            // A tick may have begun up to two milliseconds ago.
+            left => now + Duration::from_millis(u64::from(left) + 2),
+        }
+    }
+
+    /// Which limit was reached.
+    pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
+        let over = |since, limit| tick(now).wrapping_sub(since) >= limit;
+        let mut limits = self.limits().into_iter();
+        let passed =
+            limits.find(|&(_, since, limit)| since != 0 && limit != 0 && over(since, limit));
+        passed.map(|(deadline, ..)| deadline)
+    }
+
+    fn limits(&self) -> [(Deadline, u32, u32); 4] {
+        [
+            (Deadline::Exchange, self.began, self.exchange),
+            (Deadline::Stalled, self.waiting, self.write_progress),
+            (Deadline::FirstByte, self.moved, self.first_byte),
+            (Deadline::Idle, self.moved, self.idle),
+        ]
+    }
+}
+
+/// At least one: zero means none.
+#[inline(never)]
+fn millis(limit: Option<Duration>) -> u32 {
+    limit.map_or(0, |limit| {
+        limit.total_millis().clamp(1, u32::MAX as u64 / 2) as u32
+    })
+}
+
+/// The time in milliseconds, never zero. A turn has one, because a division in
+/// every segment is felt.
+pub(crate) fn tick(now: Instant) -> u32 {
+    now.total_millis() as u32 | 1
+}

@@ -1,0 +1,278 @@
+//! The handle to a stack: it is made, and then lent to one at a time.
+//!
+//! Not here: what is in it (`core.rs`).
+
+use core::cell::{Cell, RefCell};
+use core::mem::ManuallyDrop;
+use core::task::Waker;
+
+use smoltcp::phy::{DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, IpCidr};
+
+use crate::counters::Totals;
+use crate::event::Yield;
+use crate::frame::checksum::Checks;
+use crate::frame::link::ETHERNET;
+use crate::frame::link::is_unicast;
+use crate::rules::addresses::Addresses;
+use crate::rules::config::LEAST_MTU;
+#[cfg(feature = "ipv6")]
+use crate::rules::config::LEAST_MTU_V6;
+use crate::rules::config::{Config, ConfigError};
+use crate::rules::cookie::Cookies;
+use crate::rules::keys::derive_key;
+use crate::rules::limits::tick;
+use crate::stack::core::Inner;
+use crate::stack::one_shot;
+use crate::stack::one_shot::{Tally, without_ethernet};
+use crate::table::buffers::Buffers;
+use crate::table::deadlines::Deadlines;
+use crate::table::flows::Flows;
+use crate::table::listeners::Ports;
+use crate::table::neighbors::Neighbors;
+use crate::table::slot::Slot;
+use crate::table::slots::Slots;
+use crate::table::storage::{StackParts, Storage};
+use crate::table::syn_queue::Lobby;
+use crate::table::woken::Woken;
+
+/// The network stack of one host.
+///
+/// It is not used directly: a [`Node`](crate::Node) is the handle for
+/// programs, and the event loop drives it.
+///
+/// Wakers may do what they like: those that are not a task's own are cloned, woken
+/// and dropped while the stack is free, so they may call the node. Its device and its
+/// observer may not: see [`Platform::device`](crate::Platform::device).
+pub struct Stack<'a> {
+    /// Taken for ever once a panic has gone through it: see [`Stack::with`].
+    inner: RefCell<Inner<'a>>,
+    is_hurt: Cell<bool>,
+    note: Cell<Option<Yield>>,
+}
+
+impl core::fmt::Debug for Stack<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stack").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Stack<'a> {
+    /// A stack in `storage`, for a device with these capabilities. It must be an
+    /// Ethernet device, whose MTU counts the Ethernet header: mostly 1,514. An MTU
+    /// that is larger than the longest packet, of 65,535 bytes, is taken for that.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting to change.
+    pub fn new<
+        const S: usize,
+        const R: usize,
+        const T: usize,
+        const L: usize,
+        const A: usize,
+        const P: usize,
+    >(
+        storage: &'a mut Storage<'a, S, R, T, L, A, P>,
+        config: &Config,
+        capabilities: DeviceCapabilities,
+    ) -> Result<Self, ConfigError> {
+        Self::from_parts(storage.parts(), config, capabilities)
+    }
+
+    /// The same from parts. With parts of different lengths the shortest
+    /// decides how many slots there are.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_parts(
+        parts: StackParts<'a>,
+        config: &Config,
+        mut capabilities: DeviceCapabilities,
+    ) -> Result<Self, ConfigError> {
+        // Ethernet where smoltcp was built to know of it; otherwise it is not said.
+        if capabilities.medium != Medium::default() {
+            return Err(ConfigError::Medium);
+        }
+        if capabilities.max_transmission_unit < ETHERNET + LEAST_MTU {
+            return Err(ConfigError::Mtu);
+        }
+        if !is_unicast(config.hardware_addr) {
+            return Err(ConfigError::HardwareAddress);
+        }
+        let count = parts.count();
+        if count == 0 {
+            return Err(ConfigError::Storage);
+        }
+        let mut buffers = Buffers::new(parts.rx, parts.tx, &parts.sockets[..count]);
+        let slots = &mut parts.slots[..count];
+        for (index, (slot, place)) in slots.iter_mut().zip(parts.sockets).enumerate() {
+            let mut set = place.set();
+            buffers.renew(index as u32, &mut set);
+            *slot = Slot::EMPTY;
+            *slot.set = Some(set);
+        }
+        parts.dirty.clear();
+        let flow_key = derive_key(&config.secret, b"flows");
+        let isn_key = derive_key(&config.secret, b"isn");
+        let port_key = derive_key(&config.secret, b"ports");
+        let checks = Checks::take(&mut capabilities);
+        without_ethernet(&mut capabilities);
+        let iface = one_shot::interface(0, &capabilities, Instant::ZERO);
+        Ok(Stack {
+            inner: RefCell::new(Inner {
+                config: config.bounded(),
+                addresses: Addresses::default(),
+                iface,
+                capabilities,
+                buffers,
+                flows: Flows::new(parts.buckets, slots, flow_key),
+                slots: Slots::new(slots),
+                deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
+                dirty: parts.dirty,
+                ports: Ports::new(parts.ports, parts.acceptors),
+                lobby: Lobby::new(parts.parked),
+                room_made: false,
+                counters: Totals::default(),
+                tally: Tally::new(checks),
+                now: Instant::ZERO,
+                tick: tick(Instant::ZERO),
+                isn_key,
+                port_key,
+                cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
+                woken: Woken::NONE,
+                ports_drawn: 0,
+                neighbors: Neighbors::NEW,
+                neighbor_news: false,
+                waiting_for_neighbor: 0,
+                device_full: false,
+                closing: 0,
+            }),
+            is_hurt: Cell::new(false),
+            note: Cell::new(None),
+        })
+    }
+
+    /// Gives the host an address, for example `192.168.69.2/24`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Address`], [`ConfigError::TooMany`]; [`ConfigError::Mtu`] for
+    /// an IPv6 address on a device that cannot send 1,280 bytes.
+    pub fn add_address(&self, address: IpCidr) -> Result<(), ConfigError> {
+        if !address.address().is_unicast() {
+            return Err(ConfigError::Address);
+        }
+        self.with(|inner| {
+            #[cfg(feature = "ipv6")]
+            if matches!(address, IpCidr::Ipv6(_))
+                && inner.capabilities.max_transmission_unit < LEAST_MTU_V6
+            {
+                return Err(ConfigError::Mtu);
+            }
+            inner
+                .addresses
+                .add(address)
+                .map_err(|_| ConfigError::TooMany)
+        })
+    }
+
+    /// Sends what is not for the local network to `gateway`, instead of to the one
+    /// of the same version of IP that was set before.
+    ///
+    /// # Errors
+    /// [`ConfigError::Address`].
+    pub fn set_gateway(&self, gateway: IpAddress) -> Result<(), ConfigError> {
+        if !gateway.is_unicast() {
+            return Err(ConfigError::Address);
+        }
+        self.with(|inner| inner.addresses.set_gateway(gateway));
+        Ok(())
+    }
+
+    /// Forgets everything that a power cycle forgets: connections, listeners,
+    /// neighbors, sequence numbers; `secret` is the new boot's. Addresses,
+    /// routes and counters stay. Nobody is told: peers find out as they would,
+    /// and handles that are left are stale.
+    ///
+    /// Drop the tasks first, or they see their streams end as reset and their
+    /// listeners as closed. The slot of a stream that holds lent bytes
+    /// ([`fill_buf`](crate::TcpStream::fill_buf)) is in use until it gives them back.
+    pub fn reboot(&self, secret: [u8; 16]) {
+        self.with(|inner| inner.reboot(secret));
+    }
+
+    /// Runs `f` with the stack to itself, and then wakes those whose wakers may call
+    /// the node.
+    ///
+    /// A panic in `f`, which is one of a device or an observer, leaves tables that
+    /// contradict each other. Nobody sees them: the stack stays taken.
+    ///
+    /// # Panics
+    /// When the stack is in use: a device or an observer has called the node.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
+        let (out, woken) = self.with_quiet(|inner| (f(inner), inner.has_woken()));
+        if woken {
+            self.wake_others();
+        }
+        out
+    }
+
+    /// The same for what wakes nobody, or is followed by [`with`](Self::with).
+    pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
+        let Ok(inner) = self.inner.try_borrow_mut() else {
+            self.refuse()
+        };
+        let mut inner = ManuallyDrop::new(inner);
+        let hurt = Hurt(&self.is_hurt);
+        let out = f(&mut inner);
+        core::mem::forget(hurt);
+        drop(ManuallyDrop::into_inner(inner));
+        out
+    }
+
+    /// The same for what is dropped: after a panic inside the stack there is nothing
+    /// to do, and a second panic would end the process.
+    pub(crate) fn with_unless_hurt(&self, f: impl FnOnce(&mut Inner<'a>)) {
+        if !self.is_hurt.get() {
+            self.with(f);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> ! {
+        match self.is_hurt.get() {
+            true => panic!("a device or an observer has panicked inside this stack"),
+            false => panic!("a device or an observer calls the node that it serves"),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_others(&self) {
+        loop {
+            let next = self.inner.borrow_mut().pop_woken();
+            let Some(wakers) = next else { break };
+            wakers.into_iter().flatten().for_each(Waker::wake);
+        }
+    }
+
+    /// A socket future says what it waits for; the event loop takes it after
+    /// the poll.
+    pub(crate) fn leave_note(&self, waits: Yield) {
+        self.note.set(Some(waits));
+    }
+
+    pub(crate) fn take_note(&self) -> Option<Yield> {
+        self.note.take()
+    }
+}
+
+/// Dropped by a panic alone.
+struct Hurt<'s>(&'s Cell<bool>);
+
+impl Drop for Hurt<'_> {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}

@@ -1,0 +1,13 @@
+//! What is held: tables of fixed capacity in the caller's memory. Full is an answer.
+
+pub(crate) mod buffers;
+pub(crate) mod deadlines;
+pub(crate) mod flows;
+pub(crate) mod list;
+pub(crate) mod listeners;
+pub(crate) mod neighbors;
+pub(crate) mod slot;
+pub(crate) mod slots;
+pub(crate) mod storage;
+pub(crate) mod syn_queue;
+pub(crate) mod woken;

@@ -1,0 +1,149 @@
+//! What the host knows of who is where, and what it has asked. A place holds a
+//! question or its answer; the first answer to a question is believed.
+//!
+//! Not here: how they are asked (`resolve.rs`).
+
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpAddress;
+
+use crate::frame::link::Hardware;
+
+/// How many neighbors are known or asked for at a time.
+const PLACES: usize = 4;
+
+/// How long an answer is good for (RFC 1122, 2.3.2.1).
+const LIFE: Duration = Duration::from_secs(60);
+
+/// When the same is asked again, at the earliest (RFC 1122, 2.3.2.1).
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same for whoever asked the last time, because those who wait for a place
+/// come first.
+pub(crate) const AT_THE_LATEST: Duration = Duration::from_millis(1_010);
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    addr: IpAddress,
+    /// `None` as long as nobody answered.
+    hardware: Option<Hardware>,
+    since: Instant,
+}
+
+/// What the host knows of who is where, and what it has asked.
+#[derive(Debug)]
+pub(crate) struct Neighbors {
+    /// Counts answers, and wraps.
+    pub(crate) epoch: u8,
+    places: [Option<Place>; PLACES],
+}
+
+/// What to do about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    At(Hardware),
+    Ask,
+    Wait,
+}
+
+impl Neighbors {
+    pub(crate) const NEW: Neighbors = Neighbors {
+        epoch: 0,
+        places: [None; PLACES],
+    };
+
+    /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
+    pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
+        let open = |place: &Place| place.hardware.is_none() && now < place.since + ASK_AGAIN;
+        let its = |place: &&mut Option<Place>| place.is_some_and(|place| place.addr == addr);
+        // Its own, or the one that will be missed least.
+        let known = self.places.iter_mut().find(its);
+        let rank = |place: &Option<Place>| place.map(|place| (open(&place), place.since));
+        let Some(place) = (match known {
+            Some(place) => Some(place),
+            None => self.places.iter_mut().min_by_key(|place| rank(place)),
+        }) else {
+            return Lookup::Wait;
+        };
+        match place {
+            Some(Place {
+                addr: other,
+                hardware: Some(hardware),
+                since,
+            }) if *other == addr && now < *since + LIFE => Lookup::At(*hardware),
+            Some(taken) if open(taken) => Lookup::Wait,
+            _ => {
+                *place = Some(Place {
+                    addr,
+                    hardware: None,
+                    since: now,
+                });
+                Lookup::Ask
+            }
+        }
+    }
+
+    /// Whether this is the answer to a question.
+    pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
+        let asked = |place: &&mut Place| place.addr == addr && place.hardware.is_none();
+        let Some(place) = self.places.iter_mut().flatten().find(asked) else {
+            return false;
+        };
+        place.hardware = Some(hardware);
+        place.since = now;
+        self.epoch = self.epoch.wrapping_add(1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Hardware = [2, 0, 0, 0, 0, 9];
+
+    fn addr(last: u8) -> IpAddress {
+        IpAddress::v4(10, 0, 0, last)
+    }
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn the_same_is_asked_once_a_second_and_known_for_a_minute() {
+        let mut known = Neighbors::NEW;
+        assert_eq!(known.look_up(addr(9), at(0)), Lookup::Ask);
+        assert_eq!(known.look_up(addr(9), at(999)), Lookup::Wait);
+        assert_eq!(known.look_up(addr(9), at(1000)), Lookup::Ask);
+        assert!(known.hear(addr(9), AT, at(1500)));
+        assert_eq!(known.look_up(addr(9), at(61_499)), Lookup::At(AT));
+        assert_eq!(known.look_up(addr(9), at(61_500)), Lookup::Ask);
+    }
+
+    #[test]
+    fn only_the_first_answer_to_a_question_is_believed() {
+        let mut known = Neighbors::NEW;
+        assert!(!known.hear(addr(9), AT, at(0)), "nobody asked");
+        known.look_up(addr(9), at(0));
+        assert!(!known.hear(addr(8), AT, at(1)), "for another");
+        assert!(known.hear(addr(9), AT, at(2)));
+        assert!(!known.hear(addr(9), [6; 6], at(3)), "too late");
+        assert_eq!(known.look_up(addr(9), at(4)), Lookup::At(AT));
+    }
+
+    #[test]
+    fn more_than_there_are_places_for_wait_and_what_is_known_gives_way() {
+        let mut known = Neighbors::NEW;
+        for n in 0..PLACES as u8 {
+            assert_eq!(known.look_up(addr(n), at(n.into())), Lookup::Ask);
+        }
+        assert_eq!(known.look_up(addr(99), at(10)), Lookup::Wait);
+        assert!(known.hear(addr(2), AT, at(20)));
+        assert_eq!(known.look_up(addr(99), at(30)), Lookup::Ask, "in its place");
+        assert_eq!(known.look_up(addr(98), at(40)), Lookup::Wait);
+        assert!(known.hear(addr(3), AT, at(50)), "others keep theirs");
+        // A question that nobody answers holds its place for a second.
+        assert_eq!(known.look_up(addr(97), at(60)), Lookup::Ask);
+        assert_eq!(known.look_up(addr(96), at(1000)), Lookup::Ask);
+    }
+}
