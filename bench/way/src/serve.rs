@@ -3,9 +3,9 @@
 
 use ::cygnet;
 use contest::REQUEST;
+use contest::host::Host;
 use contest::link::{End, Receive, Send, capabilities, link};
 use contest::plan::Plan;
-use contest::host::Host;
 use contest::world::{self, World};
 use cygnet::{Backlog, Node, TcpStream, Turn, Turns, turns};
 use smoltcp::phy::{Device, DeviceCapabilities};
