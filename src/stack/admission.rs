@@ -211,10 +211,12 @@ impl<'a> Inner<'a> {
             let patience = self.ports.reclaim(port);
             patience.is_some_and(|patience| self.longest_idle(port, patience).is_some())
         };
+        // Most often so in a flood: then nobody is looked for in the line.
+        let full = self.lobby.is_full();
         let doubts = self.doubts();
-        if gives_way || (doubts && !self.lobby.is_full()) {
+        if gives_way || (doubts && !full) {
             self.give_cookie(segment, frame, token);
-        } else if doubts || self.lobby.holds(frame) || !self.lobby.park(frame, self.now) {
+        } else if doubts || full || self.lobby.holds(frame) || !self.lobby.park(frame, self.now) {
             self.dropped(reason);
         } else {
             self.counters.count(|counters| &mut counters.syns_parked);
