@@ -14,7 +14,7 @@
 //!
 //! | floor | room | what it is for |
 //! |---:|---|---|
-//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler`, `prefetch` | what can happen, who is told, and a hash of it all |
+//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler` | what can happen, who is told, and a hash of it all |
 //! | 1 | `frame` | bytes and values: demux, flow, what is made by hand, checksums |
 //! | 2 | `rules` | what is decided: guard, limits, addresses, sequence numbers, cookies |
 //! | 3 | `table` | what is held: slots, flows, deadlines, listeners, who waits, neighbors, buffers |
@@ -63,7 +63,6 @@ mod frame;
 #[cfg(any(test, feature = "lab"))]
 pub mod lab;
 mod node;
-mod prefetch;
 mod rules;
 mod scheduler;
 pub mod service;
@@ -71,6 +70,8 @@ mod socket;
 mod stack;
 mod table;
 pub mod task;
+#[cfg(any(test, feature = "on-target"))]
+mod test_list;
 mod time;
 
 pub use digest::Digest;

@@ -3,18 +3,6 @@
 //!
 //! Not here: properties with random cases. They need a host.
 
-/// Tests that run in both places.
-macro_rules! tests {
-    ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {
-        $($(#[$meta])* #[cfg_attr(test, test)] fn $name() $body)*
-
-        /// All of them, with their names.
-        #[cfg(feature = "on-target")]
-        pub(crate) const ALL: &[(&str, fn())] = &[$((stringify!($name), $name)),*];
-    };
-}
-pub(crate) use tests;
-
 /// Every test: what it claims, and the function, which panics if that is wrong.
 #[cfg(all(feature = "on-target", not(loom)))]
 pub fn all() -> impl Iterator<Item = (&'static str, fn())> {

@@ -15,7 +15,7 @@ const BASE: Faults = Faults {
     ..Faults::NONE
 };
 
-crate::lab::on_target::tests! {
+crate::test_list::tests! {
     /// Part of every recorded seed; computed by another SipHash-1-3, in Python.
     fn draws_are_the_same_everywhere() {
         let draws = Draws::new(

@@ -15,8 +15,6 @@ use core::ptr::NonNull;
 use smoltcp::iface::{SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
 
-use crate::prefetch::{LINE, fetch};
-
 /// A place for one connection's socket, which begins where a cache line does, on
 /// machines that have caches.
 #[derive(Debug)]
@@ -34,9 +32,28 @@ impl<'a> SocketPlace<'a> {
     }
 }
 
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
 /// How much of a buffer is fetched ahead: where a small request lies, and where
 /// smoltcp begins to write when nothing is left to send.
 const BUFFER_AHEAD: usize = 4 * LINE;
+
+/// Has the core fetch what lies there while it does something else. Nothing
+/// where it cannot be asked to.
+#[inline]
+pub(crate) fn fetch(start: *const u8, bytes: usize) {
+    for offset in (0..bytes).step_by(LINE) {
+        let line = start.wrapping_add(offset);
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]
+        // SAFETY: this is a hint, which reads nothing and for which any address
+        // will do; every core with SSE has it.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(line.cast())
+        };
+        let _ = line;
+    }
+}
 
 /// Where the socket and the buffers of every slot are.
 ///

@@ -260,7 +260,7 @@ pub(crate) mod tests {
         Instant::from_micros(micros)
     }
 
-    crate::lab::on_target::tests! {
+    crate::test_list::tests! {
         fn due_ids_come_by_time_then_by_id() {
             let (mut heap, mut cells) = ([0; 6], [DeadlineCell::EMPTY; 6]);
             let mut deadlines = Deadlines::new(&mut heap, &mut cells);

@@ -234,7 +234,7 @@ pub(crate) mod tests {
 
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    crate::lab::on_target::tests! {
+    crate::test_list::tests! {
         /// The values come from another implementation, in Python.
         fn the_same_key_gives_the_same_bucket_everywhere() {
             let (mut buckets, mut entries) = ([0; 1000], [FlowEntry::EMPTY; 1]);

@@ -20,7 +20,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
-use crate::prefetch::fetch;
+use crate::table::buffers::fetch;
 use crate::task::header::Header;
 
 /// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of

@@ -33,7 +33,7 @@ fn turn<'a>(tasks: &Tasks<'a>, pinned: &Pinned<'_, 'a>, now: Instant) {
     }
 }
 
-crate::lab::on_target::tests! {
+crate::test_list::tests! {
     fn first_woken_runs_first_and_once_a_turn() {
         static READY: ReadySet<3> = ReadySet::new();
         let words = Words::default();

@@ -31,7 +31,7 @@ fn taken(ready: &Ready) -> Vec<u32, 64> {
     order
 }
 
-crate::lab::on_target::tests! {
+crate::test_list::tests! {
     fn first_woken_is_first_taken_and_once() {
         let ready = ready!(4);
         for task in [2, 0, 2, 3, 0] {

@@ -330,7 +330,7 @@ fn methods_stand_with_their_type() {
         "use crate::table::Slot; impl Drop for Slot {}",
         "use crate::table::Slot; impl crate::task::timer::Wake for &'a mut Slot {}",
         "use crate::task::timer::Wake; impl<T> Wake for [T] {}",
-        "use crate::table::*; unsafe impl Slot {}",
+        "use crate::table::*; unsafe\nimpl Slot {}",
     ];
     for stack in broken {
         let found = rules::impls(&house(LINK, SLOTS, stack, waker));
