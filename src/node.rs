@@ -6,10 +6,9 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use crate::counters::Counters;
-use crate::event::Inconsistent;
-use crate::event::Source;
 #[cfg(feature = "observer")]
 use crate::event::{Audience, Observer};
+use crate::event::{Inconsistent, Source};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::stack::core::Inner;
 use crate::stack::stack::Stack;

@@ -15,9 +15,7 @@ use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
 use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, TcpSeqNumber};
 
 use crate::frame::checksum;
-use crate::frame::link::Hardware;
-use crate::frame::link::NOBODY;
-use crate::frame::link::{ARP, IPV4};
+use crate::frame::link::{ARP, Hardware, IPV4, NOBODY};
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{IPV6, group};
 

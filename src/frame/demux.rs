@@ -23,11 +23,9 @@ use smoltcp::wire::{IpEndpoint, Ipv6Address, Ipv6Packet};
 use crate::counters::DropReason;
 use crate::frame::checksum::{self, Checks};
 use crate::frame::flow::Flow;
-use crate::frame::link::ETHERNET;
 #[cfg(feature = "ipv6")]
 use crate::frame::link::IPV6;
-use crate::frame::link::{ARP, IPV4};
-use crate::frame::link::{Hardware, is_unicast};
+use crate::frame::link::{ARP, ETHERNET, Hardware, IPV4, is_unicast};
 
 /// What a segment wants, as far as routing cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

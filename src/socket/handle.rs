@@ -20,8 +20,7 @@ use crate::stack::core::Inner;
 use crate::stack::stack::Stack;
 use crate::table::slot::{Cut, Slot, tcp_of};
 use crate::task::waker::Parking;
-use crate::time::FAR;
-use crate::time::after;
+use crate::time::{FAR, after};
 
 /// Names one connection of one stack. Stale once the slot was given back.
 #[derive(Clone, Copy, Debug)]

@@ -8,17 +8,13 @@ use smoltcp::socket::tcp;
 
 use crate::counters::DropReason;
 use crate::event::Event;
-use crate::frame::build::mss_of;
-use crate::frame::build::raised;
-use crate::frame::demux::Control;
-use crate::frame::demux::Segment;
-use crate::frame::link::ETHERNET;
+use crate::frame::build::{mss_of, raised};
+use crate::frame::demux::{Control, Segment};
 use crate::rules::guard::Known;
 use crate::rules::isn;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
-use crate::stack::one_shot;
-use crate::stack::one_shot::{Link, OneShot, Way};
+use crate::stack::one_shot::{self, Link, OneShot, Way};
 use crate::stack::place::listen;
 use crate::table::slot::{State, tcp_of};
 use crate::time::after;
@@ -136,16 +132,17 @@ impl<'a> Inner<'a> {
         let listening = listen(set, &segment.flow);
         self.tally.known.set(slot.known);
         self.tally.edge.set(slot.edge);
-        let mut device = OneShot {
-            frame: frame.get(ETHERNET..),
-            way: Some(Way::Device(token)),
-            link: Some(Link {
-                to: &slot.peer,
-                from: &self.config.hardware_addr,
-            }),
-            tally: &self.tally,
-            capabilities: &self.capabilities,
+        let link = Link {
+            to: &slot.peer,
+            from: &self.config.hardware_addr,
         };
+        let mut device = OneShot::of(
+            frame,
+            Way::Device(token),
+            link,
+            &self.tally,
+            &self.capabilities,
+        );
         scratch.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         slot.edge = self.tally.edge.get();

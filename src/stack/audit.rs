@@ -13,8 +13,7 @@ use crate::stack::core::Inner;
 use crate::stack::egress::{REARM, SHORTEST};
 use crate::table::neighbors::AT_THE_LATEST;
 use crate::table::slot::{Armed, Cut, NO_PORT, Slot, State};
-use crate::time::FAR;
-use crate::time::after;
+use crate::time::{FAR, after};
 
 /// Limits count in whole ticks from when they are looked at.
 const TICKS: Duration = Duration::from_millis(3);

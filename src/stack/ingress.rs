@@ -14,7 +14,6 @@ use crate::event::Event;
 use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
 use crate::frame::checksum::Checks;
 use crate::frame::demux::{Control, Route, Segment, demux};
-use crate::frame::link::ETHERNET;
 use crate::frame::link::Hardware;
 use crate::rules::guard::{Edge, Known, Verdict, answered_with, ended_with, judge};
 use crate::scheduler::Scheduler;
@@ -153,16 +152,17 @@ impl<'a> Inner<'a> {
     /// where it came from.
     fn answer<T: TxToken>(&mut self, from: Hardware, frame: &[u8], token: T) {
         let mut nobody = SocketSet::new(&mut [][..]);
-        let mut device = OneShot {
-            frame: frame.get(ETHERNET..),
-            way: Some(Way::Device(token)),
-            link: Some(Link {
-                to: &from,
-                from: &self.config.hardware_addr,
-            }),
-            tally: &self.tally,
-            capabilities: &self.capabilities,
+        let link = Link {
+            to: &from,
+            from: &self.config.hardware_addr,
         };
+        let mut device = OneShot::of(
+            frame,
+            Way::Device(token),
+            link,
+            &self.tally,
+            &self.capabilities,
+        );
         let iface = &mut self.iface;
         iface.poll_ingress_single(self.now, &mut device, &mut nobody);
     }
@@ -216,16 +216,17 @@ impl<'a> Inner<'a> {
         let before = Before::of(tcp_of(set));
         self.tally.known.set(slot.known);
         self.tally.edge.set(slot.edge);
-        let mut device = OneShot {
-            frame: frame.get(ETHERNET..),
-            way: Some(Way::Device(token)),
-            link: Some(Link {
-                to: &slot.peer,
-                from: &self.config.hardware_addr,
-            }),
-            tally: &self.tally,
-            capabilities: &self.capabilities,
+        let link = Link {
+            to: &slot.peer,
+            from: &self.config.hardware_addr,
         };
+        let mut device = OneShot::of(
+            frame,
+            Way::Device(token),
+            link,
+            &self.tally,
+            &self.capabilities,
+        );
         self.iface.poll_ingress_single(self.now, &mut device, set);
         slot.known = self.tally.known.get();
         slot.edge = self.tally.edge.get();

@@ -9,8 +9,7 @@ use crate::event::Event;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
 use crate::table::slot::{Armed, Cut, NO_PORT, State, tcp_of};
-use crate::time::FAR;
-use crate::time::after;
+use crate::time::{FAR, after};
 
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
 /// run out: that would clear bytes which nobody has read yet.

@@ -24,8 +24,7 @@ use smoltcp::wire::HardwareAddress;
 use crate::event::{Audience, Event};
 use crate::frame::build::scale_of;
 use crate::frame::checksum::{self, Checks};
-use crate::frame::link::ETHERNET;
-use crate::frame::link::Hardware;
+use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::sent::outgoing;
 use crate::rules::guard::{Edge, Known, learn};
 
@@ -206,6 +205,26 @@ pub(crate) struct OneShot<'f, 'o, T> {
     pub(crate) link: Option<Link<'f>>,
     pub(crate) tally: &'f Tally<'o>,
     pub(crate) capabilities: &'f DeviceCapabilities,
+}
+
+impl<'f, 'o, T> OneShot<'f, 'o, T> {
+    /// For a frame that has come: its packet goes in, an answer goes out.
+    #[inline]
+    pub(crate) fn of(
+        frame: &'f [u8],
+        way: Way<T>,
+        link: Link<'f>,
+        tally: &'f Tally<'o>,
+        capabilities: &'f DeviceCapabilities,
+    ) -> Self {
+        OneShot {
+            frame: frame.get(ETHERNET..),
+            way: Some(way),
+            link: Some(link),
+            tally,
+            capabilities,
+        }
+    }
 }
 
 impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {

@@ -18,8 +18,7 @@ use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::isn;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
-use crate::stack::one_shot;
-use crate::stack::one_shot::{Link, OneShot, Tally, Way};
+use crate::stack::one_shot::{self, Link, OneShot, Tally, Way};
 use crate::table::slot::{State, tcp_of};
 use crate::time::after;
 
@@ -276,16 +275,12 @@ impl<'a> Inner<'a> {
                 return None;
             }
             let tally = Tally::new(self.tally.checks.clone());
-            let mut device = OneShot::<T> {
-                frame: frame.get(ETHERNET..),
-                way: Some(Way::Nowhere),
-                link: Some(Link {
-                    to: &segment.remote_hardware,
-                    from: &self.config.hardware_addr,
-                }),
-                tally: &tally,
-                capabilities: &self.capabilities,
+            let link = Link {
+                to: &segment.remote_hardware,
+                from: &self.config.hardware_addr,
             };
+            let mut device =
+                OneShot::<T>::of(&frame, Way::Nowhere, link, &tally, &self.capabilities);
             scratch.poll_ingress_single(self.now, &mut device, set);
             device.way = Some(Way::Nowhere);
             scratch.poll_egress(self.now, &mut device, set);

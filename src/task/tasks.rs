@@ -17,8 +17,7 @@ use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::counters::Counters;
-use crate::event::{Audience, Event, Yield};
-use crate::event::{Inconsistent, ensure};
+use crate::event::{Audience, Event, Inconsistent, Yield, ensure};
 use crate::scheduler::Scheduler;
 use crate::table::buffers::fetch;
 use crate::task::header::Queued;
