@@ -493,3 +493,22 @@ fn nobody_overtakes_the_line() {
         assert!(is_let_in(&hands.pass(TICK), &late));
     });
 }
+
+/// Longer than a handshake may take, and than others are doubted.
+#[test]
+fn whoever_has_proved_itself_waits_as_long_as_its_cookie_is_good() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 256, tx: 256, parked: 4, config: with_cookies(1));
+    serve(server, 4);
+    by_hand(server, |hands| {
+        let leave = taken(hands, server);
+        let waiting = ask(hands, &syn(9, 1001, 7, 5));
+        hands.send(&answer(&waiting, TcpControl::None, b""));
+        hands.pass(Duration::from_secs(45));
+        let mut more = hello(&waiting);
+        more.seq += 100;
+        hands.send(&more);
+        assert_eq!(hands.pass(TICK), [], "no reset");
+        leave(hands);
+        assert!(is_let_in(&hands.pass(TICK), &waiting));
+    });
+}
