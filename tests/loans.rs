@@ -372,3 +372,34 @@ fn patience_ends_with_the_boot_and_when_it_is_set_anew() {
         }
     });
 }
+
+/// Nothing comes from the peer meanwhile that could wake it instead.
+#[test]
+fn who_waits_for_a_lent_socket_goes_on_when_it_is_back() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let sent = Rc::new(Cell::new(None));
+    let log = sent.clone();
+    let serve = async move {
+        let listener = server.listen(7, Backlog(4)).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        let lend = async move {
+            let _ = reader.fill_buf().await;
+            server.sleep(secs(2)).await;
+            reader.consume(1);
+            server.sleep(secs(60)).await;
+        };
+        server.spawn(Box::pin(lend)).unwrap();
+        server.sleep(secs(1)).await;
+        writer.write_all(b"x").await.unwrap();
+        log.set(Some(server.now()));
+    };
+    server.spawn(Box::pin(serve)).unwrap();
+    by_hand(server, |hands| {
+        hands.pass(TICK);
+        speak(hands, 1000, 7);
+        hands.pass(secs(10));
+    });
+    let at = sent.get().expect("it was woken");
+    assert!(at < smoltcp::time::Instant::from_secs(3), "{at}");
+}
