@@ -150,7 +150,7 @@ pub fn turns<'a, R>(node: Node<'a>, f: impl FnOnce(&mut Turns<'_, 'a>) -> R) -> 
     node.tasks.pinned(|pinned| f(&mut Turns { node, pinned }))
 }
 
-/// Runs a node until no task is left: the seed's
+/// Runs a node until no task is left: the lesson's
 /// `while any([tasks, to_read, to_write])`.
 ///
 /// # Panics

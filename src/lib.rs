@@ -92,7 +92,7 @@ pub use task::{Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskStorage, 
 pub use table::{
     buffers::SocketPlace,
     deadlines::DeadlineCell,
-    listeners::{Acceptor, Port},
+    listeners::{Acceptor, Listener},
     slot::Slot,
     syn_queue::Parked,
 };

@@ -127,7 +127,7 @@ impl<'a> Node<'a> {
     /// Refuses new connections on every listener. Connections that wait in a
     /// backlog can still be accepted; then `accept` says that it is over.
     pub fn close_listeners(&self) {
-        self.stack.with(|inner| inner.ports.close_all());
+        self.stack.with(|inner| inner.listeners.close_all());
     }
 
     /// Forgets what a power cycle forgets. See [`Stack::reboot`].

@@ -4,8 +4,8 @@ mod backlog;
 #[path = "listener/ends.rs"]
 mod ends;
 mod harness;
-#[path = "listener/lobby.rs"]
-mod lobby;
+#[path = "listener/syn_queue.rs"]
+mod syn_queue;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -12,7 +12,7 @@
 use std::fmt;
 
 use cygnet::task::{Chunk, FOREIGN_TIMERS, Flag, ForeignTimer, Queue, Ready, RowCell, TaskParts};
-use cygnet::{Acceptor, DeadlineCell, Parked, Port, Slot, SocketPlace, StackParts};
+use cygnet::{Acceptor, DeadlineCell, Listener, Parked, Slot, SocketPlace, StackParts};
 use heapless::deque::{Deque, DequeView};
 
 /// The most slots or tasks that there is a queue for.
@@ -70,7 +70,7 @@ pub fn leak_stack(
         buckets: leak(4 * slots, || 0),
         cells: leak(slots, || DeadlineCell::EMPTY),
         heap: leak(slots, || 0),
-        ports: leak(listeners, || Port::EMPTY),
+        listeners: leak(listeners, || Listener::EMPTY),
         acceptors: leak(acceptors, || Acceptor::EMPTY),
         parked: leak_parked(PARKED),
     })
@@ -202,7 +202,7 @@ mod tests {
     fn parts_are_as_long_as_asked() {
         let stack = leak_stack(3, 64, 128, 2, 5).unwrap();
         assert_eq!((stack.rx.len(), stack.tx.len()), (192, 384));
-        assert_eq!((stack.slots.len(), stack.ports.len()), (3, 2));
+        assert_eq!((stack.slots.len(), stack.listeners.len()), (3, 2));
         let starts = [stack.rx.as_ptr(), stack.tx.as_ptr()];
         assert_eq!(starts.map(|start| start as usize % LINE), [0, 0]);
         let (tasks, ready) = leak_tasks(7, 100, None).unwrap();

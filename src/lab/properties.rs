@@ -24,7 +24,7 @@ use crate::frame::checksum::Checks;
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::flow::Flow;
 use crate::frame::sent::{Outgoing, outgoing};
-use crate::rules::guard::{Edge, EdgeOf, Known, Verdict, judge, learn};
+use crate::rules::guard::{Edge, EdgeOf, TcpView, Verdict, judge, learn};
 
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
@@ -162,10 +162,10 @@ impl Numbers<'_> {
 
 fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
     let zero = TcpSeqNumber(i32::from_be_bytes(numbers.bytes()));
-    let mut known = Known {
-        acked: zero,
-        sent: numbers.near(zero),
-        window: numbers.short(),
+    let mut view = TcpView {
+        rcv_nxt: zero,
+        snd_max: numbers.near(zero),
+        rcv_wnd: numbers.short(),
         quiet: numbers.short(),
     };
     let flags = numbers.byte();
@@ -175,8 +175,8 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
             IpEndpoint::new(IpAddress::v4(10, 0, 0, 2), 9),
         ),
         control: [Control::Other, Control::Syn, Control::Rst][usize::from(flags) % 3],
-        seq: numbers.near(known.acked),
-        ack: numbers.near(known.sent),
+        seq: numbers.near(view.rcv_nxt),
+        ack: numbers.near(view.snd_max),
         has_ack: flags & 8 != 0,
         fin: flags & 16 != 0,
         payload: numbers.short(),
@@ -192,30 +192,30 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
         _ => EdgeOf::Window,
     };
     match edge.of {
-        EdgeOf::Stream => known.window = 0,
+        EdgeOf::Stream => view.rcv_wnd = 0,
         EdgeOf::Syn => (),
         _ => edge.shift = edge.scale,
     }
-    let window = i64::from(known.window) << edge.shift;
+    let window = i64::from(view.rcv_wnd) << edge.shift;
     let now = Instant::from_micros(i64::from_be_bytes(numbers.bytes()) >> 1);
-    let verdict = judge(&segment, &known, &edge, half_open, now);
+    let verdict = judge(&segment, &view, &edge, half_open, now);
 
     let passes = matches!(
         verdict,
         Verdict::Pass | Verdict::PassOnce | Verdict::PassEmpty
     );
     // In the window, as numbers that do not wrap.
-    let offset = i64::from(segment.seq.0.wrapping_sub(known.acked.0));
+    let offset = i64::from(segment.seq.0.wrapping_sub(view.rcv_nxt.0));
     let inside = (0..window).contains(&offset);
     let end = offset + i64::from(segment.payload);
     let past = segment.payload > 0 && end > window.max(0) && end <= i64::from(i32::MAX);
-    let acks_the_future = segment.has_ack && segment.ack > known.sent;
+    let acks_the_future = segment.has_ack && segment.ack > view.snd_max;
     match segment.control {
         // RFC 5961, 3.2.
         Control::Rst => {
             assert_eq!(passes, offset == 0, "only the exact reset: {verdict:?}");
             let answered = matches!(verdict, Verdict::Challenge(DropReason::InexactReset));
-            let nobody_spoke = half_open && !known.spoke();
+            let nobody_spoke = half_open && !view.spoke();
             assert!(answered == (inside && offset != 0 && !nobody_spoke));
         }
         // RFC 5961, 4.2.
@@ -239,21 +239,21 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
             let reaches = offset < 0 && offset + i64::from(segment.payload) > 0;
             assert_eq!(verdict == Verdict::Pass, reaches && window > 0);
             if verdict != Verdict::Pass {
-                known.answered(now);
-                let again = judge(&segment, &known, &edge, half_open, now);
+                view.answered(now);
+                let again = judge(&segment, &view, &edge, half_open, now);
                 assert_eq!(again, Verdict::Drop(DropReason::Throttled));
                 let later = now + Duration::from_millis(70);
-                let again = judge(&segment, &known, &edge, half_open, later);
+                let again = judge(&segment, &view, &edge, half_open, later);
                 assert_eq!(again, Verdict::PassOnce);
             }
         }
         Control::Other => assert!(passes, "nothing in it to refuse: {verdict:?}"),
     }
-    learns(known, edge, &segment);
+    learns(view, edge, &segment);
 }
 
 /// What was sent once stays sent, and a reset teaches nothing.
-fn learns(before: Known, edge: Edge, segment: &Segment) {
+fn learns(before: TcpView, edge: Edge, segment: &Segment) {
     let sent = Outgoing {
         syn: segment.control == Control::Syn,
         fin: segment.fin,
@@ -273,9 +273,12 @@ fn learns(before: Known, edge: Edge, segment: &Segment) {
         return assert_eq!(after, before);
     }
     if before.spoke() {
-        assert!(after.sent >= before.sent, "{before:?} {sent:?} {after:?}");
+        assert!(
+            after.snd_max >= before.snd_max,
+            "{before:?} {sent:?} {after:?}"
+        );
     }
-    assert_eq!(after.acked, sent.ack.unwrap_or(before.acked));
+    assert_eq!(after.rcv_nxt, sent.ack.unwrap_or(before.rcv_nxt));
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ struct Queued {
 
 /// One direction.
 struct Lane<const FRAMES: usize> {
-    places: [Place; FRAMES],
+    places: [FramePlace; FRAMES],
     queue: BinaryHeap<Queued, Min, FRAMES>,
     /// Places that were used and are free again.
     free: heapless::Vec<u32, FRAMES>,
@@ -251,14 +251,14 @@ struct Lane<const FRAMES: usize> {
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct FramePlace {
     bytes: [u8; FRAME_BYTES],
     len: u16,
 }
 
 impl<const FRAMES: usize> Lane<FRAMES> {
     const EMPTY: Self = Self {
-        places: [Place {
+        places: [FramePlace {
             bytes: [0; FRAME_BYTES],
             len: 0,
         }; FRAMES],
@@ -339,7 +339,7 @@ impl<const FRAMES: usize> Lane<FRAMES> {
             self.stats.delayed += 1;
             delay = delay.saturating_add(faults.reorder_delay.total_micros());
         }
-        let Place { bytes, len } = &mut self.places[place as usize];
+        let FramePlace { bytes, len } = &mut self.places[place as usize];
         bytes[..frame.len()].copy_from_slice(frame);
         *len = frame.len() as u16;
         let hit = draws.happens(Kind::Corrupt, number, copy, faults.corrupt_ppm);
@@ -372,7 +372,7 @@ impl<const FRAMES: usize> Lane<FRAMES> {
         let Queued {
             sequence, place, ..
         } = self.queue.pop()?;
-        let Place { bytes, len } = self.places.get(place as usize)?;
+        let FramePlace { bytes, len } = self.places.get(place as usize)?;
         let frame = Frame::from_slice(bytes.get(..usize::from(*len))?).ok()?;
         // Every place is in the queue or here, never in both.
         self.free.push(place).ok()?;

@@ -45,7 +45,7 @@ use smoltcp::wire::TcpSeqNumber;
 
 use crate::frame::demux::Segment;
 use crate::frame::flow::Flow;
-use crate::rules::keys::Text;
+use crate::rules::keys::HashInput;
 use crate::time::after;
 
 /// What a cookie remembers of an MSS: the largest of these that it is not
@@ -53,7 +53,7 @@ use crate::time::after;
 const CLASSES: [u16; 4] = [216, 536, 1220, 1440];
 
 /// A cookie is good in the minute it was made in and in the next.
-const SLOT: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// An honest peer has finished its handshake by then.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(250);
@@ -124,7 +124,7 @@ impl Cookies {
 
     /// The number that answers a SYN.
     pub(crate) fn isn(&self, syn: &Segment, mss: u16, now: Instant) -> TcpSeqNumber {
-        self.cookie(about(&syn.flow, syn.seq), slot(now), class(mss))
+        self.cookie(about(&syn.flow, syn.seq), minute(now), class(mss))
     }
 
     /// What a segment without a flow proves.
@@ -161,7 +161,7 @@ impl Cookies {
     /// The MSS of the SYN to which `isn` was the answer, if it ever was.
     fn mss(&self, flow: &Flow, irs: TcpSeqNumber, isn: TcpSeqNumber, now: Instant) -> Option<u16> {
         let text = about(flow, irs);
-        for minute in [slot(now), slot(now).wrapping_sub(1)] {
+        for minute in [minute(now), minute(now).wrapping_sub(1)] {
             for (class, mss) in CLASSES.iter().enumerate() {
                 if self.cookie(text, minute, class as u8) == isn {
                     return Some(*mss);
@@ -178,25 +178,25 @@ impl Cookies {
 
     /// A connection was forgotten that may come back.
     pub(crate) fn given(&mut self, now: Instant) {
-        self.until = after(now, SLOT * 2);
+        self.until = after(now, MINUTE * 2);
     }
 
-    fn cookie(&self, mut text: Text, minute: u32, class: u8) -> TcpSeqNumber {
+    fn cookie(&self, mut text: HashInput, minute: u32, class: u8) -> TcpSeqNumber {
         text.add(&minute.to_le_bytes());
         text.add(&[class]);
         TcpSeqNumber(text.hash(&self.key) as i32)
     }
 }
 
-fn about(flow: &Flow, seq: TcpSeqNumber) -> Text {
-    let mut text = Text::EMPTY;
+fn about(flow: &Flow, seq: TcpSeqNumber) -> HashInput {
+    let mut text = HashInput::EMPTY;
     text.between(flow.local(), flow.remote());
     text.add(&seq.0.to_le_bytes());
     text
 }
 
-fn slot(now: Instant) -> u32 {
-    (now.total_micros() as u64 / SLOT.total_micros()) as u32
+fn minute(now: Instant) -> u32 {
+    (now.total_micros() as u64 / MINUTE.total_micros()) as u32
 }
 
 fn class(mss: u16) -> u8 {

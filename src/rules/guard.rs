@@ -1,4 +1,4 @@
-//! The guard. A segment for a known flow must not hurt it merely because its
+//! The guard. A segment for a view flow must not hurt it merely because its
 //! addresses and ports can be guessed, so before smoltcp sees one it is held
 //! against what the flow knows: the last acknowledgement we sent, the window
 //! that went with it, and the highest sequence number we used.
@@ -46,15 +46,15 @@ use crate::frame::sent::Outgoing;
 /// of two: 65 ms, well below any peer's retransmission timer.
 const QUIET_MICROS_LOG2: u32 = 16;
 
-/// What a flow knows of itself. Learned from our own frames.
+/// What our own frames say of a flow (RFC 9293, 3.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct TcpView {
     /// The next byte we expect: our last acknowledgement.
-    pub(crate) acked: TcpSeqNumber,
+    pub(crate) rcv_nxt: TcpSeqNumber,
     /// One past the highest sequence number we used; zero before the first.
-    pub(crate) sent: TcpSeqNumber,
+    pub(crate) snd_max: TcpSeqNumber,
     /// The window of our last acknowledgement, as it stands in the header.
-    pub(crate) window: u16,
+    pub(crate) rcv_wnd: u16,
     /// When bytes outside the window were answered last.
     pub(crate) quiet: u16,
 }
@@ -106,36 +106,36 @@ pub(crate) enum Verdict {
     Drop(DropReason),
 }
 
-impl Known {
-    pub(crate) const NOTHING: Known = Known {
-        acked: TcpSeqNumber(0),
-        sent: TcpSeqNumber(0),
-        window: 0,
+impl TcpView {
+    pub(crate) const NOTHING: TcpView = TcpView {
+        rcv_nxt: TcpSeqNumber(0),
+        snd_max: TcpSeqNumber(0),
+        rcv_wnd: 0,
         quiet: 0,
     };
 
     /// A peer's SYN is all there is so far.
     pub(crate) fn of_syn(seq: TcpSeqNumber) -> Self {
-        Known {
-            acked: seq + 1,
-            ..Known::NOTHING
+        TcpView {
+            rcv_nxt: seq + 1,
+            ..TcpView::NOTHING
         }
     }
 
     /// Whether our first frame has left.
     pub(crate) fn spoke(&self) -> bool {
-        self.sent.0 != 0
+        self.snd_max.0 != 0
     }
 
     /// Whether a segment says no more than that everything but our FIN arrived,
-    /// when that is known already. smoltcp 0.14 takes three of them for a sign
+    /// when that is view already. smoltcp 0.14 takes three of them for a sign
     /// to send bytes again at once, finds none, and forgets the timer of the FIN,
     /// which is then never repeated.
     pub(crate) fn repeats_all_but_fin(&self, segment: &Segment) -> bool {
-        distance(segment.ack, self.sent) == 1
+        distance(segment.ack, self.snd_max) == 1
             && segment.control == Control::Other
             && segment.payload == 0
-            && segment.seq == self.acked // else it asks for an answer
+            && segment.seq == self.rcv_nxt // else it asks for an answer
             && !segment.fin
     }
 
@@ -155,8 +155,8 @@ impl Edge {
 
     /// Bytes from our last acknowledgement to the edge.
     #[inline]
-    fn room(&self, known: &Known) -> u32 {
-        u32::from(known.window) << self.shift
+    fn room(&self, view: &TcpView) -> u32 {
+        u32::from(view.rcv_wnd) << self.shift
     }
 
     /// The window is that of a SYN or a SYN-ACK of ours, which is never scaled.
@@ -190,7 +190,7 @@ impl Edge {
 /// A frame of ours leaves. `scale` is the one that it tells of, if it is a SYN.
 #[inline]
 pub(crate) fn learn(
-    known: &Cell<Known>,
+    view: &Cell<TcpView>,
     edge: &Cell<Edge>,
     sent: &Outgoing,
     scale: impl FnOnce() -> u8,
@@ -202,31 +202,31 @@ pub(crate) fn learn(
     let one_byte = sent.payload == 1;
     if sent.syn | one_byte | (edge.get().of != EdgeOf::Window) {
         let scale = sent.syn.then_some(scale);
-        window = learn_edge(known, edge, (sent.ack, window), one_byte, scale);
+        window = learn_edge(view, edge, (sent.ack, window), one_byte, scale);
     }
-    let mut now = known.get();
+    let mut now = view.get();
     let end = sent.seq + sent.payload + usize::from(sent.syn) + usize::from(sent.fin);
-    if now.sent.0 == 0 || distance(now.sent, end) > 0 {
-        now.sent = end;
+    if now.snd_max.0 == 0 || distance(now.snd_max, end) > 0 {
+        now.snd_max = end;
     }
     if let Some(ack) = sent.ack {
-        now.acked = ack;
+        now.rcv_nxt = ack;
     }
-    now.window = window;
-    known.set(now);
+    now.rcv_wnd = window;
+    view.set(now);
 }
 
 /// What a frame that does more than move the edge says of it; gives the window.
 #[cold]
 #[inline(never)]
 fn learn_edge(
-    known: &Cell<Known>,
+    view: &Cell<TcpView>,
     edge: &Cell<Edge>,
     (ack, window): (Option<TcpSeqNumber>, u16),
     one_byte: bool,
     scale: Option<impl FnOnce() -> u8>,
 ) -> u16 {
-    let (known, mut now) = (known.get(), edge.get());
+    let (view, mut now) = (view.get(), edge.get());
     if now.of == EdgeOf::Stream {
         return 0;
     }
@@ -234,8 +234,8 @@ fn learn_edge(
         now.scale = scale();
         now.told_by_syn();
     } else {
-        let before = known.acked + now.room(&known) as usize;
-        let told = ack.unwrap_or(known.acked) + (usize::from(window) << now.scale);
+        let before = view.rcv_nxt + now.room(&view) as usize;
+        let told = ack.unwrap_or(view.rcv_nxt) + (usize::from(window) << now.scale);
         now.told(one_byte, before, told);
     }
     edge.set(now);
@@ -244,21 +244,21 @@ fn learn_edge(
 
 /// The peer has answered our SYN with its own, and scales windows or not.
 #[cold]
-pub(crate) fn answered_with(known: &mut Known, edge: &mut Edge, seq: TcpSeqNumber, scales: bool) {
+pub(crate) fn answered_with(view: &mut TcpView, edge: &mut Edge, seq: TcpSeqNumber, scales: bool) {
     if !scales {
         edge.scale = 0;
     }
     edge.told_by_syn();
-    known.acked = seq + 1;
+    view.rcv_nxt = seq + 1;
     // smoltcp counts the window of our SYN from the number of the peer's.
-    known.window = known.window.saturating_sub(1);
+    view.rcv_wnd = view.rcv_wnd.saturating_sub(1);
 }
 
 /// smoltcp has taken the peer's FIN, which is behind the bytes of `segment`.
 #[cold]
-pub(crate) fn ended_with(known: &mut Known, edge: &mut Edge, segment: &Segment) {
-    known.acked = segment.seq + usize::from(segment.payload) + 1;
-    known.window = 0;
+pub(crate) fn ended_with(view: &mut TcpView, edge: &mut Edge, segment: &Segment) {
+    view.rcv_nxt = segment.seq + usize::from(segment.payload) + 1;
+    view.rcv_wnd = 0;
     edge.of = EdgeOf::Stream;
 }
 
@@ -267,31 +267,31 @@ pub(crate) fn ended_with(known: &mut Known, edge: &mut Edge, segment: &Segment) 
 #[inline]
 pub(crate) fn judge(
     segment: &Segment,
-    known: &Known,
+    view: &TcpView,
     edge: &Edge,
     half_open: bool,
     now: Instant,
 ) -> Verdict {
     if segment.control == Control::Other {
         // smoltcp wants an exact acknowledgement of a SYN.
-        if !half_open && segment.has_ack && distance(known.sent, segment.ack) > 0 {
+        if !half_open && segment.has_ack && distance(view.snd_max, segment.ack) > 0 {
             return Verdict::Challenge(DropReason::NeverSent);
         }
-        let offset = distance(known.acked, segment.seq) as u32;
+        let offset = distance(view.rcv_nxt, segment.seq) as u32;
         let last = offset.wrapping_add(segment.payload.saturating_sub(1).into());
-        if last < edge.room(known) && !segment.fin {
+        if last < edge.room(view) && !segment.fin {
             return Verdict::Pass;
         }
-        return outside(segment, known, edge, now);
+        return outside(segment, view, edge, now);
     }
-    judge_rare(segment, known, edge, half_open)
+    judge_rare(segment, view, edge, half_open)
 }
 
 /// What does not end inside the window, and what ends the peer's stream.
 #[cold]
-fn outside(segment: &Segment, known: &Known, edge: &Edge, now: Instant) -> Verdict {
-    let offset = distance(known.acked, segment.seq);
-    let window = edge.room(known) as i32;
+fn outside(segment: &Segment, view: &TcpView, edge: &Edge, now: Instant) -> Verdict {
+    let offset = distance(view.rcv_nxt, segment.seq);
+    let window = edge.room(view) as i32;
     if segment.payload == 0 {
         return match offset == 0 || (0..window).contains(&offset) {
             true => Verdict::Pass,
@@ -309,29 +309,29 @@ fn outside(segment: &Segment, known: &Known, edge: &Edge, now: Instant) -> Verdi
     // a <SYN> or <SYN,ACK>) MUST NOT be scaled."
     let no_room = past && (segment.fin || edge.of == EdgeOf::Syn);
     let doubted = segment.fin && edge.of == EdgeOf::Doubted;
-    if no_room || (doubted && end > distance(known.acked, edge.sure).max(0)) {
+    if no_room || (doubted && end > distance(view.rcv_nxt, edge.sure).max(0)) {
         return Verdict::Challenge(DropReason::PastEdge);
     }
     if end > 0 && offset < window && window > 0 {
         return Verdict::Pass; // what of it is new and has room
     }
-    if known.quiet == tick(now) {
+    if view.quiet == tick(now) {
         return Verdict::Drop(DropReason::Throttled);
     }
     Verdict::PassOnce
 }
 
 #[cold]
-fn judge_rare(segment: &Segment, known: &Known, edge: &Edge, half_open: bool) -> Verdict {
-    let offset = distance(known.acked, segment.seq) as u32;
+fn judge_rare(segment: &Segment, view: &TcpView, edge: &Edge, half_open: bool) -> Verdict {
+    let offset = distance(view.rcv_nxt, segment.seq) as u32;
     match segment.control {
         // Nobody knows yet what we would be challenged about.
-        _ if half_open && !known.spoke() && offset != 0 => match segment.control {
+        _ if half_open && !view.spoke() && offset != 0 => match segment.control {
             Control::Rst => Verdict::Drop(DropReason::InexactReset),
             _ => Verdict::Pass,
         },
         Control::Rst if offset == 0 => Verdict::Pass,
-        Control::Rst if offset < edge.room(known) => Verdict::Challenge(DropReason::InexactReset),
+        Control::Rst if offset < edge.room(view) => Verdict::Challenge(DropReason::InexactReset),
         Control::Rst => Verdict::Drop(DropReason::InexactReset),
         // The same SYN again: its answer is under way.
         Control::Syn if half_open && offset == u32::MAX => Verdict::Pass,

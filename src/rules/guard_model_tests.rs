@@ -17,14 +17,14 @@ proptest! {
         let sure = TcpSeqNumber(1050);
         let base = Knows { edge: Edge { sure, of, ..OPEN.edge }, ..OPEN };
         let turned = Knows {
-            known: Known {
-                acked: TcpSeqNumber(base.known.acked.0.wrapping_add(turn)),
-                sent: TcpSeqNumber(base.known.sent.0.wrapping_add(spin)),
-                ..base.known
+            view: TcpView {
+                rcv_nxt: TcpSeqNumber(base.view.rcv_nxt.0.wrapping_add(turn)),
+                snd_max: TcpSeqNumber(base.view.snd_max.0.wrapping_add(spin)),
+                ..base.view
             },
             edge: Edge { sure: TcpSeqNumber(sure.0.wrapping_add(turn)), ..base.edge },
         };
-        prop_assume!(turned.known.spoke());
+        prop_assume!(turned.view.spoke());
         let mut one = segment(control, 1000 + seq, ack.map(|ack| 500 + ack), payload);
         let mut two = segment(
             control,
@@ -61,7 +61,7 @@ proptest! {
 /// smoltcp 0.14's receive side, as far as the edge goes, beside what we know of it.
 /// Its SYN-ACK has left.
 struct Model {
-    known: Knows,
+    view: Knows,
     capacity: usize,
     scale: u8,
     /// What the program has read, and what came and is not read, from `start` on.
@@ -82,10 +82,10 @@ impl Model {
             0
         };
         let start = TcpSeqNumber(start);
-        let known = Known::of_syn(TcpSeqNumber(start.0.wrapping_sub(1)));
-        let mut known = Knows { known, ..OPEN }.with(0, scale, EdgeOf::Window);
+        let view = TcpView::of_syn(TcpSeqNumber(start.0.wrapping_sub(1)));
+        let mut view = Knows { view, ..OPEN }.with(0, scale, EdgeOf::Window);
         let window = capacity.min(65_535);
-        known.learn(&Outgoing {
+        view.learn(&Outgoing {
             syn: true,
             ack: Some(start),
             seq: TcpSeqNumber(1),
@@ -93,7 +93,7 @@ impl Model {
             ..NOTHING_MUCH
         });
         Model {
-            known,
+            view,
             capacity,
             scale,
             start,
@@ -114,7 +114,7 @@ impl Model {
     }
 
     fn leaves(&mut self, payload: usize) {
-        self.known.learn(&Outgoing {
+        self.view.learn(&Outgoing {
             payload,
             ack: Some(self.start + self.next()),
             seq: TcpSeqNumber(2),
@@ -156,7 +156,7 @@ impl Model {
             payload,
         );
         segment.fin = fin;
-        match judged(&segment, &self.known, false, AT) {
+        match judged(&segment, &self.view, false, AT) {
             Verdict::Pass | Verdict::PassOnce | Verdict::PassEmpty => (),
             Verdict::Challenge(_) => {
                 self.acknowledges(false);
@@ -187,7 +187,7 @@ impl Model {
             prop_assert!(to == end.max(from), "a FIN without {} bytes", end - to);
             self.came = self.came.max(to as usize);
             self.ended = true;
-            self.known.ended_with(&segment);
+            self.view.ended_with(&segment);
         } else if begins <= next {
             self.came = self.came.max(to as usize);
         }

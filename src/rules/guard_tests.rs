@@ -23,49 +23,49 @@ pub(super) fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16
 /// What a flow knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Knows {
-    pub(super) known: Known,
+    pub(super) view: TcpView,
     pub(super) edge: Edge,
 }
 
 impl Knows {
     pub(super) fn with(self, window: u16, scale: u8, of: EdgeOf) -> Self {
-        let known = Known {
-            window,
-            ..self.known
+        let view = TcpView {
+            rcv_wnd: window,
+            ..self.view
         };
         let edge = Edge {
             scale,
             of,
             ..self.edge
         };
-        Knows { known, edge }
+        Knows { view, edge }
     }
 
     pub(super) fn learn(&mut self, sent: &Outgoing) {
-        let (known, edge) = (Cell::new(self.known), Cell::new(self.edge));
-        learn(&known, &edge, sent, || self.edge.scale);
-        (self.known, self.edge) = (known.get(), edge.get());
+        let (view, edge) = (Cell::new(self.view), Cell::new(self.edge));
+        learn(&view, &edge, sent, || self.edge.scale);
+        (self.view, self.edge) = (view.get(), edge.get());
     }
 
     pub(super) fn ended_with(&mut self, segment: &Segment) {
-        ended_with(&mut self.known, &mut self.edge, segment);
+        ended_with(&mut self.view, &mut self.edge, segment);
     }
 
     fn room(&self) -> u32 {
-        self.edge.room(&self.known)
+        self.edge.room(&self.view)
     }
 }
 
 pub(super) fn judged(segment: &Segment, knows: &Knows, half_open: bool, now: Instant) -> Verdict {
-    judge(segment, &knows.known, &knows.edge, half_open, now)
+    judge(segment, &knows.view, &knows.edge, half_open, now)
 }
 
 /// Expects 1000, has sent up to 500, offers 100 bytes.
 pub(super) const OPEN: Knows = Knows {
-    known: Known {
-        acked: TcpSeqNumber(1000),
-        sent: TcpSeqNumber(500),
-        window: 100,
+    view: TcpView {
+        rcv_nxt: TcpSeqNumber(1000),
+        snd_max: TcpSeqNumber(500),
+        rcv_wnd: 100,
         quiet: 0,
     },
     edge: Edge::NOTHING,
@@ -73,9 +73,9 @@ pub(super) const OPEN: Knows = Knows {
 
 /// The same with no room.
 pub(super) const SHUT: Knows = Knows {
-    known: Known {
-        window: 0,
-        ..OPEN.known
+    view: TcpView {
+        rcv_wnd: 0,
+        ..OPEN.view
     },
     ..OPEN
 };
@@ -144,10 +144,10 @@ fn an_acknowledgement_of_what_was_never_sent_is_challenged() {
 
 #[test]
 fn bytes_outside_the_window_pass_once_in_a_while() {
-    let bytes = |known: &Knows, seq, payload, at| {
+    let bytes = |view: &Knows, seq, payload, at| {
         judged(
             &segment(Control::Other, seq, Some(500), payload),
-            known,
+            view,
             false,
             at,
         )
@@ -157,15 +157,15 @@ fn bytes_outside_the_window_pass_once_in_a_while() {
         assert_eq!(bytes(&OPEN, seq, payload, AT), Verdict::Pass);
     }
     for (seq, payload) in [(999, 1), (1100, 1), (900, 100), (-1000, 1)] {
-        let mut known = OPEN;
-        assert_eq!(bytes(&known, seq, payload, AT), Verdict::PassOnce);
-        known.known.answered(AT);
-        let again = bytes(&known, seq, payload, AT);
+        let mut view = OPEN;
+        assert_eq!(bytes(&view, seq, payload, AT), Verdict::PassOnce);
+        view.view.answered(AT);
+        let again = bytes(&view, seq, payload, AT);
         assert_eq!(again, Verdict::Drop(DropReason::Throttled));
         let later = AT + smoltcp::time::Duration::from_millis(66);
-        assert_eq!(bytes(&known, seq, payload, later), Verdict::PassOnce);
+        assert_eq!(bytes(&view, seq, payload, later), Verdict::PassOnce);
         // Without bytes smoltcp limits the answers itself.
-        assert_eq!(bytes(&known, seq, 0, AT), Verdict::PassEmpty);
+        assert_eq!(bytes(&view, seq, 0, AT), Verdict::PassEmpty);
     }
     // A flow that has answered none yet answers the first, whatever the time.
     for at in [0_i64, 1 << 31, 1 << 32] {
@@ -179,13 +179,13 @@ fn bytes_outside_the_window_pass_once_in_a_while() {
 
 #[test]
 fn a_scaled_window_is_as_wide_as_it_says() {
-    let mut known = OPEN.with(100, 3, EdgeOf::Syn);
-    known.learn(&Outgoing {
+    let mut view = OPEN.with(100, 3, EdgeOf::Syn);
+    view.learn(&Outgoing {
         ack: Some(TcpSeqNumber(1000)),
         window: 100,
         ..NOTHING_MUCH
     });
-    let at = |seq| judged(&segment(Control::Rst, seq, None, 0), &known, false, AT);
+    let at = |seq| judged(&segment(Control::Rst, seq, None, 0), &view, false, AT);
     assert_eq!(at(1799), Verdict::Challenge(DropReason::InexactReset));
     assert_eq!(at(1800), Verdict::Drop(DropReason::InexactReset));
 }
@@ -193,9 +193,9 @@ fn a_scaled_window_is_as_wide_as_it_says() {
 #[test]
 fn before_our_first_scaled_window_nothing_past_the_edge_passes() {
     let first = OPEN.with(100, 1, EdgeOf::Syn);
-    let bytes = |known: &Knows, seq, payload| {
+    let bytes = |view: &Knows, seq, payload| {
         let segment = segment(Control::Other, seq, Some(500), payload);
-        judged(&segment, known, false, AT)
+        judged(&segment, view, false, AT)
     };
     for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 1)] {
         assert_eq!(bytes(&first, seq, payload), Verdict::Pass);
@@ -222,10 +222,10 @@ fn before_our_first_scaled_window_nothing_past_the_edge_passes() {
 
 #[test]
 fn a_fin_passes_with_all_its_bytes_or_not_at_all() {
-    let fin = |known: &Knows, seq, payload| {
+    let fin = |view: &Knows, seq, payload| {
         let mut segment = segment(Control::Other, seq, Some(500), payload);
         segment.fin = true;
-        judged(&segment, known, false, AT)
+        judged(&segment, view, false, AT)
     };
     let past = Verdict::Challenge(DropReason::PastEdge);
     for (seq, payload) in [(1000, 100), (1099, 1), (990, 110), (1000, 0), (1099, 0)] {
@@ -270,10 +270,10 @@ fn a_fin_passes_with_all_its_bytes_or_not_at_all() {
 fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
     let mut ended = OPEN;
     ended.ended_with(&segment(Control::Other, 1000, Some(500), 10));
-    let at = |known: &Knows, control, seq, payload, fin| {
+    let at = |view: &Knows, control, seq, payload, fin| {
         let mut segment = segment(control, seq, Some(500), payload);
         segment.fin = fin;
-        judged(&segment, known, false, AT)
+        judged(&segment, view, false, AT)
     };
     let mut acknowledged = ended;
     acknowledged.learn(&Outgoing {
@@ -281,20 +281,20 @@ fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
         window: 90,
         ..NOTHING_MUCH
     });
-    for known in [ended, acknowledged] {
+    for view in [ended, acknowledged] {
         for fin in [false, true] {
             for (seq, payload) in [(1011, 1), (1000, 12), (1010, 2), (1050, 500)] {
-                let verdict = at(&known, Control::Other, seq, payload, fin);
+                let verdict = at(&view, Control::Other, seq, payload, fin);
                 assert_eq!(verdict, Verdict::Drop(DropReason::AfterEnd), "{seq}");
             }
             for (seq, payload) in [(1000, 10), (1000, 11), (900, 50)] {
-                let verdict = at(&known, Control::Other, seq, payload, fin);
+                let verdict = at(&view, Control::Other, seq, payload, fin);
                 assert_eq!(verdict, Verdict::PassOnce, "{seq}");
             }
-            assert_eq!(at(&known, Control::Other, 1011, 0, fin), Verdict::Pass);
-            assert_eq!(at(&known, Control::Other, 1010, 0, fin), Verdict::PassEmpty);
+            assert_eq!(at(&view, Control::Other, 1011, 0, fin), Verdict::Pass);
+            assert_eq!(at(&view, Control::Other, 1010, 0, fin), Verdict::PassEmpty);
         }
-        assert_eq!(at(&known, Control::Rst, 1011, 0, false), Verdict::Pass);
+        assert_eq!(at(&view, Control::Rst, 1011, 0, false), Verdict::Pass);
     }
 }
 
@@ -307,34 +307,34 @@ fn the_peers_syn_says_whether_windows_are_scaled() {
         ..NOTHING_MUCH
     };
     for scales in [false, true] {
-        let known = Known::NOTHING;
-        let mut known = Knows { known, ..OPEN }.with(0, 2, EdgeOf::Window);
-        known.learn(&syn);
-        answered_with(&mut known.known, &mut known.edge, TcpSeqNumber(-7), scales);
-        assert_eq!((known.known.acked.0, known.known.sent.0), (-6, 500));
-        assert_eq!(known.room(), 65_534);
+        let view = TcpView::NOTHING;
+        let mut view = Knows { view, ..OPEN }.with(0, 2, EdgeOf::Window);
+        view.learn(&syn);
+        answered_with(&mut view.view, &mut view.edge, TcpSeqNumber(-7), scales);
+        assert_eq!((view.view.rcv_nxt.0, view.view.snd_max.0), (-6, 500));
+        assert_eq!(view.room(), 65_534);
         let expected = match scales {
             true => (2, EdgeOf::Syn),
             false => (0, EdgeOf::Window),
         };
-        assert_eq!((known.edge.scale, known.edge.of), expected);
-        known.learn(&Outgoing {
+        assert_eq!((view.edge.scale, view.edge.of), expected);
+        view.learn(&Outgoing {
             ack: Some(TcpSeqNumber(-6)),
             window: 1000,
             ..NOTHING_MUCH
         });
-        assert_eq!(known.room(), 1000 << known.edge.scale);
-        assert_eq!(known.edge.of, EdgeOf::Window);
+        assert_eq!(view.room(), 1000 << view.edge.scale);
+        assert_eq!(view.edge.of, EdgeOf::Window);
     }
 }
 
 #[test]
 fn a_half_open_flow_waits_for_its_acknowledgement() {
     let silent = Knows {
-        known: Known::of_syn(TcpSeqNumber(999)),
+        view: TcpView::of_syn(TcpSeqNumber(999)),
         ..OPEN
     };
-    let judge = |known: &Knows, segment: &Segment| judged(segment, known, true, AT);
+    let judge = |view: &Knows, segment: &Segment| judged(segment, view, true, AT);
     let syn = |seq| segment(Control::Syn, seq, None, 0);
     let rst = |seq| segment(Control::Rst, seq, None, 0);
     // Before our answer left, nothing can be challenged.
@@ -370,14 +370,14 @@ fn a_half_open_flow_waits_for_its_acknowledgement() {
 
 #[test]
 fn only_a_bare_repetition_before_our_fin_is_one() {
-    let known = Known {
-        sent: TcpSeqNumber(501),
-        ..OPEN.known
+    let view = TcpView {
+        snd_max: TcpSeqNumber(501),
+        ..OPEN.view
     };
     let repeats = |change: fn(&mut Segment)| {
         let mut segment = segment(Control::Other, 1000, Some(500), 0);
         change(&mut segment);
-        known.repeats_all_but_fin(&segment)
+        view.repeats_all_but_fin(&segment)
     };
     assert!(repeats(|_| ()));
     assert!(!repeats(|segment| segment.ack += 1), "all, with the FIN");
@@ -393,7 +393,7 @@ fn only_a_bare_repetition_before_our_fin_is_one() {
 
 #[test]
 fn what_left_is_learned_and_resets_teach_nothing() {
-    let mut known = OPEN;
+    let mut view = OPEN;
     let frame = Outgoing {
         payload: 20,
         ack: Some(TcpSeqNumber(1010)),
@@ -401,21 +401,21 @@ fn what_left_is_learned_and_resets_teach_nothing() {
         window: 90,
         ..NOTHING_MUCH
     };
-    known.learn(&frame);
-    assert_eq!((known.known.acked.0, known.known.sent.0), (1010, 520));
+    view.learn(&frame);
+    assert_eq!((view.view.rcv_nxt.0, view.view.snd_max.0), (1010, 520));
     // A retransmission takes nothing back; a FIN counts.
-    known.learn(&Outgoing {
+    view.learn(&Outgoing {
         payload: 1,
         ..frame
     });
-    assert_eq!(known.known.sent.0, 520);
-    known.learn(&Outgoing { fin: true, ..frame });
-    assert_eq!(known.known.sent.0, 521);
+    assert_eq!(view.view.snd_max.0, 520);
+    view.learn(&Outgoing { fin: true, ..frame });
+    assert_eq!(view.view.snd_max.0, 521);
     let rst = Outgoing {
         rst: true,
         seq: TcpSeqNumber(9000),
         ..frame
     };
-    known.learn(&rst);
-    assert_eq!(known.known.sent.0, 521);
+    view.learn(&rst);
+    assert_eq!(view.view.snd_max.0, 521);
 }

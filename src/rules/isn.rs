@@ -11,7 +11,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
 
 use crate::frame::flow::Flow;
-use crate::rules::keys::Text;
+use crate::rules::keys::HashInput;
 
 /// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
 const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
@@ -27,7 +27,7 @@ pub(crate) const DRAWS: u32 = 2;
 
 /// RFC 6528: a clock of four microseconds plus a keyed hash of the connection.
 pub(crate) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber {
-    let mut text = Text::EMPTY;
+    let mut text = HashInput::EMPTY;
     text.between(flow.local(), flow.remote());
     let clock = now.total_micros() / 4;
     TcpSeqNumber((text.hash(key) as i32).wrapping_add(clock as i32))

@@ -14,13 +14,13 @@ const ROOM: usize = 2 * 18 + 4 + 4 + 1;
 
 /// What is to be hashed.
 #[derive(Clone, Copy)]
-pub(crate) struct Text {
+pub(crate) struct HashInput {
     bytes: [u8; ROOM],
     len: usize,
 }
 
-impl Text {
-    pub(crate) const EMPTY: Text = Text {
+impl HashInput {
+    pub(crate) const EMPTY: HashInput = HashInput {
         bytes: [0; ROOM],
         len: 0,
     };
@@ -58,7 +58,7 @@ impl Text {
 pub(crate) fn derive_key(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
     let mut key = [0; 16];
     for (half, bytes) in key.chunks_exact_mut(8).enumerate() {
-        let mut text = Text::EMPTY;
+        let mut text = HashInput::EMPTY;
         text.add(&[half as u8]);
         text.add(purpose);
         bytes.copy_from_slice(&text.hash(secret).to_le_bytes());

@@ -202,15 +202,15 @@ impl Drop for Loan<'_> {
 /// How long a wait may take, in half of what an `Option` takes: every stream in
 /// every task has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timeout(u64);
+pub(crate) struct WaitLimit(u64);
 
-impl Timeout {
-    pub(crate) const NEVER: Timeout = Timeout(u64::MAX);
+impl WaitLimit {
+    pub(crate) const NEVER: WaitLimit = WaitLimit(u64::MAX);
 }
 
-impl From<Option<Duration>> for Timeout {
+impl From<Option<Duration>> for WaitLimit {
     fn from(timeout: Option<Duration>) -> Self {
-        Timeout(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
+        WaitLimit(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
     }
 }
 
@@ -222,7 +222,7 @@ impl Until {
 
     /// The same in every poll of one wait.
     #[inline]
-    pub(super) fn get(&mut self, stack: &Stack<'_>, timeout: Timeout) -> Instant {
+    pub(super) fn get(&mut self, stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
         if self.0 == Until::NEW.0 {
             self.0 = until(stack, timeout);
         }
@@ -231,10 +231,10 @@ impl Until {
 }
 
 /// When a wait that begins now is over.
-pub(super) fn until(stack: &Stack<'_>, timeout: Timeout) -> Instant {
+pub(super) fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
     match timeout {
-        Timeout::NEVER => FAR,
-        Timeout(micros) => {
+        WaitLimit::NEVER => FAR,
+        WaitLimit(micros) => {
             let now = stack.with_quiet(|inner| inner.now());
             after(now, Duration::from_micros(micros))
         }

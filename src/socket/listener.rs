@@ -12,7 +12,7 @@ use crate::rules::limits::TimeLimits;
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 use crate::stack::stack::Stack;
-use crate::table::listeners::{OpenError, PortId};
+use crate::table::listeners::{ListenerId, OpenError};
 use crate::task::waker::Parking;
 
 /// How many connections may be shaking hands or waiting for `accept`, at
@@ -28,7 +28,7 @@ pub struct Backlog(pub u16);
 #[derive(Debug)]
 pub struct TcpListener<'a> {
     stack: &'a Stack<'a>,
-    id: PortId,
+    id: ListenerId,
     port: u16,
 }
 
@@ -41,7 +41,7 @@ impl<'a> TcpListener<'a> {
         if port == 0 {
             return Err(ListenError::PortZero);
         }
-        let opened = stack.with(|inner| inner.ports.open(port, backlog.0));
+        let opened = stack.with(|inner| inner.listeners.open(port, backlog.0));
         let id = opened.map_err(|error| match error {
             OpenError::InUse => ListenError::InUse,
             OpenError::Full => ListenError::TooMany,
@@ -68,7 +68,7 @@ impl<'a> TcpListener<'a> {
     /// **Safe.** A dropped future has taken no connection, and if one was
     /// meant for it, the next task in line is woken.
     pub async fn accept(&self) -> Result<(TcpStream<'a>, IpEndpoint), AcceptError> {
-        let mut place = Place {
+        let mut place = InLine {
             listener: self,
             ticket: None,
         };
@@ -78,7 +78,7 @@ impl<'a> TcpListener<'a> {
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
         self.stack.with(|inner| {
-            if let Some(port) = inner.ports.port(self.id) {
+            if let Some(port) = inner.listeners.listener(self.id) {
                 port.limits = limits;
             }
         });
@@ -91,7 +91,7 @@ impl<'a> TcpListener<'a> {
     /// proved that it is there takes the place.
     pub fn reclaim_idle(&self, after: Option<Duration>) {
         self.stack.with(|inner| {
-            if let Some(port) = inner.ports.port(self.id) {
+            if let Some(port) = inner.listeners.listener(self.id) {
                 port.set_reclaim(after.map(|after| after.min(LONGEST)));
             }
         });
@@ -101,7 +101,7 @@ impl<'a> TcpListener<'a> {
     /// does. Connections already in the queue, and handshakes under way, can
     /// still be accepted.
     pub fn close(&self) {
-        self.stack.with(|inner| inner.ports.close(self.id));
+        self.stack.with(|inner| inner.listeners.close(self.id));
     }
 }
 
@@ -113,12 +113,12 @@ impl Drop for TcpListener<'_> {
 }
 
 /// A place in the line of tasks that wait in `accept`.
-struct Place<'l, 'a> {
+struct InLine<'l, 'a> {
     listener: &'l TcpListener<'a>,
     ticket: Option<u64>,
 }
 
-impl<'a> Place<'_, 'a> {
+impl<'a> InLine<'_, 'a> {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -129,16 +129,16 @@ impl<'a> Place<'_, 'a> {
         stack.with(|inner| {
             if let Some((slot, generation, remote)) = inner.accept(id) {
                 if let Some(ticket) = self.ticket.take() {
-                    left = inner.ports.leave(id, ticket);
+                    left = inner.listeners.leave(id, ticket);
                 }
                 let mut stream = TcpStream::new(Handle::new(stack, slot, generation));
                 stream.set_read_timeout(inner.limits(id).between_reads);
                 return Poll::Ready(Ok((stream, remote)));
             }
-            if inner.ports.is_over(id) {
+            if inner.listeners.is_over(id) {
                 return Poll::Ready(Err(AcceptError::Closed));
             }
-            if !inner.ports.wait(id, &mut self.ticket, &mut parking) {
+            if !inner.listeners.wait(id, &mut self.ticket, &mut parking) {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
             stack.leave_note(Yield::listener(port));
@@ -147,12 +147,12 @@ impl<'a> Place<'_, 'a> {
     }
 }
 
-impl Drop for Place<'_, '_> {
+impl Drop for InLine<'_, '_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let TcpListener { stack, id, .. } = *self.listener;
             let mut left = None;
-            stack.with_unless_hurt(|inner| left = inner.ports.leave(id, ticket));
+            stack.with_unless_hurt(|inner| left = inner.listeners.leave(id, ticket));
         }
     }
 }

@@ -9,7 +9,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::socket::ReadError;
-use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::socket::handle::{Ask, Handle, Until, WaitLimit, until};
 use crate::table::slot::{Cut, tcp_of};
 use crate::task::waker::Parking;
 
@@ -17,7 +17,7 @@ use crate::task::waker::Parking;
 #[derive(Debug)]
 pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
-    pub(crate) timeout: Timeout,
+    pub(crate) timeout: WaitLimit,
     /// The socket, while what it has received is lent out.
     lent: Option<SocketSet<'a>>,
     /// How many bytes `fill_buf` has shown, until they are consumed.
@@ -32,7 +32,7 @@ pub(crate) enum Readable {
 }
 
 impl<'a> ReadHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: Timeout) -> Self {
+    pub(crate) fn new(handle: Handle<'a>, timeout: WaitLimit) -> Self {
         ReadHalf {
             handle,
             timeout,
@@ -62,7 +62,7 @@ impl<'a> ReadHalf<'a> {
     /// [`ReadError::TimedOut`] and can be tried again. `None`, the default,
     /// waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = Timeout::from(timeout);
+        self.timeout = WaitLimit::from(timeout);
     }
 
     pub(crate) fn try_readable(&mut self) -> Result<Option<Readable>, ReadError> {

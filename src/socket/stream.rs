@@ -11,7 +11,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::rules::limits::TimeLimits;
-use crate::socket::handle::{Handle, Timeout};
+use crate::socket::handle::{Handle, WaitLimit};
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
@@ -44,8 +44,8 @@ impl Drop for Connecting<'_> {
 impl<'a> TcpStream<'a> {
     pub(crate) fn new(handle: Handle<'a>) -> Self {
         TcpStream {
-            read: ReadHalf::new(handle, Timeout::NEVER),
-            write: WriteHalf::new(handle, Timeout::NEVER),
+            read: ReadHalf::new(handle, WaitLimit::NEVER),
+            write: WriteHalf::new(handle, WaitLimit::NEVER),
         }
     }
 

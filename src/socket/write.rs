@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::socket::WriteError;
-use crate::socket::handle::{Ask, Handle, Timeout, Until, until};
+use crate::socket::handle::{Ask, Handle, Until, WaitLimit, until};
 use crate::table::slot::Cut;
 use crate::task::waker::Parking;
 
@@ -16,18 +16,18 @@ use crate::task::waker::Parking;
 #[derive(Debug)]
 pub struct WriteHalf<'a> {
     pub(crate) handle: Handle<'a>,
-    pub(crate) timeout: Timeout,
+    pub(crate) timeout: WaitLimit,
 }
 
 impl<'a> WriteHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: Timeout) -> Self {
+    pub(crate) fn new(handle: Handle<'a>, timeout: WaitLimit) -> Self {
         WriteHalf { handle, timeout }
     }
 
     /// A write or flush that makes no progress for this long fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = Timeout::from(timeout);
+        self.timeout = WaitLimit::from(timeout);
     }
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {

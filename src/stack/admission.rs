@@ -10,11 +10,11 @@ use crate::counters::DropReason;
 use crate::event::Event;
 use crate::frame::build::{mss_of, raised};
 use crate::frame::demux::{Control, Segment};
-use crate::rules::guard::Known;
+use crate::rules::guard::TcpView;
 use crate::rules::isn;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
-use crate::stack::one_shot::{self, Link, OneShot, Way};
+use crate::stack::one_shot::{self, Link, OneShot, Tx};
 use crate::stack::place::listen;
 use crate::table::slot::{State, tcp_of};
 use crate::time::after;
@@ -24,12 +24,12 @@ impl<'a> Inner<'a> {
     /// whose listener still has none keep their order; a SYN among them gets a
     /// cookie if handshakes do not get on.
     pub(crate) fn admit_parked<D: Device + ?Sized>(&mut self, device: &mut D) {
-        let doubts = self.lobby.len() > 0 && self.doubts();
+        let doubts = self.syn_queue.len() > 0 && self.doubts();
         if !core::mem::take(&mut self.room_made) {
             return;
         }
-        for _ in 0..self.lobby.len() {
-            let Some(parked) = self.lobby.pop() else {
+        for _ in 0..self.syn_queue.len() {
+            let Some(parked) = self.syn_queue.pop() else {
                 return;
             };
             let Some(segment) = self.route_again(parked.frame()) else {
@@ -44,12 +44,12 @@ impl<'a> Inner<'a> {
                 continue; // a repeated SYN got in before
             }
             let Some(token) = device.transmit(self.now) else {
-                self.lobby.push(parked);
+                self.syn_queue.push(parked);
                 self.room_made = true;
                 continue;
             };
             let frame = parked.frame();
-            let Some(port) = self.ports.find(segment.flow.local_port()) else {
+            let Some(port) = self.listeners.find(segment.flow.local_port()) else {
                 self.refuse(&segment, token);
                 continue;
             };
@@ -70,21 +70,21 @@ impl<'a> Inner<'a> {
                 }
             };
             if !done {
-                self.lobby.push(parked);
+                self.syn_queue.push(parked);
             }
         }
     }
 
     /// Whether somebody waits who has proved itself, and others may as well.
     pub(crate) fn has_line(&self) -> bool {
-        self.is_in_doubt() && self.lobby.len() > 0 && !self.lobby.is_full()
+        self.is_in_doubt() && self.syn_queue.len() > 0 && !self.syn_queue.is_full()
     }
 
     /// The slot that a SYN for this listener gets, or why it gets none. Inlined
     /// here and below: a flood asks this, and a call costs as much as the answer.
     #[inline]
     pub(crate) fn place(&mut self, port: u32) -> Result<u32, DropReason> {
-        if !self.ports.has_room(port) {
+        if !self.listeners.has_room(port) {
             return Err(DropReason::BacklogFull);
         }
         if self.is_crowded() {
@@ -121,8 +121,8 @@ impl<'a> Inner<'a> {
             return;
         };
         slot.state = State::HalfOpen;
-        slot.port = port;
-        slot.known = Known::of_syn(segment.seq);
+        slot.listener = port;
+        slot.view = TcpView::of_syn(segment.seq);
         slot.peer = segment.remote_hardware;
         slot.give_up = after(self.now, self.config.handshake_timeout);
         slot.pace = Pace::begin(&TimeLimits::NONE, self.now);
@@ -130,7 +130,7 @@ impl<'a> Inner<'a> {
             return;
         };
         let listening = listen(set, &segment.flow);
-        self.tally.known.set(slot.known);
+        self.tally.view.set(slot.view);
         self.tally.edge.set(slot.edge);
         let link = Link {
             to: &slot.peer,
@@ -138,16 +138,16 @@ impl<'a> Inner<'a> {
         };
         let mut device = OneShot::of(
             frame,
-            Way::Device(token),
+            Tx::Device(token),
             link,
             &self.tally,
             &self.capabilities,
         );
         scratch.poll_ingress_single(self.now, &mut device, set);
-        slot.known = self.tally.known.get();
+        slot.view = self.tally.view.get();
         slot.edge = self.tally.edge.get();
         let state = tcp_of(set).state();
-        self.ports.admitted(port, &mut self.slots, index);
+        self.listeners.admitted(port, &mut self.slots, index);
         if !listening
             || state != tcp::State::SynReceived
             || self
@@ -174,7 +174,7 @@ impl<'a> Inner<'a> {
         if self.config.gives_cookies() {
             return None;
         }
-        let patience = self.ports.reclaim(port)?;
+        let patience = self.listeners.reclaim(port)?;
         let idle = self.longest_idle(port, patience)?;
         self.reclaim(idle);
         self.take_slot()
@@ -184,9 +184,9 @@ impl<'a> Inner<'a> {
     /// has proved itself also in place of one that has not.
     pub(crate) fn has_room(&self, port: u32, proven: bool) -> bool {
         let shy = |there| proven && there;
-        let here = shy(self.ports.oldest_half_open(port).is_some());
-        let anywhere = shy(self.ports.half_open() > 0);
-        (self.ports.has_room(port) || here)
+        let here = shy(self.listeners.oldest_half_open(port).is_some());
+        let anywhere = shy(self.listeners.half_open() > 0);
+        (self.listeners.has_room(port) || here)
             && (self.slots.has_room() || anywhere)
             && (proven || !self.is_crowded())
     }
@@ -205,15 +205,19 @@ impl<'a> Inner<'a> {
         token: T,
     ) {
         let gives_way = self.config.gives_cookies() && reason == DropReason::NoSlot && {
-            let patience = self.ports.reclaim(port);
+            let patience = self.listeners.reclaim(port);
             patience.is_some_and(|patience| self.longest_idle(port, patience).is_some())
         };
         // Most often so in a flood: then nobody is looked for in the line.
-        let full = self.lobby.is_full();
+        let full = self.syn_queue.is_full();
         let doubts = self.doubts();
         if gives_way || (doubts && !full) {
             self.give_cookie(segment, frame, token);
-        } else if doubts || full || self.lobby.holds(frame) || !self.lobby.park(frame, self.now) {
+        } else if doubts
+            || full
+            || self.syn_queue.holds(frame)
+            || !self.syn_queue.park(frame, self.now)
+        {
             self.dropped(reason);
         } else {
             self.counters.count(|counters| &mut counters.syns_parked);

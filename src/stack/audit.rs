@@ -12,7 +12,7 @@ use crate::frame::demux::Control;
 use crate::stack::core::Inner;
 use crate::stack::egress::{REARM, SHORTEST};
 use crate::table::neighbors::AT_THE_LATEST;
-use crate::table::slot::{Armed, Cut, NO_PORT, Slot, State};
+use crate::table::slot::{Cut, NO_LISTENER, Slot, State, Timer};
 use crate::time::{FAR, after};
 
 /// Limits count in whole ticks from when they are looked at.
@@ -27,7 +27,7 @@ impl Inner<'_> {
             self.audit_slot(index)?;
         }
         self.audit_dirty()?;
-        self.audit_lobby()?;
+        self.audit_syn_queue()?;
         ensure("who was to be woken was woken", 0, !self.has_woken())?;
         ensure(
             "the heap of slots' deadlines is in order, and none has passed",
@@ -65,15 +65,15 @@ impl Inner<'_> {
     /// Every backlog holds what is admitted and not accepted, and no more than it may.
     fn audit_ports(&mut self) -> Result<(), Inconsistent> {
         let mut half_open = 0;
-        for number in 0..self.ports.len() {
-            if self.ports.look(number).is_none() {
+        for number in 0..self.listeners.len() {
+            if self.listeners.look(number).is_none() {
                 continue;
             }
-            let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.port == number;
-            let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.port == number;
+            let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.listener == number;
+            let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.listener == number;
             let (waiting, shaking) = (self.count(queued), self.count(half));
             half_open += shaking;
-            let Some(port) = self.ports.look(number) else {
+            let Some(port) = self.listeners.look(number) else {
                 continue;
             };
             let line = self.slots.line(port.queue, queued);
@@ -108,7 +108,7 @@ impl Inner<'_> {
                 port.none_idle_before <= patience.unwrap_or(Instant::ZERO),
             )?;
         }
-        let counted = self.ports.half_open();
+        let counted = self.listeners.half_open();
         ensure("handshakes are counted", counted, counted == half_open)
     }
 
@@ -142,8 +142,8 @@ impl Inner<'_> {
         let may_be_away = slot.state == State::Open;
         ensure("only a stream's socket is away", may_be_away || !is_away)?;
         let is_accepted = !matches!(slot.state, State::HalfOpen | State::Queued);
-        let listener = self.ports.look(slot.port).is_some();
-        let orphan = is_accepted && slot.port == NO_PORT;
+        let listener = self.listeners.look(slot.listener).is_some();
+        let orphan = is_accepted && slot.listener == NO_LISTENER;
         let knows = listener || orphan || slot.state == State::Closing;
         ensure("a connection's listener is there", knows)?;
         let may_lack = matches!(slot.state, State::Open | State::Closing);
@@ -156,7 +156,7 @@ impl Inner<'_> {
         let waits = slot.waits_for_neighbor;
         let heard = waits && slot.waits_since != self.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
-        let soon = slot.armed != Armed::Soon || by(now + SHORTEST);
+        let soon = slot.timer != Timer::WithinRto || by(now + SHORTEST);
         ensure("a slot armed soon is looked at soon", soon)?;
         if slot.set.is_none() {
             // Lent: it comes back dirty.
@@ -196,12 +196,12 @@ impl Inner<'_> {
 
     /// Nobody waits for a place that is there, and no SYN while handshakes do not
     /// get on.
-    fn audit_lobby(&mut self) -> Result<(), Inconsistent> {
+    fn audit_syn_queue(&mut self) -> Result<(), Inconsistent> {
         let (mut welcome, mut doubted) = (false, false);
         let doubts = self.is_in_doubt();
-        for parked in self.lobby.iter() {
+        for parked in self.syn_queue.iter() {
             if let Some(segment) = self.route_again(parked.frame())
-                && let Some(port) = self.ports.find(segment.flow.local_port())
+                && let Some(port) = self.listeners.find(segment.flow.local_port())
             {
                 let proven = segment.control != Control::Syn;
                 welcome |= self.has_room(port, proven);

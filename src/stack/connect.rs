@@ -6,10 +6,10 @@ use crate::event::Event;
 use crate::frame::demux::is_loopback;
 use crate::frame::flow::Flow;
 use crate::rules::isn;
-use crate::rules::keys::Text;
+use crate::rules::keys::HashInput;
 use crate::stack::core::Inner;
 use crate::stack::one_shot;
-use crate::table::slot::{NO_PORT, State};
+use crate::table::slot::{NO_LISTENER, State};
 
 /// First of the dynamic ports (RFC 6335).
 const FIRST_DYNAMIC_PORT: u16 = 49152;
@@ -48,7 +48,7 @@ impl<'a> Inner<'a> {
         let mut scratch = one_shot::interface(seed, &self.capabilities, self.now);
         let slot = self.slots.get(index).ok_or(OpenError::NoSlot)?;
         slot.state = State::Connecting;
-        slot.port = NO_PORT;
+        slot.listener = NO_LISTENER;
         slot.owners = 1;
         slot.give_up = self.now + self.config.connect_timeout;
         let generation = slot.generation;
@@ -72,7 +72,7 @@ impl<'a> Inner<'a> {
     /// destination and a counter (RFC 6056, algorithm 3).
     pub(crate) fn dynamic_port(&mut self, addr: IpAddress, remote: IpEndpoint) -> Option<u16> {
         let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
-        let mut text = Text::EMPTY;
+        let mut text = HashInput::EMPTY;
         text.between(IpEndpoint { addr, port: 0 }, remote);
         let start = text.hash(&self.port_key) as u32;
         // At most one port per slot is taken, so this many tries suffice.

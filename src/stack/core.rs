@@ -34,10 +34,10 @@ use crate::stack::one_shot::Tally;
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
-use crate::table::listeners::Ports;
+use crate::table::listeners::Listeners;
 use crate::table::neighbors::Neighbors;
 use crate::table::slots::Slots;
-use crate::table::syn_queue::Lobby;
+use crate::table::syn_queue::SynQueue;
 use crate::table::woken::Woken;
 
 /// When a device that took no more frames is asked again, at the latest.
@@ -56,8 +56,8 @@ pub(crate) struct Inner<'a> {
     pub(crate) flows: Flows<'a>,
     pub(crate) deadlines: Deadlines<'a>,
     pub(crate) dirty: &'a mut DequeView<u32>,
-    pub(crate) ports: Ports<'a>,
-    pub(crate) lobby: Lobby<'a>,
+    pub(crate) listeners: Listeners<'a>,
+    pub(crate) syn_queue: SynQueue<'a>,
     /// A slot or a place in a backlog became free since SYNs were let in.
     pub(crate) room_made: bool,
     pub(crate) counters: Totals,
@@ -116,14 +116,14 @@ impl<'a> Inner<'a> {
 
     #[inline]
     pub(crate) fn has_woken(&self) -> bool {
-        !self.woken.is_empty() || self.ports.has_woken()
+        !self.woken.is_empty() || self.listeners.has_woken()
     }
 
     /// Wakers to be woken when the stack is free. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         let next = self.slots.pop_woken(&mut self.woken);
-        next.or_else(|| Some([self.ports.take_woken(), None]).filter(|next| next[0].is_some()))
+        next.or_else(|| Some([self.listeners.take_woken(), None]).filter(|next| next[0].is_some()))
     }
 
     /// See [`Stack::reboot`].
@@ -136,9 +136,9 @@ impl<'a> Inner<'a> {
         }
         self.slots.put_in_order();
         self.deadlines.clear();
-        self.ports.reset();
+        self.listeners.reset();
         self.dirty.clear();
-        while self.lobby.pop().is_some() {}
+        while self.syn_queue.pop().is_some() {}
         self.config.secret = secret;
         self.isn_key = derive_key(&secret, b"isn");
         self.port_key = derive_key(&secret, b"ports");
@@ -210,7 +210,7 @@ impl<'a> Inner<'a> {
                 return false;
             }
         }
-        !self.dirty.is_empty() || (self.room_made && self.lobby.len() > 0)
+        !self.dirty.is_empty() || (self.room_made && self.syn_queue.len() > 0)
     }
 
     /// When the next slot's deadline is due. A full device is asked again soon;

@@ -9,8 +9,8 @@ use smoltcp::time::{Duration, Instant};
 use crate::frame::link::NOBODY;
 use crate::stack::core::Inner;
 use crate::stack::lifecycle::Before;
-use crate::stack::one_shot::{Carried, Link, OneShot, Tally, Way};
-use crate::table::slot::{Armed, Cut, State, tcp_of};
+use crate::stack::one_shot::{Carried, Link, OneShot, Tally, Tx};
+use crate::table::slot::{Cut, State, Timer, tcp_of};
 use crate::time::FAR;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
@@ -22,7 +22,7 @@ pub(crate) const REARM: Duration = Duration::from_secs(1);
 /// not be asked for its timer after every segment (a tenth of what a small
 /// request costs): no timer that begins now is over sooner, and what a slot is
 /// armed for is never later than one that began before, unless the slot says so
-/// (`Armed::Perhaps`). Armed too early, it is asked then.
+/// (`Timer::Stale`). Timer too early, it is asked then.
 pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<'a> Inner<'a> {
@@ -58,7 +58,7 @@ impl<'a> Inner<'a> {
             return;
         };
         let before = Before::of(tcp_of(set));
-        self.tally.known.set(slot.known);
+        self.tally.view.set(slot.view);
         self.tally.edge.set(slot.edge);
         let mut way_out = WayOut {
             iface: &mut self.iface,
@@ -71,21 +71,21 @@ impl<'a> Inner<'a> {
         };
         let limit = self.config.frames_per_slot;
         let (passes, poll_at) = way_out.passes(set, device, now, limit);
-        slot.known = self.tally.known.get();
+        slot.view = self.tally.view.get();
         slot.edge = self.tally.edge.get();
         if before.unacknowledged > 0 {
             slot.pace.waits(self.tick);
         }
-        let armed = slot.armed;
-        let asks = armed == Armed::Perhaps || slot.silent_at != FAR;
+        let armed = slot.timer;
+        let asks = armed == Timer::Stale || slot.silent_at != FAR;
         if passes == Passes::All && slot.state == State::Open && !asks {
-            if armed != Armed::Soon {
-                slot.armed = Armed::Soon;
+            if armed != Timer::WithinRto {
+                slot.timer = Timer::WithinRto;
                 self.arm(index, now + SHORTEST);
             }
             return;
         }
-        slot.armed = Armed::Right; // `rearm` sees to it
+        slot.timer = Timer::Exact; // `rearm` sees to it
         self.settle_if_moved(index, Some(before));
         let poll_at = match passes {
             Passes::All => self.poll_at(index),
@@ -130,12 +130,12 @@ impl<'a> Inner<'a> {
         let timer = match (poll_at, passes) {
             (_, Passes::DeviceFull) => {
                 self.device_full = true;
-                slot.armed = Armed::Perhaps;
+                slot.timer = Timer::Stale;
                 self.mark_dirty(index);
                 return;
             }
             (Some(at), Passes::Cut) if at <= now => {
-                slot.armed = Armed::Perhaps;
+                slot.timer = Timer::Stale;
                 self.mark_dirty(index);
                 return;
             }
@@ -206,7 +206,7 @@ impl WayOut<'_, '_> {
             let has_room = token.is_some();
             let mut one = OneShot {
                 frame: None,
-                way: token.map(Way::Device),
+                tx: token.map(Tx::Device),
                 link: Some(self.link),
                 tally,
                 capabilities: self.capabilities,
@@ -220,13 +220,13 @@ impl WayOut<'_, '_> {
                 return (end, self.iface.poll_at(now, set));
             }
             match tally.last.get() {
-                Carried::All => return (Passes::All, None),
-                Carried::Nothing if pass > 0 => {
+                Carried::LastData => return (Passes::All, None),
+                Carried::PureAck if pass > 0 => {
                     return (Passes::Done, self.iface.poll_at(now, set));
                 }
                 // Most often it was all there was, and to ask costs less than
                 // another pass that finds nothing.
-                Carried::Nothing => {
+                Carried::PureAck => {
                     let poll_at = self.iface.poll_at(now, set);
                     if poll_at.is_none_or(|at| at > now) {
                         return (Passes::Done, poll_at);

@@ -1,7 +1,7 @@
 //! Frames on their way in: from the demux to the slot they belong to, to a
 //! listener, or to nobody.
 //!
-//! A SYN that finds no place waits in the lobby or gets a cookie; one that finds
+//! A SYN that finds no place waits in line or gets a cookie; one that finds
 //! no place there either is dropped, never reset: the peer tries again.
 
 use smoltcp::iface::SocketSet;
@@ -15,11 +15,11 @@ use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
 use crate::frame::checksum::Checks;
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::link::Hardware;
-use crate::rules::guard::{Edge, Known, Verdict, answered_with, ended_with, judge};
+use crate::rules::guard::{Edge, TcpView, Verdict, answered_with, ended_with, judge};
 use crate::scheduler::Scheduler;
 use crate::stack::core::Inner;
 use crate::stack::lifecycle::{Before, patience};
-use crate::stack::one_shot::{Counted, Link, OneShot, Way};
+use crate::stack::one_shot::{Counted, Link, OneShot, Tx};
 use crate::table::slot::{State, tcp_of};
 use crate::time::FAR;
 
@@ -64,18 +64,18 @@ impl<'a> Inner<'a> {
         token: T,
         scheduler: &impl Scheduler,
     ) {
-        let known = self.flows.find(self.slots.all(), &segment.flow);
-        if let Some(slot) = known {
+        let view = self.flows.find(self.slots.all(), &segment.flow);
+        if let Some(slot) = view {
             self.buffers.fetch(slot);
             if let Some(reader) = self.slots.get(slot).and_then(|slot| slot.rx_waker.as_ref()) {
                 scheduler.fetch(reader);
             }
         }
-        match known {
+        match view {
             Some(slot) if !self.is_new_life(slot, segment) => {
                 self.deliver(slot, segment, frame, token, scheduler);
             }
-            _ => self.stranger_in(known, segment, frame, token),
+            _ => self.stranger_in(view, segment, frame, token),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Inner<'a> {
         } else if let Some(reason) = segment.refusal(self.addresses.own()) {
             return self.dropped(reason);
         }
-        let port = self.ports.find(segment.flow.local_port());
+        let port = self.listeners.find(segment.flow.local_port());
         match (port, segment.control) {
             // Behind those who have proved themselves.
             (Some(_), Control::Syn) if self.has_line() => {
@@ -158,7 +158,7 @@ impl<'a> Inner<'a> {
         };
         let mut device = OneShot::of(
             frame,
-            Way::Device(token),
+            Tx::Device(token),
             link,
             &self.tally,
             &self.capabilities,
@@ -179,7 +179,7 @@ impl<'a> Inner<'a> {
         let Some(mut slot) = self.slots.get(index) else {
             return;
         };
-        if slot.known.repeats_all_but_fin(segment)
+        if slot.view.repeats_all_but_fin(segment)
             && let Some(socket) = slot.socket()
             && Before::of(socket).only_fin_left()
         {
@@ -192,16 +192,16 @@ impl<'a> Inner<'a> {
         let verdict = match connecting && !slot.is_syn_received() {
             // smoltcp takes no bytes before its SYN is answered.
             true => Verdict::PassEmpty,
-            false => judge(segment, &slot.known, &slot.edge, half_open, self.now),
+            false => judge(segment, &slot.view, &slot.edge, half_open, self.now),
         };
         match verdict {
             // A peer that moves takes its flow with it.
             Verdict::Pass => slot.peer = segment.remote_hardware,
             Verdict::PassEmpty => (),
-            Verdict::PassOnce => slot.known.answered(self.now),
+            Verdict::PassOnce => slot.view.answered(self.now),
             Verdict::Drop(reason) => return self.dropped(reason),
             Verdict::Challenge(reason) => {
-                let made = challenge(segment, &slot.known, self.config.hardware_addr);
+                let made = challenge(segment, &slot.view, self.config.hardware_addr);
                 self.dropped(reason);
                 let (Some(made), Some(same)) = (made, self.slots.get(index)) else {
                     return;
@@ -214,7 +214,7 @@ impl<'a> Inner<'a> {
             return self.dropped(DropReason::Borrowed);
         };
         let before = Before::of(tcp_of(set));
-        self.tally.known.set(slot.known);
+        self.tally.view.set(slot.view);
         self.tally.edge.set(slot.edge);
         let link = Link {
             to: &slot.peer,
@@ -222,13 +222,13 @@ impl<'a> Inner<'a> {
         };
         let mut device = OneShot::of(
             frame,
-            Way::Device(token),
+            Tx::Device(token),
             link,
             &self.tally,
             &self.capabilities,
         );
         self.iface.poll_ingress_single(self.now, &mut device, set);
-        slot.known = self.tally.known.get();
+        slot.view = self.tally.view.get();
         slot.edge = self.tally.edge.get();
         if slot.silent_at != FAR {
             slot.silent_at = patience(self.now, set);
@@ -256,8 +256,8 @@ impl<'a> Inner<'a> {
             }
         } else {
             let after = socket.state();
-            let (known, edge) = (&mut slot.known, &mut slot.edge);
-            learn((known, edge), (before.state, after), segment, frame);
+            let (view, edge) = (&mut slot.view, &mut slot.edge);
+            learn((view, edge), (before.state, after), segment, frame);
             if control == Control::Rst {
                 self.notice_reset(index, before);
             }
@@ -272,7 +272,9 @@ impl<'a> Inner<'a> {
         segment.control == Control::Syn
             && self.slots.get(index).is_some_and(|slot| {
                 // The last byte we acknowledged was the peer's FIN.
-                slot.state == State::Closing && slot.in_time_wait && segment.seq >= slot.known.acked
+                slot.state == State::Closing
+                    && slot.in_time_wait
+                    && segment.seq >= slot.view.rcv_nxt
             })
     }
 }
@@ -280,7 +282,7 @@ impl<'a> Inner<'a> {
 /// What a segment with which smoltcp's state moved says of its flow.
 #[cold]
 fn learn(
-    (known, edge): (&mut Known, &mut Edge),
+    (view, edge): (&mut TcpView, &mut Edge),
     states: (tcp::State, tcp::State),
     segment: &Segment,
     frame: &[u8],
@@ -288,10 +290,10 @@ fn learn(
     use tcp::State::{CloseWait, Closing, Established, LastAck, SynReceived, SynSent, TimeWait};
     match states {
         (SynSent, SynReceived | Established) => {
-            answered_with(known, edge, segment.seq, scale_of(frame).is_some());
+            answered_with(view, edge, segment.seq, scale_of(frame).is_some());
         }
         (CloseWait | Closing | LastAck | TimeWait, _) => (),
-        (_, CloseWait | Closing | LastAck | TimeWait) => ended_with(known, edge, segment),
+        (_, CloseWait | Closing | LastAck | TimeWait) => ended_with(view, edge, segment),
         _ => (),
     }
 }
@@ -301,12 +303,12 @@ fn learn(
 /// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
 /// 4.2).
 #[cold]
-fn challenge(segment: &Segment, known: &Known, us: Hardware) -> Option<Frame> {
+fn challenge(segment: &Segment, view: &TcpView, us: Hardware) -> Option<Frame> {
     let (local, remote) = (segment.flow.local(), segment.flow.remote());
     let bare = Bare {
         flags: ACK,
-        seq: TcpSeqNumber(known.acked.0.wrapping_sub(1)),
-        ack: known.sent,
+        seq: TcpSeqNumber(view.rcv_nxt.0.wrapping_sub(1)),
+        ack: view.snd_max,
         ..Bare::NOTHING
     };
     build::segment((segment.remote_hardware, remote), (us, local), &bare)

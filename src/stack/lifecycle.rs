@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 use crate::event::Event;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
-use crate::table::slot::{Armed, Cut, NO_PORT, State, tcp_of};
+use crate::table::slot::{Cut, NO_LISTENER, State, Timer, tcp_of};
 use crate::time::{FAR, after};
 
 /// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
@@ -75,7 +75,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let (life, port, now) = (slot.state, slot.port, self.now);
+        let (life, port, now) = (slot.state, slot.listener, self.now);
         let Some(socket) = slot.socket() else { return };
         let state = socket.state();
         let gone = state == tcp::State::Closed && socket.remote_endpoint().is_none();
@@ -88,7 +88,7 @@ impl<'a> Inner<'a> {
                     slot.state = State::Queued;
                     slot.give_up = FAR;
                     self.tell(&Event::Established { slot: index });
-                    self.ports.enqueue(port, &mut self.slots, index);
+                    self.listeners.enqueue(port, &mut self.slots, index);
                 }
             },
             State::Queued => {
@@ -188,7 +188,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        slot.armed = Armed::Perhaps;
+        slot.timer = Timer::Stale;
         if slot.read_at <= now {
             slot.read_at = FAR;
             slot.wake_rx(index, &mut self.woken);
@@ -242,7 +242,7 @@ impl<'a> Inner<'a> {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
-        let (state, port) = (slot.state, slot.port);
+        let (state, port) = (slot.state, slot.listener);
         if slot.is_over() {
             return;
         }
@@ -256,8 +256,8 @@ impl<'a> Inner<'a> {
         }
         if matches!(state, State::HalfOpen | State::Queued) {
             let queued = state == State::Queued;
-            self.ports.left(port, &mut self.slots, index, queued);
-            self.ports.wake_if_over(port);
+            self.listeners.left(port, &mut self.slots, index, queued);
+            self.listeners.wake_if_over(port);
         }
         if state == State::HalfOpen {
             self.cookies.doubt(self.now);
@@ -280,14 +280,14 @@ impl<'a> Inner<'a> {
     /// be. One whose socket is lent is in use.
     #[cold]
     pub(crate) fn longest_idle(&mut self, port: u32, patience: Duration) -> Option<u32> {
-        if self.now < self.ports.at(port)?.none_idle_before {
+        if self.now < self.listeners.at(port)?.none_idle_before {
             return None;
         }
         let mut longest: Option<(u32, u32)> = None;
         for index in 0..self.slots.len() {
             if let Some(slot) = self.slots.get(index)
                 && slot.state == State::Open
-                && slot.port == port
+                && slot.listener == port
                 && slot.set.is_some()
             {
                 let idles = slot.pace.idles(self.now);
@@ -296,10 +296,10 @@ impl<'a> Inner<'a> {
                 }
             }
         }
-        let (idles, index) = longest.unwrap_or((0, NO_PORT));
+        let (idles, index) = longest.unwrap_or((0, NO_LISTENER));
         let idles = Duration::from_millis(idles.into());
         if idles < patience {
-            self.ports.at(port)?.none_idle_before = after(self.now, patience - idles);
+            self.listeners.at(port)?.none_idle_before = after(self.now, patience - idles);
             return None;
         }
         Some(index).filter(|_| longest.is_some())

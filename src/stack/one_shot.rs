@@ -26,7 +26,7 @@ use crate::frame::build::scale_of;
 use crate::frame::checksum::{self, Checks};
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::sent::outgoing;
-use crate::rules::guard::{Edge, Known, learn};
+use crate::rules::guard::{Edge, TcpView, learn};
 
 /// What left through a device.
 pub(crate) struct Tally<'o> {
@@ -37,7 +37,7 @@ pub(crate) struct Tally<'o> {
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
     /// What the flow at hand knows of itself, as far as the frames that left say.
-    pub(crate) known: Cell<Known>,
+    pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
     pub(crate) checks: Checks,
     pub(crate) now: Instant,
@@ -48,9 +48,9 @@ pub(crate) struct Tally<'o> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carried {
     /// An acknowledgement and nothing else.
-    Nothing,
+    PureAck,
     /// Data, up to the last byte there is: smoltcp sets PSH then and only then.
-    All,
+    LastData,
     /// Something else.
     Other,
 }
@@ -62,7 +62,7 @@ impl<'o> Tally<'o> {
             bytes: Cell::new(0),
             asked: Cell::new(false),
             last: Cell::new(Carried::Other),
-            known: Cell::new(Known::NOTHING),
+            view: Cell::new(TcpView::NOTHING),
             edge: Cell::new(Edge::NOTHING),
             checks,
             now: Instant::ZERO,
@@ -85,11 +85,11 @@ impl<'o> Tally<'o> {
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
             let scale = || scale_of(frame).unwrap_or(0);
-            learn(&self.known, &self.edge, &sent, scale);
+            learn(&self.view, &self.edge, &sent, scale);
             let more = sent.syn | sent.fin | sent.rst;
             carried = match sent.payload {
-                0 if !more => Carried::Nothing,
-                1.. if sent.psh && !more => Carried::All,
+                0 if !more => Carried::PureAck,
+                1.. if sent.psh && !more => Carried::LastData,
                 _ => Carried::Other,
             };
             if self.checks.tcp.tx()
@@ -130,24 +130,24 @@ impl Link<'_> {
 }
 
 /// A receive token for a frame that is already here.
-pub(crate) struct Chosen<'f>(&'f [u8]);
+pub(crate) struct OneFrame<'f>(&'f [u8]);
 
-impl RxToken for Chosen<'_> {
+impl RxToken for OneFrame<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         f(self.0)
     }
 }
 
 /// Where a frame goes.
-pub(crate) enum Way<T> {
+pub(crate) enum Tx<T> {
     Device(T),
-    /// Nobody is to see it. It has no payload.
-    Nowhere,
+    /// It is made and thrown away; it has no payload.
+    Discard,
 }
 
 /// A transmit token whose frame is counted.
 pub(crate) struct Counted<'t, 'o, T> {
-    way: Way<T>,
+    tx: Tx<T>,
     link: Option<Link<'t>>,
     tally: &'t Tally<'o>,
 }
@@ -155,7 +155,7 @@ pub(crate) struct Counted<'t, 'o, T> {
 impl<'t, 'o, T: TxToken> Counted<'t, 'o, T> {
     pub(crate) fn new(token: T, tally: &'t Tally<'o>) -> Self {
         Counted {
-            way: Way::Device(token),
+            tx: Tx::Device(token),
             link: None,
             tally,
         }
@@ -164,7 +164,7 @@ impl<'t, 'o, T: TxToken> Counted<'t, 'o, T> {
 
 impl<T: TxToken> TxToken for Counted<'_, '_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let Counted { way, link, tally } = self;
+        let Counted { tx, link, tally } = self;
         let start = if link.is_some() { ETHERNET } else { 0 };
         let fill = |buffer: &mut [u8]| {
             let (header, packet) = buffer.split_at_mut(start.min(buffer.len()));
@@ -175,14 +175,14 @@ impl<T: TxToken> TxToken for Counted<'_, '_, T> {
             tally.note(buffer);
             out
         };
-        match way {
-            Way::Device(token) => token.consume(start + len, fill),
-            Way::Nowhere => nowhere(start + len, fill),
+        match tx {
+            Tx::Device(token) => token.consume(start + len, fill),
+            Tx::Discard => nowhere(start + len, fill),
         }
     }
 
     fn set_meta(&mut self, meta: PacketMeta) {
-        if let Way::Device(token) = &mut self.way {
+        if let Tx::Device(token) = &mut self.tx {
             token.set_meta(meta);
         }
     }
@@ -200,7 +200,7 @@ fn nowhere<R>(len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
 /// A device from which at most one frame comes, and into which at most one goes.
 pub(crate) struct OneShot<'f, 'o, T> {
     pub(crate) frame: Option<&'f [u8]>,
-    pub(crate) way: Option<Way<T>>,
+    pub(crate) tx: Option<Tx<T>>,
     /// Between whom the frames go, if they come and go without a header.
     pub(crate) link: Option<Link<'f>>,
     pub(crate) tally: &'f Tally<'o>,
@@ -212,14 +212,14 @@ impl<'f, 'o, T> OneShot<'f, 'o, T> {
     #[inline]
     pub(crate) fn of(
         frame: &'f [u8],
-        way: Way<T>,
+        tx: Tx<T>,
         link: Link<'f>,
         tally: &'f Tally<'o>,
         capabilities: &'f DeviceCapabilities,
     ) -> Self {
         OneShot {
             frame: frame.get(ETHERNET..),
-            way: Some(way),
+            tx: Some(tx),
             link: Some(link),
             tally,
             capabilities,
@@ -229,7 +229,7 @@ impl<'f, 'o, T> OneShot<'f, 'o, T> {
 
 impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     type RxToken<'a>
-        = Chosen<'a>
+        = OneFrame<'a>
     where
         Self: 'a;
     type TxToken<'a>
@@ -237,16 +237,16 @@ impl<'o, T: TxToken> Device for OneShot<'_, 'o, T> {
     where
         Self: 'a;
 
-    fn receive(&mut self, now: Instant) -> Option<(Chosen<'_>, Counted<'_, 'o, T>)> {
+    fn receive(&mut self, now: Instant) -> Option<(OneFrame<'_>, Counted<'_, 'o, T>)> {
         let frame = self.frame.take()?;
-        Some((Chosen(frame), self.transmit(now)?))
+        Some((OneFrame(frame), self.transmit(now)?))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Counted<'_, 'o, T>> {
         let (link, tally) = (self.link, self.tally);
         tally.asked.set(true);
-        let way = self.way.take()?;
-        Some(Counted { way, link, tally })
+        let tx = self.tx.take()?;
+        Some(Counted { tx, link, tally })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -283,9 +283,9 @@ pub(crate) fn without_ethernet(packets: &mut DeviceCapabilities) {
 }
 
 /// A device that is only asked what it can do.
-pub(crate) struct Described<'c>(pub(crate) &'c DeviceCapabilities);
+pub(crate) struct CapsOnly<'c>(pub(crate) &'c DeviceCapabilities);
 
-/// There is no token for [`Described`].
+/// There is no token for [`CapsOnly`].
 pub(crate) enum NoToken {}
 
 impl RxToken for NoToken {
@@ -300,7 +300,7 @@ impl TxToken for NoToken {
     }
 }
 
-impl Device for Described<'_> {
+impl Device for CapsOnly<'_> {
     type RxToken<'a>
         = NoToken
     where
@@ -329,7 +329,7 @@ impl Device for Described<'_> {
 pub(crate) fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
-    let mut interface = Interface::new(config, &mut Described(capabilities), now);
+    let mut interface = Interface::new(config, &mut CapsOnly(capabilities), now);
     interface.set_any_ip(true);
     interface
 }

@@ -18,7 +18,7 @@ use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::isn;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
-use crate::stack::one_shot::{self, Link, OneShot, Tally, Way};
+use crate::stack::one_shot::{self, Link, OneShot, Tally, Tx};
 use crate::table::slot::{State, tcp_of};
 use crate::time::after;
 
@@ -34,7 +34,7 @@ impl<'a> Inner<'a> {
             0 => (self.slots.len() / 2).max(1),
             limit => limit.into(),
         };
-        self.ports.half_open() >= limit
+        self.listeners.half_open() >= limit
     }
 
     /// Whether handshakes do not get on, so that a SYN which finds no place is
@@ -63,7 +63,7 @@ impl<'a> Inner<'a> {
 
     /// When those in line will be doubted if nothing happens.
     pub(crate) fn doubt_at(&mut self) -> Option<Instant> {
-        let waits = self.lobby.len() > 0 && self.config.gives_cookies();
+        let waits = self.syn_queue.len() > 0 && self.config.gives_cookies();
         if !waits || self.is_in_doubt() {
             return None;
         }
@@ -77,8 +77,8 @@ impl<'a> Inner<'a> {
     /// long that is. It begins with our answer, not with the time in line before.
     fn oldest_handshake(&mut self) -> Option<(u32, Duration)> {
         let mut oldest = None;
-        for port in 0..self.ports.len() {
-            if let Some(index) = self.ports.oldest_half_open(port)
+        for port in 0..self.listeners.len() {
+            if let Some(index) = self.listeners.oldest_half_open(port)
                 && let Some(slot) = self.slots.get(index)
             {
                 let age = slot.pace.age(self.now);
@@ -125,7 +125,7 @@ impl<'a> Inner<'a> {
             }
             // Perhaps more of somebody who waits, was promised a place in line, or was
             // put out: it says again what proves that it is there.
-            Proof::Nothing if self.is_in_doubt() || self.lobby.holds(frame) => {
+            Proof::Nothing if self.is_in_doubt() || self.syn_queue.holds(frame) => {
                 return self.dropped(DropReason::NoSlot);
             }
             Proof::Nothing => return self.refuse(segment, token),
@@ -142,8 +142,8 @@ impl<'a> Inner<'a> {
             return;
         };
         // Who waits already goes first, and waits once.
-        let others = self.room_made && self.lobby.len() > 0;
-        let waits = self.lobby.holds(frame);
+        let others = self.room_made && self.syn_queue.len() > 0;
+        let waits = self.syn_queue.holds(frame);
         let slot = match others || waits {
             true => None,
             false => self.slot_for_proven(port),
@@ -152,7 +152,7 @@ impl<'a> Inner<'a> {
             Some(index) => {
                 self.let_in(index, port, segment, &cookie, &acknowledgement, token);
             }
-            None if !waits && self.lobby.park(&acknowledgement, self.now) => {
+            None if !waits && self.syn_queue.park(&acknowledgement, self.now) => {
                 self.counters.count(|counters| &mut counters.syns_parked);
                 self.tell(&Event::Parked(DropReason::NoSlot));
             }
@@ -183,8 +183,8 @@ impl<'a> Inner<'a> {
 
     /// A slot for a peer that is there, in place of one that may not be.
     fn slot_for_proven(&mut self, port: u32) -> Option<u32> {
-        if !self.ports.has_room(port) {
-            let oldest = self.ports.oldest_half_open(port)?;
+        if !self.listeners.has_room(port) {
+            let oldest = self.listeners.oldest_half_open(port)?;
             self.put_out(oldest)?;
         }
         if !self.slots.has_room()
@@ -193,7 +193,7 @@ impl<'a> Inner<'a> {
             self.put_out(oldest)?;
         }
         if !self.slots.has_room()
-            && let Some(patience) = self.ports.reclaim(port)
+            && let Some(patience) = self.listeners.reclaim(port)
             && let Some(idle) = self.longest_idle(port, patience)
         {
             self.reclaim(idle);
@@ -204,7 +204,7 @@ impl<'a> Inner<'a> {
     /// Forgets a half-open connection. Its acknowledgement brings it back; so not
     /// before our answer has left, which is at the end of this turn.
     fn put_out(&mut self, index: u32) -> Option<()> {
-        if !self.slots.get(index)?.known.spoke() {
+        if !self.slots.get(index)?.view.spoke() {
             self.room_made = true;
             return None;
         }
@@ -280,23 +280,23 @@ impl<'a> Inner<'a> {
                 from: &self.config.hardware_addr,
             };
             let mut device =
-                OneShot::<T>::of(&frame, Way::Nowhere, link, &tally, &self.capabilities);
+                OneShot::<T>::of(&frame, Tx::Discard, link, &tally, &self.capabilities);
             scratch.poll_ingress_single(self.now, &mut device, set);
-            device.way = Some(Way::Nowhere);
+            device.tx = Some(Tx::Discard);
             scratch.poll_egress(self.now, &mut device, set);
-            slot.known = tally.known.get();
+            slot.view = tally.view.get();
             slot.edge = tally.edge.get();
-            if slot.known.sent != cookie.isn + 1 {
+            if slot.view.snd_max != cookie.isn + 1 {
                 continue;
             }
-            (device.frame, device.way) = (acknowledgement.get(ETHERNET..), Some(Way::Nowhere));
+            (device.frame, device.tx) = (acknowledgement.get(ETHERNET..), Some(Tx::Discard));
             scratch.poll_ingress_single(self.now, &mut device, set);
             slot.state = State::HalfOpen;
             slot.peer = segment.remote_hardware;
-            slot.port = port;
+            slot.listener = port;
             slot.give_up = after(self.now, self.config.handshake_timeout);
             slot.pace = Pace::begin(&TimeLimits::NONE, self.now);
-            self.ports.admitted(port, &mut self.slots, index);
+            self.listeners.admitted(port, &mut self.slots, index);
             let admitted = self.flows.insert(self.slots.all(), index, flow).is_ok();
             self.tell(&Event::Admitted {
                 slot: index,

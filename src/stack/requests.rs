@@ -13,8 +13,8 @@ use crate::rules::config::LONGEST;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::stack::core::Inner;
 use crate::stack::lifecycle::*;
-use crate::table::listeners::PortId;
-use crate::table::slot::{Asked, Cut, NO_PORT, Slot, State, tcp_of};
+use crate::table::listeners::ListenerId;
+use crate::table::slot::{Asked, Cut, NO_LISTENER, Slot, State, tcp_of};
 use crate::time::FAR;
 
 impl<'a> Inner<'a> {
@@ -64,18 +64,18 @@ impl<'a> Inner<'a> {
 
     /// Resets every connection of a listener that was not accepted, and
     /// forgets the listener, which is none of an earlier boot.
-    pub(crate) fn remove_listener(&mut self, id: PortId) {
-        if self.ports.port(id).is_none() {
+    pub(crate) fn remove_listener(&mut self, id: ListenerId) {
+        if self.listeners.listener(id).is_none() {
             return;
         }
-        self.ports.close(id);
-        let mine = |slot: &&mut Slot<'_>| !slot.is_over() && slot.port == id.index();
+        self.listeners.close(id);
+        let mine = |slot: &&mut Slot<'_>| !slot.is_over() && slot.listener == id.index();
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get(index).filter(mine) else {
                 continue;
             };
             // The next listener in its place has nothing to do with them.
-            slot.port = NO_PORT;
+            slot.listener = NO_LISTENER;
             let queued = slot.state == State::Queued;
             if !queued && slot.state != State::HalfOpen {
                 continue;
@@ -87,23 +87,24 @@ impl<'a> Inner<'a> {
                 socket.abort();
             }
             self.closing += 1;
-            self.ports.left(id.index(), &mut self.slots, index, queued);
+            self.listeners
+                .left(id.index(), &mut self.slots, index, queued);
             self.mark_dirty(index);
         }
-        self.ports.remove(id);
+        self.listeners.remove(id);
     }
 
     /// What a listener's connections are limited to.
-    pub(crate) fn limits(&mut self, id: PortId) -> TimeLimits {
-        let port = self.ports.port(id);
+    pub(crate) fn limits(&mut self, id: ListenerId) -> TimeLimits {
+        let port = self.listeners.listener(id);
         port.map_or(TimeLimits::DEFAULT, |port| port.limits)
     }
 
     /// Takes the oldest connection that waits for `accept`.
-    pub(crate) fn accept(&mut self, id: PortId) -> Option<(u32, u32, IpEndpoint)> {
+    pub(crate) fn accept(&mut self, id: ListenerId) -> Option<(u32, u32, IpEndpoint)> {
         let now = self.now;
         let limits = self.limits(id);
-        let index = self.ports.dequeue(id, &mut self.slots)?;
+        let index = self.listeners.dequeue(id, &mut self.slots)?;
         let remote = self.slots.flow(index)?.remote();
         let slot = self.slots.get(index)?;
         slot.state = State::Open;
@@ -117,7 +118,7 @@ impl<'a> Inner<'a> {
             slot: index,
             remote,
         });
-        self.ports.wake_if_over(id.index());
+        self.listeners.wake_if_over(id.index());
         Some((index, generation, remote))
     }
 

@@ -26,12 +26,12 @@ use crate::stack::one_shot::{self, Tally, without_ethernet};
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
-use crate::table::listeners::Ports;
+use crate::table::listeners::Listeners;
 use crate::table::neighbors::Neighbors;
 use crate::table::slot::Slot;
 use crate::table::slots::Slots;
 use crate::table::storage::{StackParts, Storage};
-use crate::table::syn_queue::Lobby;
+use crate::table::syn_queue::SynQueue;
 use crate::table::woken::Woken;
 
 /// The network stack of one host.
@@ -127,8 +127,8 @@ impl<'a> Stack<'a> {
                 slots: Slots::new(slots),
                 deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
                 dirty: parts.dirty,
-                ports: Ports::new(parts.ports, parts.acceptors),
-                lobby: Lobby::new(parts.parked),
+                listeners: Listeners::new(parts.listeners, parts.acceptors),
+                syn_queue: SynQueue::new(parts.parked),
                 room_made: false,
                 counters: Totals::default(),
                 tally: Tally::new(checks),

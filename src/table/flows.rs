@@ -19,7 +19,7 @@
 //! deserves a slot.
 
 use crate::frame::flow::{Flow, WORDS};
-use crate::rules::keys::Text;
+use crate::rules::keys::HashInput;
 
 /// End of a chain.
 const NONE: u32 = u32::MAX;
@@ -82,7 +82,7 @@ struct Secret {
 impl Secret {
     fn new(key: &[u8; 16]) -> Self {
         let draw = |number: u8| {
-            let mut text = Text::EMPTY;
+            let mut text = HashInput::EMPTY;
             text.add(&[number]);
             text.hash(key)
         };

@@ -20,9 +20,9 @@ use crate::task::waker::{Parking, wake_ours};
 
 /// One listening port. Lives in [`Storage`](crate::Storage).
 #[derive(Debug)]
-pub struct Port {
+pub struct Listener {
     /// Zero: this place is free.
-    number: u16,
+    port: u16,
     open: bool,
     limit: u16,
     /// Connections admitted and not yet accepted.
@@ -40,10 +40,10 @@ pub struct Port {
     generation: u32,
 }
 
-impl Port {
+impl Listener {
     /// A place for a listener.
-    pub const EMPTY: Port = Port {
-        number: 0,
+    pub const EMPTY: Listener = Listener {
+        port: 0,
         open: false,
         limit: 0,
         pending: 0,
@@ -65,7 +65,7 @@ impl Port {
 /// A task in line for a connection. Lives in [`Storage`](crate::Storage).
 #[derive(Debug)]
 pub struct Acceptor {
-    port: u32,
+    listener: u32,
     /// Zero: this place is free.
     ticket: u64,
     waker: Option<Waker>,
@@ -77,7 +77,7 @@ pub struct Acceptor {
 impl Acceptor {
     /// A place in no line.
     pub const EMPTY: Acceptor = Acceptor {
-        port: 0,
+        listener: 0,
         ticket: 0,
         waker: None,
         woken: false,
@@ -90,20 +90,20 @@ impl Acceptor {
 
 /// Names one listener; stale once that listener is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PortId {
+pub(crate) struct ListenerId {
     index: u32,
     generation: u32,
 }
 
-impl PortId {
+impl ListenerId {
     pub(crate) fn index(self) -> u32 {
         self.index
     }
 }
 
 /// Every listener of a stack and every task that waits for one.
-pub(crate) struct Ports<'a> {
-    ports: &'a mut [Port],
+pub(crate) struct Listeners<'a> {
+    listeners: &'a mut [Listener],
     acceptors: &'a mut [Acceptor],
     tickets: u64,
     /// Half-open connections of all listeners.
@@ -113,7 +113,7 @@ pub(crate) struct Ports<'a> {
 }
 
 /// A backlog as `audit` sees it.
-pub(crate) struct Backlog<'p> {
+pub(crate) struct BacklogView<'p> {
     pub(crate) queue: &'p List,
     pub(crate) half_open: &'p List,
     pub(crate) pending: u16,
@@ -130,12 +130,12 @@ pub(crate) enum OpenError {
     Full,
 }
 
-impl<'a> Ports<'a> {
-    pub(crate) fn new(ports: &'a mut [Port], acceptors: &'a mut [Acceptor]) -> Self {
-        ports.fill_with(|| Port::EMPTY);
+impl<'a> Listeners<'a> {
+    pub(crate) fn new(listeners: &'a mut [Listener], acceptors: &'a mut [Acceptor]) -> Self {
+        listeners.fill_with(|| Listener::EMPTY);
         acceptors.fill_with(|| Acceptor::EMPTY);
-        Ports {
-            ports,
+        Listeners {
+            listeners,
             acceptors,
             tickets: 0,
             half_open: 0,
@@ -143,66 +143,69 @@ impl<'a> Ports<'a> {
         }
     }
 
-    pub(crate) fn open(&mut self, number: u16, limit: u16) -> Result<PortId, OpenError> {
-        if self.find(number).is_some() {
+    pub(crate) fn open(&mut self, port: u16, limit: u16) -> Result<ListenerId, OpenError> {
+        if self.find(port).is_some() {
             return Err(OpenError::InUse);
         }
-        let free = self.ports.iter().position(|port| port.number == 0);
+        let free = self
+            .listeners
+            .iter()
+            .position(|listener| listener.port == 0);
         let index = free.ok_or(OpenError::Full)?;
-        let port = &mut self.ports[index];
-        let generation = port.generation;
-        *port = Port {
-            number,
+        let listener = &mut self.listeners[index];
+        let generation = listener.generation;
+        *listener = Listener {
+            port,
             open: true,
             limit: limit.max(1),
             limits: TimeLimits::DEFAULT,
             generation,
-            ..Port::EMPTY
+            ..Listener::EMPTY
         };
-        Ok(PortId {
+        Ok(ListenerId {
             index: index as u32,
             generation,
         })
     }
 
     /// The open listener on a port.
-    pub(crate) fn find(&self, number: u16) -> Option<u32> {
+    pub(crate) fn find(&self, port: u16) -> Option<u32> {
         let found = self
-            .ports
+            .listeners
             .iter()
-            .position(|port| port.open && port.number == number);
+            .position(|listener| listener.open && listener.port == port);
         found.map(|index| index as u32)
     }
 
     pub(crate) fn has_room(&self, index: u32) -> bool {
-        self.ports
+        self.listeners
             .get(index as usize)
-            .is_some_and(|port| port.pending < port.limit)
+            .is_some_and(|listener| listener.pending < listener.limit)
     }
 
     /// A SYN for this listener took a slot.
     pub(crate) fn admitted(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
-        if let Some(port) = self.ports.get_mut(index as usize) {
-            port.pending += 1;
-            slots.push(&mut port.half_open, slot);
+        if let Some(listener) = self.listeners.get_mut(index as usize) {
+            listener.pending += 1;
+            slots.push(&mut listener.half_open, slot);
             self.half_open += 1;
         }
     }
 
     /// A listener that is still there.
-    pub(crate) fn port(&mut self, id: PortId) -> Option<&mut Port> {
+    pub(crate) fn listener(&mut self, id: ListenerId) -> Option<&mut Listener> {
         self.get(id)
     }
 
     /// How long an accepted connection of this listener must be idle to give
     /// way to a new one.
     pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
-        self.ports.get(index as usize)?.reclaim
+        self.listeners.get(index as usize)?.reclaim
     }
 
     /// The same listener by its number.
-    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Port> {
-        self.ports.get_mut(index as usize)
+    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Listener> {
+        self.listeners.get_mut(index as usize)
     }
 
     /// Half-open connections of all listeners.
@@ -212,18 +215,18 @@ impl<'a> Ports<'a> {
 
     /// The connection of this listener that has been half-open longest.
     pub(crate) fn oldest_half_open(&self, index: u32) -> Option<u32> {
-        self.ports.get(index as usize)?.half_open.first()
+        self.listeners.get(index as usize)?.half_open.first()
     }
 
     /// A connection that was admitted is gone before it was accepted. One that
     /// stands in the queue has `queued` set.
     pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {
-        if let Some(port) = self.ports.get_mut(index as usize) {
-            port.pending = port.pending.saturating_sub(1);
+        if let Some(listener) = self.listeners.get_mut(index as usize) {
+            listener.pending = listener.pending.saturating_sub(1);
             if queued {
-                slots.unlink(&mut port.queue, slot);
+                slots.unlink(&mut listener.queue, slot);
             } else {
-                slots.unlink(&mut port.half_open, slot);
+                slots.unlink(&mut listener.half_open, slot);
                 self.half_open -= 1;
             }
         }
@@ -231,80 +234,81 @@ impl<'a> Ports<'a> {
 
     /// A handshake finished: the slot joins the queue, the first in line wakes.
     pub(crate) fn enqueue(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
-        if let Some(port) = self.ports.get_mut(index as usize) {
-            slots.unlink(&mut port.half_open, slot);
+        if let Some(listener) = self.listeners.get_mut(index as usize) {
+            slots.unlink(&mut listener.half_open, slot);
             self.half_open -= 1;
-            slots.push(&mut port.queue, slot);
+            slots.push(&mut listener.queue, slot);
             self.wake_one(index);
         }
     }
 
     /// Takes the oldest connection. `None`: there is none yet.
-    pub(crate) fn dequeue(&mut self, id: PortId, slots: &mut Slots<'_>) -> Option<u32> {
-        let port = self.get(id)?;
-        let slot = slots.pop(&mut port.queue)?;
-        port.pending = port.pending.saturating_sub(1);
+    pub(crate) fn dequeue(&mut self, id: ListenerId, slots: &mut Slots<'_>) -> Option<u32> {
+        let listener = self.get(id)?;
+        let slot = slots.pop(&mut listener.queue)?;
+        listener.pending = listener.pending.saturating_sub(1);
         Some(slot)
     }
 
     /// Refuses new SYNs from now on; wakes everyone in line.
-    pub(crate) fn close(&mut self, id: PortId) {
-        if let Some(port) = self.get(id) {
-            port.open = false;
+    pub(crate) fn close(&mut self, id: ListenerId) {
+        if let Some(listener) = self.get(id) {
+            listener.open = false;
             self.wake_all(id.index);
         }
     }
 
     /// Refuses new SYNs on every port.
     pub(crate) fn close_all(&mut self) {
-        for index in 0..self.ports.len() {
-            self.ports[index].open = false;
+        for index in 0..self.listeners.len() {
+            self.listeners[index].open = false;
             self.wake_all(index as u32);
         }
     }
 
     /// Whether `accept` can never succeed again.
-    pub(crate) fn is_over(&mut self, id: PortId) -> bool {
+    pub(crate) fn is_over(&mut self, id: ListenerId) -> bool {
         self.get(id)
-            .is_none_or(|port| !port.open && port.pending == 0)
+            .is_none_or(|listener| !listener.open && listener.pending == 0)
     }
 
     /// Wakes everyone in line of a closed listener whose last connection left.
     pub(crate) fn wake_if_over(&mut self, index: u32) {
-        let over = |port: &Port| !port.open && port.number != 0 && port.pending == 0;
-        if self.ports.get(index as usize).is_some_and(over) {
+        let over =
+            |listener: &Listener| !listener.open && listener.port != 0 && listener.pending == 0;
+        if self.listeners.get(index as usize).is_some_and(over) {
             self.wake_all(index);
         }
     }
 
     /// How many listeners there may be.
     pub(crate) fn len(&self) -> u32 {
-        self.ports.len() as u32
+        self.listeners.len() as u32
     }
 
     /// The backlog of one, if there is one.
-    pub(crate) fn look(&self, index: u32) -> Option<Backlog<'_>> {
-        let port = self.ports.get(index as usize)?;
-        let mine = |one: &&Acceptor| one.ticket != 0 && one.port == index;
+    pub(crate) fn look(&self, index: u32) -> Option<BacklogView<'_>> {
+        let listener = self.listeners.get(index as usize)?;
+        let mine = |one: &&Acceptor| one.ticket != 0 && one.listener == index;
         let mut line = self.acceptors.iter().filter(mine).peekable();
         let all_asleep = line.peek().is_some() && line.all(Acceptor::sleeps);
-        (port.number != 0).then_some(Backlog {
-            queue: &port.queue,
-            half_open: &port.half_open,
-            pending: port.pending,
-            limit: port.limit,
-            reclaim: port.reclaim,
-            none_idle_before: port.none_idle_before,
+        (listener.port != 0).then_some(BacklogView {
+            queue: &listener.queue,
+            half_open: &listener.half_open,
+            pending: listener.pending,
+            limit: listener.limit,
+            reclaim: listener.reclaim,
+            none_idle_before: listener.none_idle_before,
             all_asleep,
         })
     }
 
     /// Forgets every listener and everyone in line, who is woken to see it.
     pub(crate) fn reset(&mut self) {
-        for port in &mut *self.ports {
-            *port = Port {
-                generation: port.generation.wrapping_add(1),
-                ..Port::EMPTY
+        for listener in &mut *self.listeners {
+            *listener = Listener {
+                generation: listener.generation.wrapping_add(1),
+                ..Listener::EMPTY
             };
         }
         for one in &mut *self.acceptors {
@@ -319,12 +323,12 @@ impl<'a> Ports<'a> {
     }
 
     /// Forgets a listener whose slots have been freed.
-    pub(crate) fn remove(&mut self, id: PortId) {
-        if let Some(port) = self.get(id) {
-            let generation = port.generation.wrapping_add(1);
-            *port = Port {
+    pub(crate) fn remove(&mut self, id: ListenerId) {
+        if let Some(listener) = self.get(id) {
+            let generation = listener.generation.wrapping_add(1);
+            *listener = Listener {
                 generation,
-                ..Port::EMPTY
+                ..Listener::EMPTY
             };
             self.wake_all(id.index);
         }
@@ -334,7 +338,7 @@ impl<'a> Ports<'a> {
     /// line is full.
     pub(crate) fn wait(
         &mut self,
-        id: PortId,
+        id: ListenerId,
         ticket: &mut Option<u64>,
         parking: &mut Parking<'_>,
     ) -> bool {
@@ -347,7 +351,7 @@ impl<'a> Ports<'a> {
             self.tickets
         });
         let one = &mut self.acceptors[place];
-        (one.port, one.ticket, one.woken) = (id.index, ticket, false);
+        (one.listener, one.ticket, one.woken) = (id.index, ticket, false);
         parking.park(&mut one.waker);
         true
     }
@@ -355,10 +359,14 @@ impl<'a> Ports<'a> {
     /// Leaves the line. One that was already woken hands the wake to the next
     /// if a connection still waits. Its waker is to be dropped when the stack is
     /// free.
-    pub(crate) fn leave(&mut self, id: PortId, ticket: u64) -> Option<Waker> {
+    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u64) -> Option<Waker> {
         let place = self.place(ticket)?;
         let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
-        if !left.sleeps() && self.get(id).is_some_and(|port| !port.queue.is_empty()) {
+        if !left.sleeps()
+            && self
+                .get(id)
+                .is_some_and(|listener| !listener.queue.is_empty())
+        {
             self.wake_one(id.index);
         }
         left.waker
@@ -382,9 +390,9 @@ impl<'a> Ports<'a> {
         waker
     }
 
-    fn get(&mut self, id: PortId) -> Option<&mut Port> {
-        let port = self.ports.get_mut(id.index as usize)?;
-        (port.generation == id.generation && port.number != 0).then_some(port)
+    fn get(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        let listener = self.listeners.get_mut(id.index as usize)?;
+        (listener.generation == id.generation && listener.port != 0).then_some(listener)
     }
 
     fn place(&self, ticket: u64) -> Option<usize> {
@@ -393,7 +401,7 @@ impl<'a> Ports<'a> {
 
     fn wake_one(&mut self, index: u32) {
         let line = self.acceptors.iter_mut();
-        let waiting = line.filter(|one| one.sleeps() && one.port == index);
+        let waiting = line.filter(|one| one.sleeps() && one.listener == index);
         if let Some(first) = waiting.min_by_key(|one| one.ticket) {
             first.woken = true;
             self.woken |= !wake_ours(&mut first.waker);
@@ -401,7 +409,7 @@ impl<'a> Ports<'a> {
     }
 
     fn wake_all(&mut self, index: u32) {
-        let waiting = |one: &Acceptor| one.sleeps() && one.port == index;
+        let waiting = |one: &Acceptor| one.sleeps() && one.listener == index;
         for _ in 0..self.acceptors.iter().filter(|one| waiting(one)).count() {
             self.wake_one(index);
         }

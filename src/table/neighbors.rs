@@ -22,7 +22,7 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) const AT_THE_LATEST: Duration = Duration::from_millis(1_010);
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Neighbor {
     addr: IpAddress,
     /// `None` as long as nobody answered.
     hardware: Option<Hardware>,
@@ -34,7 +34,7 @@ struct Place {
 pub(crate) struct Neighbors {
     /// Counts answers, and wraps.
     pub(crate) epoch: u8,
-    places: [Option<Place>; PLACES],
+    places: [Option<Neighbor>; PLACES],
 }
 
 /// What to do about an address.
@@ -53,11 +53,11 @@ impl Neighbors {
 
     /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
     pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
-        let open = |place: &Place| place.hardware.is_none() && now < place.since + ASK_AGAIN;
-        let its = |place: &&mut Option<Place>| place.is_some_and(|place| place.addr == addr);
+        let open = |place: &Neighbor| place.hardware.is_none() && now < place.since + ASK_AGAIN;
+        let its = |place: &&mut Option<Neighbor>| place.is_some_and(|place| place.addr == addr);
         // Its own, or the one that will be missed least.
         let known = self.places.iter_mut().find(its);
-        let rank = |place: &Option<Place>| place.map(|place| (open(&place), place.since));
+        let rank = |place: &Option<Neighbor>| place.map(|place| (open(&place), place.since));
         let Some(place) = (match known {
             Some(place) => Some(place),
             None => self.places.iter_mut().min_by_key(|place| rank(place)),
@@ -65,14 +65,14 @@ impl Neighbors {
             return Lookup::Wait;
         };
         match place {
-            Some(Place {
+            Some(Neighbor {
                 addr: other,
                 hardware: Some(hardware),
                 since,
             }) if *other == addr && now < *since + LIFE => Lookup::At(*hardware),
             Some(taken) if open(taken) => Lookup::Wait,
             _ => {
-                *place = Some(Place {
+                *place = Some(Neighbor {
                     addr,
                     hardware: None,
                     since: now,
@@ -84,7 +84,7 @@ impl Neighbors {
 
     /// Whether this is the answer to a question.
     pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
-        let asked = |place: &&mut Place| place.addr == addr && place.hardware.is_none();
+        let asked = |place: &&mut Neighbor| place.addr == addr && place.hardware.is_none();
         let Some(place) = self.places.iter_mut().flatten().find(asked) else {
             return false;
         };

@@ -34,14 +34,14 @@ use smoltcp::time::Instant;
 
 use crate::event::Deadline;
 use crate::frame::link::NOBODY;
-use crate::rules::guard::{Edge, Known};
+use crate::rules::guard::{Edge, TcpView};
 use crate::rules::limits::Pace;
 use crate::table::flows::{Entry, FlowEntry};
 use crate::table::woken::Woken;
 use crate::task::waker::{is_ours, wake_ours};
 
 /// No listener.
-pub(crate) const NO_PORT: u32 = u32::MAX;
+pub(crate) const NO_LISTENER: u32 = u32::MAX;
 
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,18 +77,18 @@ pub(crate) enum Asked {
     Abort,
 }
 
-/// What a slot knows of the time it is armed for.
+/// What a slot knows of the time it is timer for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Armed {
-    /// It is as late as may be.
-    Right = 0,
+pub(crate) enum Timer {
+    /// It is what smoltcp and the limits ask for.
+    Exact = 0,
     /// It is not later than the shortest of smoltcp's timers that begins now: as
     /// long as it has not passed, no deadline need be looked at.
-    Soon,
+    WithinRto,
     /// It may be too late: of several TCP timers the first has passed, or a pass
     /// that began one was not the last. Ask.
-    Perhaps,
+    Stale,
 }
 
 /// One connection. Lives in [`Storage`](crate::Storage).
@@ -102,12 +102,12 @@ pub struct Slot<'a> {
     pub(crate) entry: FlowEntry,
     pub(crate) generation: u32,
     /// What the guard holds segments against.
-    pub(crate) known: Known,
+    pub(crate) view: TcpView,
     pub(crate) edge: Edge,
     pub(crate) state: State,
     pub(crate) dirty: bool,
     pub(crate) cut: Cut,
-    pub(crate) armed: Armed,
+    pub(crate) timer: Timer,
     /// `None` before the stack starts and while a stream has borrowed it, which
     /// only an open one can.
     pub(crate) set: ManuallyDrop<Option<SocketSet<'a>>>,
@@ -132,9 +132,9 @@ pub struct Slot<'a> {
     pub(crate) next: u32,
     /// The next slot in [`Woken`]; zero: it is not in there.
     pub(crate) next_woken: u32,
-    /// The listener it was admitted for; [`NO_PORT`] when that is gone, and for a
+    /// The listener it was admitted for; [`NO_LISTENER`] when that is gone, and for a
     /// connection of ours.
-    pub(crate) port: u32,
+    pub(crate) listener: u32,
     /// Owners: one stream, or one or two halves.
     pub(crate) owners: u8,
     pub(crate) in_time_wait: bool,
@@ -155,12 +155,12 @@ impl<'a> Slot<'a> {
     pub const EMPTY: Slot<'a> = Slot {
         entry: FlowEntry::EMPTY,
         generation: 0,
-        known: Known::NOTHING,
+        view: TcpView::NOTHING,
         edge: Edge::NOTHING,
         state: State::Free,
         dirty: false,
         cut: Cut::No,
-        armed: Armed::Right,
+        timer: Timer::Exact,
         set: ManuallyDrop::new(None),
         rx_waker: None,
         tx_waker: None,
@@ -175,7 +175,7 @@ impl<'a> Slot<'a> {
         prev: 0,
         next: 0,
         next_woken: 0,
-        port: 0,
+        listener: 0,
         owners: 0,
         in_time_wait: false,
         asked: Asked::Nothing,

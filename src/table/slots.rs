@@ -5,7 +5,7 @@
 
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
-use crate::rules::guard::{Edge, Known};
+use crate::rules::guard::{Edge, TcpView};
 use crate::table::list::List;
 use crate::table::slot::*;
 use crate::table::woken::{END, Woken};
@@ -88,14 +88,14 @@ impl<'a> Slots<'a> {
         slot.read_at = FAR;
         slot.write_at = FAR;
         slot.silent_at = FAR;
-        slot.known = Known::NOTHING;
+        slot.view = TcpView::NOTHING;
         slot.edge = Edge::NOTHING;
         slot.peer = NOBODY;
         slot.owners = 0;
         slot.waits_for_neighbor = false;
         slot.in_time_wait = false;
         slot.cut = Cut::No;
-        slot.armed = Armed::Right;
+        slot.timer = Timer::Exact;
         slot.asked = Asked::Nothing;
         slot.missed = false;
         self.used += 1;

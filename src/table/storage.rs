@@ -9,7 +9,7 @@ use heapless::deque::{Deque, DequeView};
 
 use crate::table::buffers::SocketPlace;
 use crate::table::deadlines::DeadlineCell;
-use crate::table::listeners::{Acceptor, Port};
+use crate::table::listeners::{Acceptor, Listener};
 use crate::table::slot::Slot;
 use crate::table::syn_queue::Parked;
 
@@ -43,7 +43,7 @@ pub struct Storage<
     cells: [DeadlineCell; SLOTS],
     heap: [u32; SLOTS],
     dirty: Deque<u32, SLOTS>,
-    ports: [Port; LISTENERS],
+    listeners: [Listener; LISTENERS],
     acceptors: [Acceptor; ACCEPTORS],
     parked: [Parked; PARKED],
 }
@@ -74,7 +74,7 @@ impl<
             cells: [DeadlineCell::EMPTY; SLOTS],
             heap: [0; SLOTS],
             dirty: Deque::new(),
-            ports: [const { Port::EMPTY }; LISTENERS],
+            listeners: [const { Listener::EMPTY }; LISTENERS],
             acceptors: [const { Acceptor::EMPTY }; ACCEPTORS],
             parked: [const { Parked::EMPTY }; PARKED],
         }
@@ -91,7 +91,7 @@ impl<
             cells: &mut self.cells,
             heap: &mut self.heap,
             dirty: self.dirty.as_mut_view(),
-            ports: &mut self.ports,
+            listeners: &mut self.listeners,
             acceptors: &mut self.acceptors,
             parked: &mut self.parked,
         }
@@ -132,7 +132,7 @@ pub struct StackParts<'a> {
     pub cells: &'a mut [DeadlineCell],
     pub heap: &'a mut [u32],
     pub dirty: &'a mut DequeView<u32>,
-    pub ports: &'a mut [Port],
+    pub listeners: &'a mut [Listener],
     pub acceptors: &'a mut [Acceptor],
     pub parked: &'a mut [Parked],
 }

@@ -51,15 +51,15 @@ impl Parked {
 }
 
 /// Those that wait: a ring.
-pub(crate) struct Lobby<'a> {
+pub(crate) struct SynQueue<'a> {
     ring: &'a mut [Parked],
     first: usize,
     len: usize,
 }
 
-impl<'a> Lobby<'a> {
+impl<'a> SynQueue<'a> {
     pub(crate) fn new(ring: &'a mut [Parked]) -> Self {
-        Lobby {
+        SynQueue {
             ring,
             first: 0,
             len: 0,
@@ -158,27 +158,27 @@ mod tests {
     #[test]
     fn the_oldest_leaves_first_and_full_is_full() {
         let mut ring = [Parked::EMPTY; 2];
-        let mut lobby = Lobby::new(&mut ring);
+        let mut queue = SynQueue::new(&mut ring);
         for round in 0..5u8 {
-            assert!(lobby.park(&frame(round, 60), Instant::from_secs(1)));
-            assert!(lobby.park(&frame(round + 100, FRAME_BYTES), Instant::from_secs(2)));
-            assert!(!lobby.park(&frame(200, 60), Instant::from_secs(3)), "N + 1");
+            assert!(queue.park(&frame(round, 60), Instant::from_secs(1)));
+            assert!(queue.park(&frame(round + 100, FRAME_BYTES), Instant::from_secs(2)));
+            assert!(!queue.park(&frame(200, 60), Instant::from_secs(3)), "N + 1");
             assert!(
                 [round, round + 100]
                     .iter()
-                    .all(|&number| lobby.holds(&frame(number, 60)))
+                    .all(|&number| queue.holds(&frame(number, 60)))
             );
-            assert!(lobby.is_full() && !lobby.holds(&frame(200, 60)));
-            let first = lobby.pop().unwrap();
-            assert!(!lobby.is_full() && !lobby.holds(&frame(round, 60)));
+            assert!(queue.is_full() && !queue.holds(&frame(200, 60)));
+            let first = queue.pop().unwrap();
+            assert!(!queue.is_full() && !queue.holds(&frame(round, 60)));
             assert_eq!(first.frame(), frame(round, 60));
             assert!(first.is_stale(Instant::from_secs(21), Duration::from_secs(20)));
             assert!(!first.is_stale(Instant::from_secs(20), Duration::from_secs(20)));
             assert_eq!(
-                lobby.pop().unwrap().frame(),
+                queue.pop().unwrap().frame(),
                 frame(round + 100, FRAME_BYTES)
             );
-            assert!(lobby.pop().is_none());
+            assert!(queue.pop().is_none());
         }
     }
 
@@ -189,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_too_long_and_a_lobby_of_none_refuse() {
+    fn a_frame_too_long_and_a_queue_of_none_refuse() {
         let mut ring = [Parked::EMPTY; 1];
-        assert!(!Lobby::new(&mut ring).park(&frame(0, FRAME_BYTES + 1), Instant::ZERO));
-        assert!(!Lobby::new(&mut []).park(&frame(0, 60), Instant::ZERO));
-        assert!(Lobby::new(&mut []).pop().is_none());
-        assert!(!Lobby::new(&mut []).is_full(), "nobody is missing");
+        assert!(!SynQueue::new(&mut ring).park(&frame(0, FRAME_BYTES + 1), Instant::ZERO));
+        assert!(!SynQueue::new(&mut []).park(&frame(0, 60), Instant::ZERO));
+        assert!(SynQueue::new(&mut []).pop().is_none());
+        assert!(!SynQueue::new(&mut []).is_full(), "nobody is missing");
     }
 }

@@ -4,7 +4,7 @@
 //! for nothing is allowed.
 //!
 //! Not here: our own wakers, which are woken at once, and those that wait in
-//! `accept`, which [`Ports`](crate::table::listeners) keeps.
+//! `accept`, which [`Listeners`](crate::table::listeners) keeps.
 
 /// The end of the lists of [`Woken`].
 pub(crate) const END: u32 = u32::MAX;

@@ -364,20 +364,20 @@ impl Pinned<'_, '_> {
 /// A future that stays where it is, beside a value that may move. An async
 /// block with `pin!` does the same and holds the future three times.
 #[derive(Debug)]
-pub(crate) struct Beside<F, T> {
+pub(crate) struct PinnedWith<F, T> {
     future: F,
     value: T,
 }
 
-impl<F, T> Beside<F, T> {
+impl<F, T> PinnedWith<F, T> {
     pub(crate) fn new(future: F, value: T) -> Self {
-        Beside { future, value }
+        PinnedWith { future, value }
     }
 
     pub(crate) fn project(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut T) {
-        // SAFETY: nothing moves `future` out of a pinned `Beside`: only this
+        // SAFETY: nothing moves `future` out of a pinned `PinnedWith`: only this
         // function reaches it, there is no `Drop`, and `Unpin` needs `F: Unpin`.
-        let Beside { future, value } = unsafe { self.get_unchecked_mut() };
+        let PinnedWith { future, value } = unsafe { self.get_unchecked_mut() };
         // SAFETY: as above.
         (unsafe { Pin::new_unchecked(future) }, value)
     }

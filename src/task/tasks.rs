@@ -1,4 +1,4 @@
-//! Tasks: the seed's `tasks`, `to_read` and `to_write` in one table. A task is
+//! Tasks: the lesson's `tasks`, `to_read` and `to_write` in one table. A task is
 //! a future in a row of bytes, a flag that its waker sets, and a line that
 //! says what it waits for. Ready tasks stand in a FIFO queue, each at most
 //! once; a turn resumes those that were woken before it began.
@@ -188,7 +188,7 @@ impl<'a> Tasks<'a> {
         }
     }
 
-    /// Whether no task is left: the seed's `while any([...])` is over.
+    /// Whether no task is left: the lesson's `while any([...])` is over.
     pub(crate) fn is_empty(&self) -> bool {
         self.used.get() == 0
     }

@@ -24,7 +24,7 @@ use smoltcp::time::Instant;
 
 use crate::event::{Reason, Yield};
 use crate::table::deadlines::{DeadlineCell, Deadlines};
-use crate::task::slot::{Beside, RowCell};
+use crate::task::slot::{PinnedWith, RowCell};
 use crate::task::waker::Ready;
 use crate::time::FAR;
 
@@ -315,7 +315,7 @@ impl core::error::Error for Elapsed {}
 /// once the sleep is over. The future is polled first, so one that is ready in
 /// time always wins; either way it is dropped when this ends. Polled after that
 /// it is pending, and nobody is woken.
-pub(crate) type Timeout<'a, F> = Beside<Option<F>, Sleep<'a>>;
+pub(crate) type Timeout<'a, F> = PinnedWith<Option<F>, Sleep<'a>>;
 
 impl<F: Future> Future for Timeout<'_, F> {
     type Output = Result<F::Output, Elapsed>;

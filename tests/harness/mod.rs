@@ -35,7 +35,7 @@ macro_rules! host {
     ($node:ident, $number:literal, slots: $slots:literal, tasks: $tasks:literal,
      bytes: $bytes:literal, rx: $rx:literal, tx: $tx:literal, parked: $parked:literal,
      config: $config:expr, ready: $ready:expr) => {
-        // Nobody waits in the lobby unless a test is about it.
+        // Nobody waits in line unless a test is about it.
         let mut storage: cygnet::Storage<'_, $slots, $rx, $tx, 4, 8, $parked> =
             cygnet::Storage::new();
         let mut task_storage: cygnet::TaskStorage<$tasks, $bytes> = cygnet::TaskStorage::new();

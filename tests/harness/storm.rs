@@ -397,7 +397,7 @@ pub fn storm(source: impl Source) -> Passed {
     config.frames_per_turn = source.borrow_mut().pick(&[1, 3, 64]);
     config.frames_per_slot = source.borrow_mut().pick(&[1, 2, 16]);
     let receives = u64::from(config.frames_per_turn);
-    // An answer to each, what every slot may send, and what waited in the lobby.
+    // An answer to each, what every slot may send, and what waited in line.
     let sends = receives + SLOTS * u64::from(config.frames_per_slot.max(2)) + PARKED;
     host!(server, 1, slots: 3, tasks: 10, bytes: 64, rx: 512, tx: 512, parked: 2, config: config, ready: ready());
     for port in [7, 8] {

@@ -23,7 +23,7 @@ async fn one_at_a_time(node: Node<'_>, visits: usize) {
 }
 
 #[test]
-fn a_burst_waits_in_the_lobby_and_not_for_the_peers_retries() {
+fn a_burst_waits_in_line_and_not_for_the_peers_retries() {
     for target in targets(1, 7) {
         host!(server, 1, slots: 2, tasks: 4, bytes: 512, rx: 512, tx: 512, parked: 8);
         host!(client, 2, slots: 16, tasks: 16, bytes: 1024, rx: 512, tx: 512);
@@ -46,7 +46,7 @@ fn a_burst_waits_in_the_lobby_and_not_for_the_peers_retries() {
 }
 
 #[test]
-fn a_full_lobby_drops_the_next_syn_and_counts_it() {
+fn a_full_line_drops_the_next_syn_and_counts_it() {
     for (clients, dropped) in [(4, 0), (5, 0), (6, 1)] {
         host!(server, 1, slots: 2, tasks: 4, bytes: 512, rx: 512, tx: 512, parked: 3);
         host!(client, 2, slots: 16, tasks: 16, bytes: 1024, rx: 512, tx: 512);
