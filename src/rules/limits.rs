@@ -148,35 +148,36 @@ impl Pace {
 
     /// When the first of the limits is reached.
     pub(crate) fn due(&self, now: Instant) -> Instant {
-        let mut left = u32::MAX;
-        for (_, since, limit) in self.limits() {
-            if since != 0 && limit != 0 {
-                left = left.min(limit.saturating_sub(tick(now).wrapping_sub(since)));
-            }
-        }
-        match left {
-            u32::MAX => FAR,
+        match self.first(now) {
+            (_, u32::MAX) => FAR,
             // A tick may have begun up to two milliseconds ago.
-            left => now + Duration::from_millis(u64::from(left) + 2),
+            (_, left) => now + Duration::from_millis(u64::from(left) + 2),
         }
     }
 
     /// Which limit was reached.
     pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
-        let over = |since, limit| tick(now).wrapping_sub(since) >= limit;
-        let mut limits = self.limits().into_iter();
-        let passed =
-            limits.find(|&(_, since, limit)| since != 0 && limit != 0 && over(since, limit));
-        passed.map(|(deadline, ..)| deadline)
+        let (deadline, left) = self.first(now);
+        (left == 0).then_some(deadline)
     }
 
-    fn limits(&self) -> [(Deadline, u32, u32); 4] {
-        [
+    /// The limit that is reached first, and in how many milliseconds: `u32::MAX` if
+    /// there is none.
+    #[inline(never)]
+    fn first(&self, now: Instant) -> (Deadline, u32) {
+        let mut first = (Deadline::Exchange, u32::MAX);
+        for (deadline, since, limit) in [
             (Deadline::Exchange, self.began, self.exchange),
             (Deadline::Stalled, self.waiting, self.write_progress),
             (Deadline::FirstByte, self.moved, self.first_byte),
             (Deadline::Idle, self.moved, self.idle),
-        ]
+        ] {
+            let left = limit.saturating_sub(tick(now).wrapping_sub(since));
+            if since != 0 && limit != 0 && left < first.1 {
+                first = (deadline, left);
+            }
+        }
+        first
     }
 }
 
@@ -191,5 +192,6 @@ fn millis(limit: Option<Duration>) -> u32 {
 /// The time in milliseconds, never zero. A turn has one, because a division in
 /// every segment is felt.
 pub(crate) fn tick(now: Instant) -> u32 {
-    now.total_millis() as u32 | 1
+    // Not of a signed number: that division is another function.
+    (now.total_micros() as u64 / 1000) as u32 | 1
 }
