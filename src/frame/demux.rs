@@ -9,10 +9,7 @@
 //! RFC 1122, 3.2.1.3), and every fragment of one: later fragments carry no ports,
 //! and reassembly would let one stray fragment block it.
 //!
-//! The other direction reads the same headers: [`outgoing`] tells what a frame
-//! of ours says about its flow.
-//!
-//! Not here: how a checksum is added up (`checksum.rs`), TCP options (smoltcp),
+//! Not here: frames of ours on their way out (`sent.rs`), how a checksum is added up (`checksum.rs`), TCP options (smoltcp),
 //! whether the flow is known (`flows.rs`), whether it may have a slot
 //! (`guard.rs`).
 
@@ -103,7 +100,6 @@ struct Link<'f> {
 
 /// Says where `frame` goes on a host with this hardware address and these IP
 /// addresses. `checks`: which checksums are ours to look at.
-#[inline]
 pub(crate) fn demux(frame: &[u8], hardware: Hardware, addrs: &[IpCidr], checks: &Checks) -> Route {
     let Some((header, packet)) = frame.split_first_chunk::<ETHERNET>() else {
         return Route::Refuse(DropReason::Malformed);
