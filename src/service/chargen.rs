@@ -12,8 +12,12 @@ use crate::socket::{Backlog, ListenError, TcpStream};
 ///
 /// # Cancel safety
 /// **Safe.** As [`serve`].
-pub async fn chargen(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
-    serve(node, "chargen", port, backlog, chargen_client).await
+pub fn chargen(
+    node: Node<'_>,
+    port: u16,
+    backlog: Backlog,
+) -> impl Future<Output = Result<(), ListenError>> {
+    serve(node, "chargen", port, backlog, chargen_client)
 }
 
 /// Fills the transmit buffer whenever there is room, until the client resets

@@ -11,8 +11,12 @@ use crate::socket::{Backlog, ListenError, TcpStream};
 ///
 /// # Cancel safety
 /// **Safe.** As [`serve`].
-pub async fn discard(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
-    serve(node, "discard", port, backlog, discard_client).await
+pub fn discard(
+    node: Node<'_>,
+    port: u16,
+    backlog: Backlog,
+) -> impl Future<Output = Result<(), ListenError>> {
+    serve(node, "discard", port, backlog, discard_client)
 }
 
 /// Reads until the client closes, and answers nothing.

@@ -14,8 +14,12 @@ const CHUNK: usize = 512;
 ///
 /// # Cancel safety
 /// **Safe.** As [`serve`].
-pub async fn echo(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
-    serve(node, "echo", port, backlog, echo_client).await
+pub fn echo(
+    node: Node<'_>,
+    port: u16,
+    backlog: Backlog,
+) -> impl Future<Output = Result<(), ListenError>> {
+    serve(node, "echo", port, backlog, echo_client)
 }
 
 /// Sends everything back until the client closes its side.

@@ -12,8 +12,12 @@ use crate::socket::{Backlog, ListenError, TcpStream};
 ///
 /// # Cancel safety
 /// **Safe.** As [`serve`].
-pub async fn hello(node: Node<'_>, port: u16, backlog: Backlog) -> Result<(), ListenError> {
-    serve(node, "hello", port, backlog, hello_client).await
+pub fn hello(
+    node: Node<'_>,
+    port: u16,
+    backlog: Backlog,
+) -> impl Future<Output = Result<(), ListenError>> {
+    serve(node, "hello", port, backlog, hello_client)
 }
 
 /// Answers every receive with `Hello World\n` until the client closes.

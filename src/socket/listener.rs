@@ -67,12 +67,14 @@ impl<'a> TcpListener<'a> {
     /// # Cancel safety
     /// **Safe.** A dropped future has taken no connection, and if one was
     /// meant for it, the next task in line is woken.
-    pub async fn accept(&self) -> Result<(TcpStream<'a>, IpEndpoint), AcceptError> {
+    pub fn accept(
+        &self,
+    ) -> impl Future<Output = Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
         let mut place = InLine {
             listener: self,
             ticket: None,
         };
-        poll_fn(|cx| place.poll(cx)).await
+        poll_fn(move |cx| place.poll(cx))
     }
 
     /// Limits every connection that is accepted from now on.

@@ -115,11 +115,11 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub async fn read_with<R>(
+    pub fn read_with<R>(
         &mut self,
         f: impl FnOnce(&[u8]) -> (usize, R),
-    ) -> Result<R, ReadError> {
-        self.read.read_with(f).await
+    ) -> impl Future<Output = Result<R, ReadError>> {
+        self.read.read_with(f)
     }
 
     /// Waits until a read would not. See [`ReadHalf::readable`].
@@ -129,8 +129,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub async fn readable(&mut self) -> Result<(), ReadError> {
-        self.read.readable().await
+    pub fn readable(&mut self) -> impl Future<Output = Result<(), ReadError>> {
+        self.read.readable()
     }
 
     /// Lends received bytes out. See [`ReadHalf::fill_buf`].
@@ -156,8 +156,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future has given no byte.
-    pub async fn write(&mut self, buf: &[u8]) -> Result<usize, WriteError> {
-        self.writer().write(buf).await
+    pub fn write(&mut self, buf: &[u8]) -> impl Future<Output = Result<usize, WriteError>> {
+        self.writer().write(buf)
     }
 
     /// Writes everything. See [`WriteHalf::write_all`].
@@ -178,11 +178,11 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub async fn write_with<R>(
+    pub fn write_with<R>(
         &mut self,
         f: impl FnOnce(&mut [u8]) -> (usize, R),
-    ) -> Result<R, WriteError> {
-        self.writer().write_with(f).await
+    ) -> impl Future<Output = Result<R, WriteError>> {
+        self.writer().write_with(f)
     }
 
     /// Waits until a write would not. See [`WriteHalf::writable`].
@@ -192,8 +192,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub async fn writable(&mut self) -> Result<(), WriteError> {
-        self.writer().writable().await
+    pub fn writable(&mut self) -> impl Future<Output = Result<(), WriteError>> {
+        self.writer().writable()
     }
 
     /// Waits for the acknowledgement of all that was written. See
@@ -204,8 +204,8 @@ impl<'a> TcpStream<'a> {
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub async fn flush(&mut self) -> Result<(), WriteError> {
-        self.writer().flush().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), WriteError>> {
+        self.writer().flush()
     }
 
     /// Sends a FIN after what was written; reading goes on. See

@@ -137,7 +137,6 @@ impl<'a> Flows<'a> {
     }
 
     /// The slot that serves `flow`.
-    #[inline]
     pub(crate) fn find(&self, slots: &[impl Entry], flow: &Flow) -> Option<u32> {
         let mut number = *self.buckets.get(self.bucket(flow))?;
         // `NONE` is out of range, so it ends the walk.
