@@ -22,6 +22,7 @@ use core::task::{Context, Poll};
 
 use crate::table::buffers::fetch;
 use crate::task::header::Header;
+use crate::task::spawn_error::SpawnRefused;
 
 /// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of
 /// both, because a future that begins where a cache line does touches fewer.
@@ -177,19 +178,6 @@ pub(crate) struct FutureSlots<'a> {
     borrow: PhantomData<Cell<&'a mut [Chunk]>>,
 }
 
-/// A future that found no room, and how much it needs.
-pub(crate) struct Refused<F> {
-    pub future: F,
-    pub reason: RefusedReason,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusedReason {
-    TooLarge,
-    Ending,
-    InUse,
-}
-
 impl<'a> FutureSlots<'a> {
     /// Shares `bytes` among as many rows as `rows` has.
     pub(crate) fn new(rows: &'a [RowCell], bytes: &'a mut [Chunk]) -> Self {
@@ -238,29 +226,36 @@ impl<'a> FutureSlots<'a> {
         self.row_chunks * size_of::<Chunk>()
     }
 
-    /// Writes `future` into row `index`.
-    pub(crate) fn put<F>(&self, index: u32, future: F) -> Result<(), Refused<F>>
+    /// Writes `future` into row `index`, or gives it back.
+    pub(crate) fn put<F>(&self, index: u32, future: F) -> Result<(), (F, SpawnRefused)>
     where
         F: Future + 'a,
         F::Output: Outcome,
     {
-        let refuse = |future, reason| Err(Refused { future, reason });
-        if size_of::<F>() > self.row_bytes() || align_of::<F>() > ALIGN {
-            return refuse(future, RefusedReason::TooLarge);
-        }
-        if self.ending.get() {
-            return refuse(future, RefusedReason::Ending);
-        }
-        match self.rows.get(index as usize) {
-            Some(row) if row.table.get().is_none() => {
+        match self.vacancy(index, size_of::<F>(), align_of::<F>()) {
+            Ok(row) => {
                 // SAFETY: the row is vacant, so nothing else refers to its
-                // bytes; size and alignment were checked just above.
+                // bytes; size and alignment were checked with it.
                 unsafe { self.row(index).cast::<F>().write(future) };
                 row.table.set(Some(Vt::<F>::TABLE));
                 Ok(())
             }
-            _ => refuse(future, RefusedReason::InUse),
+            Err(refused) => Err((future, refused)),
         }
+    }
+
+    /// The row, if it has room for a future of this size and alignment.
+    #[inline(never)]
+    fn vacancy(&self, index: u32, size: usize, align: usize) -> Result<&RowCell, SpawnRefused> {
+        let row = self.rows.get(index as usize);
+        let vacant = row.filter(|row| row.table.get().is_none());
+        if vacant.is_some() && (size > self.row_bytes() || align > ALIGN) {
+            return Err(SpawnRefused::TooLarge);
+        }
+        if self.ending.get() {
+            return Err(SpawnRefused::Ending);
+        }
+        vacant.ok_or(SpawnRefused::Full)
     }
 
     /// Runs `f`, in which futures may be polled; then drops every one left.

@@ -21,8 +21,8 @@ use crate::event::{Audience, Event, Inconsistent, Yield, ensure};
 use crate::scheduler::Scheduler;
 use crate::table::buffers::fetch;
 use crate::task::header::Queued;
-use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, Refused, RefusedReason, RowCell};
-use crate::task::spawn_error::{SpawnError, SpawnRefused};
+use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, RowCell};
+use crate::task::spawn_error::SpawnError;
 use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
 use crate::task::storage::TaskStorage;
@@ -138,26 +138,31 @@ impl<'a> Tasks<'a> {
         F: Future + 'a,
         F::Output: Outcome,
     {
-        let Some(task) = self.free.get().checked_sub(1) else {
-            let refused = match self.futures.is_ending() {
-                true => SpawnRefused::Ending,
-                false => SpawnRefused::Full,
-            };
-            return Err(self.refused(refused, future));
-        };
-        if let Err(Refused { future, reason }) = self.futures.put(task, future) {
-            return Err(self.refused(
-                match reason {
-                    RefusedReason::TooLarge => SpawnRefused::TooLarge,
-                    RefusedReason::Ending => SpawnRefused::Ending,
-                    RefusedReason::InUse => SpawnRefused::Full,
-                },
-                future,
-            ));
+        // Of no free task there is no row.
+        let task = self.free.get().wrapping_sub(1);
+        match self.futures.put(task, future) {
+            Ok(()) => {
+                self.spawned(task, name, Location::caller());
+                Ok(task)
+            }
+            Err((future, refused)) => {
+                bump(&self.counters.refused);
+                Err(SpawnError {
+                    future,
+                    refused,
+                    needs: size_of::<F>(),
+                    has: self.futures.row_bytes(),
+                })
+            }
         }
+    }
+
+    /// The first free row has a future. Apart, so that each kind of future does not
+    /// bring a copy of it.
+    #[inline(never)]
+    fn spawned(&self, task: u32, name: Option<&'static str>, place: &'static Location<'static>) {
         let header = &self.rows[task as usize].header;
         self.free.set(header.polls.replace(0));
-        let place = Location::caller();
         header.name.set(name.or(Some(place.file())));
         header.line.set(if name.is_some() {
             0
@@ -175,17 +180,6 @@ impl<'a> Tasks<'a> {
             line: header.line.get().into(),
         });
         self.ready.wake(task);
-        Ok(task)
-    }
-
-    fn refused<F>(&self, refused: SpawnRefused, future: F) -> SpawnError<F> {
-        bump(&self.counters.refused);
-        SpawnError {
-            future,
-            refused,
-            needs: size_of::<F>(),
-            has: self.futures.row_bytes(),
-        }
     }
 
     /// Whether no task is left: the lesson's `while any([...])` is over.
