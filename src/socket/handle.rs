@@ -7,14 +7,13 @@
 //! `write`.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::Poll;
 
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
-use crate::frame::flow::Flow;
 use crate::socket::CloseError;
 use crate::stack::core::Inner;
 use crate::stack::stack::Stack;
@@ -30,11 +29,20 @@ pub(crate) struct Handle<'a> {
     pub(crate) generation: u32,
 }
 
-/// What a socket can do for a task that asks.
-pub(super) enum Ask<T> {
-    Now(T),
-    /// Ask again when this direction's waker fires.
-    Later,
+/// What ends any wait.
+pub(super) enum Over {
+    /// The connection is gone, or the peer has cut it.
+    Gone,
+    TimedOut,
+}
+
+impl From<Cut> for Over {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::ByUs => Over::TimedOut,
+            Cut::No | Cut::ByPeer => Over::Gone,
+        }
+    }
 }
 
 impl<'a> Handle<'a> {
@@ -46,10 +54,10 @@ impl<'a> Handle<'a> {
         }
     }
 
-    /// Both ends of the connection, unless it is gone.
-    pub(crate) fn flow(&self) -> Option<Flow> {
+    /// Runs `f` on the stack and the two numbers that name the connection there.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>, u32, u32) -> R) -> R {
         self.stack
-            .with(|inner| inner.flow(self.slot, self.generation))
+            .with(|inner| f(inner, self.slot, self.generation))
     }
 
     /// Runs `f` on the socket, unless the slot is gone or lent; afterwards it
@@ -63,40 +71,56 @@ impl<'a> Handle<'a> {
         })
     }
 
-    /// Asks the socket; if the answer is later, parks the caller's waker in
-    /// the direction that `reason` belongs to.
-    pub(super) fn poll<T>(
+    /// Whether the socket would answer now.
+    pub(super) fn has_answer<T, E: From<Over>>(
         &self,
-        cx: &Context<'_>,
-        reason: Reason,
-        until: Instant,
-        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
-    ) -> Poll<Option<T>> {
-        let mut parking = Parking::new(cx.waker());
-        self.stack
-            .with_quiet(|inner| self.poll_inner(inner, &mut parking, reason, until, ask))
+        ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
+    ) -> Result<bool, E> {
+        self.with(|inner, slot, generation| {
+            let slot = inner.slots.checked(slot, generation).ok_or(Over::Gone)?;
+            let cut = slot.cut;
+            match slot.socket().map(|socket| ask(socket, cut)) {
+                Some(Poll::Ready(answer)) => answer.map(|_| true),
+                Some(Poll::Pending) | None => Ok(false),
+            }
+        })
     }
 
-    /// The same for who has the stack already.
-    pub(super) fn poll_inner<T>(
+    /// Asks the socket until it answers.
+    pub(super) async fn wait<T, E: From<Over>>(
+        &self,
+        reason: Reason,
+        timeout: WaitLimit,
+        ask: impl Fn(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
+    ) -> Result<T, E> {
+        let until = until(self.stack, timeout);
+        poll_fn(|cx| {
+            let mut parking = Parking::new(cx.waker());
+            self.stack
+                .with_quiet(|inner| self.poll(inner, &mut parking, reason, until, &ask))
+        })
+        .await
+    }
+
+    /// Asks the socket; if the answer is later, parks the caller's waker in
+    /// the direction that `reason` belongs to.
+    pub(super) fn poll<T, E: From<Over>>(
         &self,
         inner: &mut Inner<'a>,
         parking: &mut Parking<'_>,
         reason: Reason,
         until: Instant,
-        ask: impl FnOnce(Option<&mut tcp::Socket<'a>>, Cut) -> Ask<T>,
-    ) -> Poll<Option<T>> {
+        ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
+    ) -> Poll<Result<T, E>> {
         let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
-            return match ask(None, Cut::No) {
-                Ask::Now(answer) => Poll::Ready(Some(answer)),
-                Ask::Later => Poll::Ready(None),
-            };
+            return Poll::Ready(Err(Over::Gone.into()));
         };
         let cut = slot.cut;
         match slot.socket() {
             Some(socket) => {
-                if let Ask::Now(answer) = ask(Some(socket), cut) {
-                    return Poll::Ready(Some(answer));
+                let answer = ask(socket, cut);
+                if answer.is_ready() {
+                    return answer;
                 }
             }
             // Lent to the other half for the length of a closure.
@@ -105,7 +129,7 @@ impl<'a> Handle<'a> {
         park(slot, reason, until, parking);
         if until != FAR {
             if inner.now() >= until {
-                return Poll::Ready(None);
+                return Poll::Ready(Err(Over::TimedOut.into()));
             }
             inner.arm(self.slot, until);
         }
@@ -115,31 +139,26 @@ impl<'a> Handle<'a> {
 
     /// Waits until the peer has acknowledged our FIN.
     pub(crate) async fn closed(&self) -> Result<(), CloseError> {
-        self.stack.with(|inner| {
-            inner.shutdown(self.slot, self.generation);
-            if inner.slots.checked(self.slot, self.generation).is_some() {
-                inner.arm_close(self.slot);
+        self.with(|inner, slot, generation| {
+            inner.shutdown(slot, generation);
+            if inner.slots.checked(slot, generation).is_some() {
+                inner.arm_close(slot);
             }
         });
-        let done = poll_fn(|cx| {
-            self.poll(cx, Reason::Close, FAR, |socket, cut| {
-                let Some(socket) = socket else {
-                    return Ask::Now(Ok(()));
-                };
-                // What still arrives is not wanted, and must not stop the FIN.
-                while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
-                match socket.state() {
-                    tcp::State::FinWait2 | tcp::State::TimeWait => Ask::Now(Ok(())),
-                    tcp::State::Closed => Ask::Now(match cut {
-                        Cut::No => Ok(()),
-                        Cut::ByUs => Err(CloseError::TimedOut),
-                        Cut::ByPeer => Err(CloseError::Reset),
-                    }),
-                    _ => Ask::Later,
-                }
-            })
+        let done = self.wait(Reason::Close, WaitLimit::NEVER, |socket, cut| {
+            // What still arrives is not wanted, and must not stop the FIN.
+            while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
+            match socket.state() {
+                tcp::State::FinWait2 | tcp::State::TimeWait => Poll::Ready(Ok(Cut::No)),
+                tcp::State::Closed => Poll::Ready(Ok(cut)),
+                _ => Poll::Pending,
+            }
         });
-        done.await.unwrap_or(Err(CloseError::TimedOut))
+        match done.await {
+            Ok(Cut::No) | Err(Over::Gone) => Ok(()),
+            Ok(Cut::ByPeer) => Err(CloseError::Reset),
+            Ok(Cut::ByUs) | Err(Over::TimedOut) => Err(CloseError::TimedOut),
+        }
     }
 
     pub(crate) fn release(&self) {
@@ -157,12 +176,9 @@ impl<'a> Handle<'a> {
     /// Runs `f` on the borrowed socket: the stack is free meanwhile, so `f`
     /// may use any other socket of the node.
     pub(super) fn lent<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
-        let set = self
-            .stack
-            .with(|inner| inner.lend(self.slot, self.generation))?;
         let mut loan = Loan {
             handle: *self,
-            set: Some(set),
+            set: Some(self.with(Inner::lend)?),
         };
         loan.socket().map(f)
     }
@@ -231,7 +247,7 @@ impl Until {
 }
 
 /// When a wait that begins now is over.
-pub(super) fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
+fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
     match timeout {
         WaitLimit::NEVER => FAR,
         WaitLimit(micros) => {

@@ -36,7 +36,7 @@ macro_rules! reader {
             /// True also at the end of the stream: a read would not wait.
             fn read_ready(&mut self) -> Result<bool, $error> {
                 let $this = self;
-                Ok($half.try_readable()?.is_some())
+                Ok($half.try_readable()?)
             }
         }
     };

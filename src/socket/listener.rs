@@ -67,9 +67,7 @@ impl<'a> TcpListener<'a> {
     /// # Cancel safety
     /// **Safe.** A dropped future has taken no connection, and if one was
     /// meant for it, the next task in line is woken.
-    pub fn accept(
-        &self,
-    ) -> impl Future<Output = Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
+    pub fn accept(&self) -> impl Future<Output = Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
         let mut place = InLine {
             listener: self,
             ticket: None,

@@ -9,7 +9,8 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::socket::ReadError;
-use crate::socket::handle::{Ask, Handle, Until, WaitLimit, until};
+use crate::socket::handle::{Handle, Over, Until, WaitLimit};
+use crate::stack::core::Inner;
 use crate::table::slot::{Cut, tcp_of};
 use crate::task::waker::Parking;
 
@@ -26,7 +27,7 @@ pub struct ReadHalf<'a> {
 
 /// What a reader waits for has come: bytes, or the end of the stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readable {
+enum Readable {
     Bytes,
     End,
 }
@@ -65,37 +66,15 @@ impl<'a> ReadHalf<'a> {
         self.timeout = WaitLimit::from(timeout);
     }
 
-    pub(crate) fn try_readable(&mut self) -> Result<Option<Readable>, ReadError> {
+    pub(crate) fn try_readable(&mut self) -> Result<bool, ReadError> {
         self.give_back();
-        let state = self.handle.stack.with(|inner| {
-            let slot = inner
-                .slots
-                .checked(self.handle.slot, self.handle.generation)?;
-            let cut = slot.cut;
-            Some(match slot.socket() {
-                Some(socket) => look(socket, cut),
-                None => Ask::Later,
-            })
-        });
-        match state {
-            Some(Ask::Now(answer)) => answer.map(Some),
-            Some(Ask::Later) => Ok(None),
-            None => Err(ReadError::Reset),
-        }
+        self.handle.has_answer(look)
     }
 
-    pub(crate) async fn ready(&mut self) -> Result<Readable, ReadError> {
+    async fn ready(&mut self) -> Result<Readable, ReadError> {
         self.give_back();
         self.shown = 0;
-        let until = until(self.handle.stack, self.timeout);
-        let waited = poll_fn(|cx| {
-            self.handle
-                .poll(cx, Reason::Read, until, |socket, cut| match socket {
-                    Some(socket) => look(socket, cut),
-                    None => Ask::Now(Err(ReadError::Reset)),
-                })
-        });
-        waited.await.unwrap_or(Err(ReadError::TimedOut))
+        self.handle.wait(Reason::Read, self.timeout, look).await
     }
 
     /// Waits until a read would not: bytes have arrived, or the end has.
@@ -144,26 +123,16 @@ impl<'a> ReadHalf<'a> {
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
         handle.stack.with_quiet(|inner| {
-            let taken = ready!(handle.poll_inner(
+            let taken = ready!(handle.poll(
                 inner,
                 &mut parking,
                 Reason::Read,
                 until,
-                |socket, cut| {
-                    let Some(socket) = socket else {
-                        return Ask::Now(Err(ReadError::Reset));
-                    };
-                    match look(socket, cut) {
-                        Ask::Now(Ok(Readable::Bytes)) => {
-                            Ask::Now(take(socket, buf).map_err(|_| ReadError::Reset))
-                        }
-                        Ask::Now(Ok(Readable::End)) => Ask::Now(Ok(0)),
-                        Ask::Now(Err(error)) => Ask::Now(Err(error)),
-                        Ask::Later => Ask::Later,
-                    }
+                |socket, cut| match ready!(look(socket, cut))? {
+                    Readable::Bytes => Poll::Ready(take(socket, buf)),
+                    Readable::End => Poll::Ready(Ok(0)),
                 }
-            ))
-            .unwrap_or(Err(ReadError::TimedOut))?;
+            ))?;
             if taken > 0 {
                 inner.tell_with(|| Event::Read {
                     slot: handle.slot,
@@ -192,23 +161,7 @@ impl<'a> ReadHalf<'a> {
         if self.ready().await? == Readable::End {
             return Ok(f(&[]).1);
         }
-        let handle = self.handle;
-        let read = handle.lent(|socket| {
-            socket.recv(|bytes| {
-                let (done, out) = f(bytes);
-                let done = done.min(bytes.len());
-                let event = Event::Read {
-                    slot: handle.slot,
-                    bytes: &bytes[..done],
-                };
-                handle.stack.with(|inner| inner.tell(&event));
-                (done, out)
-            })
-        });
-        match read {
-            Some(Ok(out)) => Ok(out),
-            _ => Err(ReadError::Reset),
-        }
+        recv(self.handle, f)
     }
 
     /// Waits for bytes and lends them out where they lie; empty at the end of
@@ -226,12 +179,7 @@ impl<'a> ReadHalf<'a> {
         if self.ready().await? == Readable::End {
             return Ok(&[]);
         }
-        let Handle {
-            stack,
-            slot,
-            generation,
-        } = self.handle;
-        self.lent = stack.with(|inner| inner.lend(slot, generation));
+        self.lent = self.handle.with(Inner::lend);
         let socket = self.lent.as_mut().map(tcp_of);
         match socket.map(|socket| socket.peek(usize::MAX)) {
             Some(Ok(bytes)) => {
@@ -247,33 +195,39 @@ impl<'a> ReadHalf<'a> {
     pub fn consume(&mut self, amount: usize) {
         self.give_back();
         let amount = amount.min(core::mem::take(&mut self.shown) as usize);
-        if amount == 0 {
-            return;
+        if amount > 0 {
+            let _ = recv(self.handle, |_| (amount, ()));
         }
-        let handle = self.handle;
-        handle.lent(|socket| {
-            let _ = socket.recv(|bytes| {
-                let done = amount.min(bytes.len());
-                let event = Event::Read {
-                    slot: handle.slot,
-                    bytes: &bytes[..done],
-                };
-                handle.stack.with(|inner| inner.tell(&event));
-                (done, ())
-            });
-        });
     }
+}
+
+/// Shows received bytes to `f`, which is done with as many as it returns.
+fn recv<R>(handle: Handle<'_>, f: impl FnOnce(&[u8]) -> (usize, R)) -> Result<R, ReadError> {
+    let read = handle.lent(|socket| {
+        socket.recv(|bytes| {
+            let (done, out) = f(bytes);
+            let done = done.min(bytes.len());
+            let event = Event::Read {
+                slot: handle.slot,
+                bytes: &bytes[..done],
+            };
+            handle.stack.with(|inner| inner.tell(&event));
+            (done, out)
+        })
+    });
+    read.and_then(Result::ok).ok_or(ReadError::Reset)
 }
 
 /// Copies received bytes into `buf`. smoltcp's `recv_slice` looks for a second
 /// piece behind the end of the ring always; here only if there can be one.
-fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, RecvError> {
+fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, ReadError> {
     let piece = |socket: &mut tcp::Socket<'_>, buf: &mut [u8]| {
-        socket.recv(|bytes| {
+        let taken = socket.recv(|bytes| {
             let count = bytes.len().min(buf.len());
             buf[..count].copy_from_slice(&bytes[..count]);
             (count, count)
-        })
+        });
+        taken.map_err(|_| ReadError::Reset)
     };
     let mut taken = piece(socket, buf)?;
     if taken < buf.len() && socket.recv_queue() > 0 {
@@ -283,17 +237,25 @@ fn take(socket: &mut tcp::Socket<'_>, buf: &mut [u8]) -> Result<usize, RecvError
 }
 
 /// What a socket has for a reader.
-fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<Readable, ReadError>> {
+fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Poll<Result<Readable, ReadError>> {
     if socket.can_recv() {
-        return Ask::Now(Ok(Readable::Bytes));
+        return Poll::Ready(Ok(Readable::Bytes));
     }
     if socket.may_recv() {
-        return Ask::Later;
+        return Poll::Pending;
     }
     match socket.recv(|_| (0, ())) {
-        Ok(()) => Ask::Later,
-        Err(RecvError::Finished) => Ask::Now(Ok(Readable::End)),
-        Err(RecvError::InvalidState) if cut == Cut::ByUs => Ask::Now(Err(ReadError::TimedOut)),
-        Err(RecvError::InvalidState) => Ask::Now(Err(ReadError::Reset)),
+        Ok(()) => Poll::Pending,
+        Err(RecvError::Finished) => Poll::Ready(Ok(Readable::End)),
+        Err(RecvError::InvalidState) => Poll::Ready(Err(Over::from(cut).into())),
+    }
+}
+
+impl From<Over> for ReadError {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Gone => ReadError::Reset,
+            Over::TimedOut => ReadError::TimedOut,
+        }
     }
 }

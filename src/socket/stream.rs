@@ -17,6 +17,7 @@ use crate::socket::{
     WriteHalf,
 };
 use crate::stack::connect::OpenError;
+use crate::stack::core::Inner;
 use crate::stack::stack::Stack;
 use crate::table::slot::{Cut, State};
 use crate::task::waker::Parking;
@@ -88,12 +89,12 @@ impl<'a> TcpStream<'a> {
 
     /// The peer's address; `None` once the connection is gone.
     pub fn remote_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.flow().map(|flow| flow.remote())
+        self.read.handle.with(Inner::flow).map(|flow| flow.remote())
     }
 
     /// Our address; `None` once the connection is gone.
     pub fn local_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.flow().map(|flow| flow.local())
+        self.read.handle.with(Inner::flow).map(|flow| flow.local())
     }
 
     /// Reads at least one byte; 0 at the end of the stream. See
@@ -233,12 +234,7 @@ impl<'a> TcpStream<'a> {
     /// has not read is lost.
     pub fn abort(mut self) {
         self.read.consume(0);
-        let Handle {
-            stack,
-            slot,
-            generation,
-        } = self.read.handle;
-        stack.with(|inner| inner.abort(slot, generation));
+        self.read.handle.with(Inner::abort);
     }
 
     /// The two directions, to use at the same time in one task.
@@ -258,8 +254,8 @@ impl<'a> TcpStream<'a> {
         self.read.consume(0);
         let whole = ManuallyDrop::new(self);
         let handle = whole.read.handle;
-        handle.stack.with(|inner| {
-            if let Some(slot) = inner.slots.checked(handle.slot, handle.generation) {
+        handle.with(|inner, slot, generation| {
+            if let Some(slot) = inner.slots.checked(slot, generation) {
                 slot.owners = 2;
             }
         });
@@ -286,12 +282,8 @@ impl<'a> TcpStream<'a> {
     /// is one.
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
         self.read.give_back();
-        let Handle {
-            stack,
-            slot,
-            generation,
-        } = self.read.handle;
-        stack.with(|inner| inner.set_keep_alive(slot, generation, interval));
+        let handle = &self.read.handle;
+        handle.with(|inner, slot, generation| inner.set_keep_alive(slot, generation, interval));
     }
 
     /// Limits this connection; the exchange and the wait for its first byte
@@ -300,12 +292,8 @@ impl<'a> TcpStream<'a> {
     /// [`set_read_timeout`](Self::set_read_timeout)'s and is set too.
     pub fn set_limits(&mut self, limits: TimeLimits) {
         self.set_read_timeout(limits.between_reads);
-        let Handle {
-            stack,
-            slot,
-            generation,
-        } = self.read.handle;
-        stack.with(|inner| inner.set_limits(slot, generation, &limits));
+        let handle = &self.read.handle;
+        handle.with(|inner, slot, generation| inner.set_limits(slot, generation, &limits));
     }
 
     /// Holds small segments back while others are on their way (RFC 896).

@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::socket::WriteError;
-use crate::socket::handle::{Ask, Handle, Until, WaitLimit, until};
+use crate::socket::handle::{Handle, Over, Until, WaitLimit};
 use crate::table::slot::Cut;
 use crate::task::waker::Parking;
 
@@ -31,21 +31,7 @@ impl<'a> WriteHalf<'a> {
     }
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {
-        let state = self.handle.stack.with(|inner| {
-            let slot = inner
-                .slots
-                .checked(self.handle.slot, self.handle.generation)?;
-            let cut = slot.cut;
-            Some(match slot.socket() {
-                Some(socket) => room(socket, cut),
-                None => Ask::Later,
-            })
-        });
-        match state {
-            Some(Ask::Now(answer)) => answer.map(|()| true),
-            Some(Ask::Later) => Ok(false),
-            None => Err(WriteError::Reset),
-        }
+        self.handle.has_answer(room)
     }
 
     /// Waits until a write would not: there is room in the transmit buffer.
@@ -56,15 +42,7 @@ impl<'a> WriteHalf<'a> {
     /// # Cancel safety
     /// **Safe.** It gives nothing.
     pub async fn writable(&mut self) -> Result<(), WriteError> {
-        let until = until(self.handle.stack, self.timeout);
-        let waited = poll_fn(|cx| {
-            self.handle
-                .poll(cx, Reason::Write, until, |socket, cut| match socket {
-                    Some(socket) => room(socket, cut),
-                    None => Ask::Now(Err(WriteError::Reset)),
-                })
-        });
-        waited.await.unwrap_or(Err(WriteError::TimedOut))
+        self.handle.wait(Reason::Write, self.timeout, room).await
     }
 
     /// Copies at least one byte of `buf` into the transmit buffer and returns
@@ -99,26 +77,17 @@ impl<'a> WriteHalf<'a> {
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
         handle.stack.with_quiet(|inner| {
-            let given = ready!(handle.poll_inner(
+            let given = ready!(handle.poll(
                 inner,
                 &mut parking,
                 Reason::Write,
                 until,
-                |socket, cut| {
-                    let Some(socket) = socket else {
-                        return Ask::Now(Err(WriteError::Reset));
-                    };
-                    // Gives what fits; only who can give nothing asks why.
-                    match give(socket, buf) {
-                        Ok(given @ 1..) => Ask::Now(Ok(given)),
-                        _ => match room(socket, cut) {
-                            Ask::Now(answer) => Ask::Now(answer.map(|()| 0)),
-                            Ask::Later => Ask::Later,
-                        },
-                    }
+                // Gives what fits; only who can give nothing asks why.
+                |socket, cut| match give(socket, buf) {
+                    Ok(given @ 1..) => Poll::Ready(Ok(given)),
+                    _ => room(socket, cut).map_ok(|()| 0),
                 }
-            ))
-            .unwrap_or(Err(WriteError::TimedOut))?;
+            ))?;
             inner.tell_with(|| Event::Written {
                 slot: handle.slot,
                 bytes: &buf[..given],
@@ -193,21 +162,16 @@ impl<'a> WriteHalf<'a> {
     /// # Cancel safety
     /// **Safe.** It moves nothing.
     pub async fn flush(&mut self) -> Result<(), WriteError> {
-        let until = until(self.handle.stack, self.timeout);
-        let waited = poll_fn(|cx| {
-            self.handle.poll(cx, Reason::Flush, until, |socket, cut| {
-                let Some(socket) = socket else {
-                    return Ask::Now(Err(WriteError::Reset));
-                };
+        let flushed = self
+            .handle
+            .wait(Reason::Flush, self.timeout, |socket, cut| {
                 match socket.state() {
-                    _ if socket.send_queue() == 0 => Ask::Now(Ok(())),
-                    tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
-                    tcp::State::Closed => Ask::Now(Err(WriteError::Reset)),
-                    _ => Ask::Later,
+                    _ if socket.send_queue() == 0 => Poll::Ready(Ok(())),
+                    tcp::State::Closed => Poll::Ready(Err(Over::from(cut).into())),
+                    _ => Poll::Pending,
                 }
-            })
-        });
-        waited.await.unwrap_or(Err(WriteError::TimedOut))
+            });
+        flushed.await
     }
 
     /// Sends a FIN after everything written so far; the peer reads the end of
@@ -240,14 +204,20 @@ fn give(socket: &mut tcp::Socket<'_>, buf: &[u8]) -> Result<usize, SendError> {
 }
 
 /// What a socket has for a writer.
-fn room(socket: &mut tcp::Socket<'_>, cut: Cut) -> Ask<Result<(), WriteError>> {
-    if socket.can_send() {
-        return Ask::Now(Ok(()));
-    }
+fn room(socket: &mut tcp::Socket<'_>, cut: Cut) -> Poll<Result<(), WriteError>> {
     match socket.state() {
-        tcp::State::Established | tcp::State::CloseWait => Ask::Later,
-        tcp::State::Closed if cut == Cut::ByUs => Ask::Now(Err(WriteError::TimedOut)),
-        tcp::State::Closed if cut == Cut::ByPeer => Ask::Now(Err(WriteError::Reset)),
-        _ => Ask::Now(Err(WriteError::Closed)),
+        _ if socket.can_send() => Poll::Ready(Ok(())),
+        tcp::State::Established | tcp::State::CloseWait => Poll::Pending,
+        tcp::State::Closed if cut != Cut::No => Poll::Ready(Err(Over::from(cut).into())),
+        _ => Poll::Ready(Err(WriteError::Closed)),
+    }
+}
+
+impl From<Over> for WriteError {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Gone => WriteError::Reset,
+            Over::TimedOut => WriteError::TimedOut,
+        }
     }
 }

@@ -205,11 +205,6 @@ impl<'a> FutureSlots<'a> {
         self.pinned.get()
     }
 
-    /// Whether the last futures are being dropped.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.get()
-    }
-
     /// Has a row fetched that is polled soon: its state, and of a large future the
     /// beginning. Any number will do.
     #[inline]

@@ -46,9 +46,9 @@ fn the_largest_future_fits_and_one_byte_more_does_not() {
             Poll::Ready(())
         }
     });
-    let back = slots.put(1, large).err().unwrap();
-    assert_eq!(back.reason, RefusedReason::TooLarge);
-    assert_eq!(size_of_val(&back.future), 65);
+    let (back, refused) = slots.put(1, large).err().unwrap();
+    assert_eq!(refused, SpawnRefused::TooLarge);
+    assert_eq!(size_of_val(&back), 65);
 }
 
 #[test]
@@ -81,10 +81,7 @@ fn a_future_that_wants_more_alignment_comes_back() {
         pending::<()>().await;
         let _ = &wide;
     };
-    assert_eq!(
-        slots.put(0, wide).err().unwrap().reason,
-        RefusedReason::TooLarge
-    );
+    assert_eq!(slots.put(0, wide).err().unwrap().1, SpawnRefused::TooLarge);
 }
 
 #[test]
@@ -165,11 +162,10 @@ fn a_future_that_panics_is_dropped_and_so_are_the_others() {
 
 #[test]
 fn nothing_is_put_while_the_last_ones_are_dropped() {
-    struct SpawnOnDrop<'t, 's>(&'t FutureSlots<'s>, &'t Cell<Option<RefusedReason>>);
+    struct SpawnOnDrop<'t, 's>(&'t FutureSlots<'s>, &'t Cell<Option<SpawnRefused>>);
     impl Drop for SpawnOnDrop<'_, '_> {
         fn drop(&mut self) {
-            self.1
-                .set(self.0.put(0, async {}).err().map(|back| back.reason));
+            self.1.set(self.0.put(0, async {}).err().map(|back| back.1));
         }
     }
     let seen = Cell::new(None);
@@ -183,7 +179,7 @@ fn nothing_is_put_while_the_last_ones_are_dropped() {
     };
     assert!(slots.put(2, future).is_ok());
     slots.pinned(|pinned| assert!(pinned.poll(2, &mut noop()).is_some()));
-    assert_eq!(seen.get(), Some(RefusedReason::Ending));
+    assert_eq!(seen.get(), Some(SpawnRefused::Ending));
 }
 
 #[test]
