@@ -1,7 +1,10 @@
 //! What every server does: it accepts, and makes a task of each connection.
 
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+
 use crate::node::Node;
-use crate::socket::{Backlog, ListenError, TcpStream};
+use crate::socket::{Backlog, InLine, ListenError, TcpListener, TcpStream};
 
 /// Accepts on `port` and makes a task of `client` for each connection, until
 /// the listener is closed.
@@ -11,20 +14,51 @@ use crate::socket::{Backlog, ListenError, TcpStream};
 ///
 /// # Cancel safety
 /// **Safe.** Clients that run go on; connections not accepted are reset.
-pub async fn serve<'a, C>(
+pub fn serve<'a, C>(
     node: Node<'a>,
     name: &'static str,
     port: u16,
     backlog: Backlog,
     client: impl Fn(TcpStream<'a>) -> C,
-) -> Result<(), ListenError>
+) -> impl Future<Output = Result<(), ListenError>>
 where
     C: Future<Output = ()> + 'a,
 {
-    let listener = node.listen(port, backlog)?;
-    while let Ok((stream, _peer)) = listener.accept().await {
-        // Refused: the future is dropped, and with it the stream closes.
-        let _ = node.spawn_named(name, client(stream));
+    let mut server = Server {
+        node,
+        port,
+        backlog,
+        open: None,
+    };
+    poll_fn(move |cx| {
+        while let Some(stream) = ready!(server.poll(cx))? {
+            // Refused: the future is dropped, and with it the stream closes.
+            let _ = node.spawn_named(name, client(stream));
+        }
+        Poll::Ready(Ok(()))
+    })
+}
+
+/// A server without its clients, of which a board has one copy whatever they do.
+struct Server<'a> {
+    node: Node<'a>,
+    port: u16,
+    backlog: Backlog,
+    open: Option<(InLine<'a>, TcpListener<'a>)>,
+}
+
+impl<'a> Server<'a> {
+    /// The next connection; `None` after the listener was closed.
+    #[inline(never)]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<TcpStream<'a>>, ListenError>> {
+        let (line, _) = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let listener = self.node.listen(self.port, self.backlog)?;
+                none.insert((listener.line(), listener))
+            }
+        };
+        let accepted = ready!(line.poll(cx));
+        Poll::Ready(Ok(accepted.ok().map(|(stream, _peer)| stream)))
     }
-    Ok(())
 }

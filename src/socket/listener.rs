@@ -68,11 +68,19 @@ impl<'a> TcpListener<'a> {
     /// **Safe.** A dropped future has taken no connection, and if one was
     /// meant for it, the next task in line is woken.
     pub fn accept(&self) -> impl Future<Output = Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
-        let mut place = InLine {
-            listener: self,
+        let mut line = self.line();
+        poll_fn(move |cx| line.poll(cx))
+    }
+
+    /// For who accepts without a future, and drops this before the listener.
+    pub(crate) fn line(&self) -> InLine<'a> {
+        let TcpListener { stack, id, port } = *self;
+        InLine {
+            stack,
+            id,
+            port,
             ticket: None,
-        };
-        poll_fn(move |cx| place.poll(cx))
+        }
     }
 
     /// Limits every connection that is accepted from now on.
@@ -113,17 +121,19 @@ impl Drop for TcpListener<'_> {
 }
 
 /// A place in the line of tasks that wait in `accept`.
-struct InLine<'l, 'a> {
-    listener: &'l TcpListener<'a>,
+pub(crate) struct InLine<'a> {
+    stack: &'a Stack<'a>,
+    id: ListenerId,
+    port: u16,
     ticket: Option<u64>,
 }
 
-impl<'a> InLine<'_, 'a> {
-    fn poll(
+impl<'a> InLine<'a> {
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
-        let TcpListener { stack, id, port } = *self.listener;
+        let InLine { stack, id, port, .. } = *self;
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|inner| {
@@ -147,12 +157,12 @@ impl<'a> InLine<'_, 'a> {
     }
 }
 
-impl Drop for InLine<'_, '_> {
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            let TcpListener { stack, id, .. } = *self.listener;
             let mut left = None;
-            stack.with_unless_hurt(|inner| left = inner.listeners.leave(id, ticket));
+            self.stack
+                .with_unless_hurt(|inner| left = inner.listeners.leave(self.id, ticket));
         }
     }
 }

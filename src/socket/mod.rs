@@ -13,6 +13,7 @@ pub use error::{
     AcceptError, CloseError, ConnectError, ListenError, ReadError, StreamError, WriteError,
 };
 
+pub(crate) use listener::InLine;
 pub use listener::{Backlog, TcpListener};
 pub use owned::{OwnedReadHalf, OwnedWriteHalf};
 pub use read::ReadHalf;
