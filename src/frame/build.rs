@@ -261,7 +261,7 @@ fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Frame {
 }
 
 /// Nothing made here is too long.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn put(frame: &mut Frame, bytes: &[u8]) {
     let _ = frame.extend_from_slice(bytes);
 }

@@ -123,6 +123,7 @@ impl<'a> Deadlines<'a> {
 
     /// Takes the id with the earliest deadline, if that is at or before `now`.
     /// It has no deadline afterwards.
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn pop(&mut self, now: Instant) -> Option<u32> {
         // No wanted time is earlier than its key, and no key than the top's.
         if self.first > now.total_micros() {

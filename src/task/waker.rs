@@ -332,6 +332,7 @@ impl Ready {
     }
 
     /// Clears one flag; from now on a wake counts for the next poll.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn clear(&self, task: u32) {
         if let Some(flag) = self.flags.get(task as usize) {
             arch::clear(&flag.queued);
@@ -394,6 +395,7 @@ pub(crate) struct Parking<'w> {
 }
 
 impl<'w> Parking<'w> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn new(waker: &'w Waker) -> Self {
         let mut parking = Parking {
             waker,
@@ -437,7 +439,8 @@ impl<'w> Parking<'w> {
 }
 
 impl Drop for Parking<'_> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn drop(&mut self) {
         if self.foreign {
             self.drop_spare();
