@@ -103,7 +103,7 @@ impl StaticTurns {
     /// [`Turn::Done`]: connections in TIME-WAIT outlive the tasks.
     pub fn next_deadline(&self) -> Option<Instant> {
         let Node { stack, tasks } = self.node;
-        let slots = stack.with(|inner| inner.next_deadline());
+        let slots = stack.with(|core| core.next_deadline());
         slots.into_iter().chain(tasks.timers.next()).min()
     }
 }
@@ -116,10 +116,10 @@ fn turn<'a, D: Device + ?Sized>(
 ) -> Turn {
     let Node { stack, tasks } = node;
     // Whoever it wakes whose waker is not ours is woken behind `receive`.
-    stack.with_quiet(|inner| inner.begin(now));
+    stack.with_quiet(|core| core.begin(now));
     // Not inside the stack: such a waker may call the node.
     tasks.advance(now);
-    let more_frames = stack.with(|inner| inner.receive(device, tasks));
+    let more_frames = stack.with(|core| core.receive(device, tasks));
     tasks.collect_ready();
     while let Some(task) = tasks.next_ready() {
         let _ = stack.take_note();
@@ -128,9 +128,13 @@ fn turn<'a, D: Device + ?Sized>(
             waits.unwrap_or(Yield::OTHER)
         });
     }
-    let (more_to_send, closing, deadline) = stack.with(|inner| {
-        let more = inner.transmit(device);
-        (more, inner.is_closing(), inner.next_deadline())
+    let (more_to_send, closing, deadline) = stack.with(|core| {
+        let more = core.transmit(device);
+        (
+            more,
+            core.connections.slots.closing() > 0,
+            core.next_deadline(),
+        )
     });
     if tasks.is_empty() && !closing {
         return Turn::Done;

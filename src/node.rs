@@ -8,12 +8,10 @@ use smoltcp::wire::IpEndpoint;
 use crate::counters::Counters;
 #[cfg(feature = "observer")]
 use crate::event::{Audience, Observer};
-use crate::event::{Inconsistent, Source};
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
-use crate::stack::core::Inner;
 use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
-use crate::task::{Elapsed, Outcome, Sleep, SpawnError, TaskState, Tasks, Waiting};
+use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
 use crate::time::after;
 
 /// A host: the network and the tasks.
@@ -127,7 +125,8 @@ impl<'a> Node<'a> {
     /// Refuses new connections on every listener. Connections that wait in a
     /// backlog can still be accepted; then `accept` says that it is over.
     pub fn close_listeners(&self) {
-        self.stack.with(|inner| inner.listeners.close_all());
+        self.stack
+            .with(|core| core.connections.listeners.close_all());
     }
 
     /// Forgets what a power cycle forgets. See [`Stack::reboot`].
@@ -139,7 +138,7 @@ impl<'a> Node<'a> {
     /// a simulation that makes another host of the same memory. Tasks must have
     /// ended.
     pub fn start_over(&self, secret: [u8; 16]) {
-        self.stack.with(|inner| inner.forget_history());
+        self.stack.with(|core| core.host.forget_history());
         self.tasks.forget_history();
         self.stack.reboot(secret);
     }
@@ -154,27 +153,25 @@ impl<'a> Node<'a> {
             spawns_refused: tasks.spawns_refused,
             timers_refused: tasks.timers_refused,
             polls: tasks.polls,
-            ..self.stack.with(|inner| inner.counters())
+            ..self.stack.with(|core| core.counters())
         }
     }
 
     /// Checks what the tables of the stack and the tasks say about each other:
     /// lists, counts, timers, who waits for what. For tests, between turns; the
-    /// time it takes grows with slots and tasks.
+    /// time it takes grows with slots and tasks. Needs the feature `lab`.
     ///
     /// # Errors
-    /// [`Inconsistent`] is a bug of this crate.
-    pub fn audit(&self) -> Result<(), Inconsistent> {
+    /// [`Inconsistent`](crate::event::Inconsistent) is a bug of this crate.
+    #[cfg(any(test, feature = "lab"))]
+    pub fn audit(&self) -> Result<(), crate::event::Inconsistent> {
+        use crate::stack::audit::Audit;
         self.tasks.audit()?;
-        self.stack.with(|inner| inner.audit())?;
-        for waiting in self.waiting() {
-            if let TaskState::Waiting(reason, Source::Stream(slot)) = waiting.state
-                && !self.tasks.is_set(waiting.task)
-            {
-                let sleeps = self.tasks.timers.is_armed(waiting.task);
-                let look = |inner: &mut Inner<'_>| inner.audit_wait(reason, slot, sleeps);
-                self.stack.with(look)?;
-            }
+        self.stack.with(|core| Audit(core).all())?;
+        for (task, reason, slot) in self.tasks.waiting_for_streams() {
+            let sleeps = self.tasks.timers.is_armed(task);
+            self.stack
+                .with(|core| Audit(core).wait(reason, slot, sleeps))?;
         }
         Ok(())
     }
@@ -184,7 +181,7 @@ impl<'a> Node<'a> {
     #[cfg(feature = "observer")]
     pub fn set_observer(&self, observer: Option<&'a dyn Observer>) {
         let audience = Audience::new(observer);
-        self.stack.with(|inner| inner.set_audience(audience));
+        self.stack.with(|core| core.host.outlet.audience = audience);
         self.tasks.set_audience(audience);
     }
 }

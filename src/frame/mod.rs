@@ -6,4 +6,5 @@ pub(crate) mod demux;
 pub(crate) mod flow;
 pub(crate) mod link;
 pub(crate) mod neighbor;
+pub(crate) mod one_shot;
 pub(crate) mod sent;

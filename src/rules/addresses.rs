@@ -46,26 +46,25 @@ impl Addresses {
     }
 
     pub(crate) fn set_gateway(&mut self, gateway: IpAddress) {
-        *self.gateway_mut(gateway) = Some(gateway);
-    }
-
-    /// The gateway of that address's version.
-    fn gateway_mut(&mut self, addr: IpAddress) -> &mut Option<IpAddress> {
-        match addr {
-            IpAddress::Ipv4(_) => &mut self.gateway,
+        match gateway {
+            IpAddress::Ipv4(_) => self.gateway = Some(gateway),
             #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(_) => &mut self.gateway_v6,
+            IpAddress::Ipv6(_) => self.gateway_v6 = Some(gateway),
         }
     }
 
     /// Who is asked to take a packet to `remote`: itself if it is on a network of
     /// ours, otherwise the gateway.
-    pub(crate) fn next_hop(&mut self, remote: IpAddress) -> Option<IpAddress> {
+    pub(crate) fn next_hop(&self, remote: IpAddress) -> Option<IpAddress> {
         let near = self.own.iter().any(|cidr| cidr.contains_addr(&remote));
         if near {
             return Some(remote);
         }
-        *self.gateway_mut(remote)
+        match remote {
+            IpAddress::Ipv4(_) => self.gateway,
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(_) => self.gateway_v6,
+        }
     }
 
     /// The address to speak to `remote` from: of those that reach as far, the

@@ -12,6 +12,7 @@
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::Deadline;
+use crate::rules::lifecycle::State;
 use crate::time::FAR;
 
 /// How long things may take. A connection that is over a limit is reset; its
@@ -146,19 +147,14 @@ impl Pace {
         tick(now).wrapping_sub(self.moved)
     }
 
-    /// When the first of the limits is reached.
-    pub(crate) fn due(&self, now: Instant) -> Instant {
+    /// When the first of the limits is reached, and which that is.
+    fn due(&self, now: Instant) -> (Instant, Deadline) {
         match self.first(now) {
-            (_, u32::MAX) => FAR,
+            (why, u32::MAX) => (FAR, why),
+            (why, 0) => (now, why),
             // A tick may have begun up to two milliseconds ago.
-            (_, left) => now + Duration::from_millis(u64::from(left) + 2),
+            (why, left) => (now + Duration::from_millis(u64::from(left) + 2), why),
         }
-    }
-
-    /// Which limit was reached.
-    pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
-        let (deadline, left) = self.first(now);
-        (left == 0).then_some(deadline)
     }
 
     /// The limit that is reached first, and in how many milliseconds: `u32::MAX` if
@@ -178,6 +174,78 @@ impl Pace {
             }
         }
         first
+    }
+}
+
+/// Every clock of one connection: what is over at a moment, and its limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// Handshake, connect or close deadline, whichever the state calls for. In
+    /// an open stream in TIME-WAIT: when its timer must not run any more.
+    pub(crate) give_up: Instant,
+    pub(crate) read_at: Instant,
+    pub(crate) write_at: Instant,
+    /// With keep-alive: when a peer that stays silent is given up.
+    pub(crate) silent_at: Instant,
+    pub(crate) pace: Pace,
+}
+
+/// What comes first, and when: never is [`FAR`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    /// What of the connection ends then; `None`: a wait does.
+    pub(crate) why: Option<Deadline>,
+}
+
+impl Clocks {
+    /// For storage: all zeros.
+    pub(crate) const EMPTY: Clocks = Clocks {
+        give_up: Instant::ZERO,
+        read_at: Instant::ZERO,
+        write_at: Instant::ZERO,
+        silent_at: Instant::ZERO,
+        pace: Pace::EMPTY,
+    };
+
+    /// Nothing is ever over.
+    pub(crate) const NONE: Clocks = Clocks {
+        give_up: FAR,
+        read_at: FAR,
+        write_at: FAR,
+        silent_at: FAR,
+        pace: Pace::EMPTY,
+    };
+
+    /// When the program that waits for a stream gives up.
+    pub(crate) fn waits(&self) -> Instant {
+        self.read_at.min(self.write_at)
+    }
+
+    /// What comes first. Only a connection that is open and was not cut is
+    /// `limited`.
+    pub(crate) fn due(&self, state: State, limited: bool, now: Instant) -> Due {
+        let ends = match state {
+            State::HalfOpen => Deadline::Handshake,
+            State::Connecting => Deadline::Connect,
+            _ => Deadline::Close,
+        };
+        let mut due = Due {
+            at: self.waits(),
+            why: None,
+        };
+        let mut first = |at: Instant, why| {
+            if at < due.at {
+                due = Due { at, why: Some(why) };
+            }
+        };
+        first(self.silent_at, Deadline::Silent);
+        first(self.give_up, ends);
+        if limited {
+            let (at, why) = self.pace.due(now);
+            first(at, why);
+        }
+        due
     }
 }
 

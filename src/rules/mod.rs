@@ -1,9 +1,12 @@
 //! Decisions: a rule takes values and returns a value, and touches nothing.
 
 pub(crate) mod addresses;
+pub(crate) mod admit;
 pub(crate) mod config;
 pub(crate) mod cookie;
 pub(crate) mod guard;
 pub(crate) mod isn;
 pub(crate) mod keys;
+pub(crate) mod lifecycle;
 pub(crate) mod limits;
+pub(crate) mod secrets;

@@ -14,10 +14,12 @@ use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
+use crate::rules::lifecycle::Cut;
 use crate::socket::CloseError;
-use crate::stack::core::Inner;
+use crate::stack::core::Core;
 use crate::stack::stack::Stack;
-use crate::table::slot::{Cut, Slot, tcp_of};
+use crate::table::slot::{Slot, tcp_of};
+use crate::table::slots::SlotKey;
 use crate::task::waker::Parking;
 use crate::time::{FAR, after};
 
@@ -25,8 +27,7 @@ use crate::time::{FAR, after};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handle<'a> {
     pub(crate) stack: &'a Stack<'a>,
-    pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    pub(crate) key: SlotKey,
 }
 
 /// What ends any wait.
@@ -46,27 +47,23 @@ impl From<Cut> for Over {
 }
 
 impl<'a> Handle<'a> {
-    pub(crate) fn new(stack: &'a Stack<'a>, slot: u32, generation: u32) -> Self {
-        Handle {
-            stack,
-            slot,
-            generation,
-        }
+    /// The slot's number, as events and those who wait say it.
+    pub(super) fn number(&self) -> u32 {
+        self.key.id.number()
     }
 
-    /// Runs `f` on the stack and the two numbers that name the connection there.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>, u32, u32) -> R) -> R {
-        self.stack
-            .with(|inner| f(inner, self.slot, self.generation))
+    /// Runs `f` on the stack and what names the connection there.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>, SlotKey) -> R) -> R {
+        self.stack.with(|core| f(core, self.key))
     }
 
     /// Runs `f` on the socket, unless the slot is gone or lent; afterwards it
     /// may have something to send.
     pub(crate) fn touch<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
-        self.stack.with(|inner| {
-            let slot = inner.slots.checked(self.slot, self.generation)?;
+        self.stack.with(|core| {
+            let slot = core.connections.slots.checked(self.key)?;
             let out = slot.socket().map(f);
-            inner.mark_dirty(self.slot);
+            core.connections.slots.mark_dirty(self.key.id);
             out
         })
     }
@@ -76,8 +73,8 @@ impl<'a> Handle<'a> {
         &self,
         ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
     ) -> Result<bool, E> {
-        self.with(|inner, slot, generation| {
-            let slot = inner.slots.checked(slot, generation).ok_or(Over::Gone)?;
+        self.with(|core, key| {
+            let slot = core.connections.slots.checked(key).ok_or(Over::Gone)?;
             let cut = slot.cut;
             match slot.socket().map(|socket| ask(socket, cut)) {
                 Some(Poll::Ready(answer)) => answer.map(|_| true),
@@ -97,7 +94,7 @@ impl<'a> Handle<'a> {
         poll_fn(|cx| {
             let mut parking = Parking::new(cx.waker());
             self.stack
-                .with_quiet(|inner| self.poll(inner, &mut parking, reason, until, &ask))
+                .with_quiet(|core| self.poll(core, &mut parking, reason, until, &ask))
         })
         .await
     }
@@ -106,13 +103,13 @@ impl<'a> Handle<'a> {
     /// the direction that `reason` belongs to.
     pub(super) fn poll<T, E: From<Over>>(
         &self,
-        inner: &mut Inner<'a>,
+        core: &mut Core<'a>,
         parking: &mut Parking<'_>,
         reason: Reason,
         until: Instant,
         ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
     ) -> Poll<Result<T, E>> {
-        let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
+        let Some(slot) = core.connections.slots.checked(self.key) else {
             return Poll::Ready(Err(Over::Gone.into()));
         };
         let cut = slot.cut;
@@ -128,22 +125,19 @@ impl<'a> Handle<'a> {
         }
         park(slot, reason, until, parking);
         if until != FAR {
-            if inner.now() >= until {
+            if core.host.now >= until {
                 return Poll::Ready(Err(Over::TimedOut.into()));
             }
-            inner.arm(self.slot, until);
+            core.connections.arm(self.key.id, until);
         }
-        self.stack.leave_note(Yield::stream(reason, self.slot));
+        self.stack.leave_note(Yield::stream(reason, self.number()));
         Poll::Pending
     }
 
     /// Waits until the peer has acknowledged our FIN.
     pub(crate) async fn closed(&self) -> Result<(), CloseError> {
-        self.with(|inner, slot, generation| {
-            inner.shutdown(slot, generation);
-            if inner.slots.checked(slot, generation).is_some() {
-                inner.arm_close(slot);
-            }
+        self.with(|core, key| {
+            core.connections.close(key, &mut core.host);
         });
         let done = self.wait(Reason::Close, WaitLimit::NEVER, |socket, cut| {
             // What still arrives is not wanted, and must not stop the FIN.
@@ -162,14 +156,14 @@ impl<'a> Handle<'a> {
     }
 
     pub(crate) fn release(&self) {
-        self.stack.with_unless_hurt(|inner| {
-            let Some(slot) = inner.slots.checked(self.slot, self.generation) else {
-                return;
-            };
-            slot.owners = slot.owners.saturating_sub(1);
-            if slot.owners == 0 {
-                inner.orphan(self.slot, self.generation);
-            }
+        self.stack
+            .with_unless_hurt(|core| core.connections.release(self.key, &mut core.host));
+    }
+
+    /// Gives a lent socket back.
+    pub(super) fn give_back(&self, set: SocketSet<'a>) {
+        self.stack.with_unless_hurt(|core| {
+            core.connections.give_back(self.key.id, set, &mut core.host);
         });
     }
 
@@ -178,7 +172,7 @@ impl<'a> Handle<'a> {
     pub(super) fn lent<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
         let mut loan = Loan {
             handle: *self,
-            set: Some(self.with(Inner::lend)?),
+            set: Some(self.with(|core, key| core.connections.lend(key))?),
         };
         loan.socket().map(f)
     }
@@ -186,8 +180,8 @@ impl<'a> Handle<'a> {
 
 fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, parking: &mut Parking<'_>) {
     let (place, at) = match reason {
-        Reason::Read => (&mut slot.rx_waker, &mut slot.read_at),
-        _ => (&mut slot.tx_waker, &mut slot.write_at),
+        Reason::Read => (&mut slot.rx_waker, &mut slot.clocks.read_at),
+        _ => (&mut slot.tx_waker, &mut slot.clocks.write_at),
     };
     parking.park(place);
     *at = until;
@@ -209,8 +203,7 @@ impl<'a> Loan<'a> {
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
         if let Some(set) = self.set.take() {
-            let Handle { stack, slot, .. } = self.handle;
-            stack.with_unless_hurt(|inner| inner.give_back(slot, set));
+            self.handle.give_back(set);
         }
     }
 }
@@ -251,7 +244,7 @@ fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
     match timeout {
         WaitLimit::NEVER => FAR,
         WaitLimit(micros) => {
-            let now = stack.with_quiet(|inner| inner.now());
+            let now = stack.with_quiet(|core| core.host.now);
             after(now, Duration::from_micros(micros))
         }
     }

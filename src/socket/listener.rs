@@ -41,7 +41,7 @@ impl<'a> TcpListener<'a> {
         if port == 0 {
             return Err(ListenError::PortZero);
         }
-        let opened = stack.with(|inner| inner.listeners.open(port, backlog.0));
+        let opened = stack.with(|core| core.connections.listeners.open(port, backlog.0));
         let id = opened.map_err(|error| match error {
             OpenError::InUse => ListenError::InUse,
             OpenError::Full => ListenError::TooMany,
@@ -85,8 +85,8 @@ impl<'a> TcpListener<'a> {
 
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
-        self.stack.with(|inner| {
-            if let Some(port) = inner.listeners.listener(self.id) {
+        self.stack.with(|core| {
+            if let Some(port) = core.connections.listeners.listener(self.id) {
                 port.limits = limits;
             }
         });
@@ -98,8 +98,8 @@ impl<'a> TcpListener<'a> {
     /// to. With cookies (see [`Config`](crate::Config)) only a peer that has
     /// proved that it is there takes the place.
     pub fn reclaim_idle(&self, after: Option<Duration>) {
-        self.stack.with(|inner| {
-            if let Some(port) = inner.listeners.listener(self.id) {
+        self.stack.with(|core| {
+            if let Some(port) = core.connections.listeners.listener(self.id) {
                 port.set_reclaim(after.map(|after| after.min(LONGEST)));
             }
         });
@@ -109,14 +109,15 @@ impl<'a> TcpListener<'a> {
     /// does. Connections already in the queue, and handshakes under way, can
     /// still be accepted.
     pub fn close(&self) {
-        self.stack.with(|inner| inner.listeners.close(self.id));
+        self.stack
+            .with(|core| core.connections.listeners.close(self.id));
     }
 }
 
 impl Drop for TcpListener<'_> {
     fn drop(&mut self) {
         self.stack
-            .with_unless_hurt(|inner| inner.remove_listener(self.id));
+            .with_unless_hurt(|core| core.connections.remove_listener(self.id, core.host.now));
     }
 }
 
@@ -133,22 +134,27 @@ impl<'a> InLine<'a> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
-        let InLine { stack, id, port, .. } = *self;
+        let InLine {
+            stack, id, port, ..
+        } = *self;
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
-        stack.with(|inner| {
-            if let Some((slot, generation, remote)) = inner.accept(id) {
+        stack.with(|core| {
+            if let Some((key, limits, remote)) = core.connections.accept(id, &mut core.host) {
                 if let Some(ticket) = self.ticket.take() {
-                    left = inner.listeners.leave(id, ticket);
+                    left = core.connections.listeners.leave(id, ticket);
                 }
-                let mut stream = TcpStream::new(Handle::new(stack, slot, generation));
-                stream.set_read_timeout(inner.limits(id).between_reads);
+                let stream = TcpStream::new(Handle { stack, key }, limits.between_reads);
                 return Poll::Ready(Ok((stream, remote)));
             }
-            if inner.listeners.is_over(id) {
+            if core.connections.listeners.is_over(id) {
                 return Poll::Ready(Err(AcceptError::Closed));
             }
-            if !inner.listeners.wait(id, &mut self.ticket, &mut parking) {
+            if !core
+                .connections
+                .listeners
+                .wait(id, &mut self.ticket, &mut parking)
+            {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
             stack.leave_note(Yield::listener(port));
@@ -162,7 +168,7 @@ impl Drop for InLine<'_> {
         if let Some(ticket) = self.ticket {
             let mut left = None;
             self.stack
-                .with_unless_hurt(|inner| left = inner.listeners.leave(self.id, ticket));
+                .with_unless_hurt(|core| left = core.connections.listeners.leave(self.id, ticket));
         }
     }
 }

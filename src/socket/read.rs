@@ -8,10 +8,10 @@ use smoltcp::socket::tcp::{self, RecvError};
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
+use crate::rules::lifecycle::Cut;
 use crate::socket::ReadError;
 use crate::socket::handle::{Handle, Over, Until, WaitLimit};
-use crate::stack::core::Inner;
-use crate::table::slot::{Cut, tcp_of};
+use crate::table::slot::tcp_of;
 use crate::task::waker::Parking;
 
 /// The receiving direction of a stream.
@@ -54,8 +54,7 @@ impl<'a> ReadHalf<'a> {
     #[cold]
     fn give_back_lent(&mut self) {
         if let Some(set) = self.lent.take() {
-            let Handle { stack, slot, .. } = self.handle;
-            stack.with_unless_hurt(|inner| inner.give_back(slot, set));
+            self.handle.give_back(set);
         }
     }
 
@@ -122,9 +121,9 @@ impl<'a> ReadHalf<'a> {
         self.shown = 0;
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
-        handle.stack.with_quiet(|inner| {
+        handle.stack.with_quiet(|core| {
             let taken = ready!(handle.poll(
-                inner,
+                core,
                 &mut parking,
                 Reason::Read,
                 until,
@@ -134,12 +133,12 @@ impl<'a> ReadHalf<'a> {
                 }
             ))?;
             if taken > 0 {
-                inner.tell_with(|| Event::Read {
-                    slot: handle.slot,
+                core.host.tell_with(|| Event::Read {
+                    slot: handle.number(),
                     bytes: &buf[..taken],
                 });
                 // Its window has changed.
-                inner.mark_dirty(handle.slot);
+                core.connections.slots.mark_dirty(handle.key.id);
             }
             Poll::Ready(Ok(taken))
         })
@@ -179,7 +178,7 @@ impl<'a> ReadHalf<'a> {
         if self.ready().await? == Readable::End {
             return Ok(&[]);
         }
-        self.lent = self.handle.with(Inner::lend);
+        self.lent = self.handle.with(|core, key| core.connections.lend(key));
         let socket = self.lent.as_mut().map(tcp_of);
         match socket.map(|socket| socket.peek(usize::MAX)) {
             Some(Ok(bytes)) => {
@@ -208,10 +207,10 @@ fn recv<R>(handle: Handle<'_>, f: impl FnOnce(&[u8]) -> (usize, R)) -> Result<R,
             let (done, out) = f(bytes);
             let done = done.min(bytes.len());
             let event = Event::Read {
-                slot: handle.slot,
+                slot: handle.number(),
                 bytes: &bytes[..done],
             };
-            handle.stack.with(|inner| inner.tell(&event));
+            handle.stack.with(|core| core.host.tell(&event));
             (done, out)
         })
     });

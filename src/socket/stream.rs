@@ -10,16 +10,16 @@ use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
+use crate::frame::flow::Flow;
+use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::TimeLimits;
 use crate::socket::handle::{Handle, WaitLimit};
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
 };
-use crate::stack::connect::OpenError;
-use crate::stack::core::Inner;
+use crate::stack::core::{CannotConnect, Core};
 use crate::stack::stack::Stack;
-use crate::table::slot::{Cut, State};
 use crate::task::waker::Parking;
 
 /// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)
@@ -43,9 +43,10 @@ impl Drop for Connecting<'_> {
 }
 
 impl<'a> TcpStream<'a> {
-    pub(crate) fn new(handle: Handle<'a>) -> Self {
+    /// A stream whose reads wait at most that long.
+    pub(crate) fn new(handle: Handle<'a>, read_timeout: Option<Duration>) -> Self {
         TcpStream {
-            read: ReadHalf::new(handle, WaitLimit::NEVER),
+            read: ReadHalf::new(handle, WaitLimit::from(read_timeout)),
             write: WriteHalf::new(handle, WaitLimit::NEVER),
         }
     }
@@ -54,47 +55,52 @@ impl<'a> TcpStream<'a> {
         stack: &'a Stack<'a>,
         remote: IpEndpoint,
     ) -> Result<Self, ConnectError> {
-        let opened = stack.with(|inner| inner.connect(remote));
-        let (slot, generation) = opened.map_err(|error| match error {
-            OpenError::Unaddressable => ConnectError::Unaddressable,
-            OpenError::NoSlot => ConnectError::NoSlot,
-            OpenError::NoPort => ConnectError::NoPort,
+        let opened = stack.with(|core| core.connect(remote));
+        let key = opened.map_err(|error| match error {
+            CannotConnect::Unaddressable => ConnectError::Unaddressable,
+            CannotConnect::NoSlot => ConnectError::NoSlot,
+            CannotConnect::NoPort => ConnectError::NoPort,
         })?;
-        let connecting = Connecting(Handle::new(stack, slot, generation));
+        let connecting = Connecting(Handle { stack, key });
         poll_fn(|cx| {
             let mut parking = Parking::new(cx.waker());
-            stack.with(|inner| {
-                let Some(slot_ref) = inner.slots.checked(slot, generation) else {
+            stack.with(|core| {
+                let Some(slot) = core.connections.slots.checked(key) else {
                     return Poll::Ready(Err(ConnectError::Refused));
                 };
-                if slot_ref.state == State::Open {
+                if slot.state == State::Open {
                     return Poll::Ready(Ok(()));
                 }
-                if slot_ref.cut == Cut::ByUs {
+                if slot.cut == Cut::ByUs {
                     return Poll::Ready(Err(ConnectError::TimedOut));
                 }
                 let closed = |socket: &mut tcp::Socket<'_>| socket.state() == tcp::State::Closed;
-                if slot_ref.socket().is_some_and(closed) {
+                if slot.socket().is_some_and(closed) {
                     return Poll::Ready(Err(ConnectError::Refused));
                 }
-                parking.park(&mut slot_ref.tx_waker);
-                stack.leave_note(Yield::stream(Reason::Connect, slot));
+                parking.park(&mut slot.tx_waker);
+                stack.leave_note(Yield::stream(Reason::Connect, key.id.number()));
                 Poll::Pending
             })
         })
         .await?;
         let handle = ManuallyDrop::new(connecting).0;
-        Ok(TcpStream::new(handle))
+        Ok(TcpStream::new(handle, None))
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        let flow = |core: &mut Core<'a>, key| core.connections.flow(key);
+        self.read.handle.with(flow)
     }
 
     /// The peer's address; `None` once the connection is gone.
     pub fn remote_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.with(Inner::flow).map(|flow| flow.remote())
+        self.flow().map(|flow| flow.remote())
     }
 
     /// Our address; `None` once the connection is gone.
     pub fn local_addr(&self) -> Option<IpEndpoint> {
-        self.read.handle.with(Inner::flow).map(|flow| flow.local())
+        self.flow().map(|flow| flow.local())
     }
 
     /// Reads at least one byte; 0 at the end of the stream. See
@@ -234,7 +240,9 @@ impl<'a> TcpStream<'a> {
     /// has not read is lost.
     pub fn abort(mut self) {
         self.read.consume(0);
-        self.read.handle.with(Inner::abort);
+        self.read
+            .handle
+            .with(|core, key| core.connections.abort(key));
     }
 
     /// The two directions, to use at the same time in one task.
@@ -254,8 +262,8 @@ impl<'a> TcpStream<'a> {
         self.read.consume(0);
         let whole = ManuallyDrop::new(self);
         let handle = whole.read.handle;
-        handle.with(|inner, slot, generation| {
-            if let Some(slot) = inner.slots.checked(slot, generation) {
+        handle.with(|core, key| {
+            if let Some(slot) = core.connections.slots.checked(key) {
                 slot.owners = 2;
             }
         });
@@ -283,7 +291,10 @@ impl<'a> TcpStream<'a> {
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
         self.read.give_back();
         let handle = &self.read.handle;
-        handle.with(|inner, slot, generation| inner.set_keep_alive(slot, generation, interval));
+        handle.with(|core, key| {
+            core.connections
+                .set_keep_alive(key, interval, core.host.now)
+        });
     }
 
     /// Limits this connection; the exchange and the wait for its first byte
@@ -293,7 +304,7 @@ impl<'a> TcpStream<'a> {
     pub fn set_limits(&mut self, limits: TimeLimits) {
         self.set_read_timeout(limits.between_reads);
         let handle = &self.read.handle;
-        handle.with(|inner, slot, generation| inner.set_limits(slot, generation, &limits));
+        handle.with(|core, key| core.connections.set_limits(key, &limits, core.host.now));
     }
 
     /// Holds small segments back while others are on their way (RFC 896).

@@ -7,9 +7,9 @@ use smoltcp::socket::tcp::{self, SendError};
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
+use crate::rules::lifecycle::Cut;
 use crate::socket::WriteError;
 use crate::socket::handle::{Handle, Over, Until, WaitLimit};
-use crate::table::slot::Cut;
 use crate::task::waker::Parking;
 
 /// The sending direction of a stream.
@@ -76,9 +76,9 @@ impl<'a> WriteHalf<'a> {
     ) -> Poll<Result<usize, WriteError>> {
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
-        handle.stack.with_quiet(|inner| {
+        handle.stack.with_quiet(|core| {
             let given = ready!(handle.poll(
-                inner,
+                core,
                 &mut parking,
                 Reason::Write,
                 until,
@@ -88,11 +88,11 @@ impl<'a> WriteHalf<'a> {
                     _ => room(socket, cut).map_ok(|()| 0),
                 }
             ))?;
-            inner.tell_with(|| Event::Written {
-                slot: handle.slot,
+            core.host.tell_with(|| Event::Written {
+                slot: handle.number(),
                 bytes: &buf[..given],
             });
-            inner.mark_dirty(handle.slot);
+            core.connections.slots.mark_dirty(handle.key.id);
             Poll::Ready(Ok(given))
         })
     }
@@ -139,10 +139,10 @@ impl<'a> WriteHalf<'a> {
                 let (done, out) = f(room);
                 let done = done.min(room.len());
                 let event = Event::Written {
-                    slot: handle.slot,
+                    slot: handle.number(),
                     bytes: &room[..done],
                 };
-                handle.stack.with(|inner| inner.tell(&event));
+                handle.stack.with(|core| core.host.tell(&event));
                 (done, out)
             })
         });
@@ -177,12 +177,8 @@ impl<'a> WriteHalf<'a> {
     /// Sends a FIN after everything written so far; the peer reads the end of
     /// the stream, and can still send. Returns at once.
     pub fn shutdown(&mut self) {
-        let Handle {
-            stack,
-            slot,
-            generation,
-        } = self.handle;
-        stack.with_unless_hurt(|inner| inner.shutdown(slot, generation));
+        let Handle { stack, key } = self.handle;
+        stack.with_unless_hurt(|core| core.connections.shutdown(key, &mut core.host));
     }
 }
 

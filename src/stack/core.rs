@@ -1,4 +1,5 @@
-//! The stack: the only caller of smoltcp's `Interface`.
+//! The stack: what comes from the device goes to a connection, a listener or nobody,
+//! and what was touched is sent.
 //!
 //! `Interface::poll` looks at every socket for every frame, and one peer can
 //! make it loop for ever. So it is never called. Each slot has a socket set
@@ -15,165 +16,100 @@
 
 use core::task::Waker;
 
-use heapless::deque::DequeView;
-use smoltcp::iface::Interface;
-use smoltcp::phy::{Device, DeviceCapabilities, RxToken};
+use smoltcp::phy::{Device, RxToken, TxToken};
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use crate::counters::{Counters, DropReason, Totals};
-#[cfg(feature = "observer")]
-use crate::event::Audience;
+use crate::counters::{Counters, DropReason};
 use crate::event::Event;
-use crate::rules::addresses::Addresses;
-use crate::rules::config::Config;
+use crate::frame::demux::{Control, Route, Segment, is_loopback};
+use crate::frame::flow::Flow;
+use crate::frame::link::NOBODY;
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
-use crate::rules::limits::tick;
+use crate::rules::lifecycle::{Cut, State, Step};
+use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
-use crate::stack::one_shot::Tally;
-use crate::table::buffers::Buffers;
-use crate::table::deadlines::Deadlines;
-use crate::table::flows::Flows;
-use crate::table::listeners::Listeners;
+use crate::stack::connections::Connections;
+use crate::stack::engine::{self, Again, Engine, Sent};
+use crate::stack::gate::Gate;
+use crate::stack::resolve;
+use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
-use crate::table::slots::Slots;
-use crate::table::syn_queue::SynQueue;
-use crate::table::woken::Woken;
+use crate::table::slots::{SlotId, SlotKey};
+use crate::time::FAR;
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
 
+/// Why `connect` cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CannotConnect {
+    Unaddressable,
+    NoSlot,
+    NoPort,
+}
+
 /// Everything behind the stack's one `RefCell`.
-pub(crate) struct Inner<'a> {
-    pub(crate) config: Config,
-    pub(crate) addresses: Addresses,
-    /// What the host and its connections speak through: IP, and no Ethernet.
-    pub(crate) iface: Interface,
-    /// Of a device that has no Ethernet either.
-    pub(crate) capabilities: DeviceCapabilities,
-    pub(crate) buffers: Buffers<'a>,
-    pub(crate) slots: Slots<'a>,
-    pub(crate) flows: Flows<'a>,
-    pub(crate) deadlines: Deadlines<'a>,
-    pub(crate) dirty: &'a mut DequeView<u32>,
-    pub(crate) listeners: Listeners<'a>,
-    pub(crate) syn_queue: SynQueue<'a>,
-    /// A slot or a place in a backlog became free since SYNs were let in.
-    pub(crate) room_made: bool,
-    pub(crate) counters: Totals,
-    pub(crate) tally: Tally<'a>,
-    pub(crate) now: Instant,
-    /// The same for limits.
-    pub(crate) tick: u32,
-    pub(crate) isn_key: [u8; 16],
-    pub(crate) port_key: [u8; 16],
-    pub(crate) cookies: Cookies,
-    /// Slots whose wakers are not ours and to be woken.
-    pub(crate) woken: Woken,
-    /// How many ports were drawn so far.
-    pub(crate) ports_drawn: u64,
+pub(crate) struct Core<'a> {
+    pub(crate) host: Host<'a>,
+    pub(crate) connections: Connections<'a>,
+    pub(crate) gate: Gate<'a>,
+    pub(crate) engine: Engine,
     pub(crate) neighbors: Neighbors,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
-    pub(crate) waiting_for_neighbor: u32,
     /// The device took no more frames in this turn.
     pub(crate) device_full: bool,
-    /// Slots whose stream is gone but whose peer has not agreed yet.
-    pub(crate) closing: u32,
 }
 
-impl<'a> Inner<'a> {
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    #[cfg(feature = "observer")]
-    pub(crate) fn set_audience(&mut self, audience: Audience<'a>) {
-        self.tally.audience = audience;
-    }
-
+impl Core<'_> {
     pub(crate) fn counters(&self) -> Counters {
         Counters {
-            slots_used: self.slots.used(),
-            frames_out: self.tally.frames.get(),
-            bytes_out: self.tally.bytes.get(),
-            ..self.counters.get()
-        }
-    }
-
-    pub(crate) fn tell(&self, event: &Event<'_>) {
-        if let Some(observer) = self.tally.audience.get() {
-            observer.event(self.now, event);
-        }
-    }
-
-    /// The same where to put the event together costs something.
-    pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.tally.audience.get() {
-            observer.event(self.now, &event());
+            slots_used: self.connections.slots.used(),
+            ..self.host.counters()
         }
     }
 
     #[inline]
     pub(crate) fn has_woken(&self) -> bool {
-        !self.woken.is_empty() || self.listeners.has_woken()
+        self.connections.slots.has_woken() || self.connections.listeners.has_woken()
     }
 
     /// Wakers to be woken when the stack is free. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
-        let next = self.slots.pop_woken(&mut self.woken);
-        next.or_else(|| Some([self.listeners.take_woken(), None]).filter(|next| next[0].is_some()))
+        let connections = &mut self.connections;
+        connections.slots.pop_woken().or_else(|| {
+            let acceptor = connections.listeners.take_woken();
+            acceptor.map(|waker| [Some(waker), None])
+        })
     }
 
-    /// See [`Stack::reboot`].
+    /// See [`Stack::reboot`](crate::Stack::reboot).
     pub(crate) fn reboot(&mut self, secret: [u8; 16]) {
-        for index in 0..self.slots.len() {
-            self.free(index);
-            if let Some(slot) = self.slots.get(index) {
-                slot.dirty = false;
-            }
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        for id in connections.slots.ids() {
+            connections.free(id, host);
         }
-        self.slots.put_in_order();
-        self.deadlines.clear();
-        self.listeners.reset();
-        self.dirty.clear();
-        while self.syn_queue.pop().is_some() {}
-        self.config.secret = secret;
-        self.isn_key = derive_key(&secret, b"isn");
-        self.port_key = derive_key(&secret, b"ports");
-        self.cookies = Cookies::new(derive_key(&secret, b"cookies"));
-        self.ports_drawn = 0;
+        connections.slots.put_in_order();
+        connections.deadlines.clear();
+        connections.listeners.reset();
+        connections.cookies = Cookies::new(derive_key(&secret, b"cookies"));
+        host.config.secret = secret;
+        host.secrets = Secrets::new(&secret);
+        while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::NEW;
-    }
-
-    /// Sets every total to zero, and the time.
-    pub(crate) fn forget_history(&mut self) {
-        self.counters = Totals::default();
-        self.tally.frames.set(0);
-        self.tally.bytes.set(0);
-        self.now = Instant::ZERO;
-        self.tick = tick(Instant::ZERO);
-    }
-
-    pub(crate) fn dropped(&mut self, reason: DropReason) {
-        self.counters
-            .count(|counters| &mut counters.dropped[reason as usize]);
-        self.tell(&Event::Dropped(reason));
     }
 
     // ---- one turn -------------------------------------------------------
 
     /// Begins a turn: sets the time and serves the deadlines that passed.
     pub(crate) fn begin(&mut self, now: Instant) {
-        self.now = now;
-        self.tick = tick(now);
-        self.tally.now = now;
-        self.counters.count(|counters| &mut counters.turns);
-        while let Some(slot) = self.deadlines.pop(now) {
-            self.expire(slot);
-        }
+        self.host.begin(now);
+        self.connections.expire(&mut self.host);
     }
 
     /// Receives up to the turn's share of frames. True when there may be more.
@@ -183,9 +119,10 @@ impl<'a> Inner<'a> {
         device: &mut D,
         scheduler: &impl Scheduler,
     ) -> bool {
-        self.admit_parked(device);
-        for _ in 0..self.config.frames_per_turn.max(1) {
-            let Some((rx, tx)) = device.receive(self.now) else {
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        self.gate.admit_parked(connections, host, device);
+        for _ in 0..self.host.config.frames_per_turn.max(1) {
+            let Some((rx, tx)) = device.receive(self.host.now) else {
                 return false;
             };
             rx.consume(|frame| self.frame_in(frame, tx, scheduler));
@@ -196,34 +133,276 @@ impl<'a> Inner<'a> {
     /// Lets every dirty slot send. True when some could not finish, and could
     /// go on now.
     pub(crate) fn transmit<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
-        if core::mem::take(&mut self.neighbor_news) && self.waiting_for_neighbor > 0 {
-            self.wake_neighbor_waiters();
+        if core::mem::take(&mut self.neighbor_news) {
+            self.connections.slots.retry_waiting();
         }
         self.device_full = false;
         // What becomes dirty meanwhile waits for the next turn.
-        for _ in 0..self.dirty.storage_len() {
-            let Some(slot) = self.dirty.pop_front() else {
+        for _ in 0..self.connections.slots.dirty() {
+            let Some(id) = self.connections.slots.next_dirty() else {
                 break;
             };
-            self.transmit_slot(slot, device);
+            self.transmit_slot(id, device);
             if self.device_full {
                 return false;
             }
         }
-        !self.dirty.is_empty() || (self.room_made && self.syn_queue.len() > 0)
+        self.connections.slots.dirty() > 0
+            || (self.connections.room_made && self.gate.queue.len() > 0)
     }
 
     /// When the next slot's deadline is due. A full device is asked again soon;
     /// its interrupt may end the wait earlier.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        let again = self.device_full.then(|| self.now + DEVICE_RETRY);
-        let doubt = self.doubt_at();
-        let slots = self.deadlines.next();
+        let again = self.device_full.then(|| self.host.now + DEVICE_RETRY);
+        let doubt = self.gate.doubt_at(&self.connections, &self.host);
+        let slots = self.connections.deadlines.next();
         slots.into_iter().chain(again).chain(doubt).min()
     }
 
-    /// Whether bytes or a FIN of a closed stream are still on their way.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing > 0
+    // ---- frames in ------------------------------------------------------
+
+    fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T, scheduler: &impl Scheduler) {
+        self.host.heard(frame);
+        match self.host.route(frame) {
+            Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
+            Route::Neighbor => {
+                let (neighbors, host) = (&mut self.neighbors, &mut self.host);
+                self.neighbor_news |= resolve::hear(neighbors, host, frame, token);
+            }
+            Route::Host(from) => self.engine.answer(&self.host, from, frame, token),
+            Route::Refuse(reason) => self.host.dropped(reason),
+        }
+    }
+
+    fn segment_in<T: TxToken>(
+        &mut self,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+        scheduler: &impl Scheduler,
+    ) {
+        let Some(id) = self.connections.find(&segment.flow) else {
+            return self.stranger_in(None, segment, frame, token);
+        };
+        let connections = &mut self.connections;
+        connections.buffers.fetch(id);
+        let slot = &mut connections.slots[id];
+        if let Some(reader) = &slot.rx_waker {
+            scheduler.fetch(reader);
+        }
+        if segment.control == Control::Syn
+            && slot.state == State::TimeWait
+            // The last byte we acknowledged was the peer's FIN (RFC 9293, 3.10.7.4,
+            // and RFC 6191).
+            && segment.seq >= slot.view.rcv_nxt
+        {
+            return self.stranger_in(Some(id), segment, frame, token);
+        }
+        let host = &mut self.host;
+        let arrived = (segment, frame);
+        let Some(settled) = self.engine.deliver(host, slot, arrived, token) else {
+            return;
+        };
+        if settled.reset {
+            host.totals.count(|totals| &mut totals.resets);
+            host.tell(&Event::Reset { slot: id.number() });
+        }
+        if let Some(left) = settled.taken {
+            slot.clocks.pace.taken(left, host.tick);
+        }
+        let reader = slot.rx_waker.take_if(|_| settled.read);
+        if settled.write {
+            connections.slots.wake(id, false, true);
+        }
+        if let Some(reader) = reader
+            && let Some(foreign) = scheduler.wake(reader)
+        {
+            connections.slots[id].rx_waker = Some(foreign);
+            connections.slots.wake_others(id);
+        }
+        if settled.step != Step::Stay {
+            connections.step(id, settled.step, host);
+        }
+        connections.slots.mark_dirty(id);
+    }
+
+    /// A segment that belongs to no flow, or begins the next life of an old one.
+    #[inline(never)]
+    fn stranger_in<T: TxToken>(
+        &mut self,
+        old: Option<SlotId>,
+        segment: &Segment,
+        frame: &[u8],
+        token: T,
+    ) {
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        if let Some(old) = old {
+            connections.reclaim(old, host);
+        } else if let Some(reason) = segment.refusal(host.addresses.own()) {
+            return host.dropped(reason);
+        }
+        let port = segment.flow.local_port();
+        let listener = connections.listeners.find(port);
+        match (listener, segment.control) {
+            (Some(listener), Control::Syn) => {
+                let arrived = (segment, frame);
+                self.gate
+                    .syn_in(connections, host, listener, arrived, token);
+            }
+            (Some(listener), Control::Other) if segment.has_ack && host.config.gives_cookies() => {
+                let arrived = (segment, frame);
+                self.gate
+                    .proof_in(connections, host, listener, arrived, token);
+            }
+            (_, Control::Rst) => (),
+            (Some(_), Control::Other) if !segment.has_ack => {
+                host.dropped(DropReason::BadSegment);
+            }
+            _ => host.refuse(segment, token),
+        }
+    }
+
+    // ---- frames out -----------------------------------------------------
+
+    fn transmit_slot<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) {
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        let now = host.now;
+        let slot = &mut connections.slots[id];
+        if slot.state.is_over() {
+            return;
+        }
+        if slot.waits_for_neighbor {
+            connections.slots.set_waiting(id, None);
+        }
+        let slot = &connections.slots[id];
+        if slot.state == State::Connecting && slot.peer == NOBODY && !self.finds_peer(id, device) {
+            return;
+        }
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        // A held stream whose TIME-WAIT is over is left as it is.
+        if connections.slots[id].clocks.give_up <= now && connections.slots[id].is_held() {
+            return;
+        }
+        let slot = &mut connections.slots[id];
+        let Some(sent) = self.engine.send(host, slot, device) else {
+            // Lent: it comes back dirty. Who waits for that may give up before.
+            let waits = slot.clocks.waits();
+            if waits != FAR {
+                connections.arm(id, waits);
+            }
+            return;
+        };
+        let Sent {
+            before,
+            after,
+            again,
+        } = sent;
+        if let Again::By(at) = again {
+            if at != FAR {
+                connections.arm(id, at);
+            }
+            return;
+        }
+        let moved = before.tcp != after;
+        if moved && after == tcp::State::Closed && slot.state == State::Open {
+            slot.cut = Cut::ByUs;
+        }
+        // Most frames that leave change nothing a slot must react to.
+        let closes = matches!(slot.state, State::Closing | State::TimeWait);
+        if moved || closes || after == tcp::State::Closed {
+            connections.settle(id, Some(before), host);
+        }
+        if connections.slots[id].state.is_over() {
+            return;
+        }
+        match again {
+            Again::At(at) => {
+                let over = at != FAR && at >= connections.slots[id].clocks.give_up;
+                let at = match over && connections.slots[id].is_held() {
+                    true => FAR,
+                    false => at,
+                };
+                let due = connections.slots[id].due(now).at.min(at);
+                let due = (due != FAR).then_some(due);
+                connections.deadlines.set(id.number(), due);
+            }
+            again => {
+                self.device_full |= again == Again::DeviceFull;
+                connections.slots.mark_dirty(id);
+            }
+        }
+    }
+
+    /// Finds out where the first SYN of a slot is to go. False as long as nobody
+    /// has answered; then the slot is looked at again when somebody does, or when
+    /// it is time to ask again.
+    fn finds_peer<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) -> bool {
+        let connections = &mut self.connections;
+        let Some(token) = device.transmit(self.host.now) else {
+            self.device_full = true;
+            connections.slots.mark_dirty(id);
+            return false;
+        };
+        let Some(flow) = connections.slots.flow(id) else {
+            return false;
+        };
+        let again = match resolve::find(&mut self.neighbors, &self.host, &flow, token) {
+            Ok(hardware) => {
+                connections.slots[id].peer = hardware;
+                return true;
+            }
+            Err(again) => again,
+        };
+        let epoch = self.neighbors.epoch;
+        connections.slots.set_waiting(id, Some(epoch));
+        let due = connections.slots[id].due(self.host.now).at.min(again);
+        connections.deadlines.set(id.number(), Some(due));
+        false
+    }
+
+    // ---- connections of ours --------------------------------------------
+
+    /// Takes a slot and sends a SYN in this turn.
+    pub(crate) fn connect(&mut self, remote: IpEndpoint) -> Result<SlotKey, CannotConnect> {
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        let addresses = &host.addresses;
+        let usable = |addr: IpAddress| {
+            addr.is_unicast()
+                && !is_loopback(addr)
+                && !addresses.is_broadcast(addr)
+                && !addresses.has(addr)
+        };
+        if remote.port == 0 || !usable(remote.addr) || addresses.next_hop(remote.addr).is_none() {
+            return Err(CannotConnect::Unaddressable);
+        }
+        let source = addresses.source(remote.addr);
+        let addr = source.ok_or(CannotConnect::Unaddressable)?;
+        // At most one port per slot is taken, so this many tries suffice.
+        let tries = connections.slots.len() + 1;
+        let taken = |flow: &Flow| connections.find(flow).is_some();
+        let flow = host
+            .secrets
+            .dynamic_flow(IpEndpoint { addr, port: 0 }, remote, tries, taken)
+            .ok_or(CannotConnect::NoPort)?;
+        let id = connections.take(host).ok_or(CannotConnect::NoSlot)?;
+        let slot = &mut connections.slots[id];
+        slot.owners = 1;
+        slot.clocks.give_up = host.now + host.config.connect_timeout;
+        let isn = host.secrets.isn(&flow, host.now);
+        let connects = slot
+            .socket()
+            .is_some_and(|socket| engine::connect(host, socket, &flow, isn));
+        if !connects || !connections.serve(id, flow) {
+            connections.free(id, host);
+            return Err(CannotConnect::Unaddressable);
+        }
+        host.tell(&Event::Connecting {
+            slot: id.number(),
+            local: flow.local(),
+            remote,
+        });
+        connections.slots.mark_dirty(id);
+        Ok(connections.slots.key(id))
     }
 }

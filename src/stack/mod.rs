@@ -1,16 +1,12 @@
 //! Where rules and tables meet, and frames move: device to demux to slot to socket,
 //! and back. The only caller of smoltcp's `Interface`.
 
-pub(crate) mod admission;
+#[cfg(any(test, feature = "lab"))]
 pub(crate) mod audit;
-pub(crate) mod connect;
+pub(crate) mod connections;
 pub(crate) mod core;
-pub(crate) mod egress;
-pub(crate) mod ingress;
-pub(crate) mod lifecycle;
-pub(crate) mod one_shot;
-pub(crate) mod place;
-pub(crate) mod requests;
+pub(crate) mod engine;
+pub(crate) mod gate;
 pub(crate) mod resolve;
 #[allow(
     clippy::module_inception,

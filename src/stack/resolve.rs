@@ -7,72 +7,63 @@
 //! A place holds a question or its answer. Questions of others are answered and
 //! forgotten. IPv6's neighbor discovery obeys the same rules.
 
-use smoltcp::phy::{Device, TxToken};
+use smoltcp::phy::TxToken;
+use smoltcp::time::Instant;
 
 use crate::counters::DropReason;
 use crate::frame::build;
+use crate::frame::flow::Flow;
+use crate::frame::link::Hardware;
 use crate::frame::neighbor::read;
-use crate::stack::core::Inner;
-use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup};
+use crate::table::host::Host;
+use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
 
-impl Inner<'_> {
-    /// A frame that says, or asks, who owns an address.
-    pub(crate) fn neighbor_in<T: TxToken>(&mut self, frame: &[u8], token: T) {
-        let Some(claim) = read(frame) else {
-            return self.dropped(DropReason::Malformed);
-        };
-        let Some(ours) = claim.asks_for else {
-            if self.neighbors.hear(claim.addr, claim.hardware, self.now) {
-                self.neighbor_news = true;
-            } else {
-                self.dropped(DropReason::Unsolicited);
+/// A frame that says, or asks, who owns an address. True: a question of ours is
+/// answered.
+pub(crate) fn hear<T: TxToken>(
+    neighbors: &mut Neighbors,
+    host: &mut Host<'_>,
+    frame: &[u8],
+    token: T,
+) -> bool {
+    let refused = match read(frame) {
+        None => DropReason::Malformed,
+        Some(claim) => match claim.asks_for {
+            None if neighbors.hear(claim.addr, claim.hardware, host.now) => return true,
+            None => DropReason::Unsolicited,
+            Some(ours) if host.addresses.has(ours) => {
+                let us = (host.config.hardware_addr, ours);
+                if let Some(answer) = build::here(us, (claim.hardware, claim.addr)) {
+                    host.send(&answer, token);
+                }
+                return false;
             }
-            return;
-        };
-        if !self.addresses.has(ours) {
-            return self.dropped(DropReason::NotOurs);
-        }
-        let us = (self.config.hardware_addr, ours);
-        if let Some(answer) = build::here(us, (claim.hardware, claim.addr)) {
-            self.send(&answer, token);
-        }
-    }
+            Some(_) => DropReason::NotOurs,
+        },
+    };
+    host.dropped(refused);
+    false
+}
 
-    /// Finds out where the first SYN of a slot is to go. False as long as nobody
-    /// has answered; then the slot is looked at again when somebody does, or when
-    /// it is time to ask again.
-    pub(crate) fn finds_peer<D: Device + ?Sized>(&mut self, index: u32, device: &mut D) -> bool {
-        let now = self.now;
-        let Some(token) = device.transmit(now) else {
-            self.device_full = true;
-            self.mark_dirty(index);
-            return false;
-        };
-        let flow = self.slots.flow(index);
-        let hop = flow.and_then(|flow| self.addresses.next_hop(flow.remote_addr()));
-        let lookup = hop.map_or(Lookup::Wait, |hop| self.neighbors.look_up(hop, now));
-        if let (Lookup::Ask, Some(flow), Some(hop)) = (lookup, flow, hop) {
-            let us = (self.config.hardware_addr, flow.local_addr());
-            if let Some(question) = build::who_has(us, hop) {
-                self.send(&question, token);
+/// Where the first SYN of a flow is to go, or when to look again if nobody answers
+/// before.
+pub(crate) fn find<T: TxToken>(
+    neighbors: &mut Neighbors,
+    host: &Host<'_>,
+    flow: &Flow,
+    token: T,
+) -> Result<Hardware, Instant> {
+    let hop = host.addresses.next_hop(flow.remote_addr());
+    let lookup = hop.map_or(Lookup::Wait, |hop| neighbors.look_up(hop, host.now));
+    match lookup {
+        Lookup::At(hardware) => Ok(hardware),
+        Lookup::Wait => Err(host.now + ASK_AGAIN),
+        Lookup::Ask => {
+            let us = (host.config.hardware_addr, flow.local_addr());
+            if let Some(question) = hop.and_then(|hop| build::who_has(us, hop)) {
+                host.send(&question, token);
             }
+            Err(host.now + AT_THE_LATEST)
         }
-        let Some(slot) = self.slots.get(index) else {
-            return false;
-        };
-        if let Lookup::At(hardware) = lookup {
-            slot.peer = hardware;
-            return true;
-        }
-        slot.waits_for_neighbor = true;
-        slot.waits_since = self.neighbors.epoch;
-        self.waiting_for_neighbor += 1;
-        let again = match lookup {
-            Lookup::Ask => now + AT_THE_LATEST,
-            _ => now + ASK_AGAIN,
-        };
-        let due = slot.due(now).min(again);
-        self.deadlines.set(index, Some(due));
-        false
     }
 }

@@ -7,32 +7,30 @@ use core::mem::ManuallyDrop;
 use core::task::Waker;
 
 use smoltcp::phy::{DeviceCapabilities, Medium};
-use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 
-use crate::counters::Totals;
 use crate::event::Yield;
 use crate::frame::checksum::Checks;
 use crate::frame::link::{ETHERNET, is_unicast};
-use crate::rules::addresses::Addresses;
+use crate::frame::one_shot::without_ethernet;
 #[cfg(feature = "ipv6")]
 use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
-use crate::rules::limits::tick;
-use crate::stack::core::Inner;
-use crate::stack::one_shot::{self, Tally, without_ethernet};
+use crate::stack::connections::Connections;
+use crate::stack::core::Core;
+use crate::stack::engine::Engine;
+use crate::stack::gate::Gate;
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
+use crate::table::host::Host;
 use crate::table::listeners::Listeners;
 use crate::table::neighbors::Neighbors;
-use crate::table::slot::Slot;
 use crate::table::slots::Slots;
 use crate::table::storage::{StackParts, Storage};
 use crate::table::syn_queue::SynQueue;
-use crate::table::woken::Woken;
 
 /// The network stack of one host.
 ///
@@ -44,7 +42,7 @@ use crate::table::woken::Woken;
 /// observer may not: see [`Platform::device`](crate::Platform::device).
 pub struct Stack<'a> {
     /// Taken for ever once a panic has gone through it: see [`Stack::with`].
-    inner: RefCell<Inner<'a>>,
+    core: RefCell<Core<'a>>,
     is_hurt: Cell<bool>,
     note: Cell<Option<Yield>>,
 }
@@ -101,49 +99,33 @@ impl<'a> Stack<'a> {
         if count == 0 {
             return Err(ConfigError::Storage);
         }
-        let mut buffers = Buffers::new(parts.rx, parts.tx, &parts.sockets[..count]);
-        let slots = &mut parts.slots[..count];
-        for (index, (slot, place)) in slots.iter_mut().zip(parts.sockets).enumerate() {
-            let mut set = place.set();
-            buffers.renew(index as u32, &mut set);
-            *slot = Slot::EMPTY;
-            *slot.set = Some(set);
-        }
-        parts.dirty.clear();
-        let flow_key = derive_key(&config.secret, b"flows");
-        let isn_key = derive_key(&config.secret, b"isn");
-        let port_key = derive_key(&config.secret, b"ports");
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
-        let iface = one_shot::interface(0, &capabilities, Instant::ZERO);
+        let secret = &config.secret;
+        let flow_key = derive_key(secret, b"flows");
+        let (heap, cells) = (&mut parts.heap[..count], &mut parts.cells[..count]);
+        let (slots, sockets) = (&mut parts.slots[..count], &mut parts.sockets[..count]);
+        let buffers = Buffers::new(parts.rx, parts.tx, sockets, slots);
+        let mut slots = Slots::new(slots, parts.dirty);
         Ok(Stack {
-            inner: RefCell::new(Inner {
-                config: config.bounded(),
-                addresses: Addresses::default(),
-                iface,
-                capabilities,
-                buffers,
-                flows: Flows::new(parts.buckets, slots, flow_key),
-                slots: Slots::new(slots),
-                deadlines: Deadlines::new(&mut parts.heap[..count], &mut parts.cells[..count]),
-                dirty: parts.dirty,
-                listeners: Listeners::new(parts.listeners, parts.acceptors),
-                syn_queue: SynQueue::new(parts.parked),
-                room_made: false,
-                counters: Totals::default(),
-                tally: Tally::new(checks),
-                now: Instant::ZERO,
-                tick: tick(Instant::ZERO),
-                isn_key,
-                port_key,
-                cookies: Cookies::new(derive_key(&config.secret, b"cookies")),
-                woken: Woken::NONE,
-                ports_drawn: 0,
+            core: RefCell::new(Core {
+                connections: Connections {
+                    flows: Flows::new(parts.buckets, slots.all(), flow_key),
+                    slots,
+                    deadlines: Deadlines::new(heap, cells),
+                    buffers,
+                    listeners: Listeners::new(parts.listeners, parts.acceptors),
+                    cookies: Cookies::new(derive_key(secret, b"cookies")),
+                    room_made: false,
+                },
+                gate: Gate {
+                    queue: SynQueue::new(parts.parked),
+                },
+                engine: Engine::new(&capabilities),
+                host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::NEW,
                 neighbor_news: false,
-                waiting_for_neighbor: 0,
                 device_full: false,
-                closing: 0,
             }),
             is_hurt: Cell::new(false),
             note: Cell::new(None),
@@ -159,14 +141,14 @@ impl<'a> Stack<'a> {
         if !address.address().is_unicast() {
             return Err(ConfigError::Address);
         }
-        self.with(|inner| {
+        self.with(|core| {
             #[cfg(feature = "ipv6")]
             if matches!(address, IpCidr::Ipv6(_))
-                && inner.capabilities.max_transmission_unit < LEAST_MTU_V6
+                && core.host.capabilities.max_transmission_unit < LEAST_MTU_V6
             {
                 return Err(ConfigError::Mtu);
             }
-            inner
+            core.host
                 .addresses
                 .add(address)
                 .map_err(|_| ConfigError::TooMany)
@@ -182,7 +164,7 @@ impl<'a> Stack<'a> {
         if !gateway.is_unicast() {
             return Err(ConfigError::Address);
         }
-        self.with(|inner| inner.addresses.set_gateway(gateway));
+        self.with(|core| core.host.addresses.set_gateway(gateway));
         Ok(())
     }
 
@@ -195,7 +177,7 @@ impl<'a> Stack<'a> {
     /// listeners as closed. The slot of a stream that holds lent bytes
     /// ([`fill_buf`](crate::TcpStream::fill_buf)) is in use until it gives them back.
     pub fn reboot(&self, secret: [u8; 16]) {
-        self.with(|inner| inner.reboot(secret));
+        self.with(|core| core.reboot(secret));
     }
 
     /// Runs `f` with the stack to itself, and then wakes those whose wakers may call
@@ -206,8 +188,8 @@ impl<'a> Stack<'a> {
     ///
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
-        let (out, woken) = self.with_quiet(|inner| (f(inner), inner.has_woken()));
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
+        let (out, woken) = self.with_quiet(|core| (f(core), core.has_woken()));
         if woken {
             self.wake_others();
         }
@@ -215,21 +197,21 @@ impl<'a> Stack<'a> {
     }
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
-    pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Inner<'a>) -> R) -> R {
-        let Ok(inner) = self.inner.try_borrow_mut() else {
+    pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
+        let Ok(core) = self.core.try_borrow_mut() else {
             self.refuse()
         };
-        let mut inner = ManuallyDrop::new(inner);
+        let mut core = ManuallyDrop::new(core);
         let hurt = Hurt(&self.is_hurt);
-        let out = f(&mut inner);
+        let out = f(&mut core);
         core::mem::forget(hurt);
-        drop(ManuallyDrop::into_inner(inner));
+        drop(ManuallyDrop::into_inner(core));
         out
     }
 
     /// The same for what is dropped: after a panic inside the stack there is nothing
     /// to do, and a second panic would end the process.
-    pub(crate) fn with_unless_hurt(&self, f: impl FnOnce(&mut Inner<'a>)) {
+    pub(crate) fn with_unless_hurt(&self, f: impl FnOnce(&mut Core<'a>)) {
         if !self.is_hurt.get() {
             self.with(f);
         }
@@ -248,7 +230,7 @@ impl<'a> Stack<'a> {
     #[inline(never)]
     fn wake_others(&self) {
         loop {
-            let next = self.inner.borrow_mut().pop_woken();
+            let next = self.core.borrow_mut().pop_woken();
             let Some(wakers) = next else { break };
             wakers.into_iter().flatten().for_each(Waker::wake);
         }

@@ -12,8 +12,12 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use smoltcp::iface::{SocketSet, SocketStorage};
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
+
+use crate::prefetch::{LINE, fetch};
+use crate::table::slot::{Slot, tcp_of};
+use crate::table::slots::SlotId;
 
 /// A place for one connection's socket, which begins where a cache line does, on
 /// machines that have caches.
@@ -21,47 +25,24 @@ use smoltcp::socket::tcp;
 #[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 pub struct SocketPlace<'a>(MaybeUninit<SocketStorage<'a>>);
 
-impl<'a> SocketPlace<'a> {
+impl SocketPlace<'_> {
     /// A place that holds nothing.
     pub const EMPTY: Self = SocketPlace(MaybeUninit::uninit());
-
-    /// A set of one socket, which is still to come.
-    pub(crate) fn set(&'a mut self) -> SocketSet<'a> {
-        let place = self.0.write(SocketStorage::EMPTY);
-        SocketSet::new(core::slice::from_mut(place))
-    }
 }
-
-/// Bytes of a cache line.
-pub(crate) const LINE: usize = 64;
 
 /// How much of a buffer is fetched ahead: where a small request lies, and where
 /// smoltcp begins to write when nothing is left to send.
 const BUFFER_AHEAD: usize = 4 * LINE;
 
-/// Has the core fetch what lies there while it does something else. Nothing
-/// where it cannot be asked to.
-#[inline]
-pub(crate) fn fetch(start: *const u8, bytes: usize) {
-    for offset in (0..bytes).step_by(LINE) {
-        let line = start.wrapping_add(offset);
-        #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]
-        // SAFETY: this is a hint, which reads nothing and for which any address
-        // will do; every core with SSE has it.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(line.cast())
-        };
-        let _ = line;
-    }
-}
-
-/// Where the socket and the buffers of every slot are.
+/// Where the sockets and the buffers of every slot are.
 ///
-/// The invariant: slot `n`'s bytes are referred to by the socket in slot `n`'s
-/// set and by nothing else. `new` takes the memory away from everybody;
-/// `renew` removes and drops the old socket before it makes new slices.
+/// The invariant: the bytes that belong to a socket's place are referred to by the
+/// socket in that place and by nothing else. `new` takes the memory away from
+/// everybody, and makes the one set that refers to each place; `renew` finds the
+/// bytes by where a set's socket is, and drops that before it makes new slices. No
+/// other file takes a socket out of such a set.
 pub(crate) struct Buffers<'a> {
-    /// Only to be fetched ahead: the sockets belong to their sets.
+    /// Only their addresses are used: the sockets belong to their sets.
     sockets: *const u8,
     rx: NonNull<u8>,
     tx: NonNull<u8>,
@@ -72,18 +53,32 @@ pub(crate) struct Buffers<'a> {
 }
 
 impl<'a> Buffers<'a> {
-    /// Shares the memory out evenly among as many slots as there are sockets.
-    pub(crate) fn new(rx: &'a mut [u8], tx: &'a mut [u8], sockets: &[SocketPlace<'a>]) -> Self {
-        let slots = sockets.len();
-        Buffers {
+    /// Shares the memory out evenly among as many slots as there are sockets, and
+    /// gives each slot its set.
+    pub(crate) fn new(
+        rx: &'a mut [u8],
+        tx: &'a mut [u8],
+        sockets: &'a mut [SocketPlace<'a>],
+        slots: &mut [Slot<'a>],
+    ) -> Self {
+        let count = sockets.len();
+        let mut buffers = Buffers {
             sockets: sockets.as_ptr().cast(),
-            rx_bytes: rx.len().checked_div(slots).unwrap_or(0),
-            tx_bytes: tx.len().checked_div(slots).unwrap_or(0),
+            rx_bytes: rx.len().checked_div(count).unwrap_or(0),
+            tx_bytes: tx.len().checked_div(count).unwrap_or(0),
             rx: NonNull::from(rx).cast(),
             tx: NonNull::from(tx).cast(),
-            slots,
+            slots: count,
             memory: PhantomData,
+        };
+        for (index, (slot, place)) in slots.iter_mut().zip(sockets).enumerate() {
+            let place = core::slice::from_mut(place.0.write(SocketStorage::EMPTY));
+            let mut set = SocketSet::new(place);
+            buffers.fill(&mut set, index);
+            *slot = Slot::EMPTY;
+            *slot.set = Some(set);
         }
+        buffers
     }
 
     /// A segment has come for this slot. When the next connection is one of
@@ -91,8 +86,8 @@ impl<'a> Buffers<'a> {
     /// other they are also waited for one after the other. Asked for here, as soon
     /// as the slot is known, they come at the same time.
     #[inline]
-    pub(crate) fn fetch(&self, slot: u32) {
-        let slot = slot as usize;
+    pub(crate) fn fetch(&self, id: SlotId) {
+        let slot = id.number() as usize;
         let piece = |start: *const u8, bytes| start.wrapping_add(slot * bytes);
         let socket = size_of::<SocketPlace<'_>>();
         fetch(piece(self.sockets, socket), socket);
@@ -105,26 +100,28 @@ impl<'a> Buffers<'a> {
         self.rx_bytes.min(u16::MAX.into()) as u16
     }
 
-    /// Puts a new socket with slot `slot`'s buffers into `set`, which must be
-    /// the set this slot was always renewed with. False when there is no such
-    /// slot; then the set is as it was. So a set that had a socket once is never
-    /// without one.
-    pub(crate) fn renew(&mut self, slot: u32, set: &mut SocketSet<'a>) -> bool {
-        let slot = slot as usize;
-        if slot >= self.slots {
-            return false;
+    /// Puts a new socket into a slot's set, on the buffers of the one that is in it.
+    pub(crate) fn renew(&mut self, set: &mut SocketSet<'a>) {
+        let socket: *const tcp::Socket<'_> = tcp_of(set);
+        let offset = socket.addr().wrapping_sub(self.sockets.addr());
+        let index = offset / size_of::<SocketPlace<'_>>();
+        debug_assert!(index < self.slots, "another stack's set");
+        if index < self.slots {
+            set.remove(SocketHandle::default());
+            self.fill(set, index);
         }
-        let old = set.iter().next().map(|(handle, _)| handle);
-        if let Some(handle) = old {
-            set.remove(handle);
-        }
+    }
+
+    /// Puts a socket with the buffers of place `index` into an empty set, whose place
+    /// that is.
+    fn fill(&mut self, set: &mut SocketSet<'a>, index: usize) {
         let piece = |start: NonNull<u8>, bytes: usize| {
             // SAFETY: `start` is the beginning of memory that `new` borrowed
-            // for 'a and that holds `bytes` for each slot, so the piece is
-            // inside it; the only other slice over it belonged to the socket
-            // that was removed and dropped above (the invariant).
+            // for 'a and that holds `bytes` for each of the places, of which `index`
+            // is one, so the piece is inside it; the only other slice over it belonged
+            // to the socket that was in this place and has been dropped (the invariant).
             // Test: `a_thousand_sockets_on_the_same_buffers`, under a sanitizer.
-            unsafe { core::slice::from_raw_parts_mut(start.add(slot * bytes).as_ptr(), bytes) }
+            unsafe { core::slice::from_raw_parts_mut(start.add(index * bytes).as_ptr(), bytes) }
         };
         let rx = piece(self.rx, self.rx_bytes);
         let tx = piece(self.tx, self.tx_bytes);
@@ -132,36 +129,28 @@ impl<'a> Buffers<'a> {
             tcp::SocketBuffer::new(rx),
             tcp::SocketBuffer::new(tx),
         ));
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::slot::tcp_of;
+    use smoltcp::time::Duration;
 
     #[test]
     fn a_thousand_sockets_on_the_same_buffers() {
         let (mut rx, mut tx) = ([0; 3 * 64], [0; 3 * 32]);
-        let mut places = [SocketStorage::EMPTY, SocketStorage::EMPTY];
-        let [first, second] = &mut places;
-        let mut sets = [
-            SocketSet::new(core::slice::from_mut(first)),
-            SocketSet::new(core::slice::from_mut(second)),
-        ];
-        let three = [const { SocketPlace::EMPTY }; 3];
-        let mut buffers = Buffers::new(&mut rx, &mut tx, &three);
+        let mut places = [const { SocketPlace::EMPTY }; 3];
+        let mut slots = [const { Slot::EMPTY }; 3];
+        let mut buffers = Buffers::new(&mut rx, &mut tx, &mut places, &mut slots);
         for round in 0..1000 {
-            for (slot, set) in sets.iter_mut().enumerate() {
-                assert!(buffers.renew(slot as u32, set));
-                let socket = tcp_of(set);
+            for slot in &mut slots {
+                buffers.renew(slot.set.as_mut().unwrap());
+                let socket = slot.socket().unwrap();
                 assert_eq!((socket.recv_capacity(), socket.send_capacity()), (64, 32));
                 assert_eq!(socket.keep_alive(), None);
-                socket.set_keep_alive(Some(smoltcp::time::Duration::from_millis(round + 1)));
+                socket.set_keep_alive(Some(Duration::from_millis(round + 1)));
             }
         }
-        assert!(!buffers.renew(3, &mut sets[0]));
-        assert_eq!(sets[0].iter().count(), 1, "it keeps its socket");
     }
 }

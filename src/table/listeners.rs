@@ -15,7 +15,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::rules::limits::TimeLimits;
 use crate::table::list::List;
-use crate::table::slots::Slots;
+use crate::table::slots::{SlotId, Slots};
 use crate::task::waker::{Parking, wake_ours};
 
 /// One listening port. Lives in [`Storage`](crate::Storage).
@@ -184,10 +184,10 @@ impl<'a> Listeners<'a> {
     }
 
     /// A SYN for this listener took a slot.
-    pub(crate) fn admitted(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
+    pub(crate) fn admitted(&mut self, index: u32, slots: &mut Slots<'_>, slot: SlotId) {
         if let Some(listener) = self.listeners.get_mut(index as usize) {
             listener.pending += 1;
-            slots.push(&mut listener.half_open, slot);
+            listener.half_open.push(slots.all(), slot.number());
             self.half_open += 1;
         }
     }
@@ -220,34 +220,34 @@ impl<'a> Listeners<'a> {
 
     /// A connection that was admitted is gone before it was accepted. One that
     /// stands in the queue has `queued` set.
-    pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32, queued: bool) {
+    pub(crate) fn left(&mut self, index: u32, slots: &mut Slots<'_>, slot: SlotId, queued: bool) {
         if let Some(listener) = self.listeners.get_mut(index as usize) {
             listener.pending = listener.pending.saturating_sub(1);
             if queued {
-                slots.unlink(&mut listener.queue, slot);
+                listener.queue.unlink(slots.all(), slot.number());
             } else {
-                slots.unlink(&mut listener.half_open, slot);
+                listener.half_open.unlink(slots.all(), slot.number());
                 self.half_open -= 1;
             }
         }
     }
 
     /// A handshake finished: the slot joins the queue, the first in line wakes.
-    pub(crate) fn enqueue(&mut self, index: u32, slots: &mut Slots<'_>, slot: u32) {
+    pub(crate) fn enqueue(&mut self, index: u32, slots: &mut Slots<'_>, slot: SlotId) {
         if let Some(listener) = self.listeners.get_mut(index as usize) {
-            slots.unlink(&mut listener.half_open, slot);
+            listener.half_open.unlink(slots.all(), slot.number());
             self.half_open -= 1;
-            slots.push(&mut listener.queue, slot);
+            listener.queue.push(slots.all(), slot.number());
             self.wake_one(index);
         }
     }
 
     /// Takes the oldest connection. `None`: there is none yet.
-    pub(crate) fn dequeue(&mut self, id: ListenerId, slots: &mut Slots<'_>) -> Option<u32> {
+    pub(crate) fn dequeue(&mut self, id: ListenerId, slots: &mut Slots<'_>) -> Option<SlotId> {
         let listener = self.get(id)?;
-        let slot = slots.pop(&mut listener.queue)?;
+        let slot = listener.queue.pop(slots.all())?;
         listener.pending = listener.pending.saturating_sub(1);
-        Some(slot)
+        Some(slots.id(slot))
     }
 
     /// Refuses new SYNs from now on; wakes everyone in line.

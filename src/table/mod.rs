@@ -3,6 +3,7 @@
 pub(crate) mod buffers;
 pub(crate) mod deadlines;
 pub(crate) mod flows;
+pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod listeners;
 pub(crate) mod neighbors;
@@ -10,4 +11,3 @@ pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod storage;
 pub(crate) mod syn_queue;
-pub(crate) mod woken;

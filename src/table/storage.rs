@@ -156,7 +156,7 @@ impl StackParts<'_> {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::table::buffers::LINE;
+    use crate::prefetch::LINE;
 
     /// What a segment touches of a slot are three lines, of a socket no line that
     /// belongs to another, and buffers of whole lines begin at one.

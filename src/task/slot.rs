@@ -20,7 +20,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
-use crate::table::buffers::fetch;
+use crate::prefetch::fetch;
 use crate::task::header::Header;
 use crate::task::spawn_error::SpawnRefused;
 

@@ -17,9 +17,9 @@ use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::counters::Counters;
-use crate::event::{Audience, Event, Inconsistent, Yield, ensure};
+use crate::event::{Audience, Event, Inconsistent, Reason, Source, Yield, ensure};
+use crate::prefetch::fetch;
 use crate::scheduler::Scheduler;
-use crate::table::buffers::fetch;
 use crate::task::header::Queued;
 use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, RowCell};
 use crate::task::spawn_error::SpawnError;
@@ -458,6 +458,16 @@ impl Tasks<'_> {
             0,
             self.timers.is_sound(),
         )
+    }
+
+    /// Which tasks wait for which stream, and were not woken.
+    pub(crate) fn waiting_for_streams(&self) -> impl Iterator<Item = (u32, Reason, u32)> + '_ {
+        self.waiting().filter_map(|waiting| match waiting.state {
+            TaskState::Waiting(reason, Source::Stream(slot)) if !self.is_set(waiting.task) => {
+                Some((waiting.task, reason, slot))
+            }
+            _ => None,
+        })
     }
 
     /// Whether a task was woken and has not been resumed since.

@@ -1,0 +1,61 @@
+//! What peers must not foresee of a host's own connections: initial sequence numbers
+//! and ports.
+
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
+
+use crate::frame::flow::Flow;
+use crate::rules::isn;
+use crate::rules::keys::{HashInput, derive_key};
+
+/// First of the dynamic ports (RFC 6335).
+const FIRST_DYNAMIC_PORT: u16 = 49152;
+
+/// The keys of one boot.
+pub(crate) struct Secrets {
+    isn: [u8; 16],
+    ports: [u8; 16],
+    /// How many ports were drawn so far.
+    drawn: u64,
+}
+
+impl Secrets {
+    pub(crate) fn new(secret: &[u8; 16]) -> Self {
+        Secrets {
+            isn: derive_key(secret, b"isn"),
+            ports: derive_key(secret, b"ports"),
+            drawn: 0,
+        }
+    }
+
+    /// The initial sequence number of a connection that begins now.
+    pub(crate) fn isn(&self, flow: &Flow, now: Instant) -> TcpSeqNumber {
+        isn::initial(&self.isn, flow, now)
+    }
+
+    /// A flow to `remote` from a port of `local` that is not `taken`: a keyed hash of
+    /// the destination and a counter (RFC 6056, algorithm 3). It tries no more than
+    /// `tries` ports.
+    pub(crate) fn dynamic_flow(
+        &mut self,
+        mut local: IpEndpoint,
+        remote: IpEndpoint,
+        tries: u32,
+        mut taken: impl FnMut(&Flow) -> bool,
+    ) -> Option<Flow> {
+        let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
+        let mut text = HashInput::EMPTY;
+        text.between(IpEndpoint { port: 0, ..local }, remote);
+        let start = text.hash(&self.ports) as u32;
+        for _ in 0..range.min(tries) {
+            self.drawn += 1;
+            let offset = start.wrapping_add(self.drawn as u32) % range;
+            local.port = FIRST_DYNAMIC_PORT + offset as u16;
+            let flow = Flow::new(local, remote);
+            if !taken(&flow) {
+                return Some(flow);
+            }
+        }
+        None
+    }
+}

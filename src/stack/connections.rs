@@ -1,0 +1,461 @@
+//! Every connection, and the tables that know of it: its slot, its flow, its deadline,
+//! its socket, and the listener it came for. What one of them forgets, all forget, so
+//! slots are taken, moved on and given back here alone; and here is what programs ask
+//! of their streams.
+//!
+//! Not here: frames (`ingress.rs`, `egress.rs`), and what a slot does when its socket
+//! has moved, which is a rule ([`lifecycle`](crate::rules::lifecycle)).
+
+use smoltcp::iface::SocketSet;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpEndpoint;
+
+use crate::event::Event;
+use crate::frame::flow::Flow;
+use crate::rules::config::LONGEST;
+use crate::rules::cookie::Cookies;
+use crate::rules::lifecycle::{Before, Cut, State, Step, settle};
+use crate::rules::limits::{Pace, TimeLimits};
+use crate::stack::engine::patience;
+use crate::table::buffers::Buffers;
+use crate::table::deadlines::Deadlines;
+use crate::table::flows::Flows;
+use crate::table::host::Host;
+use crate::table::listeners::{ListenerId, Listeners};
+use crate::table::slot::{Asked, NO_LISTENER, Timer, tcp_of};
+use crate::table::slots::{SlotId, SlotKey, Slots};
+use crate::time::FAR;
+
+/// smoltcp's TIME-WAIT. While a stream in it is still held, its timer must not
+/// run out: that would clear bytes which nobody has read yet.
+const TIME_WAIT: Duration = Duration::from_secs(10);
+/// An aborted slot must have sent its reset by then.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// A silent peer is not asked more often: smoltcp asks without a pause if it may.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The connections of one host.
+pub(crate) struct Connections<'a> {
+    pub(crate) slots: Slots<'a>,
+    pub(crate) flows: Flows<'a>,
+    pub(crate) deadlines: Deadlines<'a>,
+    pub(crate) buffers: Buffers<'a>,
+    pub(crate) listeners: Listeners<'a>,
+    /// Connections that are nowhere but in their peers' acknowledgements.
+    pub(crate) cookies: Cookies,
+    /// A slot or a place in a backlog became free since SYNs were let in.
+    pub(crate) room_made: bool,
+}
+
+impl<'a> Connections<'a> {
+    /// The slot that serves a flow.
+    #[inline]
+    pub(crate) fn find(&mut self, flow: &Flow) -> Option<SlotId> {
+        let number = self.flows.find(self.slots.all(), flow)?;
+        Some(self.slots.id(number))
+    }
+
+    /// Maps a flow to a slot. False: another slot has it.
+    pub(crate) fn serve(&mut self, id: SlotId, flow: Flow) -> bool {
+        let number = id.number();
+        self.flows.insert(self.slots.all(), number, flow).is_ok()
+    }
+
+    /// A fresh slot with a fresh socket; if none is free, the oldest in
+    /// TIME-WAIT.
+    pub(crate) fn take(&mut self, host: &mut Host<'_>) -> Option<SlotId> {
+        let id = match self.slots.take() {
+            Some(id) => id,
+            None => {
+                let oldest = self.slots.oldest_time_wait()?;
+                self.reclaim(oldest, host);
+                self.slots.take()?
+            }
+        };
+        if let Some(set) = &mut *self.slots[id].set {
+            self.buffers.renew(set);
+        }
+        let used = self.slots.used();
+        host.totals.reach(|totals| &mut totals.slots_high, used);
+        Some(id)
+    }
+
+    /// Gives a slot to a newer connection.
+    pub(crate) fn reclaim(&mut self, id: SlotId, host: &mut Host<'_>) {
+        host.totals.count(|totals| &mut totals.reclaimed);
+        host.tell(&Event::Reclaimed { slot: id.number() });
+        self.free(id, host);
+    }
+
+    /// Gives a slot back, from whatever state it is in.
+    pub(crate) fn free(&mut self, id: SlotId, host: &mut Host<'_>) {
+        let (state, listener) = (self.slots[id].state, self.slots[id].listener);
+        if state.is_over() {
+            return;
+        }
+        self.slots.wake_both(id);
+        if matches!(state, State::HalfOpen | State::Queued) {
+            let queued = state == State::Queued;
+            self.listeners.left(listener, &mut self.slots, id, queued);
+            self.listeners.wake_if_over(listener);
+        }
+        self.room_made = true;
+        let flow = self.flows.remove(self.slots.all(), id.number());
+        if state == State::HalfOpen {
+            self.cookies.doubt(host.now);
+        } else if host.config.gives_cookies()
+            && let Some(flow) = flow
+        {
+            self.cookies.over(&flow, host.now);
+        }
+        self.deadlines.set(id.number(), None);
+        if self.slots.release(id) {
+            host.tell(&Event::Freed { slot: id.number() });
+        }
+    }
+
+    /// Looks at a socket that a program, a deadline or our own frames have touched, and
+    /// moves the slot on.
+    pub(crate) fn settle(&mut self, id: SlotId, before: Option<Before>, host: &mut Host<'_>) {
+        let slot = &mut self.slots[id];
+        let state = slot.state;
+        let Some(socket) = slot.socket() else {
+            return;
+        };
+        let settled = settle(state, before, socket);
+        if let Some(left) = settled.taken {
+            slot.clocks.pace.taken(left, host.tick);
+        }
+        self.slots.wake(id, settled.read, settled.write);
+        self.step(id, settled.step, host);
+    }
+
+    /// Moves a slot on.
+    pub(crate) fn step(&mut self, id: SlotId, step: Step, host: &mut Host<'_>) {
+        let slot = &mut self.slots[id];
+        let number = id.number();
+        match step {
+            Step::Stay => (),
+            Step::Free => self.free(id, host),
+            Step::Queue => {
+                slot.state = State::Queued;
+                slot.clocks.give_up = FAR;
+                let listener = slot.listener;
+                host.tell(&Event::Established { slot: number });
+                self.listeners.enqueue(listener, &mut self.slots, id);
+            }
+            Step::Open => {
+                slot.state = State::Open;
+                slot.clocks.give_up = FAR;
+                slot.clocks.pace = Pace::begin(&TimeLimits::DEFAULT, host.now);
+                host.totals.count(|totals| &mut totals.connects);
+                host.tell(&Event::Established { slot: number });
+            }
+            Step::Hold => slot.clocks.give_up = host.now + TIME_WAIT,
+            Step::Forget => {
+                self.flows.remove(self.slots.all(), number);
+            }
+            Step::Rest => {
+                slot.clocks.give_up = FAR;
+                self.slots.enter_time_wait(id);
+                self.room_made = true; // it can be reclaimed
+                self.drain(id);
+            }
+            Step::Drain => self.drain(id),
+        }
+    }
+
+    /// Nobody holds the stream: what still arrives is read and forgotten, so that the
+    /// peer's FIN can arrive too.
+    fn drain(&mut self, id: SlotId) {
+        if let Some(socket) = self.slots[id].socket() {
+            while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
+        }
+    }
+
+    // ---- deadlines ------------------------------------------------------
+
+    /// Makes sure the slot is looked at by `at`.
+    pub(crate) fn arm(&mut self, id: SlotId, at: Instant) {
+        let number = id.number();
+        if self.deadlines.get(number).is_none_or(|due| at < due) {
+            self.deadlines.set(number, Some(at));
+        }
+    }
+
+    /// Serves the deadlines that have passed: a slot's own, or one of smoltcp's. A
+    /// stream that is held in TIME-WAIT has none that ends it, and one whose socket is
+    /// lent gets none.
+    pub(crate) fn expire(&mut self, host: &mut Host<'_>) {
+        let now = host.now;
+        while let Some(number) = self.deadlines.pop(now) {
+            let id = self.slots.id(number);
+            let slot = &mut self.slots[id];
+            slot.timer = Timer::Stale;
+            let (read, write) = (slot.clocks.read_at <= now, slot.clocks.write_at <= now);
+            if read {
+                slot.clocks.read_at = FAR;
+            }
+            if write {
+                slot.clocks.write_at = FAR;
+            }
+            self.slots.wake(id, read, false);
+            self.slots.wake(id, false, write);
+            let due = self.slots[id].due(now);
+            if due.at <= now
+                && let Some(deadline) = due.why
+                && !self.slots[id].set.is_none()
+                && !self.slots[id].is_held()
+            {
+                host.totals.count(|totals| &mut totals.expired);
+                host.tell(&Event::Expired {
+                    slot: number,
+                    deadline,
+                });
+                self.give_up(id, host);
+            }
+            self.slots.mark_dirty(id);
+        }
+    }
+
+    fn give_up(&mut self, id: SlotId, host: &mut Host<'_>) {
+        let slot = &mut self.slots[id];
+        match slot.state {
+            State::HalfOpen => self.free(id, host),
+            State::Closing | State::TimeWait if slot.cut != Cut::No => self.free(id, host),
+            State::Connecting | State::Open | State::Closing | State::TimeWait => {
+                slot.cut = Cut::ByUs;
+                slot.clocks.silent_at = FAR;
+                slot.clocks.give_up = match slot.state {
+                    State::Closing | State::TimeWait => host.now + LAST_WORD,
+                    _ => FAR,
+                };
+                if slot.state != State::Connecting
+                    && let Some(socket) = self.slots[id].socket()
+                {
+                    socket.abort();
+                }
+                self.slots.wake_both(id);
+            }
+            State::Free | State::Lent | State::Queued => (),
+        }
+    }
+
+    /// The connection that has been half-open longest, at any listener, and how
+    /// long that is. It begins with our answer, not with the time in line before.
+    pub(crate) fn oldest_handshake(&self, now: Instant) -> Option<(SlotId, Duration)> {
+        let mut oldest = None;
+        for listener in 0..self.listeners.len() {
+            if let Some(number) = self.listeners.oldest_half_open(listener) {
+                let id = self.slots.id(number);
+                let age = self.slots[id].clocks.pace.age(now);
+                if oldest.is_none_or(|(_, most)| age > most) {
+                    oldest = Some((id, age));
+                }
+            }
+        }
+        oldest
+    }
+
+    // ---- what programs ask ----------------------------------------------
+
+    /// Takes the oldest connection that waits for `accept`.
+    pub(crate) fn accept(
+        &mut self,
+        id: ListenerId,
+        host: &mut Host<'_>,
+    ) -> Option<(SlotKey, TimeLimits, IpEndpoint)> {
+        let limits = self.listeners.listener(id)?.limits;
+        let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
+        let remote = self.slots.flow(slot_id)?.remote();
+        let slot = &mut self.slots[slot_id];
+        slot.state = State::Open;
+        slot.owners = 1;
+        slot.clocks.pace = Pace::begin(&limits, host.now);
+        host.totals.count(|totals| &mut totals.accepts);
+        self.slots.mark_dirty(slot_id);
+        self.room_made = true;
+        host.tell(&Event::Accepted {
+            slot: slot_id.number(),
+            remote,
+        });
+        self.listeners.wake_if_over(id.index());
+        Some((self.slots.key(slot_id), limits, remote))
+    }
+
+    /// One of a stream's owners has let go: the last one closes it in order.
+    pub(crate) fn release(&mut self, key: SlotKey, host: &mut Host<'_>) {
+        let (id, closes_by) = (key.id, host.now + self.close_timeout(key.id, host));
+        let Some(slot) = self.slots.checked(key) else {
+            return;
+        };
+        slot.owners = slot.owners.saturating_sub(1);
+        if slot.owners > 0 {
+            return;
+        }
+        if slot.state == State::Connecting {
+            return self.free(id, host);
+        }
+        slot.clocks.read_at = FAR;
+        slot.clocks.write_at = FAR;
+        slot.clocks.silent_at = FAR;
+        // An aborted stream has only its reset left to send.
+        slot.clocks.give_up = match slot.cut {
+            Cut::No => closes_by,
+            _ => host.now + LAST_WORD,
+        };
+        self.slots.begin_closing(id);
+        self.slots.forget_wakers(id);
+        if let Some(socket) = self.slots[id].socket() {
+            socket.close();
+        }
+        self.settle(id, None, host);
+        self.slots.mark_dirty(id);
+    }
+
+    /// Resets a connection; the slot is freed once the reset has left.
+    pub(crate) fn abort(&mut self, key: SlotKey) {
+        let Some(slot) = self.slots.checked(key) else {
+            return;
+        };
+        match slot.socket() {
+            Some(socket) => socket.abort(),
+            None => slot.asked = Asked::Abort,
+        }
+        slot.cut = Cut::ByUs;
+        self.slots.mark_dirty(key.id);
+    }
+
+    /// Sends a FIN after what was written.
+    pub(crate) fn shutdown(&mut self, key: SlotKey, host: &mut Host<'_>) {
+        let Some(slot) = self.slots.checked(key) else {
+            return;
+        };
+        let Some(socket) = slot.socket() else {
+            slot.asked = slot.asked.max(Asked::Fin);
+            return;
+        };
+        let before = Before::of(socket);
+        socket.close();
+        self.settle(key.id, Some(before), host);
+        self.slots.mark_dirty(key.id);
+    }
+
+    /// The same, and from now on the close has a deadline although the stream is still
+    /// held.
+    pub(crate) fn close(&mut self, key: SlotKey, host: &mut Host<'_>) {
+        self.shutdown(key, host);
+        let give_up = host.now + self.close_timeout(key.id, host);
+        if let Some(slot) = self.slots.checked(key)
+            && slot.clocks.give_up == FAR
+        {
+            slot.clocks.give_up = give_up;
+            self.arm(key.id, give_up);
+        }
+    }
+
+    /// How long this connection's close may take.
+    fn close_timeout(&self, id: SlotId, host: &Host<'_>) -> Duration {
+        match self.slots[id].clocks.pace.close {
+            0 => host.config.close_timeout,
+            millis => Duration::from_millis(millis.into()),
+        }
+    }
+
+    /// Limits a connection from now on.
+    pub(crate) fn set_limits(&mut self, key: SlotKey, limits: &TimeLimits, now: Instant) {
+        if let Some(slot) = self.slots.checked(key) {
+            slot.clocks.pace = Pace::begin(limits, now);
+            self.slots.mark_dirty(key.id);
+        }
+    }
+
+    /// Asks a silent peer every `interval` whether it is still there; four
+    /// times that without a frame from it is the end. smoltcp's own timeout
+    /// does not serve: it counts from the last frame, however long ago.
+    pub(crate) fn set_keep_alive(
+        &mut self,
+        key: SlotKey,
+        interval: Option<Duration>,
+        now: Instant,
+    ) {
+        if let Some(slot) = self.slots.checked(key)
+            && let Some(socket) = slot.socket()
+        {
+            let interval = interval.map(|interval| interval.clamp(SHORTEST_INTERVAL, LONGEST));
+            socket.set_keep_alive(interval);
+            slot.clocks.silent_at = patience(now, socket);
+            self.slots.mark_dirty(key.id);
+        }
+    }
+
+    /// Both ends of a connection, unless it is gone.
+    pub(crate) fn flow(&mut self, key: SlotKey) -> Option<Flow> {
+        self.slots.checked(key)?;
+        self.slots.flow(key.id)
+    }
+
+    /// Lends a slot's socket to a stream, whose frames are dropped meanwhile.
+    pub(crate) fn lend(&mut self, key: SlotKey) -> Option<SocketSet<'a>> {
+        self.slots.checked(key)?.set.take()
+    }
+
+    /// Takes it back and does what was asked in between. If the connection is over
+    /// meanwhile, the next one can have the slot from now on.
+    pub(crate) fn give_back(&mut self, id: SlotId, set: SocketSet<'a>, host: &mut Host<'_>) {
+        let slot = &mut self.slots[id];
+        debug_assert!(slot.set.is_none(), "a set comes back to where it was lent");
+        let socket = tcp_of((*slot.set).insert(set));
+        if slot.state == State::Lent {
+            self.slots.is_free(id);
+            self.room_made = true;
+            return host.tell(&Event::Freed { slot: id.number() });
+        }
+        if slot.clocks.silent_at <= host.now {
+            // What the peer said meanwhile was dropped.
+            slot.clocks.silent_at = patience(host.now, socket);
+        }
+        let asked = core::mem::replace(&mut slot.asked, Asked::Nothing);
+        if core::mem::take(&mut slot.missed) {
+            self.slots.wake_both(id);
+        }
+        let key = self.slots.key(id);
+        match asked {
+            Asked::Nothing => (),
+            Asked::Fin => self.shutdown(key, host),
+            Asked::Abort => self.abort(key),
+        }
+        self.slots.mark_dirty(id);
+    }
+
+    /// Resets every connection of a listener that was not accepted, and
+    /// forgets the listener, which is none of an earlier boot.
+    pub(crate) fn remove_listener(&mut self, listener: ListenerId, now: Instant) {
+        if self.listeners.listener(listener).is_none() {
+            return;
+        }
+        self.listeners.close(listener);
+        for id in self.slots.ids() {
+            let slot = &mut self.slots[id];
+            if slot.state.is_over() || slot.listener != listener.index() {
+                continue;
+            }
+            // The next listener in its place has nothing to do with them.
+            slot.listener = NO_LISTENER;
+            let queued = slot.state == State::Queued;
+            if !queued && slot.state != State::HalfOpen {
+                continue;
+            }
+            slot.clocks.give_up = now + LAST_WORD;
+            slot.cut = Cut::ByUs;
+            if let Some(socket) = self.slots[id].socket() {
+                socket.abort();
+            }
+            self.slots.begin_closing(id);
+            self.listeners
+                .left(listener.index(), &mut self.slots, id, queued);
+            self.slots.mark_dirty(id);
+        }
+        self.listeners.remove(listener);
+    }
+}

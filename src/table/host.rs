@@ -1,0 +1,271 @@
+//! The host that everything on a stack belongs to: its settings and addresses, what
+//! its device can do, the time of the turn; and what is said and counted of it,
+//! frames that leave above all.
+//!
+//! Not here: its connections (`slots.rs`).
+
+use core::cell::Cell;
+
+use smoltcp::phy::{DeviceCapabilities, TxToken};
+use smoltcp::time::Instant;
+use smoltcp::wire::IpAddress;
+
+use crate::counters::{Counters, DropReason, Totals};
+use crate::event::{Audience, Event};
+use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
+use crate::frame::checksum::{self, Checks};
+use crate::frame::demux::{Control, Route, Segment, demux};
+use crate::frame::flow::Flow;
+use crate::frame::link::{ETHERNET, Hardware, IPV4};
+use crate::frame::one_shot::{Ends, Leaving, Told};
+use crate::frame::sent::outgoing;
+use crate::rules::addresses::Addresses;
+use crate::rules::config::Config;
+use crate::rules::guard::{Edge, TcpView, learn};
+use crate::rules::limits::tick;
+use crate::rules::secrets::Secrets;
+
+/// A host, without its connections.
+pub(crate) struct Host<'a> {
+    pub(crate) config: Config,
+    pub(crate) addresses: Addresses,
+    pub(crate) secrets: Secrets,
+    /// Of a device without Ethernet: connections speak IP.
+    pub(crate) capabilities: DeviceCapabilities,
+    pub(crate) now: Instant,
+    /// The same for limits.
+    pub(crate) tick: u32,
+    pub(crate) totals: Totals,
+    pub(crate) outlet: Outlet<'a>,
+}
+
+impl<'a> Host<'a> {
+    pub(crate) fn new(config: Config, capabilities: DeviceCapabilities, checks: Checks) -> Self {
+        Host {
+            secrets: Secrets::new(&config.secret),
+            config,
+            addresses: Addresses::default(),
+            capabilities,
+            now: Instant::ZERO,
+            tick: tick(Instant::ZERO),
+            totals: Totals::default(),
+            outlet: Outlet::new(checks),
+        }
+    }
+
+    /// A turn begins.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.set_now(now);
+        self.totals.count(|totals| &mut totals.turns);
+    }
+
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.tick = tick(now);
+        self.outlet.now = now;
+    }
+
+    /// Sets every total to zero, and the time.
+    pub(crate) fn forget_history(&mut self) {
+        self.totals = Totals::default();
+        self.outlet.frames.set(0);
+        self.outlet.bytes.set(0);
+        self.set_now(Instant::ZERO);
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            frames_out: self.outlet.frames.get(),
+            bytes_out: self.outlet.bytes.get(),
+            ..self.totals.get()
+        }
+    }
+
+    #[inline]
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.tell_with(|| *event);
+    }
+
+    /// The same where to put the event together costs something.
+    #[inline]
+    pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = self.outlet.audience.get() {
+            observer.event(self.now, &event());
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, reason: DropReason) {
+        self.totals
+            .count(|totals| &mut totals.dropped[reason as usize]);
+        self.tell(&Event::Dropped(reason));
+    }
+
+    /// A frame has come.
+    pub(crate) fn heard(&mut self, frame: &[u8]) {
+        self.totals.count(|totals| &mut totals.frames_in);
+        self.totals
+            .add(|totals| &mut totals.bytes_in, frame.len() as u64);
+        self.tell(&Event::FrameIn(frame));
+    }
+
+    /// Where a frame goes, if its checksums are right.
+    #[inline]
+    pub(crate) fn route(&self, frame: &[u8]) -> Route {
+        self.route_checked(frame, &self.outlet.checks)
+    }
+
+    /// The segment of a frame that was looked at when it came, or made by hand.
+    pub(crate) fn route_again(&self, frame: &[u8]) -> Option<Segment> {
+        match self.route_checked(frame, &Checks::NONE) {
+            Route::Tcp(segment) => Some(segment),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn route_checked(&self, frame: &[u8], checks: &Checks) -> Route {
+        let addrs = self.addresses.own();
+        demux(frame, self.config.hardware_addr, addrs, checks)
+    }
+
+    /// The MSS that smoltcp would offer to this flow's peer.
+    pub(crate) fn mss(&self, flow: &Flow) -> u16 {
+        let headers = match flow.local_addr() {
+            IpAddress::Ipv4(_) => 20 + 20,
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(_) => 40 + 20,
+        };
+        let mtu = self.capabilities.max_transmission_unit;
+        mtu.saturating_sub(headers).min(u16::MAX.into()) as u16
+    }
+
+    /// Between whom the answer to a frame from `peer` goes.
+    pub(crate) fn ends<'l>(&'l self, peer: &'l Hardware) -> Ends<'l> {
+        Ends {
+            to: peer,
+            from: &self.config.hardware_addr,
+        }
+    }
+
+    /// Both ends of a segment that came: ours, and its sender's.
+    pub(crate) fn both(&self, segment: &Segment) -> (End, End) {
+        let us = (self.config.hardware_addr, segment.flow.local());
+        (us, (segment.remote_hardware, segment.flow.remote()))
+    }
+
+    /// Answers a segment with one that no socket knows of. It goes where the segment
+    /// came from: nobody need be asked, and nothing is kept.
+    pub(crate) fn reply<T: TxToken>(&self, segment: &Segment, bare: &Bare, token: T) {
+        let (us, peer) = self.both(segment);
+        if let Some(frame) = build::segment(us, peer, bare) {
+            self.send(&frame, token);
+        }
+    }
+
+    /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1).
+    pub(crate) fn refuse<T: TxToken>(&self, segment: &Segment, token: T) {
+        let syn = usize::from(segment.control == Control::Syn);
+        let bare = match segment.has_ack {
+            true => Bare {
+                flags: RST,
+                seq: segment.ack,
+                ..Bare::NOTHING
+            },
+            false => Bare {
+                flags: RST | ACK,
+                ack: segment.seq + syn + usize::from(segment.payload),
+                ..Bare::NOTHING
+            },
+        };
+        self.reply(segment, &bare, token);
+    }
+
+    /// Sends a frame made by hand.
+    pub(crate) fn send<T: TxToken>(&self, frame: &Frame, token: T) {
+        let told = Told::new(token, &self.outlet);
+        told.consume(frame.len(), |room| room.copy_from_slice(frame));
+    }
+}
+
+/// What left through the device, and what that says of the flow at hand.
+pub(crate) struct Outlet<'o> {
+    frames: Cell<u64>,
+    bytes: Cell<u64>,
+    /// A token was asked for, used or not.
+    pub(crate) asked: Cell<bool>,
+    /// What the last frame carried.
+    pub(crate) last: Cell<Carried>,
+    pub(crate) view: Cell<TcpView>,
+    pub(crate) edge: Cell<Edge>,
+    pub(crate) checks: Checks,
+    now: Instant,
+    pub(crate) audience: Audience<'o>,
+}
+
+/// What a frame carried, as far as the next pass cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// An acknowledgement and nothing else.
+    PureAck,
+    /// Data, up to the last byte there is: smoltcp sets PSH then and only then.
+    LastData,
+    /// Something else.
+    Other,
+}
+
+impl Outlet<'_> {
+    /// Nothing has left. Without an audience it is also for what nobody is to see.
+    pub(crate) fn new(checks: Checks) -> Self {
+        Outlet {
+            frames: Cell::new(0),
+            bytes: Cell::new(0),
+            asked: Cell::new(false),
+            last: Cell::new(Carried::Other),
+            view: Cell::new(TcpView::NOTHING),
+            edge: Cell::new(Edge::NOTHING),
+            checks,
+            now: Instant::ZERO,
+            audience: Audience::NOBODY,
+        }
+    }
+}
+
+impl Leaving for Outlet<'_> {
+    fn leaves(&self, frame: &mut [u8]) {
+        if cfg!(feature = "counters") {
+            self.frames.set(self.frames.get() + 1);
+            self.bytes.set(self.bytes.get() + frame.len() as u64);
+        }
+        if let Some((link, packet)) = frame.split_first_chunk_mut::<ETHERNET>()
+            && [link[12], link[13]] == IPV4
+            && let Some(header) = packet.first_chunk_mut::<20>()
+            && self.checks.ipv4.tx()
+        {
+            checksum::fill_header(header);
+        }
+        let mut carried = Carried::Other;
+        if let Some(sent) = outgoing(frame) {
+            let scale = || scale_of(frame).unwrap_or(0);
+            learn(&self.view, &self.edge, &sent, scale);
+            let more = sent.syn | sent.fin | sent.rst;
+            carried = match sent.payload {
+                0 if !more => Carried::PureAck,
+                1.. if sent.psh && !more => Carried::LastData,
+                _ => Carried::Other,
+            };
+            if self.checks.tcp.tx()
+                && let Some(segment) = frame.get_mut(sent.start..)
+            {
+                checksum::fill(sent.pseudo, segment);
+            }
+        }
+        self.last.set(carried);
+        if let Some(observer) = self.audience.get() {
+            observer.event(self.now, &Event::FrameOut(frame));
+        }
+    }
+
+    fn asked(&self) {
+        self.asked.set(true);
+    }
+}
