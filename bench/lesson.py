@@ -4,7 +4,7 @@
     lesson.py [ADDRESS [PORT]]      default 127.0.0.1 5000
 
 It sends back what it receives, so that a client can check every byte; the
-lesson answers with a greeting. It is one of the servers that `sim bench tap`
+lesson answers with a greeting. It is one of the servers that `bench/tap`
 measures. Like the lesson's it looks at every parked socket whenever it waits,
 and it cannot have more than about a thousand of them.
 """

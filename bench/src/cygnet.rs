@@ -1,9 +1,11 @@
 //! cygnet: a task per connection.
 
-use cygnet::{Backlog, Config, Node, Stack, Tasks, TcpStream, Turn, Turns};
+use cygnet::{
+    Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, TcpStream, Turn, Turns,
+};
 use smoltcp::time::Instant;
 
-use crate::memory::{leak_stack, leak_tasks};
+use crate::memory::{NoMemory, leak_stack, leak_tasks};
 use contest::client::OPEN_AT_ONCE;
 use contest::host::Host;
 use contest::link::{End, capabilities};
@@ -12,22 +14,35 @@ use contest::{CHUNK, REQUEST, address};
 
 /// A host for `tasks` tasks whose futures take `bytes` bytes; its memory is
 /// never given back.
-pub fn host(number: u8, slots: usize, buffer: usize, tasks: usize, bytes: usize) -> Node<'static> {
-    let parts = leak_stack(slots, buffer, buffer, 1, 1).expect("memory");
+///
+/// # Errors
+/// There is not so much memory.
+pub fn host(
+    number: u8,
+    slots: usize,
+    buffer: usize,
+    tasks: usize,
+    bytes: usize,
+) -> Result<Node<'static>, NoMemory> {
+    let parts = leak_stack(slots, buffer, buffer, 1, 1)?;
     let mut config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     // One turn does all there is, as with the others.
     config.frames_per_turn = u16::MAX;
     config.frames_per_slot = u16::MAX;
     let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
     stack.add_address(address(number)).expect("an address");
-    let (parts, ready) = leak_tasks(tasks, bytes, None).expect("memory");
-    Node::new(
+    let (parts, ready) = leak_tasks(tasks, bytes, None)?;
+    Ok(Node::new(
         Box::leak(Box::new(stack)),
         Box::leak(Box::new(Tasks::from_parts(parts, ready))),
-    )
+    ))
 }
 
-pub fn server(plan: Plan) -> Node<'static> {
+/// The server that a plan needs.
+///
+/// # Errors
+/// There is not so much memory.
+pub fn server(plan: Plan) -> Result<Node<'static>, NoMemory> {
     let Plan {
         connections,
         buffer,
@@ -43,13 +58,13 @@ pub fn server(plan: Plan) -> Node<'static> {
 
 /// A host whose tasks have room for the service's futures and no more.
 fn start<F: Future<Output = ()> + 'static>(
-    node: impl FnOnce(usize) -> Node<'static>,
+    node: impl FnOnce(usize) -> Result<Node<'static>, NoMemory>,
     client: fn(Stream) -> F,
-) -> Node<'static> {
+) -> Result<Node<'static>, NoMemory> {
     let serve = |node| serve(node, client);
-    let node = node(size_of::<F>().max(future_bytes(serve)));
+    let node = node(size_of::<F>().max(future_bytes(serve)))?;
     assert!(node.spawn(serve(node)).is_ok(), "a server");
-    node
+    Ok(node)
 }
 
 async fn serve<F: Future<Output = ()> + 'static>(node: Node<'static>, client: fn(Stream) -> F) {
@@ -62,11 +77,18 @@ async fn serve<F: Future<Output = ()> + 'static>(node: Node<'static>, client: fn
 
 type Stream = TcpStream<'static>;
 
-async fn echo(mut stream: Stream) {
-    let mut chunk = [0; REQUEST];
-    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
-        if stream.write_all(&chunk[..count]).await.is_err() {
-            break;
+/// Sends everything back.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its argument twice: as it came, and as what it was moved to"
+)]
+fn echo(mut stream: Stream) -> impl Future<Output = ()> {
+    async move {
+        let mut chunk = [0; REQUEST];
+        while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+            if stream.write_all(&chunk[..count]).await.is_err() {
+                break;
+            }
         }
     }
 }
@@ -85,9 +107,18 @@ fn future_bytes<A, F>(_: impl Fn(A) -> F) -> usize {
     size_of::<F>()
 }
 
-/// What the future of an echo needs.
-pub fn echo_bytes() -> usize {
-    future_bytes(echo)
+/// Bytes that one connection more takes beyond its buffers, from the sizes of the
+/// types: a slot, a task, its flag, and its future. Queues round up by less than
+/// one.
+pub fn connection_bytes() -> usize {
+    const MANY: usize = 1024;
+    const TWICE: usize = 2 * MANY;
+    let slot = size_of::<Storage<TWICE, 0, 0>>() - size_of::<Storage<MANY, 0, 0>>();
+    let task = size_of::<TaskStorage<TWICE, 0>>() - size_of::<TaskStorage<MANY, 0>>();
+    let flag = size_of::<ReadySet<TWICE>>() - size_of::<ReadySet<MANY>>();
+    // A future begins at a multiple of 16 bytes.
+    let future = future_bytes(echo).next_multiple_of(16);
+    (slot + task + flag) / MANY + future
 }
 
 pub struct Server<'s, 't, 'a>(pub &'s mut Turns<'t, 'a>);

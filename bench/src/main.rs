@@ -39,7 +39,7 @@ pub fn with_contender<R>(
 ) -> Option<R> {
     let (here, there) = link::link();
     Some(match stack {
-        "cygnet" => turns(cygnet::server(plan), |server| {
+        "cygnet" => turns(cygnet::server(plan).expect("memory"), |server| {
             f(&mut World::new(plan, (cygnet::Server(server), here), there))
         }),
         "embassy" => {

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use contest::median;
 use contest::plan::Plan;
 use contest::remote::Remote;
 use contest::world::{Contest, Watch};
@@ -66,7 +67,7 @@ fn compare(clock: f64, mut worlds: [Remote; 4], plans: [Plan; 4]) -> [f64; 4] {
             costs[index].push((nanos - f64::from(turns) * clock) / done as f64);
         }
     }
-    costs.map(median)
+    costs.map(|costs| median(&costs))
 }
 
 /// What it costs to ask for the time, once per turn.
@@ -75,10 +76,5 @@ fn clock_cost() -> f64 {
         let start = Instant::now();
         start.elapsed().as_nanos() as f64
     };
-    median((0..10_001).map(|_| cost()).collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    median(&(0..10_001).map(|_| cost()).collect::<Vec<_>>())
 }

@@ -11,16 +11,14 @@ use clap::Parser;
 use crate::level::Level;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
-mod bench;
 mod loopback_words;
 mod selftest_words;
 mod server_words;
 mod swarm_words;
 mod tap_words;
-mod values;
+pub mod values;
 mod words;
 mod world_words;
-pub use bench::{BenchConfig, BenchScaleConfig, BenchTapConfig, BenchWorldConfig};
 pub use loopback_words::LoopbackConfig;
 pub use selftest_words::SelftestConfig;
 pub use tap_words::TapConfig;
@@ -47,8 +45,6 @@ pub enum Command {
     Swarm(SwarmConfig),
     /// The results of several swarms.
     SwarmMerge(MergeConfig),
-    /// What a server costs.
-    Bench(BenchConfig),
     /// Planted bugs, found.
     Selftest(SelftestConfig),
 }
@@ -102,7 +98,6 @@ where
         Some(CommandWords::Diff(words)) => Ok(Command::Diff(words.into())),
         Some(CommandWords::Swarm(words)) => words.check().map(Command::Swarm),
         Some(CommandWords::SwarmMerge(words)) => Ok(Command::SwarmMerge(words.check())),
-        Some(CommandWords::Bench(words)) => words.check().map(Command::Bench),
         None => Err("say what to do".into()),
     };
     let command = command.map_err(|text| Exit {

@@ -10,7 +10,6 @@
 //!   capture    frames to a file for Wireshark
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
 //!   host       clock, readiness, signals
-//!   bench      kernel clients, and what they measure
 //!   services   the core's services by name
 //!   world      networks of hosts under faults, repeatable from a seed
 //!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
@@ -22,7 +21,6 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod bench;
 pub mod capture;
 pub mod cli;
 pub mod explore;

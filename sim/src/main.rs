@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use cygnet_sim::cli::{BenchConfig, Command, parse};
-use cygnet_sim::{bench, explore, loopback, selftest, serve, swarm};
+use cygnet_sim::cli::{Command, parse};
+use cygnet_sim::{explore, loopback, selftest, serve, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -28,10 +28,6 @@ fn main() -> ExitCode {
         Command::Diff(config) => explore::diff(config),
         Command::Swarm(config) => swarm::run(config, invocation.level),
         Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
-        Command::Bench(BenchConfig::Tap(config)) => bench::tap::run(config),
-        Command::Bench(BenchConfig::Scale(config)) => bench::scale::run(config),
-        Command::Bench(BenchConfig::World(config)) => bench::world::run(config),
-        Command::Bench(BenchConfig::Mirror(config)) => bench::mirror::run(config),
         Command::Selftest(config) => selftest::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {

@@ -3,6 +3,9 @@
 //! remembers nothing of it. They need root; see `netns/mod.rs`.
 #![cfg(target_os = "linux")]
 
+#[path = "../../bench/host/src/bulk.rs"]
+#[allow(dead_code, reason = "how fast it was is not asked")]
+mod bulk;
 mod netns;
 
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +13,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use cygnet::Platform;
-use cygnet_sim::bench::bulk;
 use cygnet_sim::host::HostPlatform;
 use cygnet_sim::offload::Offload;
 use cygnet_sim::tap::Tap;

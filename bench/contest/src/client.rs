@@ -100,7 +100,7 @@ async fn run(sockets: Sockets, plan: Plan, progress: &'static Progress) {
 /// A step that visits every connection once in `count` steps, and that spreads
 /// the first few over all of them: a contender that searches from the front is
 /// not measured at the front only.
-fn stride(count: usize) -> usize {
+pub fn stride(count: usize) -> usize {
     fn gcd(a: usize, b: usize) -> usize {
         if b == 0 { a } else { gcd(b, a % b) }
     }
@@ -181,5 +181,23 @@ async fn fill(stream: &mut Stream, progress: &Progress) {
         let count = stream.write(&[b'x'; CHUNK]).await;
         progress.ready.set(true);
         progress.add(count as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stride_visits_everybody() {
+        for count in [1, 2, 3, 1000, 4096] {
+            let mut seen = vec![false; count];
+            let mut at = 0;
+            for _ in 0..count {
+                seen[at] = true;
+                at = (at + stride(count)) % count;
+            }
+            assert!(seen.into_iter().all(|seen| seen), "{count}");
+        }
     }
 }

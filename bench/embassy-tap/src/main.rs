@@ -12,7 +12,7 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
 
-/// As `sim bench tap` gives its other servers.
+/// As `bench/tap` gives its other servers.
 const BUFFER: usize = 1024;
 
 #[embassy_executor::task]

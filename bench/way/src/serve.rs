@@ -18,7 +18,7 @@ use crate::marks;
 pub fn run(mode: &str, units: u64) {
     let mode = if mode == "echo" { "active" } else { mode };
     let plan = Plan::parse(mode, "1", "256").expect("a plan");
-    let node = crate::cygnet::host(1, 1, 256, 2, 2048);
+    let node = crate::cygnet::host(1, 1, 256, 2, 2048).expect("memory");
     assert!(node.spawn(serve(node)).is_ok(), "a server");
     let (here, there) = link();
     turns(node, |server| {

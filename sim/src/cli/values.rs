@@ -169,7 +169,7 @@ fn decimal(text: &str, places: usize) -> Option<u64> {
 }
 
 /// `50us`, `1.5ms`, `2s`, `1000ns`: whole microseconds, the core's clock.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let units = [("ns", 0), ("us", 3), ("µs", 3), ("ms", 6), ("s", 9)];
     let nanos = units
         .into_iter()
@@ -189,7 +189,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes: `4096`, `16KiB` or `1MiB`, from 64 to 16 MiB.
-pub(super) fn buffer_bytes(text: &str) -> Result<usize, String> {
+pub fn buffer_bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)];
     let bytes = units.into_iter().find_map(|(unit, scale)| {
         let number: usize = text.strip_suffix(unit)?.parse().ok()?;
@@ -205,7 +205,7 @@ pub(super) fn buffer_bytes(text: &str) -> Result<usize, String> {
 }
 
 /// A number of things, perhaps none.
-pub(super) fn whole(text: &str) -> Result<usize, String> {
+pub fn whole(text: &str) -> Result<usize, String> {
     match text {
         "0" => Ok(0),
         some => at_least_one(some),
@@ -213,12 +213,12 @@ pub(super) fn whole(text: &str) -> Result<usize, String> {
 }
 
 /// A number of things, at least one.
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     between_one_and(16_777_216, text) // far beyond a machine
 }
 
 /// Slots or tasks.
-pub(super) fn places(text: &str) -> Result<usize, String> {
+pub fn places(text: &str) -> Result<usize, String> {
     between_one_and(131_072, text) // and the core's queues have twice as many
 }
 
@@ -250,7 +250,7 @@ fn between_one_and(most: usize, text: &str) -> Result<usize, String> {
 }
 
 /// An address that one host can have, with its network: `192.168.69.2/24`.
-pub(super) fn host_cidr(text: &str) -> Result<IpCidr, String> {
+pub fn host_cidr(text: &str) -> Result<IpCidr, String> {
     let cidr: IpCidr = text
         .parse()
         .map_err(|()| format!("{text:?} is no ADDRESS/BITS; say 192.168.69.2/24 or fd69::2/64"))?;

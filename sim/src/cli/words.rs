@@ -4,7 +4,6 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use super::bench::BenchWords;
 use super::loopback_words::LoopbackWords;
 use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
@@ -59,9 +58,6 @@ pub(super) enum CommandWords {
     Swarm(SwarmWords),
     /// The summary of a swarm that ran in several shards
     SwarmMerge(MergeWords),
-    /// What a server costs, beside others
-    #[command(subcommand)]
-    Bench(BenchWords),
     /// Plants bugs, one at a time, and shows that each is found
     Selftest(SelftestWords),
 }

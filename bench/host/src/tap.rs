@@ -1,4 +1,4 @@
-//! `sim bench tap`: one host on a TAP against what else there is, from the
+//! `bench/tap`: one host on a TAP against what else there is, from the
 //! outside. The same clients ask every server in turn, a moment each, again and
 //! again; what is compared is what they did in the same round, and what is said
 //! is the median of that. So a machine that is busy with other things slows all
@@ -9,17 +9,18 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use cygnet_sim::host::StopFlag;
+use cygnet_sim::report::{Report, Value};
+use indicatif::ProgressBar;
 
-use super::bulk::{self, Moved};
-use super::churn::{Churned, churn};
-use super::client::Clients;
-use super::line::{Line, beside, histogram, machine};
-use super::place;
-use super::server::{Running, Server, Size, embassy, has_python};
-use crate::cli::BenchTapConfig;
-use crate::host::StopFlag;
-use crate::report::{Report, Value};
+use crate::bulk::{self, Moved};
+use crate::churn::{Churned, churn};
+use crate::client::Clients;
+use crate::line::{Line, beside, histogram, machine};
+use crate::place;
+use crate::progress::{bar, stop_flag};
+use crate::server::{Running, Server, Size};
+use crate::words::TapConfig;
 
 const SMALL: usize = 1024;
 const LARGE: usize = 1 << 20;
@@ -45,24 +46,15 @@ const FILES: usize = 64;
 ///
 /// # Errors
 /// One line: what is missing, or which server failed and how.
-pub fn run(config: &BenchTapConfig) -> Result<u8, String> {
-    let stop = StopFlag::default();
-    stop.on_signals().map_err(|error| error.to_string())?;
+pub fn run(config: &TapConfig) -> Result<u8, String> {
+    let stop = stop_flag()?;
     place::enter()?;
-    let mut missing = Vec::new();
     let mut servers = vec![Server::Cygnet, Server::Plain];
-    match has_python() {
-        true => servers.push(Server::Lesson),
-        false => missing.push("lesson.py: install python3"),
-    }
-    match embassy().is_some() {
-        true => servers.push(Server::Embassy),
-        false => missing.push(
-            "embassy-net: cargo build --release --manifest-path bench/embassy-tap/Cargo.toml",
-        ),
-    }
-    for what in missing {
-        eprintln!("sim: not measured: {what}");
+    for server in [Server::Lesson, Server::Embassy] {
+        match server.missing() {
+            None => servers.push(server),
+            Some(what) => eprintln!("bench: not measured: {server}: {what}"),
+        }
     }
     let files = place::allow_files((config.idle.max(1000) + FILES) as u64);
     let mut bench = Bench {
@@ -70,14 +62,14 @@ pub fn run(config: &BenchTapConfig) -> Result<u8, String> {
         servers,
         idle: config.idle.min(files as usize - FILES),
         stop,
-        bar: progress(config),
+        bar: bar(config.rounds * (5 * (config.clients.len() + 1) + 8) + 1),
         report: machine(Report::new("bench tap")),
         facts: Facts::default(),
     };
     let done = bench.measure();
     bench.bar.finish_and_clear();
     if bench.stop.is_set() {
-        eprintln!("sim: stopped");
+        eprintln!("bench: stopped");
         return Ok(130);
     }
     done?;
@@ -102,7 +94,7 @@ struct Facts {
 }
 
 struct Bench<'c> {
-    config: &'c BenchTapConfig,
+    config: &'c TapConfig,
     servers: Vec<Server>,
     idle: usize,
     stop: StopFlag,
@@ -356,12 +348,4 @@ impl Bench<'_> {
 /// The report so far, to add to it.
 fn take(report: &mut Report) -> Report {
     std::mem::replace(report, Report::new(""))
-}
-
-fn progress(config: &BenchTapConfig) -> ProgressBar {
-    let steps = config.rounds * (5 * (config.clients.len() + 1) + 8) + 1;
-    let target = ProgressDrawTarget::stderr_with_hz(10);
-    let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
-    let style = ProgressStyle::with_template("{bar:32} {msg}, {eta} left");
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }

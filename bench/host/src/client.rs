@@ -10,13 +10,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use contest::REQUEST;
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use rustix::time::{ClockId, clock_gettime};
 
-/// Bytes of a request and of its answer.
-pub const REQUEST: usize = 64;
+use crate::usage::processor_time;
+
 /// A server that is silent for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How many clients one `epoll_wait` can report.
@@ -155,15 +155,6 @@ impl Clients {
     }
 }
 
-/// What this thread has used so far.
-pub(super) fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
-}
-
 /// A server that has no socket for us right now may have one soon.
 fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let start = Instant::now();
@@ -188,7 +179,7 @@ impl Client {
 }
 
 /// One connection, one request at a time. Its stream does not block.
-pub(super) struct Asker {
+pub struct Asker {
     stream: TcpStream,
     request: [u8; REQUEST],
     got: usize,
@@ -196,7 +187,7 @@ pub(super) struct Asker {
 
 impl Asker {
     /// `index` makes its requests like no other's.
-    pub(super) fn new(stream: TcpStream, index: usize) -> Asker {
+    pub fn new(stream: TcpStream, index: usize) -> Asker {
         let mut request = [0; REQUEST];
         for (at, byte) in request.iter_mut().enumerate() {
             *byte = (index >> (8 * (at % 4))) as u8 ^ (at as u8).wrapping_mul(31);
@@ -209,7 +200,7 @@ impl Asker {
     }
 
     /// Sends a request, unlike the last one.
-    pub(super) fn send(&mut self) -> io::Result<()> {
+    pub fn send(&mut self) -> io::Result<()> {
         self.got = 0;
         for byte in &mut self.request[..8] {
             *byte = byte.wrapping_add(1);
@@ -222,7 +213,7 @@ impl Asker {
     }
 
     /// Takes what came. True when the answer is whole, and right.
-    pub(super) fn receive(&mut self) -> io::Result<bool> {
+    pub fn receive(&mut self) -> io::Result<bool> {
         let mut answer = [0; REQUEST];
         let count = match self.stream.read(&mut answer[self.got..]) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

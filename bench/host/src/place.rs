@@ -25,10 +25,9 @@ const SETTINGS: [(&str, &str); 2] = [
 /// One line: what is missing, and what to do.
 pub fn enter() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
-        let program = std::env::args().next().unwrap_or("sim".into());
+        let program = std::env::args().next().unwrap_or("bench".into());
         return Err(format!(
-            "sim bench tap makes a network namespace and needs root for it; say: \
-             sudo {program} bench tap"
+            "tap makes a network namespace and needs root for it; say: sudo {program} tap"
         ));
     }
     File::options()

@@ -1,23 +1,19 @@
 //! A crowd: so many clients that a socket each would cost more than the server
 //! that is measured. A client here is eight bytes, the next sequence number of
-//! either side; on a cable that loses nothing that is all a client needs. It
+//! either side; on a link that loses nothing that is all a client needs. It
 //! opens, asks, acknowledges, and looks at every byte of an answer.
 //!
 //! Not here: closing, and anything that goes wrong on a wire. A frame that should
 //! not come is an error.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-
-use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
-use smoltcp::time::Instant;
+use contest::REQUEST;
+use contest::link::End;
+use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress,
     IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
-/// Bytes of a request and of its answer.
-pub const REQUEST: usize = 64;
 /// Clients on one address, and the first of their ports.
 const PORTS: usize = 50_000;
 const FIRST_PORT: u16 = 10_000;
@@ -25,72 +21,6 @@ const MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 2]);
 const ETHERNET: usize = 14;
 /// What a client would take at once.
 const WINDOW: u16 = 4096;
-
-/// Frames on their way, and buffers to reuse. It is the server's device.
-#[derive(Default)]
-pub struct Cable {
-    to_server: VecDeque<Vec<u8>>,
-    from_server: RefCell<VecDeque<Vec<u8>>>,
-    spare: RefCell<Vec<Vec<u8>>>,
-}
-
-impl Cable {
-    fn blank(&self, len: usize) -> Vec<u8> {
-        let mut frame = self.spare.borrow_mut().pop().unwrap_or_default();
-        frame.resize(len, 0);
-        frame
-    }
-
-    /// Whether the server has received everything.
-    pub fn is_empty(&self) -> bool {
-        self.to_server.is_empty()
-    }
-}
-
-/// A frame that arrived at the server.
-pub struct Receive<'c>(Vec<u8>, &'c Cable);
-
-/// Leave for the server to send a frame.
-pub struct Send<'c>(&'c Cable);
-
-impl phy::RxToken for Receive<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        let Receive(frame, cable) = self;
-        let result = f(&frame);
-        cable.spare.borrow_mut().push(frame);
-        result
-    }
-}
-
-impl phy::TxToken for Send<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = self.0.blank(len);
-        let result = f(&mut frame);
-        self.0.from_server.borrow_mut().push_back(frame);
-        result
-    }
-}
-
-impl Device for Cable {
-    type RxToken<'a> = Receive<'a>;
-    type TxToken<'a> = Send<'a>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Receive<'_>, Send<'_>)> {
-        let frame = self.to_server.pop_front()?;
-        Some((Receive(frame, self), Send(self)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Send<'_>> {
-        Some(Send(self))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = crate::frame::MTU;
-        capabilities
-    }
-}
 
 /// What a client sends next, and what it wants next.
 #[derive(Clone, Copy, Default)]
@@ -101,6 +31,7 @@ struct Client {
 
 /// All of them.
 pub struct Crowd {
+    end: End,
     server: (Ipv4Address, u16, EthernetAddress),
     clients: Vec<Client>,
     /// Connections that are open.
@@ -110,9 +41,10 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// `count` clients of a server.
-    pub fn new(server: (Ipv4Address, u16, EthernetAddress), count: usize) -> Crowd {
+    /// `count` clients of a server, at this end of a link to it.
+    pub fn new(end: End, server: (Ipv4Address, u16, EthernetAddress), count: usize) -> Crowd {
         Crowd {
+            end,
             server,
             clients: vec![Client::default(); count],
             open: 0,
@@ -121,13 +53,13 @@ impl Crowd {
     }
 
     /// Shows the server where all the addresses are.
-    pub fn announce(&self, cable: &mut Cable) {
+    pub fn announce(&mut self) {
         for number in 0..self.clients.len().div_ceil(PORTS) {
-            self.arp(cable, ArpOperation::Request, source(number * PORTS).0);
+            self.arp(ArpOperation::Request, source(number * PORTS).0);
         }
     }
 
-    fn arp(&self, cable: &mut Cable, operation: ArpOperation, ours: Ipv4Address) {
+    fn arp(&mut self, operation: ArpOperation, ours: Ipv4Address) {
         let (server, _, server_mac) = self.server;
         let arp = ArpRepr::EthernetIpv4 {
             operation,
@@ -136,35 +68,39 @@ impl Crowd {
             target_hardware_addr: server_mac,
             target_protocol_addr: server,
         };
-        let mut frame = cable.blank(ETHERNET + arp.buffer_len());
-        self.link(&mut frame, EthernetProtocol::Arp);
-        arp.emit(&mut ArpPacket::new_unchecked(&mut frame[ETHERNET..]));
-        cable.to_server.push_back(frame);
+        self.send(arp.buffer_len(), EthernetProtocol::Arp, |packet| {
+            arp.emit(&mut ArpPacket::new_unchecked(packet));
+        });
     }
 
-    fn link(&self, frame: &mut [u8], protocol: EthernetProtocol) {
-        let mut ethernet = EthernetFrame::new_unchecked(frame);
-        ethernet.set_src_addr(MAC);
-        ethernet.set_dst_addr(self.server.2);
-        ethernet.set_ethertype(protocol);
+    /// Puts a packet of so many bytes on the link, once `write` wrote it.
+    fn send(&mut self, len: usize, protocol: EthernetProtocol, write: impl FnOnce(&mut [u8])) {
+        let server = self.server.2;
+        self.end.sender().fill(ETHERNET + len, |frame| {
+            let mut ethernet = EthernetFrame::new_unchecked(&mut *frame);
+            ethernet.set_src_addr(MAC);
+            ethernet.set_dst_addr(server);
+            ethernet.set_ethertype(protocol);
+            write(&mut frame[ETHERNET..]);
+        });
     }
 
     /// Client `index` wants a connection.
-    pub fn open(&mut self, cable: &mut Cable, index: usize) {
+    pub fn open(&mut self, index: usize) {
         // Any initial sequence number will do; each client has another.
         self.clients[index].seq = TcpSeqNumber(index as i32 * 7919);
-        self.segment(cable, index, TcpControl::Syn, &[]);
+        self.segment(index, TcpControl::Syn, &[]);
         self.clients[index].seq += 1;
     }
 
     /// Client `index` asks.
-    pub fn ask(&mut self, cable: &mut Cable, index: usize) {
+    pub fn ask(&mut self, index: usize) {
         let request = request(index, self.clients[index].seq);
-        self.segment(cable, index, TcpControl::Psh, &request);
+        self.segment(index, TcpControl::Psh, &request);
         self.clients[index].seq += REQUEST;
     }
 
-    fn segment(&self, cable: &mut Cable, index: usize, control: TcpControl, payload: &[u8]) {
+    fn segment(&mut self, index: usize, control: TcpControl, payload: &[u8]) {
         let (server, port, _) = self.server;
         let (address, src_port) = source(index);
         let Client { seq, ack } = self.clients[index];
@@ -190,34 +126,30 @@ impl Crowd {
             payload_len: tcp.buffer_len(),
             hop_limit: 64,
         };
-        let mut frame = cable.blank(ETHERNET + ip.buffer_len() + tcp.buffer_len());
-        self.link(&mut frame, EthernetProtocol::Ipv4);
-        let sums = ChecksumCapabilities::default();
-        ip.emit(
-            &mut Ipv4Packet::new_unchecked(&mut frame[ETHERNET..]),
-            &sums,
-        );
-        let mut segment = TcpPacket::new_unchecked(&mut frame[ETHERNET + ip.buffer_len()..]);
-        tcp.emit(&mut segment, &address.into(), &server.into(), &sums);
-        cable.to_server.push_back(frame);
+        let len = ip.buffer_len() + tcp.buffer_len();
+        self.send(len, EthernetProtocol::Ipv4, |packet| {
+            let sums = ChecksumCapabilities::default();
+            let (head, segment) = packet.split_at_mut(ip.buffer_len());
+            ip.emit(&mut Ipv4Packet::new_unchecked(head), &sums);
+            let mut segment = TcpPacket::new_unchecked(segment);
+            tcp.emit(&mut segment, &address.into(), &server.into(), &sums);
+        });
     }
 
     /// Takes what the server sent.
     ///
     /// # Errors
     /// What came that should not: a reset, a wrong byte, a wrong checksum.
-    pub fn receive(&mut self, cable: &mut Cable) -> Result<(), String> {
-        loop {
-            let Some(frame) = cable.from_server.get_mut().pop_front() else {
-                return Ok(());
-            };
-            self.frame(cable, &frame)
-                .map_err(|what| format!("{what} came from the server"))?;
-            cable.spare.get_mut().push(frame);
+    pub fn receive(&mut self) -> Result<(), String> {
+        let mut end = self.end.clone();
+        while let Some((frame, _)) = end.tokens() {
+            let taken = frame.take(|frame| self.frame(frame));
+            taken.map_err(|what| format!("{what} came from the server"))?;
         }
+        Ok(())
     }
 
-    fn frame(&mut self, cable: &mut Cable, frame: &[u8]) -> Result<(), &'static str> {
+    fn frame(&mut self, frame: &[u8]) -> Result<(), &'static str> {
         let malformed = |_| "a malformed frame";
         let ethernet = EthernetFrame::new_checked(frame).map_err(malformed)?;
         if ethernet.ethertype() == EthernetProtocol::Arp {
@@ -227,7 +159,7 @@ impl Crowd {
                 let [a, b, c, d] = asked else {
                     return Err("a malformed frame");
                 };
-                self.arp(cable, ArpOperation::Reply, Ipv4Address::new(*a, *b, *c, *d));
+                self.arp(ArpOperation::Reply, Ipv4Address::new(*a, *b, *c, *d));
             }
             return Ok(());
         }
@@ -251,7 +183,7 @@ impl Crowd {
         if tcp.syn() {
             client.ack = tcp.seq_number() + 1;
             self.open += 1;
-            self.segment(cable, index, TcpControl::None, &[]);
+            self.segment(index, TcpControl::None, &[]);
             return Ok(());
         }
         let payload = tcp.payload();
@@ -265,7 +197,7 @@ impl Crowd {
         }
         client.ack += REQUEST;
         self.answered += 1;
-        self.segment(cable, index, TcpControl::None, &[]);
+        self.segment(index, TcpControl::None, &[]);
         Ok(())
     }
 }

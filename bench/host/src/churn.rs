@@ -11,7 +11,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 
-use super::client::{Asker, PATIENCE};
+use crate::client::{Asker, PATIENCE};
 
 /// Connections under way at a time.
 pub const AT_ONCE: usize = 32;

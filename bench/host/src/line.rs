@@ -2,30 +2,30 @@
 //! another. Two servers are compared within a round, and the median of those
 //! ratios is what is said; how far they spread stands beside it.
 
-use std::process::Command;
 use std::time::Duration;
 
+use contest::median;
+use cygnet_sim::report::{Report, Value};
 use hdrhistogram::Histogram;
 
-use super::server::Server;
-use crate::report::{Report, Value};
+use crate::server::{Server, python};
 
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
 /// What one server did, round by round.
-pub(super) struct Line {
-    pub(super) server: Server,
-    pub(super) rates: Vec<f64>,
-    pub(super) nanos: Histogram<u64>,
+pub struct Line {
+    pub server: Server,
+    pub rates: Vec<f64>,
+    pub nanos: Histogram<u64>,
     /// Of the server's processor, and in how many requests.
-    pub(super) spent: Duration,
-    pub(super) requests: u64,
+    pub spent: Duration,
+    pub requests: u64,
     /// Of the clients' processor.
-    pub(super) asking: Duration,
+    pub asking: Duration,
 }
 
 impl Line {
-    pub(super) fn new(server: Server) -> Line {
+    pub fn new(server: Server) -> Line {
         Line {
             server,
             rates: Vec::new(),
@@ -52,14 +52,12 @@ impl Line {
 }
 
 /// Adds what the figures depend on besides the servers.
-pub(super) fn machine(report: Report) -> Report {
+pub fn machine(report: Report) -> Report {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split(": ").nth(1));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let python = Command::new("python3").arg("--version").output();
-    let python = python.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     report
         .row("processor", model.unwrap_or("unknown"))
         .row("processors", processors)
@@ -68,25 +66,15 @@ pub(super) fn machine(report: Report) -> Report {
             "congestion control",
             read("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
         )
-        .row("python", python.unwrap_or("none".into()))
+        .row("python", python().unwrap_or("none".into()))
 }
 
-pub(super) fn histogram() -> Histogram<u64> {
+pub fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three digits are possible")
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => sorted[count / 2],
-        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
-    }
-}
-
 /// Adds what was measured, and what it is beside the first line's server.
-pub(super) fn beside(
+pub fn beside(
     mut report: Report,
     what: &str,
     lines: &[Line],
@@ -124,16 +112,4 @@ pub(super) fn beside(
         report = report.row_with_note(label, Value::Ratio(median(&ratios)), spread);
     }
     report
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
-        assert!(median(&[]).is_nan());
-    }
 }

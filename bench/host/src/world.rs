@@ -1,20 +1,19 @@
-//! `sim bench world`: how fast worlds run, and whether their memory stays what it
+//! `bench/world`: how fast worlds run, and whether their memory stays what it
 //! was. One thread, digest on. Time is what the processor gave this thread, so a
 //! busy machine changes little.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rustix::time::{ClockId, clock_gettime};
+use cygnet_sim::report::{Report, Value};
+use cygnet_sim::world::plan::{Goodbye, Place, Plan, Role, Server, Visitor};
+use cygnet_sim::world::scenario::Scenario;
+use cygnet_sim::world::stage::{Outcome, Staging, run as stage};
+use cygnet_sim::world::{Fates, Link, Size};
 use smoltcp::time::{Duration, Instant};
 
-use super::scale::resident;
-use crate::cli::BenchWorldConfig;
-use crate::report::{Report, Value};
-use crate::world::plan::{Goodbye, Place, Plan, Role, Server, Visitor};
-use crate::world::scenario::Scenario;
-use crate::world::stage::{Outcome, Staging, run as stage};
-use crate::world::{Fates, Link, Size};
+use crate::usage::{processor_time, resident};
+use crate::words::WorldConfig;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -22,7 +21,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 ///
 /// # Errors
 /// One line.
-pub fn run(config: &BenchWorldConfig) -> Result<u8, String> {
+pub fn run(config: &WorldConfig) -> Result<u8, String> {
     let part = |whole: u64| if config.quick { whole / 10 } else { whole };
     let mut bench = Bench {
         report: Report::new("worlds, one thread, digest on"),
@@ -70,9 +69,9 @@ impl Bench {
             ..staging
         };
         let outcome = stage(plan, staging);
-        let spent = processor_time() - before;
+        let spent = (processor_time() - before).as_nanos() as u64;
         if let Some(violation) = &outcome.violation {
-            eprintln!("sim: violated: {violation}");
+            eprintln!("bench: violated: {violation}");
             self.violated = true;
         }
         (spent, outcome)
@@ -141,12 +140,6 @@ impl Bench {
 
 fn nanos(time: Duration) -> Value {
     Value::Nanos(time.total_micros() * 1000)
-}
-
-/// What the processor gave this thread so far, in nanoseconds.
-fn processor_time() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// A plan without faults.

@@ -1,4 +1,4 @@
-//! The servers that are measured, each a process of its own: this `sim` with and
+//! The servers that are measured, each a process of its own: `sim tap` with and
 //! without offload, the lesson on kernel sockets, embassy-net on its own TAP
 //! driver, and a mirror, which is none but bounds them. Only one thing is asked of
 //! them: to send back what they receive.
@@ -10,23 +10,29 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cygnet_sim::tap::TX_QUEUE;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::place::ip;
-use crate::tap::TX_QUEUE;
+use crate::place::ip;
 
 /// The lesson's server, as it is in the repository; written to where Python can
 /// read it.
-const LESSON: &str = include_str!("../../../bench/lesson.py");
+const LESSON: &str = include_str!("../../lesson.py");
+/// The other programs, from the repository's root, and what builds them.
+const SIM: (&str, &str) = ("target/release/sim", "cargo build --release -p cygnet-sim");
+const EMBASSY: (&str, &str) = (
+    "bench/embassy-tap/target/release/embassy-tap",
+    "cargo build --release --manifest-path bench/embassy-tap/Cargo.toml",
+);
 /// How long a server may take to end.
 const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// This program.
+    /// `sim tap`.
     Cygnet,
-    /// This program with `--offload off`.
+    /// `sim tap --offload off`.
     Plain,
     /// Python, `select`, kernel sockets, over the loopback.
     Lesson,
@@ -49,6 +55,15 @@ impl fmt::Display for Server {
 }
 
 impl Server {
+    /// What is missing to measure it beside our own, and what to do about that.
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Server::Cygnet | Server::Plain | Server::Mirror => None,
+            Server::Lesson => python().is_none().then(|| "install python3".into()),
+            Server::Embassy => built(EMBASSY).err(),
+        }
+    }
+
     /// Where it answers.
     pub fn address(self, port: u16) -> SocketAddr {
         let ip = match self {
@@ -76,14 +91,14 @@ impl Server {
                 // As long a queue as `sim tap --create` gives its own.
                 let queue = TX_QUEUE.to_string();
                 ip(&["link", "set", "cyg2", "txqueuelen", &queue, "up"])?;
-                let program = embassy().ok_or("embassy-tap is not built")?;
+                let program = built(EMBASSY)?;
                 let mut embassy = Command::new(program);
                 embassy.args(["cyg2", &size.clients.to_string()]);
                 Ok(embassy)
             }
             Server::Mirror => {
                 let mut mirror = Command::new(this()?);
-                mirror.args(["bench", "mirror", "cyg3", "192.168.74.1/24"]);
+                mirror.args(["mirror", "cyg3", "192.168.74.1/24"]);
                 Ok(mirror)
             }
         }
@@ -100,7 +115,7 @@ pub struct Size {
 }
 
 fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, String> {
-    let mut sim = Command::new(this()?);
+    let mut sim = Command::new(built(SIM)?);
     // A few slots more for connections that are closing.
     let slots = (size.clients + 64).to_string();
     let bytes = size.buffer.to_string();
@@ -113,27 +128,25 @@ fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, 
 }
 
 fn this() -> Result<PathBuf, String> {
-    std::env::current_exe().map_err(|error| format!("where is sim? {error}"))
+    std::env::current_exe().map_err(|error| format!("where is this program? {error}"))
 }
 
-/// Where `bench/embassy-tap` is, if it was built: beside the `target` that this
-/// program is in, or in the folder that this one was started in.
-pub fn embassy() -> Option<PathBuf> {
-    let this = std::env::current_exe().ok()?;
-    let beside = this.ancestors().nth(3).map(PathBuf::from);
-    let places = [beside, std::env::current_dir().ok()];
-    let program = "bench/embassy-tap/target/release/embassy-tap";
-    let mut programs = places
-        .into_iter()
-        .flatten()
-        .map(|place| place.join(program));
-    programs.find(|program| program.is_file())
+/// Where a program of the repository is: from this one's folder up, or in the
+/// folder that it was started in.
+fn built((path, make): (&str, &str)) -> Result<PathBuf, String> {
+    // bench/target/release/host
+    let root = this()?.ancestors().nth(4).map(PathBuf::from);
+    let places = [root, std::env::current_dir().ok()];
+    let mut programs = places.into_iter().flatten().map(|place| place.join(path));
+    let program = programs.find(|program| program.is_file());
+    program.ok_or_else(|| format!("{path} is not there; say: {make}"))
 }
 
-/// Whether Python is here.
-pub fn has_python() -> bool {
-    let python = Command::new("python3").arg("--version").output();
-    python.is_ok_and(|output| output.status.success())
+/// Python's version, if it is here.
+pub fn python() -> Option<String> {
+    let output = Command::new("python3").arg("--version").output().ok()?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(version)
 }
 
 /// A server that runs. Dropping it ends it.

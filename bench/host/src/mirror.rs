@@ -5,21 +5,22 @@
 //! that really is one is to be seen beside it.
 //!
 //! It repeats nothing that is lost and believes everything it is told, so it is a
-//! measure and not a service: `sim bench tap` starts it, and no help names it.
+//! measure and not a service: `tap` starts it, and no help names it.
 
 use std::net::Ipv4Addr;
 
-use cygnet::Platform;
+use ::cygnet::Platform;
+use cygnet_sim::host::HostPlatform;
+use cygnet_sim::offload::Offload;
+use cygnet_sim::tap::Tap;
 use smoltcp::phy::{ChecksumCapabilities, Device, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress,
-    IpCidr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
-use crate::host::HostPlatform;
-use crate::offload::Offload;
-use crate::tap::Tap;
+use crate::words::MirrorConfig;
 
 const MAC: EthernetAddress = EthernetAddress([0x02, 0x63, 0x79, 0x67, 0, 9]);
 /// Frames answered in a row, as `sim tap` does.
@@ -27,15 +28,6 @@ const ROW: usize = 256;
 /// As `sim tap` waits.
 const SPIN: Duration = Duration::from_micros(50);
 const ETHERNET: usize = 14;
-
-/// `sim bench mirror`, checked: the interface to make and its address.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MirrorConfig {
-    /// The name of the interface.
-    pub name: String,
-    /// The kernel's side; every other address of its network is the mirror's.
-    pub host: IpCidr,
-}
 
 /// Runs it until a signal comes.
 ///
