@@ -3,7 +3,7 @@
 //! different ways. A seed that fails, fails again.
 
 use cygnet::{Backlog, service};
-use cygnet_sim::world::{Fault, Link, World};
+use cygnet_world::{Fault, Link, World};
 use smoltcp::time::{Duration, Instant};
 
 fn run(seed: u64) {

@@ -4,31 +4,30 @@
 //! ```text
 //!   cli        words to a checked structure for each command
 //!   level      how much to say on the way
-//!   memory     storage of the size that they ask for
 //!   report     the table at the end; totals: a host's rows in it
-//!   observe    lines while it runs; trace: every event; frame: a frame in a line
+//!   observe    lines while it runs; trace: every event
 //!   capture    frames to a file for Wireshark
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
 //!   host       clock, readiness, signals
 //!   services   the core's services by name
-//!   world      networks of hosts under faults, repeatable from a seed
 //!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   selftest   `sim selftest`: planted bugs, found
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
+//!
+//! Not here: networks of hosts under faults, repeatable from a seed, and everything
+//! about them that needs no command line. That is the package `cygnet-world`.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod capture;
 pub mod cli;
 pub mod explore;
-pub mod frame;
 pub mod host;
 pub mod level;
 pub mod loopback;
-pub mod memory;
 pub mod observe;
 pub mod offload;
 pub mod report;
@@ -40,4 +39,5 @@ pub mod tap;
 mod tap_error;
 pub mod totals;
 pub mod trace;
-pub mod world;
+
+pub use cygnet_world::{self as world, frame, memory};

@@ -7,11 +7,10 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, BufWriter, Write};
-use std::net::SocketAddr;
 
-use cygnet::event::{Deadline, DropReason, Event, Observer};
+use cygnet::event::{Event, Observer};
+use cygnet_world::words::{Stamp, deadline_words, drop_words, endpoint};
 use smoltcp::time::Instant;
-use smoltcp::wire::IpEndpoint;
 
 use crate::level::Level;
 use crate::report::Format;
@@ -113,99 +112,5 @@ impl Observer for Log<'_> {
             }
             _ => (),
         }
-    }
-}
-
-/// A time in seconds, with all its microseconds.
-pub struct Stamp(pub Instant);
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.total_micros();
-        write!(f, "{:>5}.{:06}", micros / 1_000_000, micros % 1_000_000)
-    }
-}
-
-/// An address and a port as programs take them.
-pub fn endpoint(endpoint: IpEndpoint) -> SocketAddr {
-    endpoint.into()
-}
-
-/// Which deadline passed, in words.
-pub fn deadline_words(deadline: Deadline) -> &'static str {
-    match deadline {
-        Deadline::Handshake => "did not finish its handshake in time",
-        Deadline::Connect => "was not answered in time",
-        Deadline::Close => "did not finish its close in time",
-        Deadline::Stream => "passed a timeout of its stream",
-        _ => "passed a deadline",
-    }
-}
-
-/// Why a frame was dropped, in words.
-pub fn drop_words(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::Malformed => "malformed",
-        DropReason::NotOurs => "not ours",
-        DropReason::NotUnicast => "not unicast",
-        DropReason::BadSource => "bad source",
-        DropReason::Fragment => "fragment",
-        DropReason::BacklogFull => "backlog full",
-        DropReason::NoSlot => "no slot",
-        DropReason::BadSegment => "bad segment",
-        DropReason::Borrowed => "borrowed",
-        DropReason::Checksum => "checksum",
-        DropReason::InexactReset => "inexact reset",
-        DropReason::OpenFlow => "SYN for an open flow",
-        DropReason::NeverSent => "ACK of data never sent",
-        DropReason::Throttled => "out of window",
-        DropReason::OldDuplicate => "a connection that is over",
-        DropReason::PastEdge => "past the window",
-        DropReason::AfterEnd => "after the end",
-        DropReason::RepeatedAck => "repeated acknowledgement",
-        DropReason::Unsolicited => "unsolicited neighbor",
-        _ => "other",
-    }
-}
-
-/// Every reason, in the order of their numbers.
-pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
-    DropReason::Malformed,
-    DropReason::NotOurs,
-    DropReason::NotUnicast,
-    DropReason::BadSource,
-    DropReason::Fragment,
-    DropReason::BacklogFull,
-    DropReason::NoSlot,
-    DropReason::BadSegment,
-    DropReason::Borrowed,
-    DropReason::Checksum,
-    DropReason::InexactReset,
-    DropReason::OpenFlow,
-    DropReason::NeverSent,
-    DropReason::Throttled,
-    DropReason::RepeatedAck,
-    DropReason::Unsolicited,
-    DropReason::OldDuplicate,
-    DropReason::PastEdge,
-    DropReason::AfterEnd,
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_its_own_words() {
-        for (index, reason) in DROP_REASONS.into_iter().enumerate() {
-            assert_eq!(reason as usize, index);
-            assert_ne!(drop_words(reason), "other");
-        }
-    }
-
-    #[test]
-    fn times_are_aligned() {
-        let text = Stamp(Instant::from_micros(1_000_050)).to_string();
-        assert_eq!(text, "    1.000050");
     }
 }

@@ -22,14 +22,13 @@
 
 use std::num::{NonZeroU16, NonZeroUsize};
 
+use cygnet_world::frame::MTU;
 use smoltcp::phy::{Checksum, DeviceCapabilities};
 use smoltcp::wire::{
     EthernetFrame, EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
     UdpPacket,
 };
 use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VirtioNetHdr};
-
-use crate::frame::MTU;
 
 /// Whether the kernel and we leave checksums and segmentation to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

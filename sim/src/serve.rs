@@ -15,16 +15,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cygnet::event::Observer;
 use cygnet::{Config, Node, Platform, Stack, Tasks, Turn, turns};
+use cygnet_world::frame::Sequences;
+use cygnet_world::memory::{TASK_BYTES, leak_parked, leak_stack, leak_tasks};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
 use crate::cli::{Service, TapConfig};
-use crate::frame::Sequences;
 use crate::host::{HostPlatform, Readable, poke};
 use crate::level::Level;
-use crate::memory::{TASK_BYTES, leak_parked, leak_stack, leak_tasks};
 use crate::observe::{Log, Out};
 use crate::report::{Report, Value};
 use crate::services;

@@ -26,13 +26,13 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use cygnet_world::frame::MTU;
 use rustix::io::Errno;
 use smoltcp::phy::{self, Device, DeviceCapabilities, PacketMeta};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 
-use crate::frame::MTU;
 use crate::host::Readable;
 use crate::offload::{self, FRAME_MAX, Offload, Refused, describe, inspect};
 pub use crate::tap_error::{NAME_MAX, Remedy, TapError};

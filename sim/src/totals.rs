@@ -2,8 +2,8 @@
 //! happened has no row when it did not.
 
 use cygnet::event::Counters;
+use cygnet_world::words::{DROP_REASONS, drop_words};
 
-use crate::observe::{DROP_REASONS, drop_words};
 use crate::report::{Report, Value};
 
 /// What a host was given.

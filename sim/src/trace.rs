@@ -12,16 +12,13 @@
 //! Not here: choosing lines. `grep` does that.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use cygnet::event::{Event, Observer};
+use cygnet_world::frame::Sequences;
+use cygnet_world::words::{Stamp, Words};
 use smoltcp::time::Instant;
 
-use crate::frame::{Sequences, summary};
-use crate::observe::{Out, Stamp, deadline_words, drop_words, endpoint};
-
-/// The longest piece of a payload that a line shows.
-const SHOWN: usize = 32;
+use crate::observe::Out;
 
 /// Writes every event of one host.
 pub struct Trace<'o> {
@@ -56,95 +53,6 @@ impl Observer for Trace<'_> {
         let host = self.host;
         self.out
             .line(format_args!("{}  {host:<6}  {what:<7}  {who}", Stamp(now)));
-    }
-}
-
-/// What happened, and with whom, in words.
-#[derive(Debug, Default)]
-pub struct Words {
-    /// The tasks' names by number; a number may be used again.
-    names: Vec<String>,
-}
-
-impl Words {
-    /// The words for one event of a host.
-    pub fn of(&mut self, event: &Event<'_>, sequences: &mut Sequences) -> (&'static str, String) {
-        match *event {
-            Event::FrameIn(frame) => ("recv", summary(frame, sequences)),
-            Event::FrameOut(frame) => ("send", summary(frame, sequences)),
-            Event::Dropped(reason) => ("drop", drop_words(reason).to_string()),
-            Event::Parked(reason) => ("park", drop_words(reason).to_string()),
-            Event::Admitted { slot, remote, .. } => {
-                ("admit", format!("#{slot} {}", endpoint(remote)))
-            }
-            Event::Accepted { slot, remote } => {
-                let remote = endpoint(remote);
-                ("accept", format!("#{slot} Connection from {remote}"))
-            }
-            Event::Connecting { slot, remote, .. } => {
-                ("connect", format!("#{slot} {}", endpoint(remote)))
-            }
-            Event::Established { slot } => ("open", format!("#{slot}")),
-            Event::Read { slot, bytes } => ("read", format!("#{slot} {}", Bytes(bytes))),
-            Event::Written { slot, bytes } => ("write", format!("#{slot} {}", Bytes(bytes))),
-            Event::Reset { slot } => ("reset", format!("#{slot} by the peer")),
-            Event::Expired { slot, deadline } => {
-                ("expire", format!("#{slot} {}", deadline_words(deadline)))
-            }
-            Event::Reclaimed { slot } => ("reclaim", format!("#{slot}")),
-            Event::Freed { slot } => ("free", format!("#{slot}")),
-            Event::Spawned { task, name, line } => {
-                self.name(task, name, line);
-                ("spawn", self.task(task))
-            }
-            Event::Woken { task } => ("wake", self.task(task)),
-            Event::Resumed { task } => ("resume", self.task(task)),
-            Event::Yielded {
-                task,
-                reason,
-                source,
-            } => {
-                let task = self.task(task);
-                ("yield", format!("{task}  ({reason}, {source})"))
-            }
-            Event::Done { task, failed } => {
-                let how = if failed { "  with an error" } else { "" };
-                ("done", format!("{}{how}", self.task(task)))
-            }
-            ref other => ("event", format!("{other:?}")),
-        }
-    }
-
-    fn task(&self, task: u32) -> String {
-        let name = self.names.get(task as usize).map_or("?", String::as_str);
-        format!("{task} {name}")
-    }
-
-    fn name(&mut self, task: u32, name: &str, line: u32) {
-        let task = task as usize;
-        if self.names.len() <= task {
-            self.names.resize(task + 1, String::new());
-        }
-        self.names[task] = match line {
-            0 => name.to_owned(),
-            line => format!("{name}:{line}"),
-        };
-    }
-}
-
-/// How many bytes, and the first of them as text.
-struct Bytes<'b>(&'b [u8]);
-
-impl fmt::Display for Bytes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.0[..self.0.len().min(SHOWN)];
-        let more = if shown.len() < self.0.len() {
-            "..."
-        } else {
-            ""
-        };
-        let count = self.0.len();
-        write!(f, "{count} bytes \"{}\"{more}", shown.escape_ascii())
     }
 }
 

@@ -2,8 +2,8 @@
 //! release, on every machine; when the core's behaviour changes, they change, and
 //! the change is seen in review.
 
-use cygnet_sim::world::scenario::Scenario;
-use cygnet_sim::world::stage::{Staging, run};
+use cygnet_world::scenario::Scenario;
+use cygnet_world::stage::{Staging, run};
 use smoltcp::time::Duration;
 
 /// Scenario, seed, digest, a line each.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use cygnet_sim::selftest;
-use cygnet_sim::world::scenario::SCENARIOS;
-use cygnet_sim::world::stage::{Staging, run};
+use cygnet_world::scenario::SCENARIOS;
+use cygnet_world::stage::{Staging, run};
 use smoltcp::time::Duration;
 
 /// `sim selftest` with these words, which must fail: what it said.

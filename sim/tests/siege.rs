@@ -1,8 +1,8 @@
 //! A flood of SYNs: honest visitors hardly notice.
 
-use cygnet_sim::world::plan::{Plan, Role};
-use cygnet_sim::world::scenario::Scenario;
-use cygnet_sim::world::stage::{Outcome, Staging, run};
+use cygnet_world::plan::{Plan, Role};
+use cygnet_world::scenario::Scenario;
+use cygnet_world::stage::{Outcome, Staging, run};
 use smoltcp::time::Duration;
 
 fn flood(seed: u64) -> Plan {

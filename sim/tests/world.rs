@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use cygnet::{Backlog, Node, TcpStream, service};
-use cygnet_sim::world::{Ended, Fault, HostId, Link, LinkId, Size, Verdict, World};
+use cygnet_world::{Ended, Fault, HostId, Link, LinkId, Size, Verdict, World};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::world::plan::Plan;
+use cygnet_world::plan::Plan;
 
 /// Reads a plan.
 pub(super) fn read(path: &Path) -> Result<Plan, String> {

@@ -3,7 +3,6 @@
 //!
 //! ```text
 //!   files    plans from and to files
-//!   watch    every event to a file for people, every frame to one for Wireshark
 //!   outcome  what came of a run, as a table
 //!   run      sim world, sim replay
 //!   shrink   sim shrink
@@ -15,7 +14,6 @@ mod files;
 mod outcome;
 mod run;
 mod shrink;
-mod watch;
 
 pub use diff::diff;
 pub use run::{replay, world};

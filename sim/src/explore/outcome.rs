@@ -1,10 +1,10 @@
 //! What came of a run, as a table.
 
+use cygnet_world::plan::Plan;
+use cygnet_world::stage::Outcome;
 use hdrhistogram::Histogram;
 
 use crate::report::{Report, Value};
-use crate::world::plan::Plan;
-use crate::world::stage::Outcome;
 
 /// The rows of a run.
 pub(super) fn report(title: &str, plan: &Plan, outcome: &Outcome) -> Report {

@@ -6,16 +6,16 @@ use std::io::IsTerminal;
 use std::rc::Rc;
 use std::time::Duration as WallTime;
 
+use cygnet_world::files::Files;
+use cygnet_world::plan::Plan;
+use cygnet_world::scenario::Scenario;
+use cygnet_world::stage::{Outcome, Staging, run};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::files::{read, write};
 use super::outcome::report;
-use super::watch::Files;
 use crate::cli::{Keep, ReplayConfig, WorldConfig};
 use crate::host::StopFlag;
-use crate::world::plan::Plan;
-use crate::world::scenario::Scenario;
-use crate::world::stage::{Outcome, Staging, run};
 
 /// Runs a scenario. Returns 0, or 1 for a violation.
 ///

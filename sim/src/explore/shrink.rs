@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use cygnet_world::shrink::shrink as minimal;
+use cygnet_world::stage::{Staging, run};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::files::{read, write};
 use crate::cli::ShrinkConfig;
 use crate::host::StopFlag;
-use crate::world::shrink::shrink as minimal;
-use crate::world::stage::{Staging, run};
 
 /// Shrinks a plan and writes what is left. Returns 0, or 1 when the plan does not
 /// fail.

@@ -7,14 +7,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use cygnet_world::plan::Plan;
+use cygnet_world::scenario::Scenario;
+use cygnet_world::shrink::{each_without, shrink};
+use cygnet_world::stage::{Outcome, Staging, run};
 use smoltcp::time::Duration;
 
 use super::patch::{Bug, Sign};
 use crate::cli::SelftestConfig;
-use crate::world::plan::Plan;
-use crate::world::scenario::Scenario;
-use crate::world::shrink::{each_without, shrink};
-use crate::world::stage::{Outcome, Staging, run};
 
 /// The most steps of a run: ten times what the longest takes.
 const BUDGET: u64 = 500_000;

@@ -1,11 +1,13 @@
-//! Threads that take chunks until none is left. A thread lives as long as the
-//! swarm: the memory of its worlds' hosts is used again and again.
+//! Chunks of an order, run by threads until none is left.
 
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::thread::Scope;
 
+use cygnet_world::crew::{self, Threads};
+use cygnet_world::scenario::Scenario;
+use cygnet_world::stage::{self, Outcome, Staging};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::order::Order;
@@ -13,14 +15,6 @@ use super::results::Done;
 use super::sum::REPEAT;
 use super::tally::{Failure, Tally};
 use crate::host::StopFlag;
-use crate::world::scenario::Scenario;
-use crate::world::stage::{self, Outcome, Staging};
-
-/// As much as the main thread has.
-const STACK_BYTES: usize = 8 << 20;
-
-/// To wait for, so that one which panicked takes nobody with it.
-pub(super) type Threads<'s> = Vec<ScopedJoinHandle<'s, ()>>;
 
 /// What a run is.
 type RunOne = fn(&Order, &Scenario, u64) -> Outcome;
@@ -29,8 +23,7 @@ type RunOne = fn(&Order, &Scenario, u64) -> Outcome;
 pub(super) struct Crew<'o> {
     order: &'o Order,
     scenarios: Vec<&'static Scenario>,
-    chunks: Vec<u64>,
-    next: AtomicUsize,
+    chunks: crew::Crew,
     /// Runs so far, also of chunks that are not finished.
     ran: AtomicU64,
     stop: StopFlag,
@@ -47,8 +40,7 @@ impl<'o> Crew<'o> {
         Crew {
             order,
             scenarios: named.collect(),
-            chunks,
-            next: AtomicUsize::new(0),
+            chunks: crew::Crew::new(chunks),
             ran: AtomicU64::new(0),
             stop,
             stage: play,
@@ -70,34 +62,11 @@ impl<'o> Crew<'o> {
         jobs: usize,
         scope: &'s Scope<'s, '_>,
     ) -> Result<(Receiver<(u64, Done)>, Threads<'s>), String> {
-        let (sender, receiver) = channel();
-        let mut threads = Vec::new();
-        for _ in 0..jobs.min(self.chunks.len()) {
-            let sender = sender.clone();
-            let thread = Builder::new().name("swarm".into()).stack_size(STACK_BYTES);
-            let thread = thread.spawn_scoped(scope, move || self.work(&sender));
-            let thread = thread.map_err(|error| {
-                self.stop.set();
-                format!("cannot start {jobs} threads: {error}; give fewer --jobs")
-            })?;
-            threads.push(thread);
-        }
-        Ok((receiver, threads))
-    }
-
-    fn work(&self, done: &Sender<(u64, Done)>) {
-        loop {
-            let next = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&chunk) = self.chunks.get(next) else {
-                return;
-            };
-            let Some(result) = self.chunk(chunk) else {
-                return;
-            };
-            if done.send((chunk, result)).is_err() {
-                return; // nobody wants to know any more
-            }
-        }
+        let started = self.chunks.start(jobs, scope, |chunk| self.chunk(chunk));
+        started.map_err(|error| {
+            self.stop.set();
+            format!("cannot start {jobs} threads: {error}; give fewer --jobs")
+        })
     }
 
     /// Every seed of a chunk in every scenario; nothing if it had to stop.
@@ -175,7 +144,7 @@ fn play(order: &Order, scenario: &Scenario, seed: u64) -> Outcome {
 mod tests {
     use super::*;
     use crate::swarm::order::tests::order;
-    use crate::world::{Effects, Fates};
+    use cygnet_world::{Effects, Fates};
     use smoltcp::time::Instant;
     use std::cell::Cell;
 

@@ -5,7 +5,7 @@
 //! ```text
 //!   order     what to run: scenarios, seeds, chunks; the header of a file
 //!   shard     which part of it is ours
-//!   crew      threads that run chunks
+//!   crew      chunks, run by threads
 //!   tally     what runs add up to
 //!   results   the file of finished chunks
 //!   sum       chunks add up to a summary
@@ -113,7 +113,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
     }
 
     let missing = sum.missing(&order).collect();
-    let jobs = config.jobs.unwrap_or_else(cores);
+    let jobs = config.jobs.unwrap_or_else(cygnet_world::crew::cores);
     let crew = Crew::new(&order, missing, stop.clone());
     let work = Work {
         sum: &mut sum,
@@ -198,10 +198,6 @@ impl Work<'_> {
             Ok(())
         })
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The command line of this process, for a shell.

@@ -10,12 +10,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use cygnet_world::scenario::Scenario;
+use cygnet_world::stage::{self, Staging};
 use serde_json::{Value, json};
 use smoltcp::time::Duration;
 
 use super::shard::Shard;
-use crate::world::scenario::Scenario;
-use crate::world::stage::{self, Staging};
 
 /// The version of the results file.
 const VERSION: u64 = 1;

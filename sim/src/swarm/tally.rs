@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use cygnet_world::Effects;
+use cygnet_world::stage::Outcome;
 use serde_json::{Map, Value, json};
-
-use crate::world::Effects;
-use crate::world::stage::Outcome;
 
 /// So many failures are kept; the rest is counted.
 pub(super) const FAILURES: usize = 10;

@@ -1,7 +1,7 @@
 //! What a plan's reader promises about any text at all: it says what is wrong, or
 //! it has read what its own words say again.
 
-use cygnet_sim::world::plan::Plan;
+use cygnet_world::plan::Plan;
 
 /// # Panics
 /// When the promise is broken.

@@ -80,7 +80,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::HostId;
+    use crate::HostId;
 
     #[test]
     fn time_then_class_then_host_then_age() {

@@ -7,11 +7,11 @@ use smoltcp::time::Instant;
 
 use super::lex::{Line, Options, PlanError, Word};
 use super::write::VERSION;
-use crate::world::attack::Attack;
-use crate::world::fate::{Fates, FrameId, Twist, Way};
-use crate::world::host::Size;
-use crate::world::link::Link;
-use crate::world::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
+use crate::attack::Attack;
+use crate::fate::{Fates, FrameId, Twist, Way};
+use crate::host::Size;
+use crate::link::Link;
+use crate::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 
 /// The most places of a plan.
 const PLACES_MAX: usize = 1 << 14;

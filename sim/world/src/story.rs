@@ -23,7 +23,7 @@ use super::ids::{HostId, LinkId};
 use super::log::Happening;
 use super::plan::Plan;
 use crate::frame::Sequences;
-use crate::trace::Words;
+use crate::words::Words;
 
 /// Writes the lines of a run of one plan.
 pub struct Story {

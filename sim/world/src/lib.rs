@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use cygnet::{Backlog, service};
-//! use cygnet_sim::world::{Fault, Link, World};
+//! use cygnet_world::{Fault, Link, World};
 //! use smoltcp::time::{Duration, Instant};
 //!
 //! let mut world = World::new(7);
@@ -37,18 +37,26 @@
 //! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
 //! [`stage`] runs it and says what came of it.
 //!
-//! Not here: an operating system.
+//! Not here: an operating system, and a command line: `sim` in the repository has one.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod attack;
+pub mod capture;
 mod caught;
+pub mod crew;
+pub mod diff;
 mod draws;
 mod fate;
 mod fault;
+pub mod files;
+pub mod frame;
 mod host;
 mod ids;
 mod ledger;
 mod link;
 mod log;
+pub mod memory;
 mod network;
 pub mod plan;
 pub mod plan_text;
@@ -61,6 +69,7 @@ pub mod stage;
 pub mod story;
 mod tally;
 mod visit;
+pub mod words;
 
 pub use fate::{Fates, FrameId, Twist, Way};
 pub use fault::Fault;

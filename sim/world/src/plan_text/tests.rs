@@ -1,9 +1,9 @@
 use smoltcp::time::{Duration, Instant};
 
-use crate::world::Link;
-use crate::world::plan::{Blow, Plan};
-use crate::world::scenario::SCENARIOS;
-use crate::world::stage::{Staging, run};
+use crate::Link;
+use crate::plan::{Blow, Plan};
+use crate::scenario::SCENARIOS;
+use crate::stage::{Staging, run};
 
 const SMALL: &str = "cygnet-plan 1
 # a comment

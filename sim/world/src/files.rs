@@ -13,15 +13,15 @@ use smoltcp::time::Instant;
 
 use crate::capture::{CaptureFile, Direction, Epoch};
 use crate::frame::is_damaged;
-use crate::world::plan::Plan;
-use crate::world::story::{Story, host_names};
-use crate::world::{Happening, Watch};
+use crate::plan::Plan;
+use crate::story::{Story, host_names};
+use crate::{Happening, Watch};
 
 /// The first line of a file of events.
-pub(super) const EVENTS_HEAD: &str = "cygnet-events 1";
+pub const EVENTS_HEAD: &str = "cygnet-events 1";
 
 /// Writes what is asked for.
-pub(super) struct Files {
+pub struct Files {
     events: Option<(BufWriter<File>, Story)>,
     capture: Option<CaptureFile>,
     notes: Rc<Notes>,
@@ -29,17 +29,17 @@ pub(super) struct Files {
 
 /// What the files' writer has to say after the run.
 #[derive(Default)]
-pub(super) struct Notes {
+pub struct Notes {
     /// The first failure; the run goes on without that file.
-    pub(super) failed: RefCell<Option<String>>,
+    pub failed: RefCell<Option<String>>,
     /// Frames in the capture that a host received damaged: what cannot be read,
     /// or has a wrong checksum.
-    pub(super) damaged: Cell<u64>,
+    pub damaged: Cell<u64>,
 }
 
 impl Files {
     /// Opens the files; `None` when none is asked for.
-    pub(super) fn open(
+    pub fn open(
         plan: &Plan,
         events: Option<&Path>,
         pcap: Option<&Path>,
@@ -88,7 +88,7 @@ impl Watch for Files {
             self.notes.damaged.set(self.notes.damaged.get() + 1);
         }
         let comment = format!("event {number}");
-        capture.record_at(host.number(), at, direction, frame, Some(&comment));
+        capture.record(host.number(), at, direction, frame, Some(&comment));
     }
 }
 

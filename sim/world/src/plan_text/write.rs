@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use smoltcp::time::{Duration, Instant};
 
-use crate::world::fate::{Twist, Way};
-use crate::world::link::Link;
-use crate::world::plan::{Blow, Place, Plan, Role, Server, Strike};
+use crate::fate::{Twist, Way};
+use crate::link::Link;
+use crate::plan::{Blow, Place, Plan, Role, Server, Strike};
 
 /// The version of the text that this program writes, and the only one it reads.
 pub(super) const VERSION: &str = "1";
