@@ -13,7 +13,7 @@
 mod cygnet;
 mod embassy;
 mod flood;
-#[path = "../../sim/src/memory.rs"]
+#[path = "../../sim/world/src/memory.rs"]
 #[allow(dead_code, reason = "the bench does not need all of it")]
 mod memory;
 mod plot;

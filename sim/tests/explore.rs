@@ -159,7 +159,7 @@ fn a_failing_plan_shrinks_to_what_still_fails() {
 fn what_cannot_be_read_is_one_line_and_status_two() {
     let folder = Folder::new("wrong");
     folder.write("wrong.txt", &LATE.replace("cut server", "cut swan"));
-    folder.write("future.txt", &LATE.replace("plan 1", "plan 2"));
+    folder.write("future.txt", &LATE.replace("plan 1", "plan 3"));
     folder.write("short.txt", LATE.strip_suffix("end\n").unwrap());
     for (line, expected) in [
         (
@@ -168,7 +168,7 @@ fn what_cannot_be_read_is_one_line_and_status_two() {
         ),
         (
             "shrink future.txt",
-            "future.txt:1:13: this program reads version 1",
+            "future.txt:1:13: this program reads versions 1 and 2",
         ),
         ("replay short.txt", "short.txt:12:24: expected `end`"),
         ("replay nothing.txt", "nothing.txt: "),

@@ -10,7 +10,7 @@ mod calls;
 mod cygnet;
 mod docs;
 mod marks;
-#[path = "../../../sim/src/memory.rs"]
+#[path = "../../../sim/world/src/memory.rs"]
 #[allow(dead_code, reason = "not all of it is needed")]
 mod memory;
 mod path;

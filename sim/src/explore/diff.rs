@@ -7,6 +7,7 @@ use cygnet_world::diff::{Difference, lines, stretch};
 use cygnet_world::files::EVENTS_HEAD;
 use cygnet_world::plan::Plan;
 
+use super::files;
 use crate::cli::DiffConfig;
 
 enum Run {
@@ -21,10 +22,7 @@ fn read(path: &Path) -> Result<Run, String> {
         Some(lines) => Ok(Run::Lines(
             lines.trim_start().lines().map(str::to_owned).collect(),
         )),
-        None => match text.parse() {
-            Ok(plan) => Ok(Run::Plan(Box::new(plan))),
-            Err(error) => Err(format!("{name}:{error}")),
-        },
+        None => Ok(Run::Plan(Box::new(files::read(path)?))),
     }
 }
 

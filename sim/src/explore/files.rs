@@ -8,7 +8,25 @@ use cygnet_world::plan::Plan;
 pub(super) fn read(path: &Path) -> Result<Plan, String> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    text.parse().map_err(|error| format!("{name}:{error}"))
+    let plan: Plan = text.parse().map_err(|error| format!("{name}:{error}"))?;
+    match of_scenario(&plan) {
+        Ok(()) => Ok(plan),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+/// Whether this program can run a plan.
+///
+/// # Errors
+/// What to do with one that it cannot.
+pub(super) fn of_scenario(plan: &Plan) -> Result<(), String> {
+    match &plan.from {
+        Some((test, _)) if plan.is_of_test() => Err(format!(
+            "this is a plan of the test {test}, which runs it with \
+             CYGNET_PLAN=FILE cargo test {test}"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file whole.

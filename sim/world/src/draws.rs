@@ -29,6 +29,10 @@ pub enum Kind {
     Secret = 7,
     /// What a scenario looks like.
     Scene = 8,
+    /// A fault that a test asked for.
+    Fault = 9,
+    /// What a test asks for itself.
+    Pick = 10,
 }
 
 /// The source of all chance in a world.

@@ -136,6 +136,10 @@ impl Host {
         })
     }
 
+    pub(super) fn size(&self) -> Size {
+        self.size
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.turns.is_some()
     }

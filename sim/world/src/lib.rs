@@ -34,6 +34,49 @@
 //! assert!(world.untouched().is_empty(), "a fault without effect proves nothing");
 //! ```
 //!
+//! # A test of your own service
+//!
+//! [`check()`] runs such a test with many seeds, on all cores, and is strict: a panic in
+//! a task, a task that fails, a slot that is left, a second run that differs, a fault
+//! without effect all fail it. What fails is shrunk to the facts that matter and said
+//! with the command that does it again. [`test!`] declares one:
+//!
+//! ```
+//! use cygnet::{Backlog, service};
+//! use cygnet_world::{Faults, Link, World, percent, secs};
+//!
+//! cygnet_world::test! { seeds = 0..200, fn an_echo_survives_a_reboot(world: &mut World) {
+//!     let server = world.host("server", |node| {
+//!         node.spawn(service::echo(node, 7, Backlog(4))).expect("a free task");
+//!     });
+//!     let target = world.endpoint(server, 7);
+//!     let client = world.host("client", move |node| {
+//!         let talk = async move {
+//!             while let Err(_) | Ok(0) = async {
+//!                 let mut stream = node.connect(target).await.map_err(drop)?;
+//!                 stream.set_read_timeout(Some(secs(5)));
+//!                 stream.write_all(b"swan").await.map_err(drop)?;
+//!                 stream.read(&mut [0; 4]).await.map_err(drop)
+//!             }.await {
+//!                 node.sleep(secs(1)).await; // the server was away
+//!             }
+//!         };
+//!         node.spawn(talk).expect("a free task");
+//!     });
+//!     world.connect(client, server, Link { loss: percent(5), ..Link::LAN });
+//!     world.faults(Faults::reboots().on(server).within(secs(0)..secs(1)));
+//!     world.until_done(secs(600));
+//! }}
+//! # fn main() {} // A doctest runs no tests; `cargo test` does.
+//! ```
+//!
+//! Faults are drawn from the seed ([`Faults`]) or strike when the test says
+//! ([`World::at`]); claims are [`always`](World::always), [`eventually`](World::eventually),
+//! [`sometimes`](World::sometimes) and [`reachable`](World::reachable). A plan that once
+//! failed and is kept as `tests/corpus/NAME/*.plan` is run before any seed.
+//!
+//! # Scenarios
+//!
 //! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
 //! [`stage`] runs it and says what came of it.
 //!
@@ -41,15 +84,21 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod asked;
 pub mod attack;
 pub mod capture;
 mod caught;
+mod check;
+mod claims;
 pub mod crew;
 pub mod diff;
 mod draws;
+mod facts;
 mod fate;
 mod fault;
+mod faults;
 pub mod files;
+mod finding;
 pub mod frame;
 mod host;
 mod ids;
@@ -60,21 +109,32 @@ pub mod memory;
 mod network;
 pub mod plan;
 pub mod plan_text;
+mod play;
 mod queue;
 mod run;
 pub mod scenario;
 mod scene;
+mod setting;
 pub mod shrink;
 pub mod stage;
 pub mod story;
+mod strict;
 mod tally;
+mod trial;
+mod units;
 mod visit;
 pub mod words;
 
+pub use check::check;
+pub use claims::Reached;
 pub use fate::{Fates, FrameId, Twist, Way};
 pub use fault::Fault;
+pub use faults::{Faults, Struck};
 pub use host::Size;
 pub use ids::{AttackerId, End, HostId, LinkId, SwitchId};
 pub use link::{Effects, Link, Ppm, Rule, Verdict};
 pub use log::{CHECKPOINT_EVENTS, Happening, Violation, Watch, Witness};
 pub use network::{Ended, World};
+pub use smoltcp::time::{Duration, Instant};
+pub use trial::Allow;
+pub use units::{millis, percent, secs};

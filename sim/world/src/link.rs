@@ -213,6 +213,16 @@ impl Direction {
         }
     }
 
+    /// As it was built.
+    pub(super) fn built(&self) -> Link {
+        self.built
+    }
+
+    /// How many frames were sent this way.
+    pub(super) fn frames(&self) -> u64 {
+        self.id.number
+    }
+
     /// No fault any more, from the next frame on.
     pub(super) fn heal(&mut self) {
         self.link = self.built.healed();

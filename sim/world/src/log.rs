@@ -9,6 +9,7 @@
 //! files.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -60,6 +61,8 @@ pub const CHECKPOINT_EVENTS: u64 = 1 << 12;
 pub struct Violation {
     /// Which rule was broken.
     pub invariant: &'static str,
+    /// Whose turn it was, if it was anybody's.
+    pub host: Option<HostId>,
     /// When, in the world's time.
     pub at: Instant,
     /// After how many events.
@@ -75,6 +78,7 @@ impl fmt::Display for Violation {
             at,
             event,
             detail,
+            ..
         } = self;
         let (seconds, micros) = (at.secs(), at.micros());
         write!(
@@ -88,6 +92,10 @@ impl fmt::Display for Violation {
 pub(super) struct Log {
     digest: Digest,
     pub(super) now: Cell<Instant>,
+    /// Whose turn it is, or was in the last step.
+    pub(super) acting: Cell<Option<HostId>>,
+    /// Names of tasks, when a task that fails is a violation.
+    tasks: RefCell<Option<Names>>,
     ledger: RefCell<Ledger>,
     watch: RefCell<Option<Box<dyn Watch>>>,
     violation: RefCell<Option<Violation>>,
@@ -98,6 +106,8 @@ impl Default for Log {
         Log {
             digest: Digest::new(),
             now: Cell::new(Instant::ZERO),
+            acting: Cell::default(),
+            tasks: RefCell::default(),
             ledger: RefCell::default(),
             watch: RefCell::default(),
             violation: RefCell::default(),
@@ -131,6 +141,7 @@ impl Log {
             .borrow_mut()
             .get_or_insert_with(|| Violation {
                 invariant,
+                host: self.acting.get(),
                 at: self.now.get(),
                 event: self.events(),
                 detail,
@@ -151,6 +162,34 @@ impl Log {
             self.violated("bytes", detail);
         }
         self.show(&Happening::Host(host, local, event));
+        self.look_at_tasks(host, event);
+    }
+
+    /// From now on a task that returns an error is a violation, or no longer.
+    pub(super) fn forbid_failed_tasks(&self, forbidden: bool) {
+        *self.tasks.borrow_mut() = forbidden.then(Names::new);
+    }
+
+    fn look_at_tasks(&self, host: HostId, event: &Event<'_>) {
+        if !matches!(event, Event::Spawned { .. } | Event::Done { .. }) {
+            return;
+        }
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(names) = &mut *tasks else { return };
+        match *event {
+            Event::Spawned { task, name, line } => {
+                names.insert((host.0, task), (name.to_owned(), line));
+            }
+            Event::Done { task, failed: true } => {
+                let detail = match names.get(&(host.0, task)) {
+                    Some((name, 0)) => format!("the task {name} returned an error"),
+                    Some((name, line)) => format!("the task {name}:{line} returned an error"),
+                    None => format!("task {task} returned an error"),
+                };
+                self.violated("task", detail);
+            }
+            _ => (),
+        }
     }
 
     pub(super) fn sent(&self, frame: FrameId, twists: &[Twist], copies: usize, bytes: &[u8]) {
@@ -199,6 +238,9 @@ impl Log {
         }
     }
 }
+
+/// Names of tasks and the lines where they were spawned, by host and number.
+type Names = BTreeMap<(usize, u32), (String, u32)>;
 
 /// Hosts are numbers below these.
 const LINK: u64 = 1 << 62;

@@ -3,7 +3,9 @@
 //!
 //! Not here: what happens when something happens (`run`).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::rc::Rc;
 
 use cygnet::Node;
@@ -14,12 +16,12 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 use super::attack::{Attacker, Target};
 use super::draws::{Draws, Kind};
 use super::fate::{Fates, FrameId, Twist, Way};
-use super::fault::Fault;
 use super::host::{self, Host, Size};
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
 use super::link::{Chance, Direction, Effects, Link, Rule};
 use super::log::{Log, Violation, Watch, Witness};
 use super::queue::{Queue, What};
+use super::trial::Trial;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,7 @@ pub enum Ended {
 }
 
 pub(super) struct Wire {
+    pub(super) name: String,
     pub(super) ends: [End; 2],
     pub(super) directions: [Direction; 2],
 }
@@ -55,6 +58,18 @@ pub(super) struct Intruder {
     pub(super) sent: u64,
 }
 
+/// A claim of a test that is looked at after every step until it is seen.
+pub(super) struct Claim {
+    pub(super) name: &'static str,
+    /// In every run, or in one of all.
+    pub(super) always: bool,
+    pub(super) seen: Rc<Cell<bool>>,
+    pub(super) holds: Option<Holds>,
+}
+
+/// Whether a claim holds.
+pub(super) type Holds = Box<dyn Fn(&World) -> bool>;
+
 /// A rule that must hold after every step, and its name.
 type Invariant = (&'static str, Box<dyn Fn(&World) -> Result<(), String>>);
 
@@ -62,10 +77,14 @@ type Invariant = (&'static str, Box<dyn Fn(&World) -> Result<(), String>>);
 pub struct World {
     pub(super) now: Instant,
     pub(super) chance: Chance,
+    /// What secrets, and whatever else is no frame's fate, are drawn from.
+    pub(super) draws: Draws,
+    pub(super) trial: Trial,
     pub(super) log: Rc<Log>,
     /// Every twist so far, when asked for.
     pub(super) recorded: Option<Vec<(FrameId, Twist)>>,
     pub(super) invariants: Vec<Invariant>,
+    pub(super) claims: Vec<Claim>,
     pub(super) hosts: Vec<Host>,
     /// The link of each host.
     pub(super) links: Vec<Option<LinkId>>,
@@ -83,7 +102,8 @@ pub struct World {
 impl World {
     /// An empty world in which this seed decides every fate.
     pub fn new(seed: u64) -> Self {
-        Self::with(Chance::Drawn(Draws::new(seed)))
+        let draws = Draws::new(seed);
+        Self::with(Chance::Drawn(draws), draws)
     }
 
     /// An empty world in which these frames meet these twists, and no others.
@@ -91,16 +111,19 @@ impl World {
     ///
     /// Hosts need [`host_with_secret`](Self::host_with_secret) here.
     pub fn told(fates: Fates) -> Self {
-        Self::with(Chance::Told(fates))
+        Self::with(Chance::Told(fates), Draws::none())
     }
 
-    fn with(chance: Chance) -> Self {
+    pub(super) fn with(chance: Chance, draws: Draws) -> Self {
         World {
             now: Instant::ZERO,
             chance,
+            draws,
+            trial: Trial::default(),
             log: Rc::default(),
             recorded: None,
             invariants: Vec::new(),
+            claims: Vec::new(),
             hosts: Vec::new(),
             links: Vec::new(),
             switches: Vec::new(),
@@ -119,6 +142,7 @@ impl World {
     ///
     /// # Panics
     /// When this machine has no memory for it.
+    #[track_caller]
     pub fn host(&mut self, name: &str, program: impl Fn(Node<'static>) + 'static) -> HostId {
         self.host_of(name, Size::SMALL, program)
     }
@@ -127,17 +151,16 @@ impl World {
     ///
     /// # Panics
     /// When this machine has no memory for it.
+    #[track_caller]
     pub fn host_of(
         &mut self,
         name: &str,
         size: Size,
         program: impl Fn(Node<'static>) + 'static,
     ) -> HostId {
-        let draws = match &self.chance {
-            Chance::Drawn(draws) => *draws,
-            Chance::Told(_) => Draws::none(),
-        };
-        let secret = draws.draw(self.hosts.len() as u64 + 1, Kind::Secret, 0);
+        let secret = self
+            .draws
+            .draw(self.hosts.len() as u64 + 1, Kind::Secret, 0);
         self.host_with_secret(name, size, secret, program)
     }
 
@@ -146,6 +169,7 @@ impl World {
     ///
     /// # Panics
     /// When this machine has no memory for it.
+    #[track_caller]
     pub fn host_with_secret(
         &mut self,
         name: &str,
@@ -159,6 +183,7 @@ impl World {
         self.hosts
             .push(host.unwrap_or_else(|error| panic!("{name}: {error}")));
         self.links.push(None);
+        self.made_host(Location::caller());
         self.boot(id);
         id
     }
@@ -197,10 +222,12 @@ impl World {
         }
     }
 
-    /// Puts a link between two ends.
+    /// Puts a link between two ends. Its name is made of theirs: `client-server`.
+    #[track_caller]
     pub fn connect(&mut self, a: impl Into<End>, b: impl Into<End>, link: Link) -> LinkId {
         let id = LinkId(self.wires.len());
         let ends = [a.into(), b.into()];
+        let name = self.made_link(ends, &link, Location::caller());
         for end in ends {
             match end {
                 End::Switch(switch) => self.switches[switch.0].links.push(id),
@@ -209,6 +236,7 @@ impl World {
             }
         }
         self.wires.push(Wire {
+            name,
             ends,
             directions: [Way::Forth, Way::Back].map(|way| Direction::new(link, id.0 as u32, way)),
         });
@@ -251,23 +279,6 @@ impl World {
         self.now
     }
 
-    /// Lets something happen at `at`, or now if that has passed.
-    pub fn at(&mut self, at: Instant, fault: Fault) {
-        let planned = &mut self.planned;
-        match &fault {
-            Fault::Crash(_) => planned.crashed += 1,
-            Fault::Boot(_) => planned.rebooted += 1,
-            Fault::Pause(_) => planned.paused += 1,
-            Fault::Drift(..) | Fault::Jump(..) => planned.clocked += 1,
-            Fault::Partition { forth, back, .. } => {
-                planned.partitioned += u64::from(*forth || *back)
-            }
-            Fault::Change(_, link) => self.plan(&link.clone()),
-            Fault::Resume(_) => (),
-        }
-        self.queue.push(at.max(self.now), What::Fault(fault));
-    }
-
     /// Gives a link a rule of your own, for frames from its first end to its
     /// second (`forth`) or back: "the third SYN-ACK", "the first window probe".
     pub fn rule(&mut self, link: LinkId, forth: bool, rule: Rule) {
@@ -298,7 +309,13 @@ impl World {
 
     /// Runs until `stop` says so after a step, nothing is left to happen, an
     /// invariant is violated, or `limit`.
-    pub fn run_until(&mut self, limit: Instant, mut stop: impl FnMut(&World) -> bool) -> Ended {
+    pub fn run_until(&mut self, limit: Instant, stop: impl FnMut(&World) -> bool) -> Ended {
+        self.begin_run();
+        let ended = self.go_on(limit, stop);
+        self.end_run(ended)
+    }
+
+    fn go_on(&mut self, limit: Instant, mut stop: impl FnMut(&World) -> bool) -> Ended {
         loop {
             if self.log.is_violated() {
                 return Ended::Violated;
@@ -320,6 +337,7 @@ impl World {
                     self.log.violated(name, detail);
                 }
             }
+            self.look_at_claims();
         }
     }
 
@@ -428,26 +446,6 @@ impl World {
         self.frames
     }
 
-    /// How many frames each fault has touched.
-    pub fn effects(&self) -> Effects {
-        let mut sum = self.effects;
-        for wire in &self.wires {
-            for direction in &wire.directions {
-                sum.add(&direction.effects);
-            }
-        }
-        sum
-    }
-
-    /// Faults that were asked for and have had no effect so far.
-    pub fn untouched(&self) -> Vec<&'static str> {
-        let effects = self.effects();
-        let both = self.planned.rows().zip(effects.rows());
-        both.filter(|((_, planned), (_, had))| *planned > 0 && *had == 0)
-            .map(|((name, _), _)| name)
-            .collect()
-    }
-
     /// A digest of every event of every host and link, and of every fault.
     pub fn digest(&self) -> u128 {
         self.log.digest()
@@ -462,16 +460,5 @@ impl World {
             }
         }
         lines
-    }
-
-    /// Takes note of the faults that a link asks for, so that `untouched` can tell
-    /// which never had an effect.
-    fn plan(&mut self, link: &Link) {
-        let planned = &mut self.planned;
-        planned.lost += u64::from(link.loss > 0);
-        planned.duplicated += u64::from(link.duplicate > 0);
-        planned.reordered += u64::from(link.reorder > 0);
-        planned.corrupted += u64::from(link.corrupt > 0);
-        planned.spiked += u64::from(link.spike > 0);
     }
 }

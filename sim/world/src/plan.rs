@@ -2,7 +2,8 @@
 //! they do, faults with their times, and the twists of single frames. A run of a
 //! plan draws nothing: whoever has the plan has the run.
 //!
-//! A plan is made by a scenario from a seed, or read from a file
+//! A plan is made by a scenario from a seed, recorded of a test's own world
+//! ([`check`](crate::check())), or read from a file
 //! ([`parse`](super::plan_text)). In one made by a scenario, links have rates,
 //! and frames draw their fates; run it with
 //! [`record`](super::World::record) to get the fates as facts. The text of a plan
@@ -20,7 +21,7 @@ use super::link::Link;
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The scenario and the seed it was made from, for people.
+    /// The scenario or the test, and the seed it was made from.
     pub from: Option<(String, u64)>,
     /// When faults end.
     pub heal: Instant,
@@ -28,7 +29,8 @@ pub struct Plan {
     pub limit: Instant,
     /// No client may ever be reset.
     pub honest: bool,
-    /// Switches and hosts; each has one link, to a switch named before it.
+    /// Switches and hosts; each has one link, to a switch named before it. In a plan of
+    /// a test, links and then hosts, as the test makes them.
     pub places: Vec<Place>,
     /// What goes wrong when, and with whom.
     pub strikes: Vec<Strike>,
@@ -60,12 +62,21 @@ pub enum Role {
     Visitor(Visitor),
     /// No host at all, and no friend.
     Attacker(Siege),
+    /// A link of a test's own world.
+    Link,
+    /// A host of a test's own world.
+    Host,
 }
 
 impl Role {
     /// Whether it is a host, with a stack and tasks.
     pub fn is_host(&self) -> bool {
-        matches!(self, Role::Server(_) | Role::Visitor(_))
+        matches!(self, Role::Server(_) | Role::Visitor(_) | Role::Host)
+    }
+
+    /// Whether a test makes it, and a plan only names it.
+    pub fn is_of_test(&self) -> bool {
+        matches!(self, Role::Link | Role::Host)
     }
 }
 
@@ -192,9 +203,16 @@ pub enum Blow {
 }
 
 impl Plan {
-    /// How many facts it states: places, strikes and twists.
+    /// How many facts it states: places that it makes, strikes and twists.
     pub fn facts(&self) -> usize {
-        self.places.len() + self.strikes.len() + self.fates.iter().count()
+        let places = self.places.iter();
+        let made = places.filter(|place| !place.role.is_of_test()).count();
+        made + self.strikes.len() + self.fates.iter().count()
+    }
+
+    /// Whether it is of a test's own world, which only that test can make.
+    pub fn is_of_test(&self) -> bool {
+        self.places.iter().any(|place| place.role.is_of_test())
     }
 
     /// The place with this name.

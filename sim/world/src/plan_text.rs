@@ -18,6 +18,20 @@
 //! way; a frame's number counts the frames before it on that link that way. The
 //! last line is `end`, so that a file that was cut off is noticed.
 //!
+//! A plan of a test has version 2. It names the links and hosts that the test makes,
+//! and `up` is from the first end of a link to its second:
+//!
+//! ```text
+//! cygnet-plan 2
+//! test writes_survive_a_reboot seed 33
+//! link client-server
+//! host client
+//! host server
+//! at 3s boot server
+//! frame client-server up 17 lose
+//! end
+//! ```
+//!
 //! ```text
 //!   write    a plan to its text
 //!   lex      a line to its words and options, and what is wrong with one
@@ -29,6 +43,7 @@ mod read;
 mod write;
 
 pub use lex::PlanError;
+pub(super) use write::since_start;
 
 #[cfg(test)]
 mod tests;

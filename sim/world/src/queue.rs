@@ -50,10 +50,13 @@ pub(super) struct Queue {
     places: Vec<Option<What>>,
     free: Vec<u32>,
     pushed: u64,
+    /// Faults that are still to come.
+    pub(super) faults: usize,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, at: Instant, what: What) {
+        self.faults += usize::from(matches!(what, What::Fault(_)));
         let (class, host) = what.rank();
         let rank = u64::from(class) << 32 | host as u64;
         let place = self.free.pop().unwrap_or_else(|| {
@@ -73,6 +76,7 @@ impl Queue {
         let Reverse(((at, ..), place)) = self.heap.pop()?;
         self.free.push(place);
         let what = self.places[place as usize].take()?;
+        self.faults -= usize::from(matches!(what, What::Fault(_)));
         Some((at, what))
     }
 }

@@ -17,6 +17,7 @@ impl World {
         self.now = at;
         self.log.now.set(at);
         self.steps += 1;
+        self.log.acting.set(None);
         match what {
             What::Fault(fault) => self.strike(fault),
             What::Attack { attacker } => self.attack(attacker),
@@ -76,7 +77,9 @@ impl World {
     }
 
     pub(super) fn boot(&mut self, host: HostId) {
+        self.log.acting.set(Some(host));
         self.hosts[host.0].boot(self.now);
+        self.look_at_spawns(host);
         self.wake(host.0, self.now);
     }
 
@@ -95,6 +98,7 @@ impl World {
         if host.paused {
             return;
         }
+        self.log.acting.set(Some(HostId(index)));
         let Some(turn) = host.turn(self.now) else {
             return;
         };
@@ -108,6 +112,7 @@ impl World {
             );
             self.log.violated("budget", detail);
         }
+        self.look_at_spawns(HostId(index));
         let link = self.links[index];
         for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
             self.frames += 1;
@@ -142,7 +147,9 @@ impl World {
 
     fn send(&mut self, link: Option<LinkId>, from: End, frame: Vec<u8>) {
         let Some(link) = link else { return };
-        let Wire { ends, directions } = &mut self.wires[link.0];
+        let Wire {
+            ends, directions, ..
+        } = &mut self.wires[link.0];
         let way = usize::from(ends[0] != from);
         let to = ends[1 - way];
         let direction = &mut directions[way];

@@ -101,8 +101,11 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
     let needed = |role: &Role| match role {
         Role::Visitor(visitor) => visitor.to == gone,
         Role::Attacker(siege) => siege.to == gone,
-        Role::Switch | Role::Server(_) => false,
+        _ => false,
     };
+    if plan.places[gone].role.is_of_test() {
+        return None;
+    }
     if plan.places.iter().any(|place| needed(&place.role)) {
         return None;
     }
@@ -119,7 +122,7 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
         match &mut place.role {
             Role::Visitor(visitor) => visitor.to = moved(visitor.to),
             Role::Attacker(siege) => siege.to = moved(siege.to),
-            Role::Switch | Role::Server(_) => (),
+            _ => (),
         }
     }
     small.strikes.retain(|strike| strike.place != gone);

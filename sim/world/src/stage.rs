@@ -91,7 +91,10 @@ struct Stage<'p> {
     freed: Option<Instant>,
 }
 
-/// Runs a plan to its end, or to the first violation.
+/// Runs a plan of a scenario to its end, or to the first violation.
+///
+/// # Panics
+/// When the plan is of a test: only that can make its world.
 pub fn run(plan: &Plan, staging: Staging) -> Outcome {
     let Staging {
         record,
@@ -160,6 +163,7 @@ impl<'p> Stage<'p> {
                 Role::Switch => End::Switch(stage.world.switch()),
                 Role::Server(_) | Role::Visitor(_) => End::Host(stage.host(place)),
                 Role::Attacker(siege) => End::Attacker(stage.attacker(siege)),
+                Role::Link | Role::Host => panic!("a test's plan, and no scenario's"),
             };
             let on = place.on.map_or(middle, |on| ends[on]);
             stage.world.connect(end, on, place.link);
@@ -214,7 +218,7 @@ impl<'p> Stage<'p> {
                 self.visitors.push(id);
                 id
             }
-            Role::Switch | Role::Attacker(_) => unreachable!("it is no host"),
+            _ => unreachable!("it is no host"),
         }
     }
 

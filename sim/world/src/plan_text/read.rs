@@ -6,7 +6,7 @@ use std::str::FromStr;
 use smoltcp::time::Instant;
 
 use super::lex::{Line, Options, PlanError, Word};
-use super::write::VERSION;
+use super::write::VERSIONS;
 use crate::attack::Attack;
 use crate::fate::{Fates, FrameId, Twist, Way};
 use crate::host::Size;
@@ -37,25 +37,54 @@ impl FromStr for Plan {
             return Err(PlanError {
                 line: 1,
                 column: 1,
-                message: "expected `cygnet-plan 1`, found an empty file".into(),
+                message: "expected `cygnet-plan 1` or `cygnet-plan 2`, found an empty file".into(),
             });
         };
         first.exactly("cygnet-plan")?;
         let version = first.word("a version")?;
-        if version.text != VERSION {
-            let text = version.text;
+        if !VERSIONS.contains(&version.text) {
+            let (known, text) = (VERSIONS.join(" and "), version.text);
             return Err(version.wrong(format!(
-                "this program reads version {VERSION} of plans, found version {text:?}"
+                "this program reads versions {known} of plans, found version {text:?}; a \
+                 newer one reads it"
             )));
         }
         first.done()?;
-        let (mut timed, mut ended) = (false, false);
+        let (mut timed, mut ended, mut of_test) = (false, false, false);
         for mut line in lines {
             if ended {
                 return Err(line.word("")?.wrong("expected nothing after `end`".into()));
             }
             let word = line.word("a fact")?;
             match word.text {
+                "test" => {
+                    if version.text == VERSIONS[0] {
+                        let wrong = "a plan of a test has version 2 at least, this one has 1";
+                        return Err(word.wrong(wrong.into()));
+                    }
+                    let begun = timed || plan.honest || !plan.places.is_empty();
+                    if begun || plan.from.is_some() {
+                        let wrong = "expected `test` before every other fact";
+                        return Err(word.wrong(wrong.into()));
+                    }
+                    let name = line.word("a test's name")?.text.to_string();
+                    line.exactly("seed")?;
+                    plan.from = Some((name, line.number("a seed", 0, u64::MAX)?));
+                    of_test = true;
+                }
+                "link" | "host" if of_test => {
+                    let role = match word.text {
+                        "link" => Role::Link,
+                        _ => Role::Host,
+                    };
+                    named(&mut plan, role, &mut line)?;
+                }
+                "from" | "time" | "honest" | "switch" | "attacker" if of_test => {
+                    return Err(word.wrong(format!(
+                        "expected link, host, at, frame or end in a plan of a test, found {:?}",
+                        word.text
+                    )));
+                }
                 "from" => {
                     let name = line.word("a scenario's name")?.text.to_string();
                     line.exactly("seed")?;
@@ -77,7 +106,7 @@ impl FromStr for Plan {
                 "end" => ended = true,
                 other => {
                     return Err(word.wrong(format!(
-                        "expected from, time, honest, switch, host, attacker, at, frame or end, \
+                        "expected from, test, time, honest, switch, host, attacker, at, frame or end, \
                          found {other:?}"
                     )));
                 }
@@ -93,14 +122,33 @@ impl FromStr for Plan {
         if !ended {
             return Err(missing("`end` as the last line (was the file cut off?)"));
         }
-        if !timed {
+        if of_test && !plan.is_of_test() {
+            return Err(missing("a line `host NAME`"));
+        }
+        if !timed && !of_test {
             return Err(missing("a line `time heal=… limit=…`"));
         }
         Ok(plan)
     }
 }
 
-fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(), PlanError> {
+/// A place that a test makes: here it has a name and nothing else.
+fn named(plan: &mut Plan, role: Role, line: &mut Line<'_>) -> Result<(), PlanError> {
+    let name = fresh(plan, line)?;
+    if role == Role::Link && plan.places.iter().any(|place| place.role == Role::Host) {
+        return Err(name.wrong("expected all links before the first host".into()));
+    }
+    plan.places.push(Place {
+        name: name.text.into(),
+        on: None,
+        link: Link::LAN,
+        role,
+    });
+    Ok(())
+}
+
+/// A name that no place has yet.
+fn fresh<'t>(plan: &Plan, line: &mut Line<'t>) -> Result<Word<'t>, PlanError> {
     let name = line.word("a name")?;
     if plan.place(name.text).is_some() {
         return Err(name.wrong(format!("{:?} is there already", name.text)));
@@ -108,6 +156,11 @@ fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(),
     if plan.places.len() == PLACES_MAX {
         return Err(name.wrong(format!("more than {PLACES_MAX} places")));
     }
+    Ok(name)
+}
+
+fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(), PlanError> {
+    let name = fresh(plan, line)?;
     const LINK: [&str; 5] = ["latency", "rate", "queue", "mtu", "on"];
     let (role, mut options) = if kind.text == "switch" {
         (Role::Switch, line.options(&LINK)?)
@@ -273,6 +326,10 @@ fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
     let name = line.word("a host or switch")?;
     let place = known(plan, name)?;
     let is_host = plan.places[place].role.is_host();
+    if plan.places[place].role == Role::Host && ["cut", "join", "link"].contains(&does.text) {
+        let (what, name) = (does.text, name.text);
+        return Err(does.wrong(format!("{name:?} is a host; only links can be {what}")));
+    }
     let blow = match does.text {
         "cut" => {
             let way = line.word("up, down or both")?;
@@ -327,7 +384,12 @@ fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
 }
 
 fn fate(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
-    let place = known(plan, line.word("a host or switch")?)?;
+    let name = line.word("a host or switch")?;
+    let place = known(plan, name)?;
+    if plan.places[place].role == Role::Host {
+        let wrong = format!("{:?} is a host; frames are counted on links", name.text);
+        return Err(name.wrong(wrong));
+    }
     let way = line.word("up or down")?;
     let frame = FrameId {
         link: place as u32,

@@ -95,11 +95,12 @@ fn what_is_wrong_is_told_with_line_and_column() {
     for (text, expected) in [
         (
             String::new(),
-            "1:1: expected `cygnet-plan 1`, found an empty file",
+            "1:1: expected `cygnet-plan 1` or `cygnet-plan 2`, found an empty file",
         ),
         (
             with(1, "cygnet-plan 9"),
-            "1:13: this program reads version 1 of plans, found version \"9\"",
+            "1:13: this program reads versions 1 and 2 of plans, found version \"9\"; a newer \
+             one reads it",
         ),
         (
             with(1, "tap: 3"),

@@ -8,10 +8,11 @@ use crate::fate::{Twist, Way};
 use crate::link::Link;
 use crate::plan::{Blow, Place, Plan, Role, Server, Strike};
 
-/// The version of the text that this program writes, and the only one it reads.
-pub(super) const VERSION: &str = "1";
+/// The versions of the text that this program reads: 1 has scenarios, 2 has tests too.
+/// It writes the least that has what the plan needs. A version is read for ever.
+pub(super) const VERSIONS: [&str; 2] = ["1", "2"];
 
-struct Time(Duration);
+pub struct Time(Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +26,7 @@ impl fmt::Display for Time {
     }
 }
 
-fn since_start(at: Instant) -> Time {
+pub fn since_start(at: Instant) -> Time {
     Time(at - Instant::ZERO)
 }
 
@@ -50,12 +51,16 @@ impl fmt::Display for LinkText<'_> {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "cygnet-plan {VERSION}")?;
-        if let Some((scenario, seed)) = &self.from {
-            writeln!(f, "from {scenario} seed {seed}")?;
+        let of_test = self.is_of_test();
+        writeln!(f, "cygnet-plan {}", VERSIONS[usize::from(of_test)])?;
+        if let Some((name, seed)) = &self.from {
+            let what = if of_test { "test" } else { "from" };
+            writeln!(f, "{what} {name} seed {seed}")?;
         }
         let (heal, limit) = (since_start(self.heal), since_start(self.limit));
-        writeln!(f, "time heal={heal} limit={limit}")?;
+        if !of_test {
+            writeln!(f, "time heal={heal} limit={limit}")?;
+        }
         if self.honest {
             writeln!(f, "honest")?;
         }
@@ -112,6 +117,8 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
         role,
     } = place;
     let mut line = match role {
+        Role::Link => return writeln!(f, "link {name}"),
+        Role::Host => return writeln!(f, "host {name}"),
         Role::Switch => format!("switch {name}"),
         Role::Server(server) => {
             let Server {
