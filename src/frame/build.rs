@@ -57,18 +57,18 @@ pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
     let header: u8 = if bare.mss.is_some() { 24 } else { 20 };
     let addresses = (from.1.addr, to.1.addr);
     let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header.into())?;
-    let ([f0, f1], [t0, t1]) = (from.1.port.to_be_bytes(), to.1.port.to_be_bytes());
-    let [s0, s1, s2, s3] = bare.seq.0.to_be_bytes();
-    let [a0, a1, a2, a3] = bare.ack.0.to_be_bytes();
-    let [w0, w1] = bare.window.to_be_bytes();
-    let [m0, m1] = bare.mss.unwrap_or(0).to_be_bytes();
-    let flags = [header << 2, bare.flags];
+    let flags = u32::from(header) << 26 | u32::from(bare.flags) << 16;
     let tcp = [
-        f0, f1, t0, t1, s0, s1, s2, s3, a0, a1, a2, a3, // ports and numbers
-        flags[0], flags[1], w0, w1, 0, 0, 0, 0, // window, no checksum, nothing urgent
-        2, 4, m0, m1, // the option MSS
+        u32::from(from.1.port) << 16 | u32::from(to.1.port),
+        bare.seq.0 as u32,
+        bare.ack.0 as u32,
+        flags | u32::from(bare.window),
+        // No checksum, nothing urgent; the option MSS.
+        0,
+        0x0204_0000 | u32::from(bare.mss.unwrap_or(0)),
     ];
-    put(&mut frame, &tcp[..usize::from(header)]);
+    let tcp = tcp.map(u32::to_be_bytes);
+    put(&mut frame, &tcp.as_flattened()[..usize::from(header)]);
     Some(frame)
 }
 
