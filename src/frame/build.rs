@@ -170,16 +170,20 @@ fn option_at(frame: &[u8], [kind, length]: [u8; 2]) -> Option<usize> {
     let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
     let header = frame.get(..end)?;
     let mut at = start + 20;
-    loop {
-        match header.get(at..)? {
-            [1, ..] => at += 1,
-            [0, ..] | [_] | [] => return None,
-            [a, b, rest @ ..] if [*a, *b] == [kind, length] => {
-                return (rest.len() + 2 >= usize::from(length)).then_some(at + 2);
+    while let Some(&found) = header.get(at) {
+        match found {
+            0 => break,
+            1 => at += 1,
+            _ => {
+                let long = usize::from(*header.get(at + 1)?);
+                if [found, long as u8] == [kind, length] {
+                    return (at + long <= end).then_some(at + 2);
+                }
+                at += long.max(2);
             }
-            [_, length, ..] => at += usize::from(*length).max(2),
         }
     }
+    None
 }
 
 fn mss_at(frame: &[u8]) -> Option<usize> {

@@ -90,15 +90,13 @@ impl Config {
 impl Config {
     /// The same, with timeouts that can be added to any time.
     pub(crate) fn bounded(&self) -> Self {
-        let mut config = self.clone();
-        for timeout in [
-            &mut config.handshake_timeout,
-            &mut config.connect_timeout,
-            &mut config.close_timeout,
-        ] {
-            *timeout = (*timeout).min(LONGEST);
+        let bounded = |timeout: Duration| timeout.min(LONGEST);
+        Config {
+            handshake_timeout: bounded(self.handshake_timeout),
+            connect_timeout: bounded(self.connect_timeout),
+            close_timeout: bounded(self.close_timeout),
+            ..self.clone()
         }
-        config
     }
 
     /// Whether cookies are given. Never without the feature `cookies`, and then
