@@ -63,31 +63,26 @@ impl DropReason {
 
 /// Counters as a room keeps them: without the feature `counters` it keeps none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Totals([Counters; cfg!(feature = "counters") as usize]);
+pub(crate) struct Totals(pub(crate) [Counters; cfg!(feature = "counters") as usize]);
 
 impl Totals {
-    pub(crate) fn add(&mut self, total: impl FnOnce(&mut Counters) -> &mut u64, amount: u64) {
-        if let Some(counters) = self.0.first_mut() {
-            *total(counters) += amount;
-        }
-    }
-
-    pub(crate) fn count(&mut self, total: impl FnOnce(&mut Counters) -> &mut u64) {
-        self.add(total, 1);
-    }
-
-    /// Notes how many there are of something: the most there ever were is kept.
-    pub(crate) fn reach(&mut self, most: impl FnOnce(&mut Counters) -> &mut u32, now: u32) {
-        if let Some(counters) = self.0.first_mut() {
-            let most = most(counters);
-            *most = now.max(*most);
-        }
-    }
-
     pub(crate) fn get(&self) -> Counters {
         self.0.first().copied().unwrap_or_default()
     }
 }
+
+/// Adds one, or so many, to a total of a host.
+macro_rules! count {
+    ($host:expr, $total:ident $([$index:expr])?) => {
+        crate::counters::count!($host, $total $([$index])?, 1)
+    };
+    ($host:expr, $total:ident $([$index:expr])?, $amount:expr) => {
+        if let Some(counters) = $host.totals.0.first_mut() {
+            counters.$total $([$index])? += $amount;
+        }
+    };
+}
+pub(crate) use count;
 
 /// Totals since the start. They only grow, except the two gauges in use, which
 /// are all that is kept without the feature `counters`.

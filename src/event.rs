@@ -286,20 +286,20 @@ pub trait Observer {
 
 /// Who is told, if anybody. Without the feature `observer` nobody ever is, and
 /// nothing is left of the events.
+#[cfg(feature = "observer")]
+pub(crate) type Audience<'a> = Option<&'a dyn Observer>;
+#[cfg(not(feature = "observer"))]
+pub(crate) type Audience<'a> = Option<Nobody<'a>>;
+
+/// Of whom there is none.
+#[cfg(not(feature = "observer"))]
 #[derive(Clone, Copy)]
-pub(crate) struct Audience<'a>(Option<&'a dyn Observer>);
+pub(crate) struct Nobody<'a>(core::convert::Infallible, core::marker::PhantomData<&'a ()>);
 
-impl<'a> Audience<'a> {
-    pub(crate) const NOBODY: Self = Audience(None);
-
-    #[cfg(feature = "observer")]
-    pub(crate) fn new(observer: Option<&'a dyn Observer>) -> Self {
-        Audience(observer)
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> Option<&'a dyn Observer> {
-        self.0.filter(|_| cfg!(feature = "observer"))
+#[cfg(not(feature = "observer"))]
+impl Observer for Nobody<'_> {
+    fn event(&self, _: Instant, _: &Event<'_>) {
+        match self.0 {}
     }
 }
 

@@ -17,7 +17,6 @@
 use smoltcp::phy::Device;
 use smoltcp::time::Instant;
 
-use crate::event::Yield;
 use crate::node::Node;
 use crate::task::slot::Pinned;
 use crate::task::tasks::PinnedTasks;
@@ -120,14 +119,7 @@ fn turn<'a, D: Device + ?Sized>(
     // Not inside the stack: such a waker may call the node.
     tasks.advance(now);
     let more_frames = stack.with(|core| core.receive(device, tasks));
-    tasks.collect_ready();
-    while let Some(task) = tasks.next_ready() {
-        let _ = stack.take_note();
-        tasks.resume(pinned, task, || {
-            let waits = stack.take_note().or(tasks.timers.take_note());
-            waits.unwrap_or(Yield::OTHER)
-        });
-    }
+    tasks.run_woken(pinned, || stack.take_note());
     let (more_to_send, closing, deadline) = stack.with(|core| {
         let more = core.transmit(device);
         (

@@ -7,7 +7,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::counters::Counters;
 #[cfg(feature = "observer")]
-use crate::event::{Audience, Observer};
+use crate::event::Observer;
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
@@ -180,8 +180,7 @@ impl<'a> Node<'a> {
     /// `observer`.
     #[cfg(feature = "observer")]
     pub fn set_observer(&self, observer: Option<&'a dyn Observer>) {
-        let audience = Audience::new(observer);
-        self.stack.with(|core| core.host.outlet.audience = audience);
-        self.tasks.set_audience(audience);
+        self.stack.with(|core| core.host.outlet.audience = observer);
+        self.tasks.set_audience(observer);
     }
 }

@@ -1,8 +1,10 @@
 //! What is needed soon is fetched ahead of its use, on a core that can be asked to. It
 //! pays for a host with thousands of connections, whose memory is in no cache, and
-//! costs whoever has few: so it is the feature `prefetch`, and without it nothing is
-//! left of it.
+//! costs whoever has few: so it is the feature `prefetch`, and without it nothing asks.
 #![allow(unsafe_code)]
+
+/// Whether anything is fetched ahead.
+pub(crate) const ON: bool = cfg!(feature = "prefetch");
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
@@ -11,9 +13,6 @@ pub(crate) const LINE: usize = 64;
 /// where it cannot be asked to.
 #[inline]
 pub(crate) fn fetch(start: *const u8, bytes: usize) {
-    if !cfg!(feature = "prefetch") {
-        return;
-    }
     for offset in (0..bytes).step_by(LINE) {
         let line = start.wrapping_add(offset);
         #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]

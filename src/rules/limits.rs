@@ -177,6 +177,21 @@ impl Pace {
     }
 }
 
+/// How long a wait may take, in half of what an `Option` takes: every stream in
+/// every task has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitLimit(pub(crate) u64);
+
+impl WaitLimit {
+    pub(crate) const NEVER: WaitLimit = WaitLimit(u64::MAX);
+}
+
+impl From<Option<Duration>> for WaitLimit {
+    fn from(timeout: Option<Duration>) -> Self {
+        WaitLimit(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
+    }
+}
+
 /// Every clock of one connection: what is over at a moment, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clocks {

@@ -15,6 +15,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Reason, Yield};
 use crate::rules::lifecycle::Cut;
+use crate::rules::limits::WaitLimit;
 use crate::socket::CloseError;
 use crate::stack::core::Core;
 use crate::stack::stack::Stack;
@@ -205,21 +206,6 @@ impl Drop for Loan<'_> {
         if let Some(set) = self.set.take() {
             self.handle.give_back(set);
         }
-    }
-}
-
-/// How long a wait may take, in half of what an `Option` takes: every stream in
-/// every task has two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitLimit(u64);
-
-impl WaitLimit {
-    pub(crate) const NEVER: WaitLimit = WaitLimit(u64::MAX);
-}
-
-impl From<Option<Duration>> for WaitLimit {
-    fn from(timeout: Option<Duration>) -> Self {
-        WaitLimit(timeout.map_or(u64::MAX, |timeout| timeout.total_micros()))
     }
 }
 

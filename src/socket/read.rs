@@ -9,8 +9,9 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
+use crate::rules::limits::WaitLimit;
 use crate::socket::ReadError;
-use crate::socket::handle::{Handle, Over, Until, WaitLimit};
+use crate::socket::handle::{Handle, Over, Until};
 use crate::table::slot::tcp_of;
 use crate::task::waker::Parking;
 
@@ -20,9 +21,9 @@ pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
     pub(crate) timeout: WaitLimit,
     /// The socket, while what it has received is lent out.
-    lent: Option<SocketSet<'a>>,
+    pub(super) lent: Option<SocketSet<'a>>,
     /// How many bytes `fill_buf` has shown, until they are consumed.
-    shown: u32,
+    pub(super) shown: u32,
 }
 
 /// What a reader waits for has come: bytes, or the end of the stream.

@@ -12,8 +12,8 @@ use smoltcp::wire::IpEndpoint;
 use crate::event::{Reason, Yield};
 use crate::frame::flow::Flow;
 use crate::rules::lifecycle::{Cut, State};
-use crate::rules::limits::TimeLimits;
-use crate::socket::handle::{Handle, WaitLimit};
+use crate::rules::limits::{TimeLimits, WaitLimit};
+use crate::socket::handle::Handle;
 use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
@@ -46,8 +46,16 @@ impl<'a> TcpStream<'a> {
     /// A stream whose reads wait at most that long.
     pub(crate) fn new(handle: Handle<'a>, read_timeout: Option<Duration>) -> Self {
         TcpStream {
-            read: ReadHalf::new(handle, WaitLimit::from(read_timeout)),
-            write: WriteHalf::new(handle, WaitLimit::NEVER),
+            read: ReadHalf {
+                handle,
+                timeout: WaitLimit::from(read_timeout),
+                lent: None,
+                shown: 0,
+            },
+            write: WriteHalf {
+                handle,
+                timeout: WaitLimit::NEVER,
+            },
         }
     }
 

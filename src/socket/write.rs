@@ -8,8 +8,9 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
+use crate::rules::limits::WaitLimit;
 use crate::socket::WriteError;
-use crate::socket::handle::{Handle, Over, Until, WaitLimit};
+use crate::socket::handle::{Handle, Over, Until};
 use crate::task::waker::Parking;
 
 /// The sending direction of a stream.

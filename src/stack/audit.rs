@@ -35,7 +35,11 @@ impl Audit<'_, '_> {
             self.slot(id)?;
         }
         self.queue()?;
-        ensure("who was to be woken was woken", 0, !self.0.has_woken())?;
+        ensure(
+            "who was to be woken was woken",
+            0,
+            !self.0.connections.slots.woken && !self.0.connections.listeners.woken,
+        )?;
         let deadlines = &self.0.connections.deadlines;
         ensure(
             "the heap of slots' deadlines is in order, and none has passed",

@@ -10,6 +10,7 @@ use smoltcp::iface::SocketSet;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
+use crate::counters::count;
 use crate::event::Event;
 use crate::frame::flow::Flow;
 use crate::rules::config::LONGEST;
@@ -51,8 +52,7 @@ impl<'a> Connections<'a> {
     /// The slot that serves a flow.
     #[inline]
     pub(crate) fn find(&mut self, flow: &Flow) -> Option<SlotId> {
-        let number = self.flows.find(self.slots.all(), flow)?;
-        Some(self.slots.id(number))
+        self.slots.find(&self.flows, flow)
     }
 
     /// Maps a flow to a slot. False: another slot has it.
@@ -76,13 +76,15 @@ impl<'a> Connections<'a> {
             self.buffers.renew(set);
         }
         let used = self.slots.used();
-        host.totals.reach(|totals| &mut totals.slots_high, used);
+        if let Some(totals) = host.totals.0.first_mut() {
+            totals.slots_high = totals.slots_high.max(used);
+        }
         Some(id)
     }
 
     /// Gives a slot to a newer connection.
     pub(crate) fn reclaim(&mut self, id: SlotId, host: &mut Host<'_>) {
-        host.totals.count(|totals| &mut totals.reclaimed);
+        count!(host, reclaimed);
         host.tell(&Event::Reclaimed { slot: id.number() });
         self.free(id, host);
     }
@@ -148,7 +150,7 @@ impl<'a> Connections<'a> {
                 slot.state = State::Open;
                 slot.clocks.give_up = FAR;
                 slot.clocks.pace = Pace::begin(&TimeLimits::DEFAULT, host.now);
-                host.totals.count(|totals| &mut totals.connects);
+                count!(host, connects);
                 host.tell(&Event::Established { slot: number });
             }
             Step::Hold => slot.clocks.give_up = host.now + TIME_WAIT,
@@ -207,7 +209,7 @@ impl<'a> Connections<'a> {
                 && !self.slots[id].set.is_none()
                 && !self.slots[id].is_held()
             {
-                host.totals.count(|totals| &mut totals.expired);
+                count!(host, expired);
                 host.tell(&Event::Expired {
                     slot: number,
                     deadline,
@@ -222,7 +224,7 @@ impl<'a> Connections<'a> {
         let slot = &mut self.slots[id];
         match slot.state {
             State::HalfOpen => self.free(id, host),
-            State::Closing | State::TimeWait if slot.cut != Cut::No => self.free(id, host),
+            State::Closing | State::TimeWait if !matches!(slot.cut, Cut::No) => self.free(id, host),
             State::Connecting | State::Open | State::Closing | State::TimeWait => {
                 slot.cut = Cut::ByUs;
                 slot.clocks.silent_at = FAR;
@@ -230,7 +232,7 @@ impl<'a> Connections<'a> {
                     State::Closing | State::TimeWait => host.now + LAST_WORD,
                     _ => FAR,
                 };
-                if slot.state != State::Connecting
+                if !matches!(slot.state, State::Connecting)
                     && let Some(socket) = self.slots[id].socket()
                 {
                     socket.abort();
@@ -272,7 +274,7 @@ impl<'a> Connections<'a> {
         slot.state = State::Open;
         slot.owners = 1;
         slot.clocks.pace = Pace::begin(&limits, host.now);
-        host.totals.count(|totals| &mut totals.accepts);
+        count!(host, accepts);
         self.slots.mark_dirty(slot_id);
         self.room_made = true;
         host.tell(&Event::Accepted {
@@ -293,7 +295,7 @@ impl<'a> Connections<'a> {
         if slot.owners > 0 {
             return;
         }
-        if slot.state == State::Connecting {
+        if matches!(slot.state, State::Connecting) {
             return self.free(id, host);
         }
         slot.clocks.read_at = FAR;
@@ -406,7 +408,7 @@ impl<'a> Connections<'a> {
         let slot = &mut self.slots[id];
         debug_assert!(slot.set.is_none(), "a set comes back to where it was lent");
         let socket = tcp_of((*slot.set).insert(set));
-        if slot.state == State::Lent {
+        if matches!(slot.state, State::Lent) {
             self.slots.is_free(id);
             self.room_made = true;
             return host.tell(&Event::Freed { slot: id.number() });
@@ -442,8 +444,8 @@ impl<'a> Connections<'a> {
             }
             // The next listener in its place has nothing to do with them.
             slot.listener = NO_LISTENER;
-            let queued = slot.state == State::Queued;
-            if !queued && slot.state != State::HalfOpen {
+            let queued = matches!(slot.state, State::Queued);
+            if !queued && !matches!(slot.state, State::HalfOpen) {
                 continue;
             }
             slot.clocks.give_up = now + LAST_WORD;

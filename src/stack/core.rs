@@ -21,11 +21,12 @@ use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use crate::counters::{Counters, DropReason};
+use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
 use crate::frame::demux::{Control, Route, Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
+use crate::prefetch;
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
 use crate::rules::lifecycle::{Cut, State, Step};
@@ -72,11 +73,6 @@ impl Core<'_> {
         }
     }
 
-    #[inline]
-    pub(crate) fn has_woken(&self) -> bool {
-        self.connections.slots.has_woken() || self.connections.listeners.has_woken()
-    }
-
     /// Wakers to be woken when the stack is free. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
@@ -119,8 +115,12 @@ impl Core<'_> {
         device: &mut D,
         scheduler: &impl Scheduler,
     ) -> bool {
-        let (connections, host) = (&mut self.connections, &mut self.host);
-        self.gate.admit_parked(connections, host, device);
+        if self.gate.queue.len > 0 {
+            let (connections, host) = (&mut self.connections, &mut self.host);
+            self.gate.admit_parked(connections, host, device);
+        } else {
+            self.connections.room_made = false;
+        }
         for _ in 0..self.host.config.frames_per_turn.max(1) {
             let Some((rx, tx)) = device.receive(self.host.now) else {
                 return false;
@@ -148,14 +148,17 @@ impl Core<'_> {
             }
         }
         self.connections.slots.dirty() > 0
-            || (self.connections.room_made && self.gate.queue.len() > 0)
+            || (self.connections.room_made && self.gate.queue.len > 0)
     }
 
     /// When the next slot's deadline is due. A full device is asked again soon;
     /// its interrupt may end the wait earlier.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         let again = self.device_full.then(|| self.host.now + DEVICE_RETRY);
-        let doubt = self.gate.doubt_at(&self.connections, &self.host);
+        let doubt = match self.gate.queue.len {
+            0 => None,
+            _ => self.gate.doubt_at(&self.connections, &self.host),
+        };
         let slots = self.connections.deadlines.next();
         slots.into_iter().chain(again).chain(doubt).min()
     }
@@ -182,30 +185,31 @@ impl Core<'_> {
         token: T,
         scheduler: &impl Scheduler,
     ) {
-        let Some(id) = self.connections.find(&segment.flow) else {
+        let (connections, host) = (&mut self.connections, &mut self.host);
+        let Some(id) = connections.slots.find(&connections.flows, &segment.flow) else {
             return self.stranger_in(None, segment, frame, token);
         };
-        let connections = &mut self.connections;
-        connections.buffers.fetch(id);
         let slot = &mut connections.slots[id];
-        if let Some(reader) = &slot.rx_waker {
-            scheduler.fetch(reader);
+        if prefetch::ON {
+            connections.buffers.fetch(id);
+            slot.rx_waker
+                .iter()
+                .for_each(|reader| scheduler.fetch(reader));
         }
-        if segment.control == Control::Syn
-            && slot.state == State::TimeWait
+        if matches!(segment.control, Control::Syn)
+            && matches!(slot.state, State::TimeWait)
             // The last byte we acknowledged was the peer's FIN (RFC 9293, 3.10.7.4,
             // and RFC 6191).
             && segment.seq >= slot.view.rcv_nxt
         {
             return self.stranger_in(Some(id), segment, frame, token);
         }
-        let host = &mut self.host;
         let arrived = (segment, frame);
         let Some(settled) = self.engine.deliver(host, slot, arrived, token) else {
             return;
         };
         if settled.reset {
-            host.totals.count(|totals| &mut totals.resets);
+            count!(host, resets);
             host.tell(&Event::Reset { slot: id.number() });
         }
         if let Some(left) = settled.taken {
@@ -221,7 +225,7 @@ impl Core<'_> {
             connections.slots[id].rx_waker = Some(foreign);
             connections.slots.wake_others(id);
         }
-        if settled.step != Step::Stay {
+        if !matches!(settled.step, Step::Stay) {
             connections.step(id, settled.step, host);
         }
         connections.slots.mark_dirty(id);
@@ -268,23 +272,23 @@ impl Core<'_> {
     fn transmit_slot<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) {
         let (connections, host) = (&mut self.connections, &mut self.host);
         let now = host.now;
-        let slot = &mut connections.slots[id];
-        if slot.state.is_over() {
-            return;
+        let mut slot = &mut connections.slots[id];
+        match slot.state {
+            State::Free | State::Lent => return,
+            State::Connecting if slot.peer == NOBODY => {
+                connections.slots.set_waiting(id, None);
+                if !finds_peer(connections, &mut self.neighbors, host, id, device) {
+                    self.device_full |= connections.slots[id].dirty;
+                    return;
+                }
+                slot = &mut connections.slots[id];
+            }
+            _ => (),
         }
-        if slot.waits_for_neighbor {
-            connections.slots.set_waiting(id, None);
-        }
-        let slot = &connections.slots[id];
-        if slot.state == State::Connecting && slot.peer == NOBODY && !self.finds_peer(id, device) {
-            return;
-        }
-        let (connections, host) = (&mut self.connections, &mut self.host);
         // A held stream whose TIME-WAIT is over is left as it is.
-        if connections.slots[id].clocks.give_up <= now && connections.slots[id].is_held() {
+        if slot.clocks.give_up <= now && slot.is_held() {
             return;
         }
-        let slot = &mut connections.slots[id];
         let Some(sent) = self.engine.send(host, slot, device) else {
             // Lent: it comes back dirty. Who waits for that may give up before.
             let waits = slot.clocks.waits();
@@ -305,7 +309,7 @@ impl Core<'_> {
             return;
         }
         let moved = before.tcp != after;
-        if moved && after == tcp::State::Closed && slot.state == State::Open {
+        if moved && after == tcp::State::Closed && matches!(slot.state, State::Open) {
             slot.cut = Cut::ByUs;
         }
         // Most frames that leave change nothing a slot must react to.
@@ -313,17 +317,18 @@ impl Core<'_> {
         if moved || closes || after == tcp::State::Closed {
             connections.settle(id, Some(before), host);
         }
-        if connections.slots[id].state.is_over() {
+        if matches!(connections.slots[id].state, State::Free | State::Lent) {
             return;
         }
+        let slot = &mut connections.slots[id];
         match again {
             Again::At(at) => {
-                let over = at != FAR && at >= connections.slots[id].clocks.give_up;
-                let at = match over && connections.slots[id].is_held() {
+                let over = at != FAR && at >= slot.clocks.give_up;
+                let at = match over && slot.is_held() {
                     true => FAR,
                     false => at,
                 };
-                let due = connections.slots[id].due(now).at.min(at);
+                let due = slot.due(now).at.min(at);
                 let due = (due != FAR).then_some(due);
                 connections.deadlines.set(id.number(), due);
             }
@@ -332,33 +337,6 @@ impl Core<'_> {
                 connections.slots.mark_dirty(id);
             }
         }
-    }
-
-    /// Finds out where the first SYN of a slot is to go. False as long as nobody
-    /// has answered; then the slot is looked at again when somebody does, or when
-    /// it is time to ask again.
-    fn finds_peer<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) -> bool {
-        let connections = &mut self.connections;
-        let Some(token) = device.transmit(self.host.now) else {
-            self.device_full = true;
-            connections.slots.mark_dirty(id);
-            return false;
-        };
-        let Some(flow) = connections.slots.flow(id) else {
-            return false;
-        };
-        let again = match resolve::find(&mut self.neighbors, &self.host, &flow, token) {
-            Ok(hardware) => {
-                connections.slots[id].peer = hardware;
-                return true;
-            }
-            Err(again) => again,
-        };
-        let epoch = self.neighbors.epoch;
-        connections.slots.set_waiting(id, Some(epoch));
-        let due = connections.slots[id].due(self.host.now).at.min(again);
-        connections.deadlines.set(id.number(), Some(due));
-        false
     }
 
     // ---- connections of ours --------------------------------------------
@@ -405,4 +383,35 @@ impl Core<'_> {
         connections.slots.mark_dirty(id);
         Ok(connections.slots.key(id))
     }
+}
+
+/// Finds out where the first SYN of a slot is to go. False as long as nobody
+/// has answered; then the slot is looked at again when somebody does, or when
+/// it is time to ask again. It is dirty if the device is full.
+#[cold]
+fn finds_peer<D: Device + ?Sized>(
+    connections: &mut Connections<'_>,
+    neighbors: &mut Neighbors,
+    host: &Host<'_>,
+    id: SlotId,
+    device: &mut D,
+) -> bool {
+    let Some(token) = device.transmit(host.now) else {
+        connections.slots.mark_dirty(id);
+        return false;
+    };
+    let Some(flow) = connections.slots.flow(id) else {
+        return false;
+    };
+    let again = match resolve::find(neighbors, host, &flow, token) {
+        Ok(hardware) => {
+            connections.slots[id].peer = hardware;
+            return true;
+        }
+        Err(again) => again,
+    };
+    connections.slots.set_waiting(id, Some(neighbors.epoch));
+    let due = connections.slots[id].due(host.now).at.min(again);
+    connections.deadlines.set(id.number(), Some(due));
+    false
 }

@@ -129,7 +129,7 @@ impl Engine {
         let (mut frame, mut control) = (frame, segment.control);
         let probe;
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
-        let is_unanswered = slot.state == State::Connecting
+        let is_unanswered = matches!(slot.state, State::Connecting)
             && before.is_none_or(|before| before.tcp != tcp::State::SynReceived);
         let verdict = match is_unanswered {
             // smoltcp takes no bytes before its SYN is answered.
@@ -195,8 +195,8 @@ impl Engine {
         if before.unacknowledged > 0 {
             slot.clocks.pace.waits(host.tick);
         }
-        let asks = slot.timer == Timer::Stale || slot.clocks.silent_at != FAR;
-        if passes == Passes::All && slot.state == State::Open && !asks {
+        let asks = matches!(slot.timer, Timer::Stale) || slot.clocks.silent_at != FAR;
+        if passes == Passes::All && matches!(slot.state, State::Open) && !asks {
             let again = Again::By(match slot.timer {
                 Timer::WithinRto => FAR,
                 _ => now + SHORTEST,

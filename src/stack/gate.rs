@@ -8,7 +8,7 @@
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::time::{Duration, Instant};
 
-use crate::counters::DropReason;
+use crate::counters::{DropReason, count};
 use crate::event::Event;
 use crate::frame::build::{self, ACK, Bare, SYN, mss_of, raised, window_of};
 use crate::frame::demux::{Control, Segment};
@@ -65,7 +65,7 @@ impl Gate<'_> {
         let doubted = is_in_doubt(connections, host);
         let mut view = View {
             gives_cookies: host.config.gives_cookies(),
-            has_line: doubted && self.queue.len() > 0 && !self.queue.is_full(),
+            has_line: doubted && self.queue.len > 0 && !self.queue.is_full(),
             backlog_full: !connections.listeners.has_room(listener),
             is_crowded: is_crowded(connections, host),
             has_slot: connections.slots.has_room(),
@@ -86,7 +86,7 @@ impl Gate<'_> {
     fn parks(&mut self, host: &mut Host<'_>, frame: &[u8], reason: DropReason) -> bool {
         let parks = !self.queue.holds(frame) && self.queue.park(frame, host.now);
         if parks {
-            host.totals.count(|totals| &mut totals.syns_parked);
+            count!(host, syns_parked);
             host.tell(&Event::Parked(reason));
         }
         parks
@@ -129,7 +129,7 @@ impl Gate<'_> {
             return;
         };
         // Who waits already goes first, and waits once.
-        let others = connections.room_made && self.queue.len() > 0;
+        let others = connections.room_made && self.queue.len > 0;
         if !others
             && !waits
             && let Some(id) = slot_for_proven(connections, host, listener)
@@ -151,13 +151,11 @@ impl Gate<'_> {
         host: &mut Host<'_>,
         device: &mut D,
     ) {
-        if self.queue.len() > 0 {
-            doubts(connections, host);
-        }
+        doubts(connections, host);
         if !core::mem::take(&mut connections.room_made) {
             return;
         }
-        for _ in 0..self.queue.len() {
+        for _ in 0..self.queue.len {
             let Some(parked) = self.queue.pop() else {
                 return;
             };
@@ -225,7 +223,7 @@ impl Gate<'_> {
         connections: &Connections<'_>,
         host: &Host<'_>,
     ) -> Option<Instant> {
-        let waits = self.queue.len() > 0 && host.config.gives_cookies();
+        let waits = self.queue.len > 0 && host.config.gives_cookies();
         if !waits || is_in_doubt(connections, host) {
             return None;
         }
@@ -287,7 +285,7 @@ fn give_cookie<T: TxToken>(
         mss: Some(host.mss(&syn.flow)),
     };
     connections.cookies.given(host.now);
-    host.totals.count(|totals| &mut totals.cookies_given);
+    count!(host, cookies_given);
     host.reply(syn, &bare, token);
 }
 
@@ -318,7 +316,7 @@ fn begin<T: TxToken>(
         connections.free(id, host);
         return host.dropped(DropReason::BadSegment);
     }
-    host.totals.count(|totals| &mut totals.syns_admitted);
+    count!(host, syns_admitted);
     admitted(host, id, segment);
     connections.slots.mark_dirty(id);
 }
@@ -440,7 +438,7 @@ fn let_in<T: TxToken>(
         return host.dropped(DropReason::BadSegment);
     }
     admitted(host, id, segment);
-    host.totals.count(|totals| &mut totals.cookies_taken);
+    count!(host, cookies_taken);
     connections.settle(id, None, host);
     connections.slots.mark_dirty(id);
     let bare = Bare {

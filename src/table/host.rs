@@ -10,7 +10,7 @@ use smoltcp::phy::{DeviceCapabilities, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::IpAddress;
 
-use crate::counters::{Counters, DropReason, Totals};
+use crate::counters::{Counters, DropReason, Totals, count};
 use crate::event::{Audience, Event};
 use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
 use crate::frame::checksum::{self, Checks};
@@ -56,7 +56,7 @@ impl<'a> Host<'a> {
     /// A turn begins.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.set_now(now);
-        self.totals.count(|totals| &mut totals.turns);
+        count!(self, turns);
     }
 
     fn set_now(&mut self, now: Instant) {
@@ -89,22 +89,20 @@ impl<'a> Host<'a> {
     /// The same where to put the event together costs something.
     #[inline]
     pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.outlet.audience.get() {
+        if let Some(observer) = self.outlet.audience {
             observer.event(self.now, &event());
         }
     }
 
     pub(crate) fn dropped(&mut self, reason: DropReason) {
-        self.totals
-            .count(|totals| &mut totals.dropped[reason as usize]);
+        count!(self, dropped[reason as usize]);
         self.tell(&Event::Dropped(reason));
     }
 
     /// A frame has come.
     pub(crate) fn heard(&mut self, frame: &[u8]) {
-        self.totals.count(|totals| &mut totals.frames_in);
-        self.totals
-            .add(|totals| &mut totals.bytes_in, frame.len() as u64);
+        count!(self, frames_in);
+        count!(self, bytes_in, frame.len() as u64);
         self.tell(&Event::FrameIn(frame));
     }
 
@@ -225,7 +223,7 @@ impl Outlet<'_> {
             edge: Cell::new(Edge::NOTHING),
             checks,
             now: Instant::ZERO,
-            audience: Audience::NOBODY,
+            audience: None,
         }
     }
 }
@@ -260,7 +258,7 @@ impl Leaving for Outlet<'_> {
             }
         }
         self.last.set(carried);
-        if let Some(observer) = self.audience.get() {
+        if let Some(observer) = self.audience {
             observer.event(self.now, &Event::FrameOut(frame));
         }
     }

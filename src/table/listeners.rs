@@ -109,7 +109,7 @@ pub(crate) struct Listeners<'a> {
     /// Half-open connections of all listeners.
     half_open: u32,
     /// Somebody was woken whose waker is not ours, and still here.
-    woken: bool,
+    pub(crate) woken: bool,
 }
 
 /// A backlog as `audit` sees it.
@@ -370,12 +370,6 @@ impl<'a> Listeners<'a> {
             self.wake_one(id.index);
         }
         left.waker
-    }
-
-    /// Whether wakers are here that are not ours and are to be woken.
-    #[inline]
-    pub(crate) fn has_woken(&self) -> bool {
-        self.woken
     }
 
     /// Takes one of those.

@@ -139,13 +139,13 @@ impl<'a> Slot<'a> {
 
     /// Whether its stream is held in TIME-WAIT.
     pub(crate) fn is_held(&mut self) -> bool {
-        self.state == State::Open && self.is_time_wait()
+        matches!(self.state, State::Open) && self.is_time_wait()
     }
 
     /// What of it is due first. The limits of a stream that was cut, or is held in
     /// TIME-WAIT, mean nothing any more.
     pub(crate) fn due(&mut self, now: Instant) -> Due {
-        let is_limited = self.state == State::Open && self.cut == Cut::No;
+        let is_limited = matches!(self.state, State::Open) && matches!(self.cut, Cut::No);
         let is_limited = is_limited && !self.is_time_wait();
         self.clocks.due(self.state, is_limited, now)
     }

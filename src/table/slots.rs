@@ -17,6 +17,7 @@ use crate::frame::link::NOBODY;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::Clocks;
+use crate::table::flows::Flows;
 use crate::table::list::{List, linked};
 use crate::table::slot::*;
 use crate::task::waker::{is_ours, wake_ours};
@@ -51,6 +52,8 @@ pub(crate) struct Slots<'a> {
     woken_last: u32,
     /// Those that came before these, the first one first.
     woken_first: u32,
+    /// Wakers are to be woken that are not ours.
+    pub(crate) woken: bool,
     used: u32,
     closing: u32,
     /// How many wait for a neighbor's answer.
@@ -84,6 +87,7 @@ impl<'a> Slots<'a> {
             time_wait: List::EMPTY,
             woken_last: END,
             woken_first: END,
+            woken: false,
             used: 0,
             closing: 0,
             waiting: 0,
@@ -140,6 +144,12 @@ impl<'a> Slots<'a> {
         self.slots
     }
 
+    /// The slot that serves a flow.
+    #[inline]
+    pub(crate) fn find(&self, flows: &Flows<'_>, flow: &Flow) -> Option<SlotId> {
+        flows.find(self.slots, flow).map(SlotId)
+    }
+
     /// The flow of a slot.
     pub(crate) fn flow(&self, id: SlotId) -> Option<Flow> {
         self[id].entry.flow()
@@ -155,7 +165,8 @@ impl<'a> Slots<'a> {
     #[inline]
     pub(crate) fn checked(&mut self, key: SlotKey) -> Option<&mut Slot<'a>> {
         let slot = &mut self[key.id];
-        (slot.generation == key.generation && !slot.state.is_over()).then_some(slot)
+        let is_over = matches!(slot.state, State::Free | State::Lent);
+        (slot.generation == key.generation && !is_over).then_some(slot)
     }
 
     /// Takes a free slot and gives it a clean line. Its taker says what it is; until
@@ -237,7 +248,8 @@ impl<'a> Slots<'a> {
     #[inline]
     pub(crate) fn mark_dirty(&mut self, id: SlotId) {
         let slot = &mut self.slots[id.0 as usize];
-        if !slot.state.is_over() && !core::mem::replace(&mut slot.dirty, true) {
+        let is_over = matches!(slot.state, State::Free | State::Lent);
+        if !is_over && !core::mem::replace(&mut slot.dirty, true) {
             // One entry per slot at most, and room for every slot.
             let _ = self.dirty.push_back(id.0);
         }
@@ -304,6 +316,7 @@ impl<'a> Slots<'a> {
         let slot = &mut self.slots[id.0 as usize];
         if slot.next_woken == 0 {
             slot.next_woken = core::mem::replace(&mut self.woken_last, id.0 + 1);
+            self.woken = true;
         }
     }
 
@@ -319,17 +332,12 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// Whether wakers are to be woken that are not ours.
-    #[inline]
-    pub(crate) fn has_woken(&self) -> bool {
-        self.woken_last != END
-    }
-
     /// The wakers of the next slot that are not ours.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         if self.woken_first == END {
             let mut number = core::mem::replace(&mut self.woken_last, END);
+            self.woken = false;
             while let Some(slot) = linked(self.slots, number) {
                 let before = core::mem::replace(&mut slot.next_woken, self.woken_first);
                 self.woken_first = core::mem::replace(&mut number, before);

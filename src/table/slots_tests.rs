@@ -125,11 +125,11 @@ fn wakers_of_others_are_woken_in_the_order_they_came() {
             let left = slots.ids().filter(|&id| slots[id].rx_waker.is_some());
             left.map(SlotId::number).collect::<Vec<_>>()
         };
-        assert!(!slots.has_woken() && slots.pop_woken().is_none());
+        assert!(!slots.woken && slots.pop_woken().is_none());
         for number in [2, 0, 2, 3] {
             add(slots, number);
         }
-        assert!(slots.has_woken());
+        assert!(slots.woken);
         assert!(slots.pop_woken().is_some());
         assert_eq!(left(slots), [0, 3]);
         add(slots, 1);
@@ -138,6 +138,6 @@ fn wakers_of_others_are_woken_in_the_order_they_came() {
             assert!(slots.pop_woken().is_some());
             assert_eq!(left(slots), rest);
         }
-        assert!(!slots.has_woken() && slots.pop_woken().is_none());
+        assert!(!slots.woken && slots.pop_woken().is_none());
     });
 }

@@ -54,7 +54,8 @@ impl Parked {
 pub(crate) struct SynQueue<'a> {
     ring: &'a mut [Parked],
     first: usize,
-    len: usize,
+    /// How many wait.
+    pub(crate) len: usize,
 }
 
 impl<'a> SynQueue<'a> {
@@ -64,10 +65,6 @@ impl<'a> SynQueue<'a> {
             first: 0,
             len: 0,
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     /// Whether nobody else can wait. Where nobody can wait ever, nobody is missing.

@@ -87,7 +87,7 @@ impl<'a> Tasks<'a> {
             run: RefCell::new(parts.run),
             used: Cell::new(0),
             counters: TaskCounters::default(),
-            audience: Cell::new(Audience::NOBODY),
+            audience: Cell::new(None),
             timers: Timers::new(
                 ready,
                 &mut parts.heap[..count],
@@ -170,7 +170,7 @@ impl<'a> Tasks<'a> {
             place.line().min(u16::MAX.into()) as u16
         });
         header.waits.set(None);
-        header.last_poll.set(self.timers.now());
+        header.last_poll.set(self.timers.now.get());
         self.used.set(self.used.get() + 1);
         let used = self.used.get();
         self.counters.high.set(self.counters.high.get().max(used));
@@ -196,11 +196,28 @@ impl<'a> Tasks<'a> {
         self.timers.advance(now, |task| self.ready.wake(task));
     }
 
+    /// Resumes every task that was woken before now, once, in wake order. `note` takes
+    /// what a future has left behind that says what its task waits for.
+    pub(crate) fn run_woken(
+        &self,
+        pinned: &Pinned<'_, 'a>,
+        mut note: impl FnMut() -> Option<Yield>,
+    ) {
+        self.collect_ready();
+        while let Some(task) = self.next_ready() {
+            note();
+            self.resume(pinned, task, || {
+                let waits = note().or(self.timers.note.take());
+                waits.unwrap_or(Yield::OTHER)
+            });
+        }
+    }
+
     /// Moves every task woken so far into the run queue, in wake order.
     ///
     /// # Panics
     /// When another `Tasks` was made with the same ready set.
-    pub(crate) fn collect_ready(&self) {
+    pub(super) fn collect_ready(&self) {
         assert!(
             self.ready.is_owned_by(self.claim),
             "two Tasks share one ReadySet: give each its own"
@@ -209,7 +226,7 @@ impl<'a> Tasks<'a> {
         let mut taken = 0;
         // The list comes last woken first.
         self.ready.take(|task| match self.rows.get(task as usize) {
-            Some(row) if row.header.queued.replace(Queued::Listed) == Queued::No => {
+            Some(row) if matches!(row.header.queued.replace(Queued::Listed), Queued::No) => {
                 let _ = run.push_front(task);
                 taken += 1;
             }
@@ -221,7 +238,7 @@ impl<'a> Tasks<'a> {
             let Some(task) = run.pop_front() else { break };
             let _ = run.push_back(task);
         }
-        if self.audience.get().get().is_some() {
+        if self.audience.get().is_some() {
             for &task in run.iter() {
                 self.tell(|| Event::Woken { task });
             }
@@ -229,7 +246,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// The next task of this turn.
-    pub(crate) fn next_ready(&self) -> Option<u32> {
+    pub(super) fn next_ready(&self) -> Option<u32> {
         self.run.borrow_mut().pop_front()
     }
 
@@ -240,7 +257,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// Resumes one task. `waits` tells, after it yielded, what it waits for.
-    pub(crate) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
+    pub(super) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
         self.unqueue(task);
         let (Some(row), Some(waker)) = (self.rows.get(task as usize), self.ready.waker(task))
         else {
@@ -252,10 +269,11 @@ impl<'a> Tasks<'a> {
         }
         header.waits.set(None);
         header.polls.set(header.polls.get().wrapping_add(1));
-        header.last_poll.set(self.timers.now());
+        header.last_poll.set(self.timers.now.get());
         bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
-        self.timers.enter(task);
+        self.timers.note.set(None);
+        self.timers.current.set(Some(task));
         let running = Running(self, task);
         // To drop a waker of ours does nothing, and costs a call to say so.
         let waker = ManuallyDrop::new(waker);
@@ -284,7 +302,7 @@ impl<'a> Tasks<'a> {
     /// A task has left the run queue: from now on a wake counts for another poll.
     fn unqueue(&self, task: u32) {
         if let Some(row) = self.rows.get(task as usize)
-            && row.header.queued.replace(Queued::No) == Queued::Listed
+            && matches!(row.header.queued.replace(Queued::No), Queued::Listed)
         {
             self.ready.clear(task);
         }
@@ -311,7 +329,7 @@ impl<'a> Tasks<'a> {
                 name: header.name.get().unwrap_or_default(),
                 line: header.line.get().into(),
                 state: match waits {
-                    _ if self.timers.current() == Some(task) => TaskState::Running,
+                    _ if self.timers.current.get() == Some(task) => TaskState::Running,
                     Some(waits) => TaskState::Waiting(waits.reason, waits.source()),
                     None => TaskState::Ready,
                 },
@@ -334,8 +352,8 @@ impl<'a> Tasks<'a> {
     }
 
     fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.audience.get().get() {
-            observer.event(self.timers.now(), &event());
+        if let Some(observer) = self.audience.get() {
+            observer.event(self.timers.now.get(), &event());
         }
     }
 }
@@ -362,7 +380,7 @@ struct Running<'t, 'a>(&'t Tasks<'a>, u32);
 impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
         let Running(tasks, task) = *self;
-        tasks.timers.leave();
+        tasks.timers.current.set(None);
         if tasks.futures.is_vacant(task) {
             tasks.release(task);
         }
@@ -384,7 +402,7 @@ impl Scheduler for Tasks<'_> {
         let task = self.ready.number_of(&waker);
         match self.rows.get(task as usize) {
             Some(row) if self.ready.is_own(task, &waker) && !self.ready.is_woken() => {
-                if row.header.queued.get() == Queued::No {
+                if matches!(row.header.queued.get(), Queued::No) {
                     row.header.queued.set(Queued::Here);
                     let _ = self.run.borrow_mut().push_back(task);
                 }

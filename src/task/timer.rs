@@ -52,7 +52,7 @@ impl ForeignTimer {
 
 /// The timers of all tasks of one host, and the time of the turn.
 pub(crate) struct Timers<'a> {
-    now: Cell<Instant>,
+    pub(super) now: Cell<Instant>,
     tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
@@ -62,8 +62,9 @@ pub(crate) struct Timers<'a> {
     endless: Cell<bool>,
     ready: Ready,
     /// The task that runs.
-    current: Cell<Option<u32>>,
-    note: Cell<Option<Yield>>,
+    pub(super) current: Cell<Option<u32>>,
+    /// What a future of this file said it waits for, in this poll.
+    pub(super) note: Cell<Option<Yield>>,
 }
 
 impl<'a> Timers<'a> {
@@ -102,25 +103,6 @@ impl<'a> Timers<'a> {
     pub(crate) fn forget_history(&self) {
         self.refused.set(0);
         self.now.set(Instant::ZERO);
-    }
-
-    pub(crate) fn enter(&self, task: u32) {
-        self.note.set(None);
-        self.current.set(Some(task));
-    }
-
-    pub(crate) fn leave(&self) {
-        self.current.set(None);
-    }
-
-    /// The task that runs.
-    pub(crate) fn current(&self) -> Option<u32> {
-        self.current.get()
-    }
-
-    /// What a future of this file said it waits for, in this poll.
-    pub(crate) fn take_note(&self) -> Option<Yield> {
-        self.note.take()
     }
 
     /// All tasks have ended.
