@@ -368,6 +368,25 @@ fn a_file_has_500_lines_at_most() {
 }
 
 #[test]
+fn a_file_of_the_core_that_no_module_names_is_told() {
+    let files = sources(&[
+        ("src/lib.rs", "mod node; #[cfg(doctest)] mod refused;"),
+        (
+            "src/node.rs",
+            "#[path = \"node_tests.rs\"] #[cfg(test)] mod tests;",
+        ),
+        ("src/refused.rs", "fn f() {}"),
+        ("src/node_tests.rs", "fn f() {}"),
+        ("src/left.rs", "fn f() {}"),
+        ("sim/left.rs", "fn f() {}"),
+    ]);
+    let tree = Tree::new(&files, &[("cygnet", "src/lib.rs")]);
+    let found = rules::orphans(&tree, &files);
+    let found: Vec<_> = found.iter().map(|it| (it.kind, &*it.file)).collect();
+    assert_eq!(found, [(Kind::Orphan, "src/left.rs")]);
+}
+
+#[test]
 fn lines_of_code_are_those_with_code_on_them() {
     let node = "//! Text.\n\n/// Text.\npub fn f() { // text\n  \"two\n lines\"; /* text\n */\n}\n\
         #[cfg(test)]\nmod tests {\n  fn f() {}\n}\n";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan;
-use super::tree::{Target, Tree};
+use super::tree::{File, Sources, Target, Tree};
 
 /// What is wrong, by the kind of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub enum Kind {
     Long,
     /// More code than the house has room for.
     Much,
+    /// A file that no module names: it is compiled by nobody.
+    Orphan,
     /// A path that leads nowhere: this test does not see what is there.
     Unseen,
 }
@@ -282,4 +284,23 @@ pub fn much(tree: &Tree) -> (usize, Vec<Violation>) {
     };
     let found = (lines > plan::CODE_LINES).then_some(violation);
     (lines, found.into_iter().collect())
+}
+
+/// Files in `src` that no module names.
+pub fn orphans(tree: &Tree, sources: &Sources) -> Vec<Violation> {
+    let named = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let name = name.trim_end_matches(".rs");
+        let is = |file: &File| file.path == path || file.tests.iter().any(|test| test == name);
+        // By a `#[path]` of a module of tests, most likely.
+        name.ends_with("_tests") || tree.files.iter().any(is)
+    };
+    let of_core = sources.keys().filter(|path| path.starts_with("src/"));
+    let violation = |path: &String| Violation {
+        kind: Kind::Orphan,
+        file: path.clone(),
+        line: 1,
+        what: "is named by no module: delete it, or declare it".into(),
+    };
+    of_core.filter(|path| !named(path)).map(violation).collect()
 }

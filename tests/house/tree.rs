@@ -24,7 +24,7 @@ pub struct File {
     /// It declares modules and names from elsewhere, nothing else.
     pub facade: bool,
     /// Modules of tests in it: a board's image may name them.
-    tests: Vec<String>,
+    pub tests: Vec<String>,
 }
 
 /// A module in its place.
