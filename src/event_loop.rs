@@ -18,6 +18,7 @@ use smoltcp::phy::Device;
 use smoltcp::time::Instant;
 
 use crate::node::Node;
+use crate::stack::core::Transmitted;
 use crate::task::slot::Pinned;
 use crate::task::tasks::PinnedTasks;
 
@@ -115,19 +116,16 @@ fn turn<'a, D: Device + ?Sized>(
 ) -> Turn {
     let Node { stack, tasks } = node;
     // Whoever it wakes whose waker is not ours is woken behind `receive`.
-    stack.with_quiet(|core| core.begin(now));
+    stack.begin(now);
     // Not inside the stack: such a waker may call the node.
     tasks.advance(now);
-    let more_frames = stack.with(|core| core.receive(device, tasks));
-    tasks.run_woken(pinned, || stack.take_note());
-    let (more_to_send, closing, deadline) = stack.with(|core| {
-        let more = core.transmit(device);
-        (
-            more,
-            core.connections.slots.closing() > 0,
-            core.next_deadline(),
-        )
-    });
+    let more_frames = stack.receive(device, tasks);
+    tasks.run_woken(pinned, &stack.note);
+    let Transmitted {
+        more: more_to_send,
+        closing,
+        deadline,
+    } = stack.transmit(device);
     if tasks.is_empty() && !closing {
         return Turn::Done;
     }

@@ -24,9 +24,6 @@ use crate::frame::link::{ETHERNET, Hardware, IPV4};
 pub(crate) trait Leaving {
     /// A frame leaves; its checksums are to be filled in.
     fn leaves(&self, frame: &mut [u8]);
-
-    /// A token was asked for, used or not.
-    fn asked(&self);
 }
 
 /// Both ends of an Ethernet header.
@@ -130,6 +127,8 @@ pub(crate) struct OneShot<'f, T, L> {
     pub(crate) ends: Ends<'f>,
     pub(crate) leaving: &'f L,
     pub(crate) capabilities: &'f DeviceCapabilities,
+    /// A token was asked for, used or not.
+    pub(crate) asked: bool,
 }
 
 impl<T: TxToken, L: Leaving> Device for OneShot<'_, T, L> {
@@ -149,7 +148,7 @@ impl<T: TxToken, L: Leaving> Device for OneShot<'_, T, L> {
 
     fn transmit(&mut self, _: Instant) -> Option<Told<'_, T, L>> {
         let leaving = self.leaving;
-        leaving.asked();
+        self.asked = true;
         let (tx, ends) = (self.tx.take()?, Some(self.ends));
         Some(Told { tx, ends, leaving })
     }

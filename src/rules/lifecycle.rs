@@ -135,8 +135,13 @@ pub(crate) fn settle(state: State, before: Option<Before>, socket: &tcp::Socket<
         };
     }
     let after = Before::of(socket);
-    let moved = before.is_none_or(|before| before.tcp != after.tcp);
-    let acknowledged = before.is_some_and(|before| after.unacknowledged < before.unacknowledged);
+    let (moved, acknowledged) = match before {
+        Some(before) => (
+            before.tcp != after.tcp,
+            after.unacknowledged < before.unacknowledged,
+        ),
+        None => (true, false),
+    };
     Settled {
         read: moved || socket.can_recv(),
         write: moved || acknowledged,

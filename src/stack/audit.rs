@@ -69,7 +69,7 @@ impl Audit<'_, '_> {
         let holds = time_wait == Some(all);
         ensure("TIME-WAIT's line holds its slots", 0, holds)?;
         let closing = self.count(|slot| slot.state == State::Closing);
-        ensure("closing slots are counted", 0, slots.closing() == closing)?;
+        ensure("closing slots are counted", 0, slots.closing == closing)?;
         let waits = self.count(|slot| slot.waits_for_neighbor);
         ensure(
             "slots that wait for a neighbor are counted",

@@ -52,6 +52,16 @@ pub(crate) enum CannotConnect {
     NoPort,
 }
 
+/// What is left after a turn has sent what it could.
+pub(crate) struct Transmitted {
+    /// There is more to send now.
+    pub(crate) more: bool,
+    /// Bytes or a FIN of a closed stream are still on their way.
+    pub(crate) closing: bool,
+    /// When the next slot is due.
+    pub(crate) deadline: Option<Instant>,
+}
+
 /// Everything behind the stack's one `RefCell`.
 pub(crate) struct Core<'a> {
     pub(crate) host: Host<'a>,
@@ -130,15 +140,23 @@ impl Core<'_> {
         true
     }
 
-    /// Lets every dirty slot send. True when some could not finish, and could
-    /// go on now.
-    pub(crate) fn transmit<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
+    /// Lets every dirty slot send, and says what is left.
+    pub(crate) fn transmit<D: Device + ?Sized>(&mut self, device: &mut D) -> Transmitted {
+        Transmitted {
+            more: self.transmit_dirty(device),
+            closing: self.connections.slots.closing > 0,
+            deadline: self.next_deadline(),
+        }
+    }
+
+    /// True when some could not finish, and could go on now.
+    fn transmit_dirty<D: Device + ?Sized>(&mut self, device: &mut D) -> bool {
         if core::mem::take(&mut self.neighbor_news) {
             self.connections.slots.retry_waiting();
         }
         self.device_full = false;
         // What becomes dirty meanwhile waits for the next turn.
-        for _ in 0..self.connections.slots.dirty() {
+        for _ in 0..self.connections.slots.dirty.storage_len() {
             let Some(id) = self.connections.slots.next_dirty() else {
                 break;
             };
@@ -147,7 +165,7 @@ impl Core<'_> {
                 return false;
             }
         }
-        self.connections.slots.dirty() > 0
+        !self.connections.slots.dirty.is_empty()
             || (self.connections.room_made && self.gate.queue.len > 0)
     }
 

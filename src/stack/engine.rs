@@ -104,6 +104,7 @@ impl Engine {
             ends: host.ends(&from),
             leaving: &host.outlet,
             capabilities: &host.capabilities,
+            asked: false,
         };
         self.0
             .poll_ingress_single(host.now, &mut device, &mut nobody);
@@ -263,10 +264,10 @@ fn passes<D: Device + ?Sized>(
             ends: host.ends(peer),
             leaving: outlet,
             capabilities: &host.capabilities,
+            asked: false,
         };
-        outlet.asked.set(false);
         if iface.poll_egress(now, &mut one, set) == PollResult::None {
-            return match outlet.asked.get() && !has_room {
+            return match one.asked && !has_room {
                 true => Passes::DeviceFull,
                 false => Passes::Done(iface.poll_at(now, set)),
             };
@@ -307,6 +308,7 @@ fn hand<T: TxToken>(
         ends: host.ends(&slot.peer),
         leaving: &host.outlet,
         capabilities: &host.capabilities,
+        asked: false,
     };
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = host.outlet.view.get();
@@ -431,6 +433,7 @@ pub(crate) fn replay<'a, T: TxToken>(
             ends: host.ends(&slot.peer),
             leaving: &outlet,
             capabilities: &host.capabilities,
+            asked: false,
         };
         scratch.poll_ingress_single(host.now, &mut device, set);
         device.tx = Some(Tx::Discard);

@@ -6,7 +6,8 @@ use core::cell::{Cell, RefCell};
 use core::mem::ManuallyDrop;
 use core::task::Waker;
 
-use smoltcp::phy::{DeviceCapabilities, Medium};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::event::Yield;
@@ -18,8 +19,9 @@ use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
+use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
-use crate::stack::core::Core;
+use crate::stack::core::{Core, Transmitted};
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
 use crate::table::buffers::Buffers;
@@ -44,7 +46,7 @@ pub struct Stack<'a> {
     /// Taken for ever once a panic has gone through it: see [`Stack::with`].
     core: RefCell<Core<'a>>,
     is_hurt: Cell<bool>,
-    note: Cell<Option<Yield>>,
+    pub(crate) note: Cell<Option<Yield>>,
 }
 
 impl core::fmt::Debug for Stack<'_> {
@@ -241,14 +243,29 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// A turn begins.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.with_quiet(|core| core.begin(now));
+    }
+
+    /// Receives the turn's share of frames. True when there may be more.
+    pub(crate) fn receive<D: Device + ?Sized>(
+        &self,
+        device: &mut D,
+        scheduler: &impl Scheduler,
+    ) -> bool {
+        self.with(|core| core.receive(device, scheduler))
+    }
+
+    /// Sends what the turn has left to be sent.
+    pub(crate) fn transmit<D: Device + ?Sized>(&self, device: &mut D) -> Transmitted {
+        self.with(|core| core.transmit(device))
+    }
+
     /// A socket future says what it waits for; the event loop takes it after
     /// the poll.
     pub(crate) fn leave_note(&self, waits: Yield) {
         self.note.set(Some(waits));
-    }
-
-    pub(crate) fn take_note(&self) -> Option<Yield> {
-        self.note.take()
     }
 }
 

@@ -189,8 +189,6 @@ impl<'a> Host<'a> {
 pub(crate) struct Outlet<'o> {
     frames: Cell<u64>,
     bytes: Cell<u64>,
-    /// A token was asked for, used or not.
-    pub(crate) asked: Cell<bool>,
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
     pub(crate) view: Cell<TcpView>,
@@ -217,7 +215,6 @@ impl Outlet<'_> {
         Outlet {
             frames: Cell::new(0),
             bytes: Cell::new(0),
-            asked: Cell::new(false),
             last: Cell::new(Carried::Other),
             view: Cell::new(TcpView::NOTHING),
             edge: Cell::new(Edge::NOTHING),
@@ -261,9 +258,5 @@ impl Leaving for Outlet<'_> {
         if let Some(observer) = self.audience {
             observer.event(self.now, &Event::FrameOut(frame));
         }
-    }
-
-    fn asked(&self) {
-        self.asked.set(true);
     }
 }

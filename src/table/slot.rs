@@ -128,7 +128,10 @@ impl<'a> Slot<'a> {
     /// The socket, unless it is borrowed.
     #[inline]
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
-        self.set.as_mut().map(tcp_of)
+        match self.set.as_mut() {
+            Some(set) => Some(tcp_of(set)),
+            None => None,
+        }
     }
 
     /// Whether its connection is over but for TIME-WAIT.

@@ -45,7 +45,7 @@ const END: u32 = u32::MAX;
 /// All slots.
 pub(crate) struct Slots<'a> {
     slots: &'a mut [Slot<'a>],
-    dirty: &'a mut DequeView<u32>,
+    pub(crate) dirty: &'a mut DequeView<u32>,
     free: List,
     time_wait: List,
     /// Of those to be woken: the last that came, and those before it.
@@ -55,7 +55,8 @@ pub(crate) struct Slots<'a> {
     /// Wakers are to be woken that are not ours.
     pub(crate) woken: bool,
     used: u32,
-    closing: u32,
+    /// How many streams are gone whose peers have not agreed yet.
+    pub(crate) closing: u32,
     /// How many wait for a neighbor's answer.
     waiting: u32,
 }
@@ -133,11 +134,6 @@ impl<'a> Slots<'a> {
         self.used
     }
 
-    /// How many streams are gone whose peers have not agreed yet.
-    pub(crate) fn closing(&self) -> u32 {
-        self.closing
-    }
-
     /// All of them, for the tables whose links are in them.
     #[inline]
     pub(crate) fn all(&mut self) -> &mut [Slot<'a>] {
@@ -147,7 +143,8 @@ impl<'a> Slots<'a> {
     /// The slot that serves a flow.
     #[inline]
     pub(crate) fn find(&self, flows: &Flows<'_>, flow: &Flow) -> Option<SlotId> {
-        flows.find(self.slots, flow).map(SlotId)
+        let number = flows.find(self.slots, flow)?;
+        Some(SlotId(number))
     }
 
     /// The flow of a slot.
@@ -261,11 +258,6 @@ impl<'a> Slots<'a> {
         let number = self.dirty.pop_front()?;
         self.slots[number as usize].dirty = false;
         Some(SlotId(number))
-    }
-
-    /// How many are dirty.
-    pub(crate) fn dirty(&self) -> usize {
-        self.dirty.storage_len()
     }
 
     /// A slot waits for a neighbor's answer since this epoch, or not any more.

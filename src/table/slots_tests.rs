@@ -72,13 +72,13 @@ fn time_wait_gives_the_oldest_first_and_forgets_the_released() {
         for number in [2, 0, 3, 0] {
             slots.enter_time_wait(SlotId(number));
         }
-        assert_eq!(slots.closing(), 2);
+        assert_eq!(slots.closing, 2);
         slots.release(SlotId(1)); // not in it
         for number in [2, 0, 3] {
             assert_eq!(slots.oldest_time_wait(), Some(SlotId(number)));
             slots.release(SlotId(number));
         }
-        assert_eq!((slots.oldest_time_wait(), slots.closing()), (None, 1));
+        assert_eq!((slots.oldest_time_wait(), slots.closing), (None, 1));
     });
 }
 
@@ -91,7 +91,7 @@ fn a_dirty_slot_is_queued_once_and_a_free_one_never() {
         for number in [2, 0, 2] {
             slots.mark_dirty(SlotId(number));
         }
-        assert_eq!(slots.dirty(), 2);
+        assert_eq!(slots.dirty.storage_len(), 2);
         assert_eq!(slots.next_dirty(), Some(SlotId(2)));
         slots.mark_dirty(SlotId(2));
         assert_eq!(slots.next_dirty(), Some(SlotId(0)));

@@ -141,9 +141,10 @@ impl RowCell {
 
     /// The future in this row, unless it is busy.
     fn full(&self) -> Option<&'static VTable> {
-        self.table
-            .get()
-            .filter(|table| !core::ptr::eq(*table, &BUSY))
+        match self.table.get() {
+            Some(table) if !core::ptr::eq(table, &BUSY) => Some(table),
+            _ => None,
+        }
     }
 }
 
@@ -197,7 +198,7 @@ impl<'a> FutureSlots<'a> {
     /// Whether a row holds no future.
     pub(crate) fn is_vacant(&self, index: u32) -> bool {
         let row = self.rows.get(index as usize);
-        row.is_none_or(|row| row.table.get().is_none())
+        !matches!(row, Some(row) if row.table.get().is_some())
     }
 
     /// Whether [`pinned`](Self::pinned) runs.

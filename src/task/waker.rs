@@ -339,6 +339,13 @@ impl Ready {
         }
     }
 
+    /// The task of a waker of this set, if it would be the first that is woken.
+    #[inline]
+    pub(crate) fn first_woken(&self, waker: &Waker) -> Option<u32> {
+        let task = self.number_of(waker);
+        (self.is_own(task, waker) && !self.is_woken()).then_some(task)
+    }
+
     /// Whether this is the task's own waker, and not one that a combinator made.
     pub(crate) fn is_own(&self, task: u32, waker: &Waker) -> bool {
         self.waker(task).is_some_and(|own| own.will_wake(waker))
