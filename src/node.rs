@@ -145,16 +145,8 @@ impl<'a> Node<'a> {
 
     /// Totals of the stack and the tasks.
     pub fn counters(&self) -> Counters {
-        let tasks = self.tasks.counters();
-        Counters {
-            tasks_used: tasks.tasks_used,
-            tasks_high: tasks.tasks_high,
-            tasks_failed: tasks.tasks_failed,
-            spawns_refused: tasks.spawns_refused,
-            timers_refused: tasks.timers_refused,
-            polls: tasks.polls,
-            ..self.stack.with(|core| core.counters())
-        }
+        let stack = self.stack.with(|core| core.counters());
+        self.tasks.counters(stack)
     }
 
     /// Checks what the tables of the stack and the tasks say about each other:

@@ -9,9 +9,9 @@
 //! RFC 1122, 3.2.1.3), and every fragment of one: later fragments carry no ports,
 //! and reassembly would let one stray fragment block it.
 //!
-//! Not here: frames of ours on their way out (`sent.rs`), how a checksum is added up (`checksum.rs`), TCP options (smoltcp),
-//! whether the flow is known (`flows.rs`), whether it may have a slot
-//! (`guard.rs`).
+//! Not here: frames of ours on their way out (`sent.rs`), how a checksum is added
+//! up (`checksum.rs`), TCP options (smoltcp), whether the flow is known
+//! (`flows.rs`), whether it may have a slot (`guard.rs`).
 
 use smoltcp::wire::{IpAddress, IpCidr, IpProtocol, TcpSeqNumber};
 #[cfg(feature = "ipv6")]

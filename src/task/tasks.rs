@@ -335,7 +335,8 @@ impl<'a> Tasks<'a> {
         })
     }
 
-    pub(crate) fn counters(&self) -> Counters {
+    /// The totals of the stack and of the tasks.
+    pub(crate) fn counters(&self, stack: Counters) -> Counters {
         Counters {
             tasks_used: self.used.get(),
             tasks_high: self.counters.high.get(),
@@ -343,7 +344,7 @@ impl<'a> Tasks<'a> {
             tasks_failed: self.counters.failed.get(),
             polls: self.counters.polls.get(),
             timers_refused: self.timers.refused(),
-            ..Counters::default()
+            ..stack
         }
     }
 
