@@ -297,8 +297,8 @@ pub(crate) type Audience<'a> = Option<Nobody<'a>>;
 pub(crate) struct Nobody<'a>(core::convert::Infallible, core::marker::PhantomData<&'a ()>);
 
 #[cfg(not(feature = "observer"))]
-impl Observer for Nobody<'_> {
-    fn event(&self, _: Instant, _: &Event<'_>) {
+impl Nobody<'_> {
+    pub(crate) fn event(&self, _: Instant, _: &Event<'_>) {
         match self.0 {}
     }
 }

@@ -104,7 +104,7 @@ impl StaticTurns {
     pub fn next_deadline(&self) -> Option<Instant> {
         let Node { stack, tasks } = self.node;
         let slots = stack.with(|core| core.next_deadline());
-        slots.into_iter().chain(tasks.timers.next()).min()
+        slots.into_iter().chain(tasks.rest().deadline).min()
     }
 }
 
@@ -126,13 +126,14 @@ fn turn<'a, D: Device + ?Sized>(
         closing,
         deadline,
     } = stack.transmit(device);
-    if tasks.is_empty() && !closing {
+    let rest = tasks.rest();
+    if rest.empty && !closing {
         return Turn::Done;
     }
-    if more_frames || more_to_send || tasks.is_woken() {
+    if more_frames || more_to_send || rest.woken {
         return Turn::Ready;
     }
-    Turn::Idle(deadline.into_iter().chain(tasks.timers.next()).min())
+    Turn::Idle(deadline.into_iter().chain(rest.deadline).min())
 }
 
 /// Runs `f`, inside which the node can be stepped one turn at a time. When it

@@ -62,7 +62,10 @@ fn outgoing_tcp(bytes: usize, tcp: &[u8; 20], start: usize, pseudo: usize) -> Op
         rst: flags & RST != 0,
         psh: flags & PSH != 0,
         payload: bytes.checked_sub(start + usize::from(tcp[12] >> 4) * 4)?,
-        ack: (flags & ACK != 0).then(|| number(tcp[8], tcp[9], tcp[10], tcp[11])),
+        ack: match flags & ACK {
+            0 => None,
+            _ => Some(number(tcp[8], tcp[9], tcp[10], tcp[11])),
+        },
         seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
         window: u16::from_be_bytes([tcp[14], tcp[15]]),
         start,

@@ -15,7 +15,7 @@ const MOST: usize = 4;
 /// Our addresses, each with its network, and a gateway for each version of IP.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    own: Vec<IpCidr, MOST>,
+    pub(crate) own: Vec<IpCidr, MOST>,
     gateway: Option<IpAddress>,
     #[cfg(feature = "ipv6")]
     gateway_v6: Option<IpAddress>,

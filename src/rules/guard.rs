@@ -133,7 +133,7 @@ impl TcpView {
     /// which is then never repeated.
     pub(crate) fn repeats_all_but_fin(&self, segment: &Segment) -> bool {
         distance(segment.ack, self.snd_max) == 1
-            && segment.control == Control::Other
+            && matches!(segment.control, Control::Other)
             && segment.payload == 0
             && segment.seq == self.rcv_nxt // else it asks for an answer
             && !segment.fin
@@ -200,7 +200,7 @@ pub(crate) fn learn(
     }
     let mut window = sent.window;
     let one_byte = sent.payload == 1;
-    if sent.syn | one_byte | (edge.get().of != EdgeOf::Window) {
+    if sent.syn | one_byte | !matches!(edge.get().of, EdgeOf::Window) {
         let scale = sent.syn.then_some(scale);
         window = learn_edge(view, edge, (sent.ack, window), one_byte, scale);
     }
@@ -272,7 +272,7 @@ pub(crate) fn judge(
     half_open: bool,
     now: Instant,
 ) -> Verdict {
-    if segment.control == Control::Other {
+    if matches!(segment.control, Control::Other) {
         // smoltcp wants an exact acknowledgement of a SYN.
         if !half_open && segment.has_ack && distance(view.snd_max, segment.ack) > 0 {
             return Verdict::Challenge(DropReason::NeverSent);

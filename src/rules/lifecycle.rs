@@ -126,9 +126,10 @@ impl Settled {
 
 /// What a slot in `state` does, whose socket was as `before` says; `None`: nobody
 /// looked, and it may have moved.
-#[inline]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn settle(state: State, before: Option<Before>, socket: &tcp::Socket<'_>) -> Settled {
-    if state != State::Open {
+    if !matches!(state, State::Open) {
         return Settled {
             write: state == State::Connecting && has_answer(socket.state()),
             ..Settled::step(step(state, socket))

@@ -185,39 +185,33 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// Serves the deadlines that have passed: a slot's own, or one of smoltcp's. A
+    /// Serves a slot's deadline that has passed, be it its own or one of smoltcp's. A
     /// stream that is held in TIME-WAIT has none that ends it, and one whose socket is
     /// lent gets none.
-    pub(crate) fn expire(&mut self, host: &mut Host<'_>) {
-        let now = host.now;
-        while let Some(number) = self.deadlines.pop(now) {
-            let id = self.slots.id(number);
-            let slot = &mut self.slots[id];
-            slot.timer = Timer::Stale;
-            let (read, write) = (slot.clocks.read_at <= now, slot.clocks.write_at <= now);
-            if read {
-                slot.clocks.read_at = FAR;
-            }
-            if write {
-                slot.clocks.write_at = FAR;
-            }
-            self.slots.wake(id, read, false);
-            self.slots.wake(id, false, write);
-            let due = self.slots[id].due(now);
-            if due.at <= now
-                && let Some(deadline) = due.why
-                && !self.slots[id].set.is_none()
-                && !self.slots[id].is_held()
-            {
-                count!(host, expired);
-                host.tell(&Event::Expired {
-                    slot: number,
-                    deadline,
-                });
-                self.give_up(id, host);
-            }
-            self.slots.mark_dirty(id);
+    pub(crate) fn expire(&mut self, number: u32, host: &mut Host<'_>) {
+        let (id, now) = (self.slots.id(number), host.now);
+        let slot = &mut self.slots[id];
+        slot.timer = Timer::Stale;
+        let (read, write) = (slot.clocks.read_at <= now, slot.clocks.write_at <= now);
+        if read {
+            slot.clocks.read_at = FAR;
         }
+        if write {
+            slot.clocks.write_at = FAR;
+        }
+        let due = slot.due(now);
+        let ends = due.at <= now && slot.set.is_some() && !slot.is_held();
+        self.slots.wake(id, read, false);
+        self.slots.wake(id, false, write);
+        if ends && let Some(deadline) = due.why {
+            count!(host, expired);
+            host.tell(&Event::Expired {
+                slot: number,
+                deadline,
+            });
+            self.give_up(id, host);
+        }
+        self.slots.mark_dirty(id);
     }
 
     fn give_up(&mut self, id: SlotId, host: &mut Host<'_>) {

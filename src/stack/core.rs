@@ -115,7 +115,9 @@ impl Core<'_> {
     /// Begins a turn: sets the time and serves the deadlines that passed.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.host.begin(now);
-        self.connections.expire(&mut self.host);
+        while let Some(number) = self.connections.deadlines.pop(now) {
+            self.connections.expire(number, &mut self.host);
+        }
     }
 
     /// Receives up to the turn's share of frames. True when there may be more.
@@ -233,8 +235,11 @@ impl Core<'_> {
         if let Some(left) = settled.taken {
             slot.clocks.pace.taken(left, host.tick);
         }
-        let reader = slot.rx_waker.take_if(|_| settled.read);
-        if settled.write {
+        let reader = match settled.read {
+            true => slot.rx_waker.take(),
+            false => None,
+        };
+        if settled.write && slot.tx_waker.is_some() {
             connections.slots.wake(id, false, true);
         }
         if let Some(reader) = reader

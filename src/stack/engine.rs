@@ -16,7 +16,7 @@ use crate::frame::build::{self, ACK, Bare, Frame, SYN, scale_of};
 use crate::frame::demux::{Control, Segment};
 use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, Hardware};
-use crate::frame::one_shot::{CapsOnly, OneShot, Tx};
+use crate::frame::one_shot::{CapsOnly, Ends, OneShot, Tx};
 use crate::rules::cookie::Cookie;
 use crate::rules::guard::{Edge, TcpView, Verdict, answered_with, ended_with, judge};
 use crate::rules::isn;
@@ -101,7 +101,10 @@ impl Engine {
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
             tx: Some(Tx::Device(token)),
-            ends: host.ends(&from),
+            ends: Ends {
+                to: &from,
+                from: &host.config.hardware_addr,
+            },
             leaving: &host.outlet,
             capabilities: &host.capabilities,
             asked: false,
@@ -120,7 +123,10 @@ impl Engine {
         (segment, frame): (&Segment, &[u8]),
         token: T,
     ) -> Option<Settled> {
-        let before = slot.socket().map(|socket| Before::of(socket));
+        let before = match slot.socket() {
+            Some(socket) => Some(Before::of(socket)),
+            None => None,
+        };
         if slot.view.repeats_all_but_fin(segment)
             && before.is_some_and(|before| before.only_fin_left())
         {
@@ -261,7 +267,10 @@ fn passes<D: Device + ?Sized>(
         let mut one = OneShot {
             frame: None,
             tx: token.map(Tx::Device),
-            ends: host.ends(peer),
+            ends: Ends {
+                to: peer,
+                from: &host.config.hardware_addr,
+            },
             leaving: outlet,
             capabilities: &host.capabilities,
             asked: false,
@@ -289,7 +298,8 @@ fn passes<D: Device + ?Sized>(
 }
 
 /// Hands a frame to a slot's socket.
-#[inline]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn hand<T: TxToken>(
     iface: &mut Interface,
     host: &Host<'_>,
@@ -305,7 +315,10 @@ fn hand<T: TxToken>(
     let mut device = OneShot {
         frame: frame.get(ETHERNET..),
         tx: Some(Tx::Device(token)),
-        ends: host.ends(&slot.peer),
+        ends: Ends {
+            to: &slot.peer,
+            from: &host.config.hardware_addr,
+        },
         leaving: &host.outlet,
         capabilities: &host.capabilities,
         asked: false,
@@ -355,6 +368,7 @@ fn challenge(segment: &Segment, view: &TcpView, host: &Host<'_>) -> Option<Frame
 }
 
 /// How long a peer that is asked may stay silent from now on.
+#[inline(never)]
 pub(crate) fn patience(now: Instant, socket: &tcp::Socket<'_>) -> Instant {
     let interval = socket.keep_alive();
     interval.map_or(FAR, |interval| {
@@ -430,7 +444,10 @@ pub(crate) fn replay<'a, T: TxToken>(
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
             tx: Some(Tx::<T>::Discard),
-            ends: host.ends(&slot.peer),
+            ends: Ends {
+                to: &slot.peer,
+                from: &host.config.hardware_addr,
+            },
             leaving: &outlet,
             capabilities: &host.capabilities,
             asked: false,

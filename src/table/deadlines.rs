@@ -239,7 +239,10 @@ impl<'a> Deadlines<'a> {
 }
 
 fn instant(micros: i64) -> Option<Instant> {
-    (micros != NEVER).then(|| Instant::from_micros(micros))
+    match micros {
+        NEVER => None,
+        micros => Some(Instant::from_micros(micros)),
+    }
 }
 
 #[cfg(any(test, feature = "on-target"))]

@@ -151,6 +151,8 @@ impl<'a> Flows<'a> {
     }
 
     /// Maps `flow` to `slot`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn insert(
         &mut self,
         slots: &mut [impl Entry],

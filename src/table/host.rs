@@ -16,8 +16,8 @@ use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
 use crate::frame::checksum::{self, Checks};
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::flow::Flow;
-use crate::frame::link::{ETHERNET, Hardware, IPV4};
-use crate::frame::one_shot::{Ends, Leaving, Told};
+use crate::frame::link::{ETHERNET, IPV4};
+use crate::frame::one_shot::{Leaving, Told};
 use crate::frame::sent::outgoing;
 use crate::rules::addresses::Addresses;
 use crate::rules::config::Config;
@@ -122,7 +122,7 @@ impl<'a> Host<'a> {
 
     #[inline]
     fn route_checked(&self, frame: &[u8], checks: &Checks) -> Route {
-        let addrs = self.addresses.own();
+        let addrs = &self.addresses.own;
         demux(frame, self.config.hardware_addr, addrs, checks)
     }
 
@@ -135,14 +135,6 @@ impl<'a> Host<'a> {
         };
         let mtu = self.capabilities.max_transmission_unit;
         mtu.saturating_sub(headers).min(u16::MAX.into()) as u16
-    }
-
-    /// Between whom the answer to a frame from `peer` goes.
-    pub(crate) fn ends<'l>(&'l self, peer: &'l Hardware) -> Ends<'l> {
-        Ends {
-            to: peer,
-            from: &self.config.hardware_addr,
-        }
     }
 
     /// Both ends of a segment that came: ours, and its sender's.

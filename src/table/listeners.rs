@@ -169,6 +169,8 @@ impl<'a> Listeners<'a> {
     }
 
     /// The open listener on a port.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn find(&self, port: u16) -> Option<u32> {
         let found = self
             .listeners
@@ -384,6 +386,8 @@ impl<'a> Listeners<'a> {
         waker
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn get(&mut self, id: ListenerId) -> Option<&mut Listener> {
         let listener = self.listeners.get_mut(id.index as usize)?;
         (listener.generation == id.generation && listener.port != 0).then_some(listener)

@@ -159,7 +159,8 @@ impl<'a> Slots<'a> {
     }
 
     /// The slot, if it is still the one that the handle was made for.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn checked(&mut self, key: SlotKey) -> Option<&mut Slot<'a>> {
         let slot = &mut self[key.id];
         let is_over = matches!(slot.state, State::Free | State::Lent);
@@ -242,7 +243,8 @@ impl<'a> Slots<'a> {
     }
 
     /// The slot has something to send, or its deadlines have moved.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn mark_dirty(&mut self, id: SlotId) {
         let slot = &mut self.slots[id.0 as usize];
         let is_over = matches!(slot.state, State::Free | State::Lent);

@@ -117,6 +117,8 @@ impl<'a> SynQueue<'a> {
     }
 
     /// Takes the one that has waited longest.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn pop(&mut self) -> Option<Parked> {
         if self.len == 0 {
             return None;

@@ -182,18 +182,27 @@ impl<'a> Tasks<'a> {
         self.ready.wake(task);
     }
 
-    /// Whether no task is left: the lesson's `while any([...])` is over.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.used.get() == 0
-    }
-
-    pub(crate) fn is_woken(&self) -> bool {
-        self.ready.is_woken()
+    /// What is left after a turn.
+    pub(crate) fn rest(&self) -> Rest {
+        let timers = &self.timers;
+        Rest {
+            empty: self.used.get() == 0,
+            woken: self.ready.is_woken(),
+            deadline: match timers.foreign_taken.get() {
+                0 => timers.tasks.borrow_mut().next(),
+                _ => timers.next(),
+            },
+        }
     }
 
     /// Sets the time and wakes the tasks whose deadline has passed.
     pub(crate) fn advance(&self, now: Instant) {
-        self.timers.advance(now, |task| self.ready.wake(task));
+        let timers = &self.timers;
+        timers.now.set(now);
+        let next = timers.tasks.borrow_mut().next();
+        if timers.foreign_taken.get() > 0 || next.is_some_and(|next| next <= now) {
+            timers.advance(now, |task| self.ready.wake(task));
+        }
     }
 
     /// Resumes every task that was woken before now, once, in wake order. In `note` a
@@ -353,6 +362,15 @@ impl<'a> Tasks<'a> {
             observer.event(self.timers.now.get(), &event());
         }
     }
+}
+
+/// What is left of the tasks after a turn.
+pub(crate) struct Rest {
+    /// No task is left: the lesson's `while any([...])` is over.
+    pub(crate) empty: bool,
+    /// A task was woken meanwhile.
+    pub(crate) woken: bool,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// The tasks' share of [`Counters`].

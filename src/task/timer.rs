@@ -53,10 +53,10 @@ impl ForeignTimer {
 /// The timers of all tasks of one host, and the time of the turn.
 pub(crate) struct Timers<'a> {
     pub(super) now: Cell<Instant>,
-    tasks: RefCell<Deadlines<'a>>,
+    pub(super) tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
-    foreign_taken: Cell<u32>,
+    pub(super) foreign_taken: Cell<u32>,
     refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
     endless: Cell<bool>,
