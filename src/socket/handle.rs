@@ -131,7 +131,8 @@ impl<'a> Handle<'a> {
             }
             core.connections.arm(self.key.id, until);
         }
-        self.stack.leave_note(Yield::stream(reason, self.number()));
+        let waits = Yield::stream(reason, self.number());
+        self.stack.note.set(Some(waits));
         Poll::Pending
     }
 

@@ -414,9 +414,9 @@ impl Scheduler for Tasks<'_> {
     /// be four of them for a small request, a tenth of its time.
     #[inline]
     fn wake(&self, waker: Waker) -> Option<Waker> {
-        let task = self.ready.first_woken(&waker);
-        match task.and_then(|task| Some((task, self.rows.get(task as usize)?))) {
-            Some((task, row)) => {
+        match self.ready.first_woken(&waker) {
+            Some(task) if (task as usize) < self.rows.len() => {
+                let row = &self.rows[task as usize];
                 if matches!(row.header.queued.get(), Queued::No) {
                     row.header.queued.set(Queued::Here);
                     let _ = self.run.borrow_mut().push_back(task);

@@ -348,7 +348,10 @@ impl Ready {
 
     /// Whether this is the task's own waker, and not one that a combinator made.
     pub(crate) fn is_own(&self, task: u32, waker: &Waker) -> bool {
-        self.waker(task).is_some_and(|own| own.will_wake(waker))
+        match self.waker(task) {
+            Some(own) => own.will_wake(waker),
+            None => false,
+        }
     }
 
     /// The task of a waker; of a waker that is not one of these, some number.
