@@ -98,11 +98,6 @@ impl Yield {
         }
     }
 
-    /// Whether a timer ends it.
-    pub(crate) fn has_timer(self) -> bool {
-        self.reason == Reason::Sleep && self.number != 0
-    }
-
     pub(crate) const fn listener(port: u16) -> Self {
         Yield {
             reason: Reason::Accept,
@@ -301,26 +296,4 @@ impl Nobody<'_> {
     pub(crate) fn event(&self, _: Instant, _: &Event<'_>) {
         match self.0 {}
     }
-}
-
-/// Two tables of a node contradict each other: a bug of this crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inconsistent {
-    /// What should hold and does not.
-    pub rule: &'static str,
-    /// For which slot, task or listener, if it is about one.
-    pub number: u32,
-}
-
-impl fmt::Display for Inconsistent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.rule, self.number)
-    }
-}
-
-impl core::error::Error for Inconsistent {}
-
-/// Says which rule does not hold.
-pub(crate) fn ensure(rule: &'static str, number: u32, holds: bool) -> Result<(), Inconsistent> {
-    holds.then_some(()).ok_or(Inconsistent { rule, number })
 }

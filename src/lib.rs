@@ -24,7 +24,7 @@
 //! | 6 | [`Node`] | the handle that programs hold |
 //! | 7 | [`event_loop()`] | one turn: expire, receive, resume, transmit |
 //! | 8 | [`service`] | ready-made servers |
-//! | 9 | `lab` | with the feature `lab`: two hosts on a wire, in virtual time |
+//! | 9 | `lab` | with the feature `lab`: two hosts on a wire, in virtual time, and the audit of a node's tables |
 //!
 //! # The life of a frame
 //!
@@ -54,9 +54,6 @@
 //!    first run. Each task is resumed once; what is woken meanwhile waits for
 //!    the next turn.
 #![no_std]
-// What only the laboratory asks, and nobody else, is dead without it; with it nothing
-// may be.
-#![cfg_attr(not(any(test, feature = "lab")), allow(dead_code))]
 
 mod counters;
 pub mod digest;

@@ -149,25 +149,6 @@ impl<'a> Node<'a> {
         self.tasks.counters(stack)
     }
 
-    /// Checks what the tables of the stack and the tasks say about each other:
-    /// lists, counts, timers, who waits for what. For tests, between turns; the
-    /// time it takes grows with slots and tasks. Needs the feature `lab`.
-    ///
-    /// # Errors
-    /// [`Inconsistent`](crate::event::Inconsistent) is a bug of this crate.
-    #[cfg(any(test, feature = "lab"))]
-    pub fn audit(&self) -> Result<(), crate::event::Inconsistent> {
-        use crate::stack::audit::Audit;
-        self.tasks.audit()?;
-        self.stack.with(|core| Audit(core).all())?;
-        for (task, reason, slot) in self.tasks.waiting_for_streams() {
-            let sleeps = self.tasks.timers.is_armed(task);
-            self.stack
-                .with(|core| Audit(core).wait(reason, slot, sleeps))?;
-        }
-        Ok(())
-    }
-
     /// Tells `observer` every event from now on, or nobody. Needs the feature
     /// `observer`.
     #[cfg(feature = "observer")]

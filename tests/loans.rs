@@ -6,6 +6,7 @@ mod harness;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use cygnet::lab::audit;
 use cygnet::{AcceptError, Backlog, Node, ReadError, TcpStream, WriteError};
 use harness::peer::{Hands, Seg, answer, by_hand, syn};
 use smoltcp::time::Duration;
@@ -97,7 +98,7 @@ fn a_loan_that_outlasts_a_reboot_comes_back_into_nobodys_life() {
         hands.pass(TICK);
         speak(hands, 1000, 7);
         server.reboot([9; 16]);
-        server.audit().unwrap();
+        audit(server).unwrap();
         assert_eq!(server.counters().slots_used, 1, "the slot is lent");
         hands.pass(TICK);
         let serve = lend_each(server, 7, None, secs(20));
@@ -140,7 +141,7 @@ fn the_halves_of_a_lent_stream_end_in_any_order_over_a_reboot() {
                 let (mut reader, mut writer) = halves.take().unwrap();
                 if reboots {
                     server.reboot([9; 16]);
-                    server.audit().unwrap();
+                    audit(server).unwrap();
                     writer.shutdown();
                 }
                 assert_eq!(server.counters().slots_used, 1);
@@ -148,7 +149,7 @@ fn the_halves_of_a_lent_stream_end_in_any_order_over_a_reboot() {
                     true => drop(reader),
                     false => {
                         drop(writer);
-                        server.audit().unwrap();
+                        audit(server).unwrap();
                         assert_eq!(server.counters().slots_used, 1);
                         reader.consume(2);
                         drop(reader);
@@ -156,7 +157,7 @@ fn the_halves_of_a_lent_stream_end_in_any_order_over_a_reboot() {
                         return assert_eq!(server.counters().slots_used, 0);
                     }
                 }
-                server.audit().unwrap();
+                audit(server).unwrap();
                 drop(writer);
                 hands.pass(secs(60));
                 assert_eq!(server.counters().slots_used, 0);
@@ -208,7 +209,7 @@ fn a_loan_that_is_forgotten_costs_its_slot_and_nothing_else() {
         speak(hands, 1000, 7);
         for boot in 0..3 {
             server.reboot([boot; 16]);
-            server.audit().unwrap();
+            audit(server).unwrap();
             let serve = lend_each(server, 7, Some(secs(1)), secs(2));
             server.spawn(Box::pin(serve)).unwrap();
             hands.pass(TICK);
@@ -230,7 +231,7 @@ fn a_reboot_inside_a_closure_ends_the_connection_and_keeps_the_slot() {
         let read = stream
             .read_with(|bytes| {
                 server.reboot([9; 16]);
-                server.audit().unwrap();
+                audit(server).unwrap();
                 assert_eq!(server.counters().slots_used, 1);
                 (bytes.len(), bytes.len())
             })
@@ -261,7 +262,7 @@ fn a_listener_of_an_earlier_boot_kills_nothing_of_the_next() {
         old.close();
         old.reclaim_idle(Some(secs(1)));
         drop(old);
-        server.audit().unwrap();
+        audit(server).unwrap();
         assert_eq!(hands.pass(TICK), []);
         assert_eq!(server.counters().slots_used, 2);
         hands.send(&answer(&reply, TcpControl::Psh, b"hello"));

@@ -242,7 +242,7 @@ fn a_question_for_which_there_is_no_room_is_asked_later() {
     turns(client, |turns| {
         for millis in 0..50 {
             turns.turn(&mut host, ms(millis));
-            client.audit().unwrap();
+            cygnet::lab::audit(client).unwrap();
             while let Some(frame) = peer.take(ms(millis)) {
                 asked.extend(asked_for(&frame));
             }

@@ -1,6 +1,8 @@
-//! For tests, simulations and examples: two hosts in memory and virtual time, and
-//! what the core promises as properties. A board's image contains none of it.
+//! For tests, simulations and examples: two hosts in memory and virtual time, what
+//! the core promises as properties, and whether a node's tables agree. A board's image
+//! contains none of it.
 
+mod audit;
 mod faults;
 #[cfg(any(test, feature = "on-target"))]
 pub mod on_target;
@@ -8,4 +10,9 @@ pub mod pair;
 #[cfg(any(test, feature = "on-target"))]
 #[doc(hidden)]
 pub mod properties;
+pub(crate) mod sound;
+pub(crate) mod task_audit;
 pub mod wire;
+
+pub use audit::audit;
+pub use sound::Inconsistent;

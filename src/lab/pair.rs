@@ -11,6 +11,7 @@
 use smoltcp::time::{Duration, Instant};
 
 use crate::event_loop::{Turn, turns};
+use crate::lab::audit::audit;
 use crate::lab::wire::Wire;
 use crate::node::Node;
 
@@ -20,7 +21,7 @@ const TURN: Duration = Duration::from_micros(1);
 /// Runs both hosts from time zero until both are done, nothing is left to
 /// happen, `stop` says so after a pair of turns, or `limit` is reached.
 /// Returns the virtual time. Tasks that are left are dropped. After each pair of
-/// turns both nodes are [audited](Node::audit).
+/// turns both nodes are [audited](crate::lab::audit).
 ///
 /// # Panics
 /// When one of the nodes is being stepped already, or an audit finds a bug of this
@@ -62,7 +63,7 @@ pub fn run<const FRAMES: usize>(
                     left.turn(&mut left_end, now),
                     right.turn(&mut right_end, now),
                 ];
-                for audited in [left_node.audit(), right_node.audit()] {
+                for audited in [audit(left_node), audit(right_node)] {
                     audited.unwrap_or_else(|broken| panic!("{broken}"));
                 }
                 if stop(now) || now >= limit || both == [Turn::Done; 2] {

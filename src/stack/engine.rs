@@ -76,16 +76,11 @@ enum Passes {
 }
 
 /// smoltcp's interface, through which a host and its connections speak IP.
-pub(crate) struct Engine(Interface);
+pub(crate) struct Engine(pub(crate) Interface);
 
 impl Engine {
     pub(crate) fn new(capabilities: &DeviceCapabilities) -> Self {
         Engine(interface(0, capabilities, Instant::ZERO))
-    }
-
-    /// When smoltcp wants a slot to be looked at again, for `audit`.
-    pub(crate) fn poll_at(&mut self, set: &SocketSet<'_>, now: Instant) -> Option<Instant> {
-        self.0.poll_at(now, set)
     }
 
     /// Lets smoltcp answer a packet that belongs to no slot, such as a ping, to

@@ -1,8 +1,6 @@
 //! Where rules and tables meet, and frames move: device to demux to slot to socket,
 //! and back. The only caller of smoltcp's `Interface`.
 
-#[cfg(any(test, feature = "lab"))]
-pub(crate) mod audit;
 pub(crate) mod connections;
 pub(crate) mod core;
 pub(crate) mod engine;

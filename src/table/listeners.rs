@@ -22,19 +22,19 @@ use crate::task::waker::{Parking, wake_ours};
 #[derive(Debug)]
 pub struct Listener {
     /// Zero: this place is free.
-    port: u16,
+    pub(crate) port: u16,
     open: bool,
-    limit: u16,
+    pub(crate) limit: u16,
     /// Connections admitted and not yet accepted.
-    pending: u16,
-    queue: List,
+    pub(crate) pending: u16,
+    pub(crate) queue: List,
     /// Those still shaking hands, oldest first.
-    half_open: List,
+    pub(crate) half_open: List,
     /// Of the connections that are accepted. No `Option`: its `None` would not be
     /// all zeros, and the storage lie in flash.
     pub(crate) limits: TimeLimits,
     /// How long an accepted connection must be idle to give way to a new one.
-    reclaim: Option<Duration>,
+    pub(crate) reclaim: Option<Duration>,
     /// None of its connections is idle for that long before then.
     pub(crate) none_idle_before: Instant,
     generation: u32,
@@ -65,9 +65,9 @@ impl Listener {
 /// A task in line for a connection. Lives in [`Storage`](crate::Storage).
 #[derive(Debug)]
 pub struct Acceptor {
-    listener: u32,
+    pub(crate) listener: u32,
     /// Zero: this place is free.
-    ticket: u64,
+    pub(crate) ticket: u64,
     waker: Option<Waker>,
     /// It was woken, and keeps its place until it has looked. A waker that is not
     /// ours goes when the stack is free.
@@ -83,7 +83,7 @@ impl Acceptor {
         woken: false,
     };
 
-    fn sleeps(&self) -> bool {
+    pub(crate) fn sleeps(&self) -> bool {
         self.waker.is_some() && !self.woken
     }
 }
@@ -103,25 +103,13 @@ impl ListenerId {
 
 /// Every listener of a stack and every task that waits for one.
 pub(crate) struct Listeners<'a> {
-    listeners: &'a mut [Listener],
-    acceptors: &'a mut [Acceptor],
+    pub(crate) listeners: &'a mut [Listener],
+    pub(crate) acceptors: &'a mut [Acceptor],
     tickets: u64,
     /// Half-open connections of all listeners.
     half_open: u32,
     /// Somebody was woken whose waker is not ours, and still here.
     pub(crate) woken: bool,
-}
-
-/// A backlog as `audit` sees it.
-pub(crate) struct BacklogView<'p> {
-    pub(crate) queue: &'p List,
-    pub(crate) half_open: &'p List,
-    pub(crate) pending: u16,
-    pub(crate) limit: u16,
-    pub(crate) reclaim: Option<Duration>,
-    pub(crate) none_idle_before: Instant,
-    /// Somebody waits in `accept`, and nobody of those was woken.
-    pub(crate) all_asleep: bool,
 }
 
 /// Why a port cannot be listened on.
@@ -286,23 +274,6 @@ impl<'a> Listeners<'a> {
     /// How many listeners there may be.
     pub(crate) fn len(&self) -> u32 {
         self.listeners.len() as u32
-    }
-
-    /// The backlog of one, if there is one.
-    pub(crate) fn look(&self, index: u32) -> Option<BacklogView<'_>> {
-        let listener = self.listeners.get(index as usize)?;
-        let mine = |one: &&Acceptor| one.ticket != 0 && one.listener == index;
-        let mut line = self.acceptors.iter().filter(mine).peekable();
-        let all_asleep = line.peek().is_some() && line.all(Acceptor::sleeps);
-        (listener.port != 0).then_some(BacklogView {
-            queue: &listener.queue,
-            half_open: &listener.half_open,
-            pending: listener.pending,
-            limit: listener.limit,
-            reclaim: listener.reclaim,
-            none_idle_before: listener.none_idle_before,
-            all_asleep,
-        })
     }
 
     /// Forgets every listener and everyone in line, who is woken to see it.

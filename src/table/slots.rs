@@ -44,10 +44,10 @@ const END: u32 = u32::MAX;
 
 /// All slots.
 pub(crate) struct Slots<'a> {
-    slots: &'a mut [Slot<'a>],
+    pub(crate) slots: &'a mut [Slot<'a>],
     pub(crate) dirty: &'a mut DequeView<u32>,
-    free: List,
-    time_wait: List,
+    pub(crate) free: List,
+    pub(crate) time_wait: List,
     /// Of those to be woken: the last that came, and those before it.
     woken_last: u32,
     /// Those that came before these, the first one first.
@@ -58,7 +58,7 @@ pub(crate) struct Slots<'a> {
     /// How many streams are gone whose peers have not agreed yet.
     pub(crate) closing: u32,
     /// How many wait for a neighbor's answer.
-    waiting: u32,
+    pub(crate) waiting: u32,
 }
 
 impl<'a> Index<SlotId> for Slots<'a> {
@@ -342,31 +342,6 @@ impl<'a> Slots<'a> {
         let all = [&mut slot.rx_waker, &mut slot.tx_waker];
         Some(all.map(|waker| waker.take_if(|waker| !is_ours(waker))))
     }
-
-    /// What the lists say, for `audit`.
-    pub(crate) fn lines(&self) -> Lines {
-        let is_dirty = |&index: &u32| self.slots[index as usize].dirty;
-        let dirty = self.dirty.iter().all(is_dirty);
-        Lines {
-            free: self.count(&self.free, |slot| slot.state == State::Free),
-            time_wait: self.count(&self.time_wait, |slot| slot.state == State::TimeWait),
-            dirty: dirty.then_some(self.dirty.storage_len() as u32),
-            waiting: self.waiting,
-        }
-    }
-
-    /// How many slots stand in a list, if all belong there; for `audit`.
-    pub(crate) fn count(&self, list: &List, belongs: impl Fn(&Slot<'_>) -> bool) -> Option<u32> {
-        list.count(self.slots, belongs)
-    }
-}
-
-/// How many slots stand in each list, if it is sound.
-pub(crate) struct Lines {
-    pub(crate) free: Option<u32>,
-    pub(crate) time_wait: Option<u32>,
-    pub(crate) dirty: Option<u32>,
-    pub(crate) waiting: u32,
 }
 
 #[cfg(test)]

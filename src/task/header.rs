@@ -24,15 +24,15 @@ pub(super) enum Queued {
 #[repr(C)]
 pub(crate) struct Header {
     /// What it yielded last; `None` before its first poll and while it runs.
-    pub(super) waits: Cell<Option<Yield>>,
+    pub(crate) waits: Cell<Option<Yield>>,
     pub(super) last_poll: Cell<Instant>,
     /// Polls so far; while the row is vacant, the next free task.
-    pub(super) polls: Cell<u32>,
+    pub(crate) polls: Cell<u32>,
     /// Where it was spawned; zero if it has a name.
     pub(super) line: Cell<u16>,
     pub(super) queued: Cell<Queued>,
     /// `None`: this task is free.
-    pub(super) name: Cell<Option<&'static str>>,
+    pub(crate) name: Cell<Option<&'static str>>,
     /// The last moment that a sleep of it waits for beside an earlier one. What is
     /// not after now is none.
     pub(super) last: Cell<Instant>,

@@ -125,7 +125,7 @@ static BUSY: VTable = VTable {
 #[repr(C)]
 pub struct RowCell {
     table: Cell<Option<&'static VTable>>,
-    pub(super) header: Header,
+    pub(crate) header: Header,
 }
 
 impl RowCell {

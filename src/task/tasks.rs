@@ -17,7 +17,7 @@ use heapless::deque::DequeView;
 use smoltcp::time::Instant;
 
 use crate::counters::Counters;
-use crate::event::{Audience, Event, Inconsistent, Reason, Source, Yield, ensure};
+use crate::event::{Audience, Event, Yield};
 use crate::prefetch::fetch;
 use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
@@ -33,17 +33,17 @@ use crate::task::waker::ReadySet;
 use crate::task::waker::{Flag, Ready, is_ours};
 
 /// The list of free tasks ends here; tasks on it are counted from one.
-const NONE: u32 = 0;
+pub(crate) const NONE: u32 = 0;
 
 /// The tasks of one host.
 pub struct Tasks<'a> {
-    rows: &'a [RowCell],
-    futures: FutureSlots<'a>,
-    ready: Ready,
+    pub(crate) rows: &'a [RowCell],
+    pub(crate) futures: FutureSlots<'a>,
+    pub(crate) ready: Ready,
     claim: u32,
-    run: RefCell<&'a mut DequeView<u32>>,
-    free: Cell<u32>,
-    used: Cell<u32>,
+    pub(crate) run: RefCell<&'a mut DequeView<u32>>,
+    pub(crate) free: Cell<u32>,
+    pub(crate) used: Cell<u32>,
     counters: TaskCounters,
     audience: Cell<Audience<'a>>,
     pub(crate) timers: Timers<'a>,
@@ -452,60 +452,6 @@ impl Drop for Clear<'_, '_> {
         }
         tasks.timers.clear();
         tasks.put_in_order();
-    }
-}
-
-impl Tasks<'_> {
-    /// Checks every table against the others; not while a task runs.
-    pub(crate) fn audit(&self) -> Result<(), Inconsistent> {
-        let count = self.rows.len() as u32;
-        let named = |task: u32| self.rows[task as usize].header.name.get().is_some();
-        for task in 0..count {
-            let lives = !self.futures.is_vacant(task);
-            ensure(
-                "a row is taken while its task lives",
-                task,
-                lives == named(task),
-            )?;
-        }
-        let live = (0..count).filter(|&task| named(task)).count() as u32;
-        ensure("live tasks are counted", live, self.used.get() == live)?;
-        let (mut free, mut next) = (0, self.free.get());
-        while next != NONE && free <= count {
-            free += 1;
-            let row = self.rows.get(next as usize - 1);
-            next = row.map_or(NONE, |row| row.header.polls.get());
-        }
-        ensure("every other row is free", free, free + live == count)?;
-        let set = (0..count).filter(|&task| self.is_set(task)).count();
-        let queued = self.ready.waiting() + self.run.borrow().storage_len();
-        ensure("a woken task is queued once", 0, set == queued)?;
-        for task in 0..count {
-            let waits = self.rows[task as usize].header.waits.get();
-            let sleeps = waits.is_some_and(Yield::has_timer);
-            let safe = !sleeps || self.is_set(task) || self.timers.is_armed(task);
-            ensure("a sleep has a timer", task, safe)?;
-        }
-        ensure(
-            "the heap of tasks' deadlines is in order, and none has passed",
-            0,
-            self.timers.is_sound(),
-        )
-    }
-
-    /// Which tasks wait for which stream, and were not woken.
-    pub(crate) fn waiting_for_streams(&self) -> impl Iterator<Item = (u32, Reason, u32)> + '_ {
-        self.waiting().filter_map(|waiting| match waiting.state {
-            TaskState::Waiting(reason, Source::Stream(slot)) if !self.is_set(waiting.task) => {
-                Some((waiting.task, reason, slot))
-            }
-            _ => None,
-        })
-    }
-
-    /// Whether a task was woken and has not been resumed since.
-    pub(crate) fn is_set(&self, task: u32) -> bool {
-        self.ready.is_set(task)
     }
 }
 

@@ -52,14 +52,14 @@ impl ForeignTimer {
 
 /// The timers of all tasks of one host, and the time of the turn.
 pub(crate) struct Timers<'a> {
-    pub(super) now: Cell<Instant>,
-    pub(super) tasks: RefCell<Deadlines<'a>>,
+    pub(crate) now: Cell<Instant>,
+    pub(crate) tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
-    pub(super) foreign_taken: Cell<u32>,
+    pub(crate) foreign_taken: Cell<u32>,
     refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
-    endless: Cell<bool>,
+    pub(crate) endless: Cell<bool>,
     ready: Ready,
     /// The task that runs.
     pub(super) current: Cell<Option<u32>>,
@@ -117,18 +117,6 @@ impl<'a> Timers<'a> {
         if let Some(row) = self.rows.get(task as usize) {
             row.header.last.set(Instant::ZERO);
         }
-    }
-
-    /// Whether something will wake this task, or the sleeps in it; nothing need
-    /// wake those that are for ever.
-    pub(crate) fn is_armed(&self, task: u32) -> bool {
-        let armed = self.tasks.borrow().get(task).is_some();
-        armed || self.has_foreign() || self.endless.get()
-    }
-
-    /// Whether no task's deadline has passed unseen.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.tasks.borrow().is_sound(self.now.get())
     }
 
     /// Sets the time and wakes everyone whose deadline has passed.

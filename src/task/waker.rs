@@ -27,8 +27,8 @@ use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 /// was woken just before this one.
 #[derive(Debug)]
 pub struct Flag {
-    next: AtomicU32,
-    queued: AtomicBool,
+    pub(crate) next: AtomicU32,
+    pub(crate) queued: AtomicBool,
     queue: AtomicPtr<Queue>,
 }
 
@@ -36,7 +36,7 @@ pub struct Flag {
 #[derive(Debug)]
 pub struct Queue {
     /// The last flag woken, counted from one; zero when the list is empty.
-    head: AtomicU32,
+    pub(crate) head: AtomicU32,
     /// The first flag of the array that `head` and `next` count in.
     flags: AtomicPtr<Flag>,
     /// How often it was claimed: who claimed it last owns it.
@@ -244,8 +244,8 @@ impl<const TASKS: usize> Default for ReadySet<TASKS> {
 /// A [`ReadySet`] of any size.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    queue: &'static Queue,
-    flags: &'static [Flag],
+    pub(crate) queue: &'static Queue,
+    pub(crate) flags: &'static [Flag],
 }
 
 impl Ready {
@@ -310,25 +310,6 @@ impl Ready {
         if let Some(flag) = self.flags.get(task as usize) {
             flag.wake();
         }
-    }
-
-    /// Whether a task was woken since its flag was cleared.
-    pub(crate) fn is_set(&self, task: u32) -> bool {
-        let flag = self.flags.get(task as usize);
-        flag.is_some_and(|flag| flag.queued.load(Ordering::Acquire))
-    }
-
-    /// How many tasks stand on the list.
-    pub(crate) fn waiting(&self) -> usize {
-        let mut number = self.queue.head.load(Ordering::Acquire);
-        let mut count = 0;
-        while let Some(flag) = self.flags.get((number as usize).wrapping_sub(1))
-            && count < self.flags.len()
-        {
-            count += 1;
-            number = flag.next.load(Ordering::Relaxed);
-        }
-        count
     }
 
     /// Clears one flag; from now on a wake counts for the next poll.

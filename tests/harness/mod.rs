@@ -143,7 +143,7 @@ pub fn run_until<const F: usize>(
 
 /// The tables of a host agree: asked after every turn of every harness.
 pub fn audit(node: Node<'_>) {
-    node.audit().unwrap_or_else(|broken| panic!("{broken}"));
+    cygnet::lab::audit(node).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 /// When something happens next; a `Ready` host makes that now.

@@ -138,7 +138,7 @@ fn wakes_of_sleeps_polled_once(moments: &[i64]) -> Vec<i64> {
             now = at;
             assert!(now < ms(1000));
         }
-        node.audit().unwrap();
+        cygnet::lab::audit(node).unwrap();
     });
     woken.take()
 }
@@ -267,6 +267,6 @@ fn a_sleep_for_ever_is_no_sleep_without_a_timer() {
     node.spawn(node.sleep(Duration::MAX)).unwrap();
     alone(node, |turn| {
         assert_eq!(turn(ms(0)), Turn::Idle(None));
-        node.audit().unwrap();
+        cygnet::lab::audit(node).unwrap();
     });
 }

@@ -184,7 +184,7 @@ impl Host {
     /// how. Costs a look at every slot.
     pub(super) fn audit(&self, now: Instant) -> Result<(), (&'static str, String)> {
         let name = &self.name;
-        if let Err(wrong) = self.node.audit() {
+        if let Err(wrong) = cygnet::lab::audit(self.node) {
             return Err(("tables", format!("{name}: {wrong}")));
         }
         let Some(due) = self.next_deadline().filter(|_| !self.paused) else {

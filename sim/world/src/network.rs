@@ -388,7 +388,7 @@ impl World {
         self.log.violation()
     }
 
-    /// Reports `tables` when a host's [`audit`](cygnet::Node::audit) finds something,
+    /// Reports `tables` when a host's [`audit`](cygnet::lab::audit) finds something,
     /// and `deadline` when a host has a timer before its next turn. Costs a look at
     /// every slot of every host.
     ///

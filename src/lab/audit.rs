@@ -1,34 +1,55 @@
-//! What the tables of a stack say about each other, checked: whatever a slot
+//! What the tables of a node say about each other, checked: whatever a slot
 //! is in, is promised or waits for is written down in several places, and they
 //! must agree whenever no turn runs. It looks at every slot, so it is for tests
-//! and simulations; firmware that does not call it does not contain it.
+//! and simulations.
 //!
 //! Not here: what a connection should do next. That is for whoever watches it.
 
 use smoltcp::time::{Duration, Instant};
 
-use crate::event::{Inconsistent, Reason, ensure};
+use crate::event::Reason;
 use crate::frame::demux::Control;
+use crate::lab::sound::{Inconsistent, ensure, is_in_order, length};
+use crate::lab::task_audit::{is_armed, tasks, waiting_for_streams};
+use crate::node::Node;
 use crate::rules::lifecycle::{Cut, State};
 use crate::stack::connections::Connections;
 use crate::stack::core::Core;
 use crate::stack::engine::{REARM, SHORTEST};
 use crate::stack::gate::{is_crowded, is_in_doubt};
 use crate::table::host::Host;
+use crate::table::listeners::Acceptor;
 use crate::table::neighbors::AT_THE_LATEST;
 use crate::table::slot::{NO_LISTENER, Slot, Timer};
-use crate::table::slots::{Lines, SlotId};
+use crate::table::slots::SlotId;
 use crate::time::{FAR, after};
 
 /// Limits count in whole ticks from when they are looked at.
 const TICKS: Duration = Duration::from_millis(3);
 
+/// Checks what the tables of the stack and the tasks say about each other:
+/// lists, counts, timers, who waits for what. For tests, between turns; the
+/// time it takes grows with slots and tasks.
+///
+/// # Errors
+/// [`Inconsistent`] is a bug of this crate.
+pub fn audit(node: Node<'_>) -> Result<(), Inconsistent> {
+    tasks(node.tasks)?;
+    node.stack.with(|core| Audit(core).all())?;
+    for (task, reason, slot) in waiting_for_streams(node.tasks) {
+        let sleeps = is_armed(&node.tasks.timers, task);
+        let wait = |core: &mut Core<'_>| Audit(core).wait(reason, slot, sleeps);
+        node.stack.with(wait)?;
+    }
+    Ok(())
+}
+
 /// A stack that is looked at.
-pub(crate) struct Audit<'c, 'a>(pub(crate) &'c mut Core<'a>);
+struct Audit<'c, 'a>(&'c mut Core<'a>);
 
 impl Audit<'_, '_> {
     /// Checks every table against the others.
-    pub(crate) fn all(&mut self) -> Result<(), Inconsistent> {
+    fn all(&mut self) -> Result<(), Inconsistent> {
         self.lines()?;
         self.backlogs()?;
         for id in self.0.connections.slots.ids() {
@@ -44,7 +65,7 @@ impl Audit<'_, '_> {
         ensure(
             "the heap of slots' deadlines is in order, and none has passed",
             0,
-            deadlines.is_sound(self.0.host.now),
+            is_in_order(deadlines, self.0.host.now),
         )
     }
 
@@ -57,27 +78,24 @@ impl Audit<'_, '_> {
     /// something to send is queued once.
     fn lines(&self) -> Result<(), Inconsistent> {
         let slots = &self.0.connections.slots;
-        let Lines {
-            free,
-            time_wait,
-            dirty,
-            waiting,
-        } = slots.lines();
+        let in_line = |list, state| length(list, slots.slots, |slot| slot.state == state);
+        let free = in_line(&slots.free, State::Free);
         let rest = slots.len() - slots.used();
         ensure("the free line holds every free slot", 0, free == Some(rest))?;
+        let time_wait = in_line(&slots.time_wait, State::TimeWait);
         let all = self.count(|slot| slot.state == State::TimeWait);
         let holds = time_wait == Some(all);
         ensure("TIME-WAIT's line holds its slots", 0, holds)?;
         let closing = self.count(|slot| slot.state == State::Closing);
         ensure("closing slots are counted", 0, slots.closing == closing)?;
         let waits = self.count(|slot| slot.waits_for_neighbor);
-        ensure(
-            "slots that wait for a neighbor are counted",
-            0,
-            waiting == waits,
-        )?;
-        let marked = self.count(|slot| slot.dirty);
-        ensure("a dirty slot is queued once", 0, dirty == Some(marked))
+        let counted = slots.waiting == waits;
+        ensure("slots that wait for a neighbor are counted", 0, counted)?;
+        let marked = self.count(|slot| slot.dirty) as usize;
+        let mut queued = slots.dirty.iter();
+        let dirty = queued.all(|&number| slots[slots.id(number)].dirty);
+        let once = dirty && slots.dirty.storage_len() == marked;
+        ensure("a dirty slot is queued once", 0, once)
     }
 
     /// Every backlog holds what is admitted and not accepted, and no more than it may.
@@ -85,44 +103,33 @@ impl Audit<'_, '_> {
         let (slots, listeners) = (&self.0.connections.slots, &self.0.connections.listeners);
         let now = self.0.host.now;
         let mut half_open = 0;
-        for number in 0..listeners.len() {
-            let Some(port) = listeners.look(number) else {
+        for (number, listener) in (0..).zip(&*listeners.listeners) {
+            if listener.port == 0 {
                 continue;
-            };
+            }
             let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.listener == number;
             let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.listener == number;
             let (waiting, shaking) = (self.count(queued), self.count(half));
             half_open += shaking;
-            let line = slots.count(port.queue, queued);
-            ensure(
-                "a backlog's line holds its slots",
-                number,
-                line == Some(waiting),
-            )?;
-            let waits = u32::from(port.pending);
-            ensure(
-                "a backlog counts its slots",
-                number,
-                waits == waiting + shaking,
-            )?;
-            ensure(
-                "a backlog keeps its limit",
-                number,
-                port.pending <= port.limit,
-            )?;
-            let line = slots.count(port.half_open, half);
-            ensure(
-                "a handshake stands in its line",
-                number,
-                line == Some(shaking),
-            )?;
-            let asleep = waiting > 0 && port.all_asleep;
-            ensure("a waiting connection wakes an acceptor", number, !asleep)?;
-            let patience = port.reclaim.map(|patience| after(now, patience));
+            let ensure = |rule, holds| ensure(rule, number, holds);
+            let line = length(&listener.queue, slots.slots, queued);
+            ensure("a backlog's line holds its slots", line == Some(waiting))?;
+            let pending = u32::from(listener.pending);
+            let counts = pending == waiting + shaking;
+            ensure("a backlog counts its slots", counts)?;
+            let keeps = listener.pending <= listener.limit;
+            ensure("a backlog keeps its limit", keeps)?;
+            let line = length(&listener.half_open, slots.slots, half);
+            ensure("a handshake stands in its line", line == Some(shaking))?;
+            let mine = |one: &&Acceptor| one.ticket != 0 && one.listener == number;
+            let mut acceptors = listeners.acceptors.iter().filter(mine).peekable();
+            let all_asleep = acceptors.peek().is_some() && acceptors.all(Acceptor::sleeps);
+            let asleep = waiting > 0 && all_asleep;
+            ensure("a waiting connection wakes an acceptor", !asleep)?;
+            let patience = listener.reclaim.map(|patience| after(now, patience));
             ensure(
                 "who is idle gives way after the listener's own patience",
-                number,
-                port.none_idle_before <= patience.unwrap_or(Instant::ZERO),
+                listener.none_idle_before <= patience.unwrap_or(Instant::ZERO),
             )?;
         }
         let counted = listeners.half_open();
@@ -163,7 +170,9 @@ impl Audit<'_, '_> {
         ensure("only a stream's socket is away", may_be_away || !is_away)?;
         let is_accepted = !matches!(slot.state, State::HalfOpen | State::Queued);
         let closes = matches!(slot.state, State::Closing | State::TimeWait);
-        let listener = connections.listeners.look(slot.listener).is_some();
+        let listeners = &connections.listeners.listeners;
+        let listener = listeners.get(slot.listener as usize);
+        let listener = listener.is_some_and(|listener| listener.port != 0);
         let orphan = is_accepted && slot.listener == NO_LISTENER;
         let knows = listener || orphan || closes;
         ensure("a connection's listener is there", knows)?;
@@ -192,7 +201,7 @@ impl Audit<'_, '_> {
             return ensure("a neighbor is asked for again", by(now + AT_THE_LATEST));
         }
         // What should have happened already is asked for again at intervals.
-        match self.0.engine.poll_at(set, now) {
+        match self.0.engine.0.poll_at(now, set) {
             Some(at) if held && at >= due => Ok(()),
             Some(at) => {
                 let latest = if at > now { at } else { now + REARM };
@@ -231,12 +240,7 @@ impl Audit<'_, '_> {
     /// A task sleeps until a stream is ready: it has left its waker, and the
     /// stream is not ready. One that sleeps also until a moment may have dropped the
     /// future of the stream and not what it noted.
-    pub(crate) fn wait(
-        &mut self,
-        reason: Reason,
-        number: u32,
-        sleeps: bool,
-    ) -> Result<(), Inconsistent> {
+    fn wait(&mut self, reason: Reason, number: u32, sleeps: bool) -> Result<(), Inconsistent> {
         let ensure = |rule, holds| ensure(rule, number, holds);
         let connections = &mut self.0.connections;
         let is_there = number < connections.slots.len();
