@@ -60,6 +60,7 @@ pub mod digest;
 pub mod event;
 mod event_loop;
 mod frame;
+mod initial;
 #[cfg(any(test, feature = "lab"))]
 pub mod lab;
 mod node;

@@ -41,37 +41,42 @@ use smoltcp::wire::TcpSeqNumber;
 use crate::counters::DropReason;
 use crate::frame::demux::{Control, Segment};
 use crate::frame::sent::Outgoing;
+use crate::initial::initial;
 
 /// Out-of-window bytes are answered once in this many microseconds, as a power
 /// of two: 65 ms, well below any peer's retransmission timer.
 const QUIET_MICROS_LOG2: u32 = 16;
 
-/// What our own frames say of a flow (RFC 9293, 3.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TcpView {
-    /// The next byte we expect: our last acknowledgement.
-    pub(crate) rcv_nxt: TcpSeqNumber,
-    /// One past the highest sequence number we used; zero before the first.
-    pub(crate) snd_max: TcpSeqNumber,
-    /// The window of our last acknowledgement, as it stands in the header.
-    pub(crate) rcv_wnd: u16,
-    /// When bytes outside the window were answered last.
-    pub(crate) quiet: u16,
+initial! {
+    /// What our own frames say of a flow (RFC 9293, 3.3.1).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct TcpView: NOTHING {
+        /// The next byte we expect: our last acknowledgement.
+        pub(crate) rcv_nxt: TcpSeqNumber = TcpSeqNumber(0),
+        /// One past the highest sequence number we used; zero before the first.
+        pub(crate) snd_max: TcpSeqNumber = TcpSeqNumber(0),
+        /// The window of our last acknowledgement, as it stands in the header.
+        pub(crate) rcv_wnd: u16 = 0,
+        /// When bytes outside the window were answered last.
+        pub(crate) quiet: u16 = 0,
+    }
 }
 
-/// What a flow knows of the edge of that window, which most frames only move: apart,
-/// so that they need not carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Edge {
-    /// When it is [doubted](EdgeOf::Doubted): the edge that smoltcp remembers, or one
-    /// before it.
-    pub(crate) sure: TcpSeqNumber,
-    /// By how much the window is scaled.
-    pub(crate) shift: u8,
-    /// By how much all our windows are scaled, except those of SYNs.
-    pub(crate) scale: u8,
-    /// What ends there.
-    pub(crate) of: EdgeOf,
+initial! {
+    /// What a flow knows of the edge of that window, which most frames only move: apart,
+    /// so that they need not carry it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Edge: NOTHING {
+        /// When it is [doubted](EdgeOf::Doubted): the edge that smoltcp remembers, or one
+        /// before it.
+        pub(crate) sure: TcpSeqNumber = TcpSeqNumber(0),
+        /// By how much the window is scaled.
+        pub(crate) shift: u8 = 0,
+        /// By how much all our windows are scaled, except those of SYNs.
+        pub(crate) scale: u8 = 0,
+        /// What ends there.
+        pub(crate) of: EdgeOf = EdgeOf::Window,
+    }
 }
 
 /// What an edge is the edge of.
@@ -107,13 +112,6 @@ pub(crate) enum Verdict {
 }
 
 impl TcpView {
-    pub(crate) const NOTHING: TcpView = TcpView {
-        rcv_nxt: TcpSeqNumber(0),
-        snd_max: TcpSeqNumber(0),
-        rcv_wnd: 0,
-        quiet: 0,
-    };
-
     /// A peer's SYN is all there is so far.
     pub(crate) fn of_syn(seq: TcpSeqNumber) -> Self {
         TcpView {
@@ -146,13 +144,6 @@ impl TcpView {
 }
 
 impl Edge {
-    pub(crate) const NOTHING: Edge = Edge {
-        sure: TcpSeqNumber(0),
-        shift: 0,
-        scale: 0,
-        of: EdgeOf::Window,
-    };
-
     /// Bytes from our last acknowledgement to the edge.
     #[inline]
     fn room(&self, view: &TcpView) -> u32 {

@@ -12,6 +12,7 @@
 use smoltcp::time::{Duration, Instant};
 
 use crate::event::Deadline;
+use crate::initial::initial;
 use crate::rules::lifecycle::State;
 use crate::time::FAR;
 
@@ -74,36 +75,26 @@ impl Default for TimeLimits {
     }
 }
 
-/// The limits of one connection, and how far it is. Times are milliseconds of a
-/// clock that wraps after 49 days, zero is none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// When bytes last moved, in either direction.
-    moved: u32,
-    /// Since when written bytes wait.
-    waiting: u32,
-    /// When the exchange began.
-    began: u32,
-    first_byte: u32,
-    idle: u32,
-    write_progress: u32,
-    exchange: u32,
-    pub(crate) close: u32,
+initial! {
+    /// The limits of one connection, and how far it is. Times are milliseconds of a
+    /// clock that wraps after 49 days, zero is none.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Pace: EMPTY {
+        /// When bytes last moved, in either direction.
+        moved: u32 = 0,
+        /// Since when written bytes wait.
+        waiting: u32 = 0,
+        /// When the exchange began.
+        began: u32 = 0,
+        first_byte: u32 = 0,
+        idle: u32 = 0,
+        write_progress: u32 = 0,
+        exchange: u32 = 0,
+        pub(crate) close: u32 = 0,
+    }
 }
 
 impl Pace {
-    /// For storage: all zeros.
-    pub(crate) const EMPTY: Pace = Pace {
-        moved: 0,
-        waiting: 0,
-        began: 0,
-        first_byte: 0,
-        idle: 0,
-        write_progress: 0,
-        exchange: 0,
-        close: 0,
-    };
-
     /// An exchange begins.
     pub(crate) fn begin(limits: &TimeLimits, now: Instant) -> Pace {
         Pace {
@@ -192,17 +183,19 @@ impl From<Option<Duration>> for WaitLimit {
     }
 }
 
-/// Every clock of one connection: what is over at a moment, and its limits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clocks {
-    /// Handshake, connect or close deadline, whichever the state calls for. In
-    /// an open stream in TIME-WAIT: when its timer must not run any more.
-    pub(crate) give_up: Instant,
-    pub(crate) read_at: Instant,
-    pub(crate) write_at: Instant,
-    /// With keep-alive: when a peer that stays silent is given up.
-    pub(crate) silent_at: Instant,
-    pub(crate) pace: Pace,
+initial! {
+    /// Every clock of one connection: what is over at a moment, and its limits.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Clocks: EMPTY {
+        /// Handshake, connect or close deadline, whichever the state calls for. In
+        /// an open stream in TIME-WAIT: when its timer must not run any more.
+        pub(crate) give_up: Instant = Instant::ZERO,
+        pub(crate) read_at: Instant = Instant::ZERO,
+        pub(crate) write_at: Instant = Instant::ZERO,
+        /// With keep-alive: when a peer that stays silent is given up.
+        pub(crate) silent_at: Instant = Instant::ZERO,
+        pub(crate) pace: Pace = Pace::EMPTY,
+    }
 }
 
 /// What comes first, and when: never is [`FAR`].
@@ -214,15 +207,6 @@ pub(crate) struct Due {
 }
 
 impl Clocks {
-    /// For storage: all zeros.
-    pub(crate) const EMPTY: Clocks = Clocks {
-        give_up: Instant::ZERO,
-        read_at: Instant::ZERO,
-        write_at: Instant::ZERO,
-        silent_at: Instant::ZERO,
-        pace: Pace::EMPTY,
-    };
-
     /// Nothing is ever over.
     pub(crate) const NONE: Clocks = Clocks {
         give_up: FAR,

@@ -13,31 +13,28 @@
 
 use smoltcp::time::Instant;
 
+use crate::initial::initial;
+
 /// The wanted time of an id without a deadline.
 pub(crate) const NEVER: i64 = i64::MAX;
 
 /// The position of an id that is not in the heap.
 const ABSENT: u32 = u32::MAX;
 
-/// One id's deadline. Storage holds one per id, and one `u32` for the heap.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadlineCell {
-    /// When the owner wants to be served, in microseconds.
-    pub(crate) due: i64,
-    /// Where the heap believes it is; never later than `due` while in the heap.
-    pub(crate) key: i64,
-    /// Index in the heap.
-    pub(crate) position: u32,
+initial! {
+    /// One id's deadline. Storage holds one per id, and one `u32` for the heap.
+    #[derive(Clone, Copy, Debug)]
+    pub struct DeadlineCell: EMPTY {
+        /// When the owner wants to be served, in microseconds.
+        pub(crate) due: i64 = 0,
+        /// Where the heap believes it is; never later than `due` while in the heap.
+        pub(crate) key: i64 = 0,
+        /// Index in the heap.
+        pub(crate) position: u32 = 0,
+    }
 }
 
 impl DeadlineCell {
-    /// For storage: all zeros, so that a static costs no flash.
-    pub const EMPTY: Self = Self {
-        due: 0,
-        key: 0,
-        position: 0,
-    };
-
     /// No deadline.
     const VACANT: Self = Self {
         due: NEVER,

@@ -13,48 +13,37 @@ use core::task::Waker;
 
 use smoltcp::time::{Duration, Instant};
 
+use crate::initial::initial;
 use crate::rules::limits::TimeLimits;
 use crate::table::list::List;
 use crate::table::slots::{SlotId, Slots};
 use crate::task::waker::{Parking, wake_ours};
 
-/// One listening port. Lives in [`Storage`](crate::Storage).
-#[derive(Debug)]
-pub struct Listener {
-    /// Zero: this place is free.
-    pub(crate) port: u16,
-    open: bool,
-    pub(crate) limit: u16,
-    /// Connections admitted and not yet accepted.
-    pub(crate) pending: u16,
-    pub(crate) queue: List,
-    /// Those still shaking hands, oldest first.
-    pub(crate) half_open: List,
-    /// Of the connections that are accepted. No `Option`: its `None` would not be
-    /// all zeros, and the storage lie in flash.
-    pub(crate) limits: TimeLimits,
-    /// How long an accepted connection must be idle to give way to a new one.
-    pub(crate) reclaim: Option<Duration>,
-    /// None of its connections is idle for that long before then.
-    pub(crate) none_idle_before: Instant,
-    generation: u32,
+initial! {
+    /// One listening port. Lives in [`Storage`](crate::Storage).
+    #[derive(Debug)]
+    pub struct Listener: EMPTY {
+        /// Zero: this place is free.
+        pub(crate) port: u16 = 0,
+        open: bool = false,
+        pub(crate) limit: u16 = 0,
+        /// Connections admitted and not yet accepted.
+        pub(crate) pending: u16 = 0,
+        pub(crate) queue: List = List::EMPTY,
+        /// Those still shaking hands, oldest first.
+        pub(crate) half_open: List = List::EMPTY,
+        /// Of the connections that are accepted. No `Option`: its `None` would not be
+        /// all zeros, and the storage lie in flash.
+        pub(crate) limits: TimeLimits = TimeLimits::NONE,
+        /// How long an accepted connection must be idle to give way to a new one.
+        pub(crate) reclaim: Option<Duration> = None,
+        /// None of its connections is idle for that long before then.
+        pub(crate) none_idle_before: Instant = Instant::ZERO,
+        generation: u32 = 0,
+    }
 }
 
 impl Listener {
-    /// A place for a listener.
-    pub const EMPTY: Listener = Listener {
-        port: 0,
-        open: false,
-        limit: 0,
-        pending: 0,
-        queue: List::EMPTY,
-        half_open: List::EMPTY,
-        limits: TimeLimits::NONE,
-        reclaim: None,
-        none_idle_before: Instant::ZERO,
-        generation: 0,
-    };
-
     /// Sets how long an accepted connection must be idle to give way.
     pub(crate) fn set_reclaim(&mut self, after: Option<Duration>) {
         self.reclaim = after;
@@ -62,27 +51,21 @@ impl Listener {
     }
 }
 
-/// A task in line for a connection. Lives in [`Storage`](crate::Storage).
-#[derive(Debug)]
-pub struct Acceptor {
-    pub(crate) listener: u32,
-    /// Zero: this place is free.
-    pub(crate) ticket: u64,
-    waker: Option<Waker>,
-    /// It was woken, and keeps its place until it has looked. A waker that is not
-    /// ours goes when the stack is free.
-    woken: bool,
+initial! {
+    /// A task in line for a connection. Lives in [`Storage`](crate::Storage).
+    #[derive(Debug)]
+    pub struct Acceptor: EMPTY {
+        pub(crate) listener: u32 = 0,
+        /// Zero: this place is free.
+        pub(crate) ticket: u64 = 0,
+        waker: Option<Waker> = None,
+        /// It was woken, and keeps its place until it has looked. A waker that is not
+        /// ours goes when the stack is free.
+        woken: bool = false,
+    }
 }
 
 impl Acceptor {
-    /// A place in no line.
-    pub const EMPTY: Acceptor = Acceptor {
-        listener: 0,
-        ticket: 0,
-        waker: None,
-        woken: false,
-    };
-
     pub(crate) fn sleeps(&self) -> bool {
         self.waker.is_some() && !self.woken
     }

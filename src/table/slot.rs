@@ -13,6 +13,7 @@ use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 
 use crate::frame::link::NOBODY;
+use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{Clocks, Due};
@@ -44,48 +45,50 @@ pub(crate) enum Timer {
     Stale,
 }
 
-/// One connection. Lives in [`Storage`](crate::Storage).
-///
-/// What every segment touches comes first, and on a machine with caches a slot
-/// begins where a line does: of thousands of connections the next one is in no
-/// cache, and a line that is not there costs as much as a hundred instructions.
-#[repr(C)]
-#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
-pub struct Slot<'a> {
-    pub(crate) entry: FlowEntry,
-    pub(crate) generation: u32,
-    /// What the guard holds segments against.
-    pub(crate) view: TcpView,
-    pub(crate) edge: Edge,
-    pub(crate) state: State,
-    pub(crate) dirty: bool,
-    pub(crate) cut: Cut,
-    pub(crate) timer: Timer,
-    /// `None` before the stack starts and while a stream has borrowed it, which
-    /// only an open one can.
-    pub(crate) set: ManuallyDrop<Option<SocketSet<'a>>>,
-    pub(crate) rx_waker: Option<Waker>,
-    pub(crate) tx_waker: Option<Waker>,
-    /// The hardware address that the flow's own frames come from.
-    pub(crate) peer: [u8; 6],
-    pub(crate) waits_for_neighbor: bool,
-    /// What the cache had learned when it began to wait for a neighbor: its epoch
-    /// then, for `audit`.
-    pub(crate) waits_since: u8,
-    pub(crate) clocks: Clocks,
-    pub(crate) prev: u32,
-    pub(crate) next: u32,
-    /// The next slot whose waker is to be woken; zero: it is not one of those.
-    pub(crate) next_woken: u32,
-    /// The listener it was admitted for; [`NO_LISTENER`] when that is gone, and for a
-    /// connection of ours.
-    pub(crate) listener: u32,
-    /// Owners: one stream, or one or two halves.
-    pub(crate) owners: u8,
-    /// While the socket was borrowed.
-    pub(crate) asked: Asked,
-    /// Somebody waits for the socket to come back.
-    pub(crate) missed: bool,
+initial! {
+    /// One connection. Lives in [`Storage`](crate::Storage).
+    ///
+    /// What every segment touches comes first, and on a machine with caches a slot
+    /// begins where a line does: of thousands of connections the next one is in no
+    /// cache, and a line that is not there costs as much as a hundred instructions.
+    #[repr(C)]
+    #[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+    pub struct Slot<'a>: EMPTY {
+        pub(crate) entry: FlowEntry = FlowEntry::EMPTY,
+        pub(crate) generation: u32 = 0,
+        /// What the guard holds segments against.
+        pub(crate) view: TcpView = TcpView::NOTHING,
+        pub(crate) edge: Edge = Edge::NOTHING,
+        pub(crate) state: State = State::Free,
+        pub(crate) dirty: bool = false,
+        pub(crate) cut: Cut = Cut::No,
+        pub(crate) timer: Timer = Timer::Exact,
+        /// `None` before the stack starts and while a stream has borrowed it, which
+        /// only an open one can.
+        pub(crate) set: ManuallyDrop<Option<SocketSet<'a>>> = ManuallyDrop::new(None),
+        pub(crate) rx_waker: Option<Waker> = None,
+        pub(crate) tx_waker: Option<Waker> = None,
+        /// The hardware address that the flow's own frames come from.
+        pub(crate) peer: [u8; 6] = NOBODY,
+        pub(crate) waits_for_neighbor: bool = false,
+        /// What the cache had learned when it began to wait for a neighbor: its epoch
+        /// then, for `audit`.
+        pub(crate) waits_since: u8 = 0,
+        pub(crate) clocks: Clocks = Clocks::EMPTY,
+        pub(crate) prev: u32 = 0,
+        pub(crate) next: u32 = 0,
+        /// The next slot whose waker is to be woken; zero: it is not one of those.
+        pub(crate) next_woken: u32 = 0,
+        /// The listener it was admitted for; [`NO_LISTENER`] when that is gone, and for a
+        /// connection of ours.
+        pub(crate) listener: u32 = 0,
+        /// Owners: one stream, or one or two halves.
+        pub(crate) owners: u8 = 0,
+        /// While the socket was borrowed.
+        pub(crate) asked: Asked = Asked::Nothing,
+        /// Somebody waits for the socket to come back.
+        pub(crate) missed: bool = false,
+    }
 }
 
 impl core::fmt::Debug for Slot<'_> {
@@ -95,32 +98,6 @@ impl core::fmt::Debug for Slot<'_> {
 }
 
 impl<'a> Slot<'a> {
-    /// A slot before the stack starts, all zeros.
-    pub const EMPTY: Self = Slot {
-        entry: FlowEntry::EMPTY,
-        generation: 0,
-        view: TcpView::NOTHING,
-        edge: Edge::NOTHING,
-        state: State::Free,
-        dirty: false,
-        cut: Cut::No,
-        timer: Timer::Exact,
-        set: ManuallyDrop::new(None),
-        rx_waker: None,
-        tx_waker: None,
-        peer: NOBODY,
-        waits_for_neighbor: false,
-        waits_since: 0,
-        clocks: Clocks::EMPTY,
-        prev: 0,
-        next: 0,
-        next_woken: 0,
-        listener: 0,
-        owners: 0,
-        asked: Asked::Nothing,
-        missed: false,
-    };
-
     /// Where what a segment touches ends.
     #[cfg(test)]
     pub(crate) const COLD: usize = core::mem::offset_of!(Slot<'static>, prev);

@@ -16,29 +16,25 @@
 use smoltcp::time::{Duration, Instant};
 
 use crate::frame::build::segment_at;
+use crate::initial::initial;
 use crate::time::after;
 
 /// The longest SYN frame that can wait: Ethernet, IP without options, TCP with 40
 /// bytes of them.
 const FRAME_BYTES: usize = 14 + if cfg!(feature = "ipv6") { 40 } else { 20 } + 60;
 
-/// A SYN, or the acknowledgement of a cookie, that waits. Lives in
-/// [`Storage`](crate::Storage).
-#[derive(Clone, Copy, Debug)]
-pub struct Parked {
-    frame: [u8; FRAME_BYTES],
-    len: u8,
-    since: Instant,
+initial! {
+    /// A SYN, or the acknowledgement of a cookie, that waits. Lives in
+    /// [`Storage`](crate::Storage).
+    #[derive(Clone, Copy, Debug)]
+    pub struct Parked: EMPTY {
+        frame: [u8; FRAME_BYTES] = [0; FRAME_BYTES],
+        len: u8 = 0,
+        since: Instant = Instant::ZERO,
+    }
 }
 
 impl Parked {
-    /// A place where nobody waits.
-    pub const EMPTY: Parked = Parked {
-        frame: [0; FRAME_BYTES],
-        len: 0,
-        since: Instant::ZERO,
-    };
-
     /// The frame as it came.
     pub(crate) fn frame(&self) -> &[u8] {
         self.frame.get(..usize::from(self.len)).unwrap_or_default()

@@ -6,6 +6,7 @@ use core::cell::Cell;
 use smoltcp::time::Instant;
 
 use crate::event::Yield;
+use crate::initial::initial;
 
 /// Whether a task stands in the run queue, and what has to be undone when it
 /// leaves it.
@@ -19,38 +20,23 @@ pub(super) enum Queued {
     Listed,
 }
 
-/// What is known of one task. What a poll touches comes first.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Header {
-    /// What it yielded last; `None` before its first poll and while it runs.
-    pub(crate) waits: Cell<Option<Yield>>,
-    pub(super) last_poll: Cell<Instant>,
-    /// Polls so far; while the row is vacant, the next free task.
-    pub(crate) polls: Cell<u32>,
-    /// Where it was spawned; zero if it has a name.
-    pub(super) line: Cell<u16>,
-    pub(super) queued: Cell<Queued>,
-    /// `None`: this task is free.
-    pub(crate) name: Cell<Option<&'static str>>,
-    /// The last moment that a sleep of it waits for beside an earlier one. What is
-    /// not after now is none.
-    pub(super) last: Cell<Instant>,
-}
-
-impl Header {
-    /// A header of no task.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "copied into storage, never used in place"
-    )]
-    pub(super) const EMPTY: Header = Header {
-        waits: Cell::new(None),
-        last_poll: Cell::new(Instant::ZERO),
-        polls: Cell::new(0),
-        line: Cell::new(0),
-        queued: Cell::new(Queued::No),
-        name: Cell::new(None),
-        last: Cell::new(Instant::ZERO),
-    };
+initial! {
+    /// What is known of one task. What a poll touches comes first.
+    #[derive(Debug)]
+    #[repr(C)]
+    pub(crate) struct Header: EMPTY {
+        /// What it yielded last; `None` before its first poll and while it runs.
+        pub(crate) waits: Cell<Option<Yield>> = Cell::new(None),
+        pub(super) last_poll: Cell<Instant> = Cell::new(Instant::ZERO),
+        /// Polls so far; while the row is vacant, the next free task.
+        pub(crate) polls: Cell<u32> = Cell::new(0),
+        /// Where it was spawned; zero if it has a name.
+        pub(super) line: Cell<u16> = Cell::new(0),
+        pub(super) queued: Cell<Queued> = Cell::new(Queued::No),
+        /// `None`: this task is free.
+        pub(crate) name: Cell<Option<&'static str>> = Cell::new(None),
+        /// The last moment that a sleep of it waits for beside an earlier one. What is
+        /// not after now is none.
+        pub(super) last: Cell<Instant> = Cell::new(Instant::ZERO),
+    }
 }

@@ -20,6 +20,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
+use crate::initial::initial;
 use crate::prefetch::fetch;
 use crate::task::header::Header;
 use crate::task::spawn_error::SpawnRefused;
@@ -118,27 +119,19 @@ static BUSY: VTable = VTable {
     drop: |_| (),
 };
 
-/// One row's state, kept apart from its bytes: nothing, a future, or `BUSY`,
-/// which only this file changes; and what is known of the task, which is needed
-/// whenever the state is.
-#[derive(Debug)]
-#[repr(C)]
-pub struct RowCell {
-    table: Cell<Option<&'static VTable>>,
-    pub(crate) header: Header,
+initial! {
+    /// One row's state, kept apart from its bytes: nothing, a future, or `BUSY`,
+    /// which only this file changes; and what is known of the task, which is needed
+    /// whenever the state is.
+    #[derive(Debug)]
+    #[repr(C)]
+    pub struct RowCell: EMPTY {
+        table: Cell<Option<&'static VTable>> = Cell::new(None),
+        pub(crate) header: Header = Header::EMPTY,
+    }
 }
 
 impl RowCell {
-    /// The state of a row that holds nothing.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "copied into storage, never used in place"
-    )]
-    pub const EMPTY: RowCell = RowCell {
-        table: Cell::new(None),
-        header: Header::EMPTY,
-    };
-
     /// The future in this row, unless it is busy.
     fn full(&self) -> Option<&'static VTable> {
         match self.table.get() {

@@ -23,31 +23,21 @@ use core::task::{Context, Poll, Waker};
 use smoltcp::time::Instant;
 
 use crate::event::{Reason, Yield};
+use crate::initial::initial;
 use crate::table::deadlines::{DeadlineCell, Deadlines};
 use crate::task::slot::{PinnedWith, RowCell};
 use crate::task::waker::Ready;
 use crate::time::FAR;
 
-/// A timer with a waker that is not a task's own. Lives in
-/// [`TaskStorage`](crate::task::TaskStorage).
-#[derive(Debug)]
-pub struct ForeignTimer {
-    taken: Cell<bool>,
-    due: Cell<Instant>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl ForeignTimer {
-    /// A timer that is free.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "copied into storage, never used in place"
-    )]
-    pub const EMPTY: ForeignTimer = ForeignTimer {
-        taken: Cell::new(false),
-        due: Cell::new(Instant::ZERO),
-        waker: RefCell::new(None),
-    };
+initial! {
+    /// A timer with a waker that is not a task's own. Lives in
+    /// [`TaskStorage`](crate::task::TaskStorage).
+    #[derive(Debug)]
+    pub struct ForeignTimer: EMPTY {
+        taken: Cell<bool> = Cell::new(false),
+        due: Cell<Instant> = Cell::new(Instant::ZERO),
+        waker: RefCell<Option<Waker>> = RefCell::new(None),
+    }
 }
 
 /// The timers of all tasks of one host, and the time of the turn.

@@ -317,6 +317,8 @@ fn methods_stand_with_their_type() {
         "pub struct Core; impl<'a> crate::task::timer::Wake for &'a Core {}",
         "pub struct Core; type C = Core; impl C {}",
         "pub fn f() -> impl Fn(crate::table::Slot) { crate::table::Slot }",
+        // A macro that is given a struct declares it.
+        "with! { #[a] pub(crate) struct C<'a>: B { } } impl crate::task::timer::Wake for C<'_> {}",
     ];
     let waker = "pub trait Wake {} impl Wake for crate::table::Slot {} impl<T: Fn()> Wake for T {}";
     for stack in kept {

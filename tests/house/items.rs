@@ -135,7 +135,17 @@ impl Module {
                 self.names.push((name.text.into(), Declared::Item));
             }
             ("impl", _) => self.impls.extend(impl_header(item)),
-            _ => self.macros = true,
+            _ => {
+                self.macros = true;
+                // A macro that is given a struct declares it.
+                let inside = item.get(3..).unwrap_or_default();
+                let first = behind_visibility(inside, behind_attributes(inside, 0));
+                if let Some([word, name, ..]) = inside.get(first..)
+                    && word.is("struct")
+                {
+                    self.names.push((name.text.into(), Declared::Item));
+                }
+            }
         }
         self.has_code = true;
         self.scan(item);
