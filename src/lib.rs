@@ -64,6 +64,7 @@ mod initial;
 #[cfg(any(test, feature = "lab"))]
 pub mod lab;
 mod node;
+mod on_drop;
 mod prefetch;
 mod rules;
 mod scheduler;

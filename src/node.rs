@@ -134,15 +134,6 @@ impl<'a> Node<'a> {
         self.stack.reboot(secret);
     }
 
-    /// As [`reboot`](Self::reboot), and forgets every total and the time too: for
-    /// a simulation that makes another host of the same memory. Tasks must have
-    /// ended.
-    pub fn start_over(&self, secret: [u8; 16]) {
-        self.stack.with(|core| core.host.forget_history());
-        self.tasks.forget_history();
-        self.stack.reboot(secret);
-    }
-
     /// Totals of the stack and the tasks.
     pub fn counters(&self) -> Counters {
         let stack = self.stack.with(|core| core.counters());

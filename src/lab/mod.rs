@@ -11,8 +11,10 @@ pub mod pair;
 #[doc(hidden)]
 pub mod properties;
 pub(crate) mod sound;
+mod start_over;
 pub(crate) mod task_audit;
 pub mod wire;
 
 pub use audit::audit;
 pub use sound::Inconsistent;
+pub use start_over::start_over;

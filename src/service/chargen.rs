@@ -1,24 +1,10 @@
 //! Character generator (RFC 864): lines of 72 printable characters, each one
 //! character further on, until the peer stops.
 
-use crate::node::Node;
-use crate::service::serve;
-use crate::socket::{Backlog, ListenError, TcpStream};
+use crate::service::serve::server;
+use crate::socket::TcpStream;
 
-/// Serves [`chargen_client`] on `port` until the listener is closed.
-///
-/// # Errors
-/// [`ListenError`] when the port cannot be listened on.
-///
-/// # Cancel safety
-/// **Safe.** As [`serve`].
-pub fn chargen(
-    node: Node<'_>,
-    port: u16,
-    backlog: Backlog,
-) -> impl Future<Output = Result<(), ListenError>> {
-    serve(node, "chargen", port, backlog, chargen_client)
-}
+server!(chargen, chargen_client);
 
 /// Fills the transmit buffer whenever there is room, until the client resets
 /// or closes; what the client sends is thrown away.

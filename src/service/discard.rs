@@ -1,23 +1,9 @@
 //! Discard (RFC 863): everything that is received is thrown away.
 
-use crate::node::Node;
-use crate::service::serve;
-use crate::socket::{Backlog, ListenError, TcpStream};
+use crate::service::serve::server;
+use crate::socket::TcpStream;
 
-/// Serves [`discard_client`] on `port` until the listener is closed.
-///
-/// # Errors
-/// [`ListenError`] when the port cannot be listened on.
-///
-/// # Cancel safety
-/// **Safe.** As [`serve`].
-pub fn discard(
-    node: Node<'_>,
-    port: u16,
-    backlog: Backlog,
-) -> impl Future<Output = Result<(), ListenError>> {
-    serve(node, "discard", port, backlog, discard_client)
-}
+server!(discard, discard_client);
 
 /// Reads until the client closes, and answers nothing.
 ///

@@ -1,26 +1,12 @@
 //! Echo (RFC 862): everything that is received is sent back.
 
-use crate::node::Node;
-use crate::service::serve;
-use crate::socket::{Backlog, ListenError, TcpStream};
+use crate::service::serve::server;
+use crate::socket::TcpStream;
 
 /// How many bytes move at a time; they live in the task.
 const CHUNK: usize = 512;
 
-/// Serves [`echo_client`] on `port` until the listener is closed.
-///
-/// # Errors
-/// [`ListenError`] when the port cannot be listened on.
-///
-/// # Cancel safety
-/// **Safe.** As [`serve`].
-pub fn echo(
-    node: Node<'_>,
-    port: u16,
-    backlog: Backlog,
-) -> impl Future<Output = Result<(), ListenError>> {
-    serve(node, "echo", port, backlog, echo_client)
-}
+server!(echo, echo_client);
 
 /// Sends everything back until the client closes its side.
 ///

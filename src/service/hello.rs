@@ -1,24 +1,10 @@
 //! The seed: whatever a client sends, it is told `Hello World`. Message for
 //! message, as the original does: one answer for each receive.
 
-use crate::node::Node;
-use crate::service::serve;
-use crate::socket::{Backlog, ListenError, TcpStream};
+use crate::service::serve::server;
+use crate::socket::TcpStream;
 
-/// Serves [`hello_client`] on `port` until the listener is closed.
-///
-/// # Errors
-/// [`ListenError`] when the port cannot be listened on.
-///
-/// # Cancel safety
-/// **Safe.** As [`serve`].
-pub fn hello(
-    node: Node<'_>,
-    port: u16,
-    backlog: Backlog,
-) -> impl Future<Output = Result<(), ListenError>> {
-    serve(node, "hello", port, backlog, hello_client)
-}
+server!(hello, hello_client);
 
 /// Answers every receive with `Hello World\n` until the client closes.
 ///

@@ -39,6 +39,28 @@ where
     })
 }
 
+/// Declares a server that does the same for every client.
+macro_rules! server {
+    ($name:ident, $client:ident) => {
+        #[doc = concat!("Serves [`", stringify!($client), "`] on `port` until the listener is closed.")]
+        ///
+        /// # Errors
+        /// [`ListenError`](crate::ListenError) when the port cannot be listened on.
+        ///
+        /// # Cancel safety
+        /// **Safe.** As [`serve`](crate::service::serve).
+        pub fn $name(
+            node: crate::Node<'_>,
+            port: u16,
+            backlog: crate::Backlog,
+        ) -> impl Future<Output = Result<(), crate::ListenError>> {
+            crate::service::serve(node, stringify!($name), port, backlog, $client)
+        }
+    };
+}
+
+pub(super) use server;
+
 /// A server without its clients, of which a board has one copy whatever they do.
 struct Server<'a> {
     node: Node<'a>,

@@ -14,6 +14,7 @@ use crate::event::Yield;
 use crate::frame::checksum::Checks;
 use crate::frame::link::{ETHERNET, is_unicast};
 use crate::frame::one_shot::without_ethernet;
+use crate::on_drop::OnDrop;
 #[cfg(feature = "ipv6")]
 use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
@@ -209,7 +210,7 @@ impl<'a> Stack<'a> {
             self.refuse()
         };
         let mut core = ManuallyDrop::new(core);
-        let hurt = Hurt(&self.is_hurt);
+        let hurt = OnDrop(|| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
         drop(ManuallyDrop::into_inner(core));
@@ -266,14 +267,5 @@ impl<'a> Stack<'a> {
     /// the poll.
     pub(crate) fn leave_note(&self, waits: Yield) {
         self.note.set(Some(waits));
-    }
-}
-
-/// Dropped by a panic alone.
-struct Hurt<'s>(&'s Cell<bool>);
-
-impl Drop for Hurt<'_> {
-    fn drop(&mut self) {
-        self.0.set(true);
     }
 }

@@ -55,22 +55,10 @@ impl<'a> Host<'a> {
 
     /// A turn begins.
     pub(crate) fn begin(&mut self, now: Instant) {
-        self.set_now(now);
-        count!(self, turns);
-    }
-
-    fn set_now(&mut self, now: Instant) {
         self.now = now;
         self.tick = tick(now);
         self.outlet.now = now;
-    }
-
-    /// Sets every total to zero, and the time.
-    pub(crate) fn forget_history(&mut self) {
-        self.totals = Totals::default();
-        self.outlet.frames.set(0);
-        self.outlet.bytes.set(0);
-        self.set_now(Instant::ZERO);
+        count!(self, turns);
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -179,8 +167,8 @@ impl<'a> Host<'a> {
 
 /// What left through the device, and what that says of the flow at hand.
 pub(crate) struct Outlet<'o> {
-    frames: Cell<u64>,
-    bytes: Cell<u64>,
+    pub(crate) frames: Cell<u64>,
+    pub(crate) bytes: Cell<u64>,
     /// What the last frame carried.
     pub(crate) last: Cell<Carried>,
     pub(crate) view: Cell<TcpView>,

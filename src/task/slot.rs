@@ -21,6 +21,7 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
 use crate::initial::initial;
+use crate::on_drop::OnDrop;
 use crate::prefetch::fetch;
 use crate::task::header::Header;
 use crate::task::spawn_error::SpawnRefused;
@@ -252,10 +253,7 @@ impl<'a> FutureSlots<'a> {
     /// # Panics
     /// When called again from inside itself.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        let scope = self.begin();
-        let out = f(&Pinned(self));
-        drop(scope);
-        out
+        f(&self.begin().pinned())
     }
 
     fn begin(&self) -> EndAll<'_, 'a> {
@@ -274,17 +272,11 @@ impl<'a> FutureSlots<'a> {
 
     /// Drops the future of a row, whose destructor may put others elsewhere.
     fn end(&self, index: u32, table: &'static VTable) {
-        struct Vacate<'r>(&'r RowCell);
-        impl Drop for Vacate<'_> {
-            fn drop(&mut self) {
-                self.0.table.set(None);
-            }
-        }
         let Some(row) = self.rows.get(index as usize) else {
             return;
         };
         row.table.set(Some(&BUSY));
-        let _vacate = Vacate(row);
+        let _vacate = OnDrop(|| row.table.set(None));
         // SAFETY: `table` was taken out of this row, which is now busy, so the
         // future is dropped exactly once and never polled again.
         unsafe { (table.drop)(self.row(index)) }
@@ -301,17 +293,8 @@ impl FutureSlots<'static> {
     /// Like [`pinned`](Self::pinned), without a function around it. Rows that
     /// are never freed need none: should the scope be forgotten, its futures lie
     /// where they are for ever, and no other scope can begin.
-    pub(crate) fn pin(&'static self) -> Forever {
-        Forever(self.begin())
-    }
-}
-
-/// A scope that ends when it is dropped.
-pub(crate) struct Forever(EndAll<'static, 'static>);
-
-impl Forever {
-    pub(crate) fn pinned(&self) -> Pinned<'_, 'static> {
-        Pinned(self.0.0)
+    pub(crate) fn pin(&'static self) -> EndAll<'static, 'static> {
+        self.begin()
     }
 }
 
@@ -322,17 +305,11 @@ impl Pinned<'_, '_> {
     /// Polls the future in a row; a finished one is dropped and the row is
     /// vacant when this returns. `None` when there is nothing to poll.
     pub(crate) fn poll(&self, index: u32, cx: &mut Context<'_>) -> Option<Poll<bool>> {
-        struct End<'p, 'a>(&'p FutureSlots<'a>, u32, &'static VTable);
-        impl Drop for End<'_, '_> {
-            fn drop(&mut self) {
-                self.0.end(self.1, self.2);
-            }
-        }
         let row = self.0.rows.get(index as usize)?;
         let table = row.full()?;
         row.table.set(Some(&BUSY));
         // A future that panics has ended, like one that is ready.
-        let end = End(self.0, index, table);
+        let end = OnDrop(|| self.0.end(index, table));
         // SAFETY: the row was full, so `put` wrote the future that `table`
         // belongs to; it is busy now, so this is the only reference; it is
         // dropped in place before its bytes can be reused or freed.
@@ -368,34 +345,31 @@ impl<F, T> PinnedWith<F, T> {
 }
 
 /// Drops every future; if a destructor unwinds, goes on with the next.
-struct EndAll<'p, 'a>(&'p FutureSlots<'a>);
+pub(crate) struct EndAll<'p, 'a>(&'p FutureSlots<'a>);
+
+impl<'a> EndAll<'_, 'a> {
+    /// Leave to poll as long as this scope lasts.
+    pub(crate) fn pinned(&self) -> Pinned<'_, 'a> {
+        Pinned(self.0)
+    }
+}
 
 impl Drop for EndAll<'_, '_> {
     fn drop(&mut self) {
-        struct Last<'p, 'a>(&'p FutureSlots<'a>);
-        impl Drop for Last<'_, '_> {
-            fn drop(&mut self) {
-                drop_rest(self.0);
-            }
-        }
         fn drop_rest(slots: &FutureSlots<'_>) {
             for (index, row) in slots.rows.iter().enumerate() {
                 if let Some(table) = row.full() {
-                    let again = Last(slots);
+                    let again = OnDrop(|| drop_rest(slots));
                     slots.end(index as u32, table);
                     core::mem::forget(again);
                 }
             }
         }
         self.0.ending.set(true);
-        struct Reopen<'p, 'a>(&'p FutureSlots<'a>);
-        impl Drop for Reopen<'_, '_> {
-            fn drop(&mut self) {
-                self.0.ending.set(false);
-                self.0.pinned.set(false);
-            }
-        }
-        let _reopen = Reopen(self.0);
+        let _reopen = OnDrop(|| {
+            self.0.ending.set(false);
+            self.0.pinned.set(false);
+        });
         drop_rest(self.0);
     }
 }

@@ -21,7 +21,7 @@ use crate::event::{Audience, Event, Yield};
 use crate::prefetch::fetch;
 use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
-use crate::task::slot::{Forever, FutureSlots, Outcome, Pinned, RowCell};
+use crate::task::slot::{EndAll, FutureSlots, Outcome, Pinned, RowCell};
 use crate::task::spawn_error::SpawnError;
 use crate::task::storage::TaskParts;
 #[cfg(not(loom))]
@@ -44,7 +44,7 @@ pub struct Tasks<'a> {
     pub(crate) run: RefCell<&'a mut DequeView<u32>>,
     pub(crate) free: Cell<u32>,
     pub(crate) used: Cell<u32>,
-    counters: TaskCounters,
+    pub(crate) counters: TaskCounters,
     audience: Cell<Audience<'a>>,
     pub(crate) timers: Timers<'a>,
 }
@@ -107,19 +107,6 @@ impl<'a> Tasks<'a> {
         for (index, row) in self.rows.iter().enumerate().rev() {
             row.header.polls.set(self.free.replace(index as u32 + 1));
         }
-    }
-
-    /// Sets every total to zero, and the time.
-    pub(crate) fn forget_history(&self) {
-        self.counters.high.set(self.used.get());
-        for total in [
-            &self.counters.refused,
-            &self.counters.failed,
-            &self.counters.polls,
-        ] {
-            total.set(0);
-        }
-        self.timers.forget_history();
     }
 
     #[cfg(feature = "observer")]
@@ -375,11 +362,11 @@ pub(crate) struct Rest {
 
 /// The tasks' share of [`Counters`].
 #[derive(Default)]
-struct TaskCounters {
-    high: Cell<u32>,
-    refused: Cell<u64>,
-    failed: Cell<u64>,
-    polls: Cell<u64>,
+pub(crate) struct TaskCounters {
+    pub(crate) high: Cell<u32>,
+    pub(crate) refused: Cell<u64>,
+    pub(crate) failed: Cell<u64>,
+    pub(crate) polls: Cell<u64>,
 }
 
 fn bump(count: &Cell<u64>) {
@@ -468,7 +455,7 @@ impl Tasks<'static> {
 
 /// A scope over tasks that are never freed. The futures end first.
 pub(crate) struct PinnedTasks {
-    futures: Forever,
+    futures: EndAll<'static, 'static>,
     _clear: Clear<'static, 'static>,
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct Timers<'a> {
     pub(crate) tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
-    pub(crate) foreign_taken: Cell<u32>,
-    refused: Cell<u64>,
+    pub(super) foreign_taken: Cell<u32>,
+    pub(crate) refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
     pub(crate) endless: Cell<bool>,
     ready: Ready,
@@ -88,11 +88,6 @@ impl<'a> Timers<'a> {
 
     pub(crate) fn refused(&self) -> u64 {
         self.refused.get()
-    }
-
-    pub(crate) fn forget_history(&self) {
-        self.refused.set(0);
-        self.now.set(Instant::ZERO);
     }
 
     /// All tasks have ended.

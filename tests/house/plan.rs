@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("src/time.rs", 0),
     ("src/scheduler.rs", 0),
     ("src/initial.rs", 0),
+    ("src/on_drop.rs", 0),
     ("src/prefetch.rs", 0),
     ("src/test_list.rs", 0),
 ];

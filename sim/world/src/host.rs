@@ -66,7 +66,7 @@ impl Body {
     fn new(number: u32, size: Size) -> Result<Body, NoMemory> {
         let idle = IDLE.with_borrow_mut(|idle| idle.get_mut(&(number, size))?.pop());
         if let Some(body) = idle {
-            body.node.start_over([0; 16]);
+            cygnet::lab::start_over(body.node, [0; 16]);
             return Ok(body);
         }
         let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
