@@ -5,7 +5,8 @@
 //! Start with the [README](https://docs.rs/crate/cygnet/latest), then
 //! `examples/hello.rs`. A program needs three things: a [`Stack`] in a
 //! [`Storage`], [`Tasks`] in a [`TaskStorage`], and a [`Platform`]; a [`Node`]
-//! is the handle to the first two, and [`event_loop`] drives all three.
+//! is the handle to the first two, and [`event_loop`] drives all three. Where sizes are
+//! decided at run time, the feature `alloc` has `HeapStorage` and `HeapTaskStorage`.
 //!
 //! # The map
 //!
@@ -54,6 +55,8 @@
 //!    first run. Each task is resumed once; what is woken meanwhile waits for
 //!    the next turn.
 #![no_std]
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod counters;
 pub mod digest;
@@ -87,17 +90,13 @@ pub use socket::{
     ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,
 };
 pub use stack::stack::Stack;
-pub use table::storage::{StackParts, Storage};
-pub use task::{Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskStorage, Tasks};
-
-/// What a [`Storage`] is made of, for a host that makes its parts at run time.
-#[doc(hidden)]
-pub use table::{
-    buffers::SocketPlace,
-    deadlines::DeadlineCell,
-    listeners::{Acceptor, Listener},
-    slot::Slot,
-    syn_queue::Parked,
+#[cfg(feature = "alloc")]
+pub use table::heap::{HeapError, HeapStorage, StorageSizes};
+pub use table::storage::{StackMemory, Storage};
+#[cfg(feature = "alloc")]
+pub use task::heap::HeapTaskStorage;
+pub use task::{
+    Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskMemory, TaskStorage, Tasks,
 };
 
 /// The README's programs compile.

@@ -87,7 +87,7 @@ fn on_card(
 ) {
     let mut storage = Box::new(Storage::<2, 1024, 0x2_0000, 1, 1, 0>::new());
     let mut tasks = TaskStorage::<4, 256>::new();
-    let stack = Stack::new(&mut storage, config, capabilities.clone()).unwrap();
+    let stack = Stack::new(&mut *storage, config, capabilities.clone()).unwrap();
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24);
     stack.add_address(address).unwrap();
     let tasks = Tasks::new(&mut tasks, leak(ReadySet::new()));

@@ -1,54 +1,68 @@
 //! cygnet: a task per connection.
 
 use cygnet::{
-    Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, TcpStream, Turn, Turns,
+    Backlog, Config, HeapError, HeapStorage, HeapTaskStorage, Node, ReadySet, Stack, Storage,
+    StorageSizes, TaskStorage, Tasks, TcpStream, Turn, Turns,
 };
 use smoltcp::time::Instant;
 
-use crate::memory::{NoMemory, leak_stack, leak_tasks};
 use contest::client::OPEN_AT_ONCE;
 use contest::host::Host;
 use contest::link::{End, capabilities};
 use contest::plan::{Plan, Service};
 use contest::{CHUNK, REQUEST, address};
 
-/// A host for `tasks` tasks whose futures take `bytes` bytes; its memory is
+/// SYNs that wait for a slot.
+pub const PARKED: usize = 256;
+
+/// A server's host, for `tasks` tasks whose futures take `bytes` bytes; its memory is
 /// never given back.
 ///
 /// # Errors
-/// There is not so much memory.
+/// [`HeapError`]: ask for less.
 pub fn host(
-    number: u8,
-    slots: usize,
-    buffer: usize,
-    tasks: usize,
-    bytes: usize,
-) -> Result<Node<'static>, NoMemory> {
-    let parts = leak_stack(slots, buffer, buffer, 1, 1)?;
-    let mut config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
+    config: &Config,
+    (slots, buffer): (usize, usize),
+    (tasks, bytes): (usize, usize),
+) -> Result<Node<'static>, HeapError> {
+    let memory = HeapStorage::new(StorageSizes {
+        listeners: 1,
+        acceptors: 1,
+        parked: PARKED,
+        ..StorageSizes::new(slots, buffer, buffer)
+    })?;
+    let futures = HeapTaskStorage::new(tasks, bytes)?;
+    let ready = futures.leak_flags(None)?;
+    let memory = Box::leak(Box::new(memory));
+    let stack = Stack::new(memory, config, capabilities()).expect("a stack");
+    stack.add_address(address(1)).expect("an address");
+    let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
+    Ok(Node::new(
+        Box::leak(Box::new(stack)),
+        Box::leak(Box::new(tasks)),
+    ))
+}
+
+/// What the server is told.
+pub fn config() -> Config {
+    let mut config = Config::new([2, 0, 0, 0, 0, 1], [1; 16]);
     // One turn does all there is, as with the others.
     config.frames_per_turn = u16::MAX;
     config.frames_per_slot = u16::MAX;
-    let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
-    stack.add_address(address(number)).expect("an address");
-    let (parts, ready) = leak_tasks(tasks, bytes, None)?;
-    Ok(Node::new(
-        Box::leak(Box::new(stack)),
-        Box::leak(Box::new(Tasks::from_parts(parts, ready))),
-    ))
+    config
 }
 
 /// The server that a plan needs.
 ///
 /// # Errors
-/// There is not so much memory.
-pub fn server(plan: Plan) -> Result<Node<'static>, NoMemory> {
+/// [`HeapError`]: ask for less.
+pub fn server(plan: Plan) -> Result<Node<'static>, HeapError> {
     let Plan {
         connections,
         buffer,
         ..
     } = plan;
-    let node = |bytes| host(1, connections, buffer, connections + 1, bytes);
+    let node = |bytes| host(&config(), (connections, buffer), (connections + 1, bytes));
     match plan.service() {
         Service::Echo => start(node, echo),
         Service::Source => start(node, source),
@@ -58,9 +72,9 @@ pub fn server(plan: Plan) -> Result<Node<'static>, NoMemory> {
 
 /// A host whose tasks have room for the service's futures and no more.
 fn start<F: Future<Output = ()> + 'static>(
-    node: impl FnOnce(usize) -> Result<Node<'static>, NoMemory>,
+    node: impl FnOnce(usize) -> Result<Node<'static>, HeapError>,
     client: fn(Stream) -> F,
-) -> Result<Node<'static>, NoMemory> {
+) -> Result<Node<'static>, HeapError> {
     let serve = |node| serve(node, client);
     let node = node(size_of::<F>().max(future_bytes(serve)))?;
     assert!(node.spawn(serve(node)).is_ok(), "a server");

@@ -1,7 +1,8 @@
 //! What it costs to refuse: a flood of SYNs, 64 a turn, that are answered by a
 //! cookie each or dropped.
 
-use cygnet::{Backlog, Config, Node, Stack, Tasks, turns};
+use ::cygnet::event::Counters;
+use ::cygnet::{Backlog, Config, Node, turns};
 use smoltcp::phy::{ChecksumCapabilities, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
@@ -9,26 +10,17 @@ use smoltcp::wire::{
     TcpSeqNumber,
 };
 
-use crate::cygnet::Server;
-use crate::memory::{leak_stack, leak_tasks};
-use contest::address;
-use contest::link::{capabilities, link};
+use crate::cygnet::{self, PARKED, Server};
+use contest::link::link;
 use contest::world::server_turn;
 
 /// An Ethernet header: to the server, from elsewhere, IPv4.
 const LINK: [u8; 14] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 254, 8, 0];
 
 fn host(slots: usize, cookies: bool) -> Node<'static> {
-    let parts = leak_stack(slots, 256, 256, 1, 1).expect("memory");
     let mut config = Config::new([2, 0, 0, 0, 0, 1], [1; 16]);
     config.cookies = cookies;
-    let stack = Stack::from_parts(parts, &config, capabilities()).expect("a stack");
-    stack.add_address(address(1)).expect("an address");
-    let (parts, ready) = leak_tasks(1, 1024, None).expect("memory");
-    Node::new(
-        Box::leak(Box::new(stack)),
-        Box::leak(Box::new(Tasks::from_parts(parts, ready))),
-    )
+    cygnet::host(&config, (slots, 256), (1, 1024)).expect("memory")
 }
 
 /// The `n`th SYN of the flood, from an address that does not exist.
@@ -83,7 +75,7 @@ pub fn count(slots: usize, cookies: bool, syns: u32) -> (u64, u64) {
     let (mut here, mut there) = link();
     let mut now = Instant::ZERO;
     turns(node, |turns| {
-        let crowd = slots as u32 + crate::memory::PARKED as u32;
+        let crowd = slots as u32 + PARKED as u32;
         for n in 0..crowd {
             let frame = syn(n);
             there
@@ -114,7 +106,7 @@ pub fn count(slots: usize, cookies: bool, syns: u32) -> (u64, u64) {
             }
         }
         let after = node.counters();
-        let dropped = |counters: cygnet::event::Counters| counters.dropped.iter().sum::<u64>();
+        let dropped = |counters: Counters| counters.dropped.iter().sum::<u64>();
         (
             after.cookies_given - before.cookies_given,
             dropped(after) - dropped(before),

@@ -13,9 +13,6 @@
 mod cygnet;
 mod embassy;
 mod flood;
-#[path = "../../sim/world/src/memory.rs"]
-#[allow(dead_code, reason = "the bench does not need all of it")]
-mod memory;
 mod plot;
 mod ram;
 mod ratios;

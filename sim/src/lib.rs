@@ -40,4 +40,4 @@ mod tap_error;
 pub mod totals;
 pub mod trace;
 
-pub use cygnet_world::{self as world, frame, memory};
+pub use cygnet_world::{self as world, frame};

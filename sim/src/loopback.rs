@@ -13,9 +13,11 @@ use std::time::Instant as Clock;
 
 use cygnet::event::Observer;
 use cygnet::lab::wire::{Faults, Wire};
-use cygnet::{Config, Digest, Node, Stack, Tasks, TimeLimits};
+use cygnet::{
+    Config, Digest, HeapError, HeapStorage, HeapTaskStorage, Node, Stack, StorageSizes, Tasks,
+    TimeLimits,
+};
 use cygnet_world::frame::Sequences;
-use cygnet_world::memory::{NoMemory, TASK_BYTES, boxed, leak_stack, leak_tasks};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
@@ -33,7 +35,7 @@ use crate::host::StopFlag;
 use crate::level::Level;
 use crate::observe::{All, Log, Out};
 use crate::report::{Report, Value};
-use crate::services;
+use crate::services::{self, PARKED, TASK_BYTES};
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
 
@@ -122,7 +124,7 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
 fn hosts(
     config: &LoopbackConfig,
     device: &impl Device,
-) -> Result<(Node<'static>, Node<'static>), NoMemory> {
+) -> Result<(Node<'static>, Node<'static>), HeapError> {
     let buffers = (config.rx_bytes, config.tx_bytes);
     let server = host(1, config.seed, given(config), buffers, device)?;
     let theirs = Given {
@@ -165,13 +167,21 @@ fn host(
     given: Given,
     (rx, tx): (usize, usize),
     device: &impl Device,
-) -> Result<Node<'static>, NoMemory> {
-    let parts = leak_stack(given.slots, rx, tx, 1, 1)?;
+) -> Result<Node<'static>, HeapError> {
+    let memory = HeapStorage::new(StorageSizes {
+        listeners: 1,
+        acceptors: 1,
+        parked: PARKED,
+        ..StorageSizes::new(given.slots, rx, tx)
+    })?;
+    let futures = HeapTaskStorage::new(given.tasks, TASK_BYTES)?;
+    let ready = futures.leak_flags(None)?;
     let mut secret = [number; 16];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
     let mut config = Config::new([2, 0, 0, 0, 0, number], secret);
     config.connect_timeout = CONNECT_TIMEOUT;
-    let stack = Stack::from_parts(parts, &config, device.capabilities())
+    let memory = Box::leak(Box::new(memory));
+    let stack = Stack::new(memory, &config, device.capabilities())
         .expect("the addresses and the device are ours");
     for address in [
         IpCidr::new(IpAddress::v4(10, 0, 0, number), 24),
@@ -179,10 +189,25 @@ fn host(
     ] {
         stack.add_address(address).expect("two unicast addresses");
     }
-    let (parts, ready) = leak_tasks(given.tasks, TASK_BYTES, None)?;
-    let tasks = Tasks::from_parts(parts, ready);
+    let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
     let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
     Ok(Node::new(stack, Box::leak(Box::new(tasks))))
+}
+
+/// Boxes a value that would be too large for the caller's stack.
+///
+/// # Panics
+/// When no thread can be started.
+fn boxed<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Box<T> {
+    // A debug build moves the value several times before it reaches the box.
+    // Pages of the stack that are not touched cost nothing.
+    let stack = (1 << 20) + 8 * size_of::<T>();
+    let maker = std::thread::Builder::new().stack_size(stack);
+    let made = maker
+        .spawn(move || Box::new(make()))
+        .expect("no thread to build on");
+    made.join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Sets the observers that the options ask for.

@@ -14,9 +14,10 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cygnet::event::Observer;
-use cygnet::{Config, Node, Platform, Stack, Tasks, Turn, turns};
+use cygnet::{
+    Config, HeapStorage, HeapTaskStorage, Node, Platform, Stack, StorageSizes, Tasks, Turn, turns,
+};
 use cygnet_world::frame::Sequences;
-use cygnet_world::memory::{TASK_BYTES, leak_parked, leak_stack, leak_tasks};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
@@ -27,7 +28,7 @@ use crate::host::{HostPlatform, Readable, poke};
 use crate::level::Level;
 use crate::observe::{Log, Out};
 use crate::report::{Report, Value};
-use crate::services;
+use crate::services::{self, TASK_BYTES};
 use crate::tap::{Tap, TapStats, addresses_are_free};
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
@@ -52,11 +53,17 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let pcap = pcap.transpose().map_err(|error| text(&error))?;
     addresses_are_free(&config.ips).map_err(|error| text(&error))?;
     let listeners = config.serve.len();
-    let (rx, tx) = (config.rx_bytes, config.tx_bytes);
-    let stack = leak_stack(config.slots, rx, tx, listeners, listeners);
-    let mut stack = stack.map_err(|error| text(&error))?;
-    stack.parked = leak_parked(config.parked);
-    let tasks = leak_tasks(config.tasks, TASK_BYTES, Some(poke)).map_err(|error| text(&error))?;
+    let memory = HeapStorage::new(StorageSizes {
+        listeners,
+        acceptors: listeners,
+        parked: config.parked,
+        ..StorageSizes::new(config.slots, config.rx_bytes, config.tx_bytes)
+    });
+    let memory = memory.map_err(|error| text(&error))?;
+    let futures = HeapTaskStorage::new(config.tasks, TASK_BYTES).map_err(|error| text(&error))?;
+    let ready = futures
+        .leak_flags(Some(poke))
+        .map_err(|error| text(&error))?;
     let mut secret = [0; 16];
     entropy(&mut secret)?;
     let tap = match config.create {
@@ -68,8 +75,8 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let mut stack_config = Config::new(config.mac.0, secret);
     stack_config.frames_per_turn = FRAMES_PER_TURN;
     let capabilities = tap.capabilities();
-    let stack =
-        Stack::from_parts(stack, &stack_config, capabilities).map_err(|error| text(&error))?;
+    let memory = Box::leak(Box::new(memory));
+    let stack = Stack::new(memory, &stack_config, capabilities).map_err(|error| text(&error))?;
     for ip in &config.ips {
         stack.add_address(*ip).map_err(|e| format!("{ip}: {e}"))?;
     }
@@ -78,9 +85,8 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
         set.map_err(|error| format!("{gateway}: {error}"))?;
     }
     let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
-    let (parts, ready) = tasks;
-    let tasks: &'static Tasks<'static> = Box::leak(Box::new(Tasks::from_parts(parts, ready)));
-    let node = Node::new(stack, tasks);
+    let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
+    let node = Node::new(stack, Box::leak(Box::new(tasks)));
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = epoch.map_or(0, |since| since.as_secs() as i64);
     let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));

@@ -32,7 +32,7 @@ use crate::table::host::Host;
 use crate::table::listeners::Listeners;
 use crate::table::neighbors::Neighbors;
 use crate::table::slots::Slots;
-use crate::table::storage::{StackParts, Storage};
+use crate::table::storage::{StackMemory, StackParts};
 use crate::table::syn_queue::SynQueue;
 
 /// The network stack of one host.
@@ -63,27 +63,16 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// [`ConfigError`] names the setting to change.
-    pub fn new<
-        const S: usize,
-        const R: usize,
-        const T: usize,
-        const L: usize,
-        const A: usize,
-        const P: usize,
-    >(
-        storage: &'a mut Storage<'a, S, R, T, L, A, P>,
+    pub fn new<M: StackMemory<'a>>(
+        storage: &'a mut M,
         config: &Config,
         capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
         Self::from_parts(storage.parts(), config, capabilities)
     }
 
-    /// The same from parts. With parts of different lengths the shortest
-    /// decides how many slots there are.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn from_parts(
+    /// The same without a size in a type: one function, however many sizes there are.
+    fn from_parts(
         parts: StackParts<'a>,
         config: &Config,
         mut capabilities: DeviceCapabilities,
@@ -98,24 +87,21 @@ impl<'a> Stack<'a> {
         if !is_unicast(config.hardware_addr) {
             return Err(ConfigError::HardwareAddress);
         }
-        let count = parts.count();
-        if count == 0 {
+        if parts.slots.is_empty() || parts.rx.is_empty() || parts.tx.is_empty() {
             return Err(ConfigError::Storage);
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
         let secret = &config.secret;
         let flow_key = derive_key(secret, b"flows");
-        let (heap, cells) = (&mut parts.heap[..count], &mut parts.cells[..count]);
-        let (slots, sockets) = (&mut parts.slots[..count], &mut parts.sockets[..count]);
-        let buffers = Buffers::new(parts.rx, parts.tx, sockets, slots);
-        let mut slots = Slots::new(slots, parts.dirty);
+        let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
+        let mut slots = Slots::new(parts.slots, parts.dirty);
         Ok(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
                     flows: Flows::new(parts.buckets, slots.all(), flow_key),
                     slots,
-                    deadlines: Deadlines::new(heap, cells),
+                    deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
                     listeners: Listeners::new(parts.listeners, parts.acceptors),
                     cookies: Cookies::new(derive_key(secret, b"cookies")),

@@ -1,9 +1,9 @@
 //! Every byte a stack owns. [`Storage`] is a plain value with all-zero
-//! contents, so that firmware puts it in a static and it costs no flash;
-//! [`StackParts`] is the same as slices, for a host that decides sizes at run
-//! time.
+//! contents, so that firmware puts it in a static and it costs no flash. A stack
+//! sees [`StackParts`]: slices, in which no size is part of a type.
 //!
-//! Not here: sockets on that memory (`buffers.rs`).
+//! Not here: sockets on that memory (`buffers.rs`), and memory whose size is decided
+//! at run time (`heap.rs`).
 
 use heapless::deque::{Deque, DequeView};
 
@@ -12,6 +12,15 @@ use crate::table::deadlines::DeadlineCell;
 use crate::table::listeners::{Acceptor, Listener};
 use crate::table::slot::Slot;
 use crate::table::syn_queue::Parked;
+
+/// What a [`Stack`](crate::Stack) can be made in: a [`Storage`], or with the feature
+/// `alloc` a `HeapStorage`.
+#[diagnostic::on_unimplemented(note = "of a box, lend what is in it: `&mut *memory`")]
+pub trait StackMemory<'a> {
+    /// The parts, without const parameters.
+    #[doc(hidden)]
+    fn parts(&'a mut self) -> StackParts<'a>;
+}
 
 /// Memory for a stack: `SLOTS` connections with `RX` and `TX` bytes of buffer
 /// each, `LISTENERS` listening ports, and places for `ACCEPTORS` tasks that
@@ -79,9 +88,19 @@ impl<
             parked: [const { Parked::EMPTY }; PARKED],
         }
     }
+}
 
-    /// The parts, without const parameters.
-    pub fn parts(&'a mut self) -> StackParts<'a> {
+impl<
+    'a,
+    const SLOTS: usize,
+    const RX: usize,
+    const TX: usize,
+    const LISTENERS: usize,
+    const ACCEPTORS: usize,
+    const PARKED: usize,
+> StackMemory<'a> for Storage<'a, SLOTS, RX, TX, LISTENERS, ACCEPTORS, PARKED>
+{
+    fn parts(&'a mut self) -> StackParts<'a> {
         StackParts {
             rx: self.rx.0.as_flattened_mut(),
             tx: self.tx.0.as_flattened_mut(),
@@ -117,10 +136,11 @@ impl<
 #[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 struct Lines<T>(T);
 
-/// The parts of a [`Storage`].
+/// The parts of a [`Storage`]. Nobody can name them who is not the core.
 ///
-/// `sockets`, `slots`, `buckets`, `cells` and `heap` have one element
-/// per slot (more buckets make chains shorter), `dirty` room for as many; `rx` and `tx` are shared out evenly.
+/// `sockets`, `slots`, `cells` and `heap` have one element per slot, `buckets` one or more
+/// (more make chains shorter), and `dirty` room for as many; `rx` and `tx` are shared out
+/// evenly.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct StackParts<'a> {
@@ -135,21 +155,6 @@ pub struct StackParts<'a> {
     pub listeners: &'a mut [Listener],
     pub acceptors: &'a mut [Acceptor],
     pub parked: &'a mut [Parked],
-}
-
-impl StackParts<'_> {
-    /// How many slots every part has room for.
-    pub(crate) fn count(&self) -> usize {
-        self.sockets
-            .len()
-            .min(self.slots.len())
-            .min(self.buckets.len())
-            .min(self.cells.len())
-            .min(self.heap.len())
-            .min(self.dirty.storage_capacity())
-            .min(self.rx.len())
-            .min(self.tx.len())
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Who runs: tasks, their wakers and their timers.
 
 mod header;
+#[cfg(feature = "alloc")]
+pub(crate) mod heap;
 #[cfg(doctest)]
 mod refused;
 pub(crate) mod slot;
@@ -13,10 +15,10 @@ pub(crate) mod timer;
 pub(crate) mod waiting;
 pub(crate) mod waker;
 
-pub use slot::{Chunk, Outcome, RowCell};
+pub use slot::Outcome;
 pub use spawn_error::{SpawnError, SpawnRefused};
-pub use storage::{FOREIGN_TIMERS, TaskParts, TaskStorage};
+pub use storage::{FOREIGN_TIMERS, TaskMemory, TaskStorage};
 pub use tasks::Tasks;
-pub use timer::{Elapsed, ForeignTimer, Sleep};
+pub use timer::{Elapsed, Sleep};
 pub use waiting::{TaskState, Waiting};
-pub use waker::{Flag, Queue, Ready, ReadySet};
+pub use waker::{Ready, ReadySet};

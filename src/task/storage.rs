@@ -1,12 +1,29 @@
 //! Memory for tasks: a value with all-zero contents, so that firmware puts it in
-//! a static and it costs no flash, and the same in parts, for a host that decides
-//! sizes at run time.
+//! a static and it costs no flash. Tasks see [`TaskParts`]: slices, in which no size is
+//! part of a type.
+//!
+//! Not here: memory whose size is decided at run time (`heap.rs`).
 
 use heapless::deque::{Deque, DequeView};
 
 use crate::table::deadlines::DeadlineCell;
 use crate::task::slot::{Chunk, FutureBytes, RowCell};
 use crate::task::timer::ForeignTimer;
+use crate::task::waker::Ready;
+#[cfg(not(loom))]
+use crate::task::waker::ReadySet;
+
+/// What [`Tasks`](crate::Tasks) can be made in: a [`TaskStorage`], or with the feature
+/// `alloc` a `HeapTaskStorage`.
+#[diagnostic::on_unimplemented(note = "of a box, lend what is in it: `&mut *memory`")]
+pub trait TaskMemory {
+    /// The flags of as many tasks.
+    type Flags;
+
+    /// The parts and the flags, without const parameters.
+    #[doc(hidden)]
+    fn parts(&mut self, flags: Self::Flags) -> (TaskParts<'_>, Ready);
+}
 
 /// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each.
 ///
@@ -39,16 +56,22 @@ impl<const TASKS: usize, const BYTES: usize> TaskStorage<TASKS, BYTES> {
             foreign: [const { ForeignTimer::EMPTY }; FOREIGN_TIMERS],
         }
     }
+}
 
-    pub(super) fn parts(&mut self) -> TaskParts<'_> {
-        TaskParts {
+#[cfg(not(loom))]
+impl<const TASKS: usize, const BYTES: usize> TaskMemory for TaskStorage<TASKS, BYTES> {
+    type Flags = &'static ReadySet<TASKS>;
+
+    fn parts(&mut self, flags: Self::Flags) -> (TaskParts<'_>, Ready) {
+        let parts = TaskParts {
             rows: &mut self.rows,
             bytes: FutureBytes::chunks(&mut self.bytes),
             run: self.run.as_mut_view(),
             cells: &mut self.cells,
             heap: &mut self.heap,
             foreign: &mut self.foreign,
-        }
+        };
+        (parts, flags.ready())
     }
 }
 
@@ -58,7 +81,7 @@ impl<const TASKS: usize, const BYTES: usize> Default for TaskStorage<TASKS, BYTE
     }
 }
 
-/// The parts of a [`TaskStorage`], for a host that decides sizes at run time.
+/// The parts of a [`TaskStorage`]. Nobody can name them who is not the core.
 ///
 /// `rows`, `cells` and `heap` have one element per task, `run` room
 /// for as many, and `bytes` a whole number of chunks per task.

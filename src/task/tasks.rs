@@ -23,13 +23,9 @@ use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
 use crate::task::slot::{EndAll, FutureSlots, Outcome, Pinned, RowCell};
 use crate::task::spawn_error::SpawnError;
-use crate::task::storage::TaskParts;
-#[cfg(not(loom))]
-use crate::task::storage::TaskStorage;
+use crate::task::storage::{TaskMemory, TaskParts};
 use crate::task::timer::Timers;
 use crate::task::waiting::{TaskState, Waiting};
-#[cfg(not(loom))]
-use crate::task::waker::ReadySet;
 use crate::task::waker::{Flag, Ready, is_ours};
 
 /// The list of free tasks ends here; tasks on it are counted from one.
@@ -56,26 +52,17 @@ impl fmt::Debug for Tasks<'_> {
 }
 
 impl<'a> Tasks<'a> {
-    /// Tasks in `storage`, woken through `ready`.
-    #[cfg(not(loom))]
-    pub fn new<const TASKS: usize, const BYTES: usize>(
-        storage: &'a mut TaskStorage<TASKS, BYTES>,
-        ready: &'static ReadySet<TASKS>,
-    ) -> Self {
-        Self::from_parts(storage.parts(), ready.ready())
+    /// Tasks in `storage`, woken through `ready`: a [`ReadySet`](crate::ReadySet) for
+    /// as many, or what a `HeapTaskStorage` leaked.
+    pub fn new<M: TaskMemory>(storage: &'a mut M, ready: M::Flags) -> Self {
+        let (parts, ready) = storage.parts(ready);
+        Self::from_parts(parts, ready)
     }
 
-    /// The same from parts. With parts of different lengths the shortest
-    /// decides how many tasks there are.
-    pub fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
+    /// The same without a size in a type. There are as many tasks as have a flag.
+    fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
         let claim = ready.claim();
-        let count = parts
-            .rows
-            .len()
-            .min(parts.run.storage_capacity())
-            .min(parts.cells.len())
-            .min(parts.heap.len())
-            .min(ready.len());
+        let count = parts.rows.len().min(ready.len());
         parts.run.clear();
         let rows: &'a [RowCell] = &parts.rows[..count];
         let tasks = Tasks {

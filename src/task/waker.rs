@@ -249,9 +249,9 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// A set from leaked parts, for a host that decides its size at run time.
-    /// A queue and its flags stay together for good.
-    pub fn new(queue: &'static Queue, flags: &'static [Flag]) -> Self {
+    /// A set from leaked parts: a queue and its flags stay together for good.
+    #[cfg(any(feature = "alloc", loom))]
+    pub(crate) fn new(queue: &'static Queue, flags: &'static [Flag]) -> Self {
         Ready { queue, flags }
     }
 

@@ -112,7 +112,7 @@ impl Module {
             }
             ("use", _) => return self.use_tree(&item[1..]),
             (";", _) => return,
-            ("extern", Some(krate)) if krate.is("crate") => {}
+            ("extern", Some(krate)) if krate.is("crate") => return,
             ("macro_rules", _) => {
                 let name = item.get(2).map_or("", |t| t.text);
                 self.names.push((name.into(), Declared::Item));

@@ -43,8 +43,6 @@ mod world;
 use std::process::ExitCode;
 
 use clap::Parser;
-// Where `cygnet` looks for it.
-use cygnet_sim::memory;
 
 use words::{Cli, Command};
 

@@ -70,12 +70,12 @@ fn with_cygnet<R>(f: impl FnOnce(&mut dyn Host, Card) -> R) -> R {
     let mut storage = Box::new(Storage::<64, 256, 256>::new());
     let mut task_storage = Box::new(TaskStorage::<80, 1024>::new());
     let config = cygnet::Config::new(hardware(SERVER).0, [7; 16]);
-    let stack = Stack::new(&mut storage, &config, card.capabilities()).expect("a stack");
+    let stack = Stack::new(&mut *storage, &config, card.capabilities()).expect("a stack");
     stack
         .add_address(IpCidr::Ipv4(cidr(SERVER)))
         .expect("an address");
     let ready: &'static ReadySet<80> = Box::leak(Box::new(ReadySet::new()));
-    let tasks = Tasks::new(&mut task_storage, ready);
+    let tasks = Tasks::new(&mut *task_storage, ready);
     let node = cygnet::Node::new(&stack, &tasks);
     assert!(node.spawn(service::echo(node, PORT, Backlog(64))).is_ok());
     turns(node, |mut turns| f(&mut turns, card))

@@ -10,9 +10,6 @@ mod calls;
 mod cygnet;
 mod docs;
 mod marks;
-#[path = "../../../sim/world/src/memory.rs"]
-#[allow(dead_code, reason = "not all of it is needed")]
-mod memory;
 mod path;
 #[path = "../../../tests/house/plan.rs"]
 #[allow(dead_code, reason = "only the floors are needed")]

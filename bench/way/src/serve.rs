@@ -12,13 +12,14 @@ use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::Instant;
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
 
+use crate::cygnet::{config, host};
 use crate::marks;
 
 /// Does so many echoes, or connections with an echo each.
 pub fn run(mode: &str, units: u64) {
     let mode = if mode == "echo" { "active" } else { mode };
     let plan = Plan::parse(mode, "1", "256").expect("a plan");
-    let node = crate::cygnet::host(1, 1, 256, 2, 2048).expect("memory");
+    let node = host(&config(), (1, 256), (2, 2048)).expect("memory");
     assert!(node.spawn(serve(node)).is_ok(), "a server");
     let (here, there) = link();
     turns(node, |server| {

@@ -12,9 +12,9 @@ use super::server_words::{Output, Sizes};
 use super::values::{
     Limit, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac, neighbor, parked,
 };
-use crate::memory::PARKED;
 use crate::offload::Offload;
 use crate::report::Format;
+use crate::services::PARKED;
 
 /// `sim tap`, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use cygnet::{Config, Node, Stack, StaticTurns, Tasks, Turn};
+use cygnet::{
+    Config, HeapError, HeapStorage, HeapTaskStorage, Node, Stack, StaticTurns, StorageSizes, Tasks,
+    Turn,
+};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -15,7 +18,6 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use super::draws::keyed;
 use super::ids::HostId;
 use super::log::{HostLog, Log};
-use crate::memory::{NoMemory, leak_stack, leak_tasks};
 
 /// How much memory a host has. Start from [`Size::SMALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,8 @@ impl Size {
 /// What a host runs. Called at every boot; it spawns the first tasks.
 pub(super) type Program = Box<dyn Fn(Node<'static>)>;
 
+/// SYNs that wait for a slot.
+const PARKED: usize = 256;
 /// Frames that a network card holds for a host that does not look.
 const RING: usize = 16;
 
@@ -63,15 +67,23 @@ thread_local! {
 }
 
 impl Body {
-    fn new(number: u32, size: Size) -> Result<Body, NoMemory> {
+    fn new(number: u32, size: Size) -> Result<Body, HeapError> {
         let idle = IDLE.with_borrow_mut(|idle| idle.get_mut(&(number, size))?.pop());
         if let Some(body) = idle {
             cygnet::lab::start_over(body.node, [0; 16]);
             return Ok(body);
         }
-        let parts = leak_stack(size.slots, size.rx_bytes, size.tx_bytes, 8, size.tasks)?;
+        let memory = HeapStorage::new(StorageSizes {
+            listeners: 8,
+            acceptors: size.tasks,
+            parked: PARKED,
+            ..StorageSizes::new(size.slots, size.rx_bytes, size.tx_bytes)
+        })?;
+        let futures = HeapTaskStorage::new(size.tasks, size.task_bytes)?;
+        let ready = futures.leak_flags(None)?;
         let config = config(number);
-        let stack = Stack::from_parts(parts, &config, Card::default().capabilities())
+        let memory = Box::leak(Box::new(memory));
+        let stack = Stack::new(memory, &config, Card::default().capabilities())
             .expect("the address and the card are ours");
         for cidr in [
             IpCidr::new(address(number), 16),
@@ -79,9 +91,9 @@ impl Body {
         ] {
             stack.add_address(cidr).expect("two unicast addresses");
         }
-        let (parts, ready) = leak_tasks(size.tasks, size.task_bytes, None)?;
         let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
-        let node = Node::new(stack, Box::leak(Box::new(Tasks::from_parts(parts, ready))));
+        let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
+        let node = Node::new(stack, Box::leak(Box::new(tasks)));
         let log: &'static HostLog = Box::leak(Box::default());
         node.set_observer(Some(log));
         Ok(Body { node, log })
@@ -114,7 +126,7 @@ impl Host {
         secret: u64,
         program: Program,
         log: Rc<Log>,
-    ) -> Result<Self, NoMemory> {
+    ) -> Result<Self, HeapError> {
         let number = number(id);
         let body = Body::new(number, size)?;
         body.log.attach(id, log);
@@ -218,7 +230,7 @@ impl Host {
         let config = config(self.number);
         let received = usize::from(config.frames_per_turn);
         let sent = usize::from(config.frames_per_slot) * self.size.slots;
-        (received, received + sent + crate::memory::PARKED)
+        (received, received + sent + PARKED)
     }
 }
 

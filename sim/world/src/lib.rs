@@ -105,7 +105,6 @@ mod ids;
 mod ledger;
 mod link;
 mod log;
-pub mod memory;
 mod network;
 pub mod plan;
 pub mod plan_text;

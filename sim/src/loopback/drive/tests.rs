@@ -1,8 +1,8 @@
 use super::*;
 use crate::cli::{Command, LoopbackConfig, parse};
 use crate::loopback::client::Counts;
-use crate::loopback::{PORT, WIRE_FRAMES, hosts, populate};
-use crate::memory::boxed;
+use crate::loopback::{PORT, WIRE_FRAMES, boxed, hosts, populate};
+use crate::services::TASK_BYTES;
 use cygnet::lab::wire::{Faults, Wire};
 use cygnet::{Backlog, service};
 
@@ -144,9 +144,7 @@ fn every_task_has_room_enough() {
     ];
     println!("{sizes:?}");
     assert!(
-        sizes
-            .into_iter()
-            .all(|size| size <= crate::memory::TASK_BYTES),
+        sizes.into_iter().all(|size| size <= TASK_BYTES),
         "{sizes:?}"
     );
 }
