@@ -118,10 +118,10 @@ impl Engine {
         (segment, frame): (&Segment, &[u8]),
         token: T,
     ) -> Option<Settled> {
-        let before = match slot.socket() {
-            Some(socket) => Some(Before::of(socket)),
-            None => None,
-        };
+        let mut before = None;
+        if let Some(socket) = slot.socket() {
+            before = Some(Before::of(socket));
+        }
         if slot.view.repeats_all_but_fin(segment)
             && before.is_some_and(|before| before.only_fin_left())
         {

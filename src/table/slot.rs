@@ -105,10 +105,7 @@ impl<'a> Slot<'a> {
     /// The socket, unless it is borrowed.
     #[inline]
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
-        match self.set.as_mut() {
-            Some(set) => Some(tcp_of(set)),
-            None => None,
-        }
+        Some(tcp_of(self.set.as_mut()?))
     }
 
     /// Whether its connection is over but for TIME-WAIT.
