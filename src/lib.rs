@@ -15,10 +15,10 @@
 //!
 //! | floor | room | what it is for |
 //! |---:|---|---|
-//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler` | what can happen, who is told, and a hash of it all |
+//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler`, `prefetch` | what can happen, who is told, and a hash of it all |
 //! | 1 | `frame` | bytes and values: demux, flow, what is made by hand, checksums |
-//! | 2 | `rules` | what is decided: guard, limits, addresses, sequence numbers, cookies |
-//! | 3 | `table` | what is held: slots, flows, deadlines, listeners, who waits, neighbors, buffers |
+//! | 2 | `rules` | what is decided: guard, life cycle, admission, limits, addresses, sequence numbers, cookies |
+//! | 3 | `table` | what is held: the host, slots, flows, deadlines, listeners, who waits, neighbors, buffers |
 //! | 4 | `stack` | where rules and tables meet, and the only caller of smoltcp's `Interface` |
 //! | 4 | [`task`] | who runs: wakers, futures in fixed bytes, timers |
 //! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves |
@@ -29,21 +29,47 @@
 //!
 //! # The life of a frame
 //!
-//! 1. The device gives a frame and a token to answer with. The demux reads the
-//!    headers: a TCP segment with a 4-tuple, something for the host (a ping,
-//!    or who owns an address), or something to refuse, with a reason that is
-//!    counted.
-//! 2. The flow table finds the slot of the 4-tuple in constant time. An unknown
-//!    4-tuple may reach a listener if it is a SYN; then a slot is taken, with a
-//!    fresh socket on the slot's two buffers.
-//! 3. The packet in it is handed to smoltcp with a socket set in which only that
-//!    slot's socket is. No other connection is looked at. Answers go back to
-//!    where the frame came from.
-//! 4. What changed is settled: a handshake that finished joins the accept
-//!    queue, bytes wake the reader, acknowledgements wake the writer.
-//! 5. The slot is dirty now. At the end of the turn, after tasks ran, every
-//!    dirty slot transmits in a bounded number of passes, and its next deadline
-//!    is kept.
+//! <!-- way: frame to read -->
+//! 1. `stack/core.rs`: the device gives a frame and a token to answer with. The demux
+//!    (`frame/demux.rs`) reads the headers: a TCP segment with a 4-tuple, something for
+//!    the host (a ping, or who owns an address), or something to refuse, with a reason
+//!    that is counted (`table/host.rs`). The flow table finds the slot of the 4-tuple in
+//!    constant time (`table/slots.rs`, `table/flows.rs`).
+//! 2. `stack/engine.rs`: the guard (`rules/guard.rs`) holds the segment against what our
+//!    own frames say of the flow, and the packet in it is handed to smoltcp with a socket
+//!    set in which only that slot's socket is (`frame/one_shot.rs`). No other connection
+//!    is looked at. Answers go back to where the frame came from. What the slot does now
+//!    is a rule (`rules/lifecycle.rs`): bytes wake the reader, acknowledgements the
+//!    writer.
+//! 3. `task/tasks.rs` queues the reader's task, if it is a task of ours, and the slot is
+//!    dirty. `stack/stack.rs` is free again, and in `event_loop.rs` the turn goes on with
+//!    the tasks that were woken, in wake order: `task/slot.rs` resumes a future in its
+//!    bytes.
+//! 4. `socket/read.rs`: the read asks again, through the one way in which all sockets
+//!    wait (`socket/handle.rs`), and copies its bytes.
+//! <!-- end of way -->
+//!
+//! At the end of the turn, after tasks ran, every dirty slot transmits in a bounded
+//! number of passes, and its next deadline is kept: answers ride on the acknowledgement
+//! they cause.
+//!
+//! # The life of a SYN
+//!
+//! <!-- way: SYN to accept -->
+//! 1. `stack/core.rs` finds no flow, and a listener on the port
+//!    (`table/listeners.rs`).
+//! 2. `stack/gate.rs` looks what there is for it; what becomes of it is a rule
+//!    (`rules/admit.rs`): a slot, a place in line, a cookie, or nothing.
+//! 3. `stack/connections.rs` takes a slot, with a fresh socket on the slot's two buffers
+//!    (`table/buffers.rs`), and keeps every table of it.
+//! 4. `stack/engine.rs` lets smoltcp answer, from a throw-away interface that draws the
+//!    sequence number we wish for (`rules/isn.rs`). The SYN-ACK leaves at the end of the
+//!    turn, when `stack/stack.rs` is asked to transmit by `event_loop.rs`.
+//! 5. The acknowledgement comes as any frame does; the slot joins the listener's queue,
+//!    and the task that has waited longest is woken: `task/tasks.rs`, `task/slot.rs`.
+//! 6. `socket/listener.rs`: `accept` takes the slot out of the queue and makes a stream
+//!    of it, `socket/stream.rs`.
+//! <!-- end of way -->
 //!
 //! # The life of a wake
 //!
