@@ -77,7 +77,7 @@ impl Gate<'_> {
             if !view.backlog_full {
                 view.idle = longest_idle(connections, listener, host.now);
             }
-            view.doubts = doubts(connections, host);
+            view.doubts = doubted || doubts(connections, host);
         }
         view
     }

@@ -118,6 +118,12 @@ impl<'a> Deadlines<'a> {
         instant(self.first)
     }
 
+    /// Whether a deadline may be at or before `now`: none is before the top's key.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Instant) -> bool {
+        self.first <= now.total_micros()
+    }
+
     /// Takes the id with the earliest deadline, if that is at or before `now`.
     /// It has no deadline afterwards.
     #[cfg_attr(target_pointer_width = "64", inline)]

@@ -173,8 +173,7 @@ impl<'a> Tasks<'a> {
     pub(crate) fn advance(&self, now: Instant) {
         let timers = &self.timers;
         timers.now.set(now);
-        let next = timers.tasks.borrow_mut().next();
-        if timers.foreign_taken.get() > 0 || next.is_some_and(|next| next <= now) {
+        if timers.foreign_taken.get() > 0 || timers.tasks.borrow().may_be_due(now) {
             timers.advance(now, |task| self.ready.wake(task));
         }
     }
