@@ -157,7 +157,8 @@ fn demux_ipv4(link: Link<'_>, packet: &[u8]) -> Route {
 #[cfg(feature = "ipv6")]
 #[inline(never)]
 fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
-    let Some(packet) = ipv6_packet(bytes) else {
+    let packet = Ipv6Packet::new_checked(bytes).ok();
+    let Some(packet) = packet.filter(|packet| packet.version() == 6) else {
         return Route::Refuse(DropReason::Malformed);
     };
     let payload = packet.payload();
@@ -170,20 +171,17 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
         IpProtocol::Icmpv6 if matches!(payload.first(), Some(135 | 136)) => {
             return Route::Neighbor;
         }
-        // The first byte of a fragment header is the next header's number.
-        IpProtocol::Ipv6Frag if payload.first() == Some(&IpProtocol::Tcp.into()) => {
-            return Route::Refuse(DropReason::Fragment);
-        }
-        // smoltcp would look behind these options and reset what it finds.
-        IpProtocol::HopByHop if payload.first() == Some(&IpProtocol::Tcp.into()) => {
+        // The first byte of these headers is the next header's number. smoltcp would
+        // look behind the options in the second and reset what it finds.
+        IpProtocol::Ipv6Frag | IpProtocol::HopByHop
+            if payload.first() == Some(&IpProtocol::Tcp.into()) =>
+        {
             return Route::Refuse(DropReason::Fragment);
         }
         _ => return demux_host(link, &between),
     }
-    let header = bytes.first_chunk::<40>();
-    let pseudo = header
-        .and_then(|header| header.last_chunk::<32>())
-        .map_or(0, checksum::pseudo);
+    let addresses = bytes.get(8..).and_then(|rest| rest.first_chunk::<32>());
+    let pseudo = addresses.map_or(0, checksum::pseudo);
     demux_tcp(link, between, pseudo, payload)
 }
 
@@ -316,13 +314,6 @@ pub(crate) fn is_loopback(addr: IpAddress) -> bool {
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(addr) => addr.is_loopback(),
     }
-}
-
-#[cfg(feature = "ipv6")]
-fn ipv6_packet(packet: &[u8]) -> Option<Ipv6Packet<&[u8]>> {
-    Ipv6Packet::new_checked(packet)
-        .ok()
-        .filter(|packet| packet.version() == 6)
 }
 
 #[cfg(test)]

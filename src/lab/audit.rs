@@ -132,7 +132,7 @@ impl Audit<'_, '_> {
                 listener.none_idle_before <= patience.unwrap_or(Instant::ZERO),
             )?;
         }
-        let counted = listeners.half_open();
+        let counted = listeners.half_open;
         ensure("handshakes are counted", counted, counted == half_open)
     }
 
@@ -269,7 +269,7 @@ impl Audit<'_, '_> {
 fn has_room(connections: &Connections<'_>, host: &Host<'_>, listener: u32, proven: bool) -> bool {
     let listeners = &connections.listeners;
     let here = proven && listeners.oldest_half_open(listener).is_some();
-    let anywhere = proven && listeners.half_open() > 0;
+    let anywhere = proven && listeners.half_open > 0;
     (listeners.has_room(listener) || here)
         && (connections.slots.has_room() || anywhere)
         && (proven || !is_crowded(connections, host))

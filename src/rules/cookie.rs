@@ -200,9 +200,6 @@ fn minute(now: Instant) -> u32 {
 }
 
 fn class(mss: u16) -> u8 {
-    CLASSES
-        .iter()
-        .skip(1)
-        .filter(|&&class| class <= mss)
-        .count() as u8
+    let reached = CLASSES.iter().skip(1).filter(|&&class| class <= mss);
+    reached.count() as u8
 }

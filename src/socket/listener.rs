@@ -86,7 +86,7 @@ impl<'a> TcpListener<'a> {
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
         self.stack.with(|core| {
-            if let Some(port) = core.connections.listeners.listener(self.id) {
+            if let Some(port) = core.connections.listeners.get(self.id) {
                 port.limits = limits;
             }
         });
@@ -99,7 +99,7 @@ impl<'a> TcpListener<'a> {
     /// proved that it is there takes the place.
     pub fn reclaim_idle(&self, after: Option<Duration>) {
         self.stack.with(|core| {
-            if let Some(port) = core.connections.listeners.listener(self.id) {
+            if let Some(port) = core.connections.listeners.get(self.id) {
                 port.set_reclaim(after.map(|after| after.min(LONGEST)));
             }
         });
@@ -147,14 +147,11 @@ impl<'a> InLine<'a> {
                 let stream = TcpStream::new(Handle { stack, key }, limits.between_reads);
                 return Poll::Ready(Ok((stream, remote)));
             }
-            if core.connections.listeners.is_over(id) {
+            let listeners = &mut core.connections.listeners;
+            if listeners.is_over(id) {
                 return Poll::Ready(Err(AcceptError::Closed));
             }
-            if !core
-                .connections
-                .listeners
-                .wait(id, &mut self.ticket, &mut parking)
-            {
+            if !listeners.wait(id, &mut self.ticket, &mut parking) {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
             stack.leave_note(Yield::listener(port));

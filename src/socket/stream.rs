@@ -248,9 +248,8 @@ impl<'a> TcpStream<'a> {
     /// has not read is lost.
     pub fn abort(mut self) {
         self.read.consume(0);
-        self.read
-            .handle
-            .with(|core, key| core.connections.abort(key));
+        let handle = self.read.handle;
+        handle.with(|core, key| core.connections.abort(key));
     }
 
     /// The two directions, to use at the same time in one task.
@@ -319,9 +318,8 @@ impl<'a> TcpStream<'a> {
     /// On by default; switch it off for chatty protocols.
     pub fn set_nagle(&mut self, on: bool) {
         self.read.give_back();
-        self.read
-            .handle
-            .touch(|socket| socket.set_nagle_enabled(on));
+        let handle = self.read.handle;
+        handle.touch(|socket| socket.set_nagle_enabled(on));
     }
 }
 

@@ -163,16 +163,12 @@ impl<'a> WriteHalf<'a> {
     /// # Cancel safety
     /// **Safe.** It moves nothing.
     pub async fn flush(&mut self) -> Result<(), WriteError> {
-        let flushed = self
-            .handle
-            .wait(Reason::Flush, self.timeout, |socket, cut| {
-                match socket.state() {
-                    _ if socket.send_queue() == 0 => Poll::Ready(Ok(())),
-                    tcp::State::Closed => Poll::Ready(Err(Over::from(cut).into())),
-                    _ => Poll::Pending,
-                }
-            });
-        flushed.await
+        let ask = |socket: &mut tcp::Socket<'_>, cut| match socket.state() {
+            _ if socket.send_queue() == 0 => Poll::Ready(Ok(())),
+            tcp::State::Closed => Poll::Ready(Err(Over::from(cut).into())),
+            _ => Poll::Pending,
+        };
+        self.handle.wait(Reason::Flush, self.timeout, ask).await
     }
 
     /// Sends a FIN after everything written so far; the peer reads the end of

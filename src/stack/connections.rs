@@ -261,7 +261,7 @@ impl<'a> Connections<'a> {
         id: ListenerId,
         host: &mut Host<'_>,
     ) -> Option<(SlotKey, TimeLimits, IpEndpoint)> {
-        let limits = self.listeners.listener(id)?.limits;
+        let limits = self.listeners.get(id)?.limits;
         let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
         let remote = self.slots.flow(slot_id)?.remote();
         let slot = &mut self.slots[slot_id];
@@ -275,7 +275,7 @@ impl<'a> Connections<'a> {
             slot: slot_id.number(),
             remote,
         });
-        self.listeners.wake_if_over(id.index());
+        self.listeners.wake_if_over(id.index);
         Some((self.slots.key(slot_id), limits, remote))
     }
 
@@ -427,13 +427,13 @@ impl<'a> Connections<'a> {
     /// Resets every connection of a listener that was not accepted, and
     /// forgets the listener, which is none of an earlier boot.
     pub(crate) fn remove_listener(&mut self, listener: ListenerId, now: Instant) {
-        if self.listeners.listener(listener).is_none() {
+        if self.listeners.get(listener).is_none() {
             return;
         }
         self.listeners.close(listener);
         for id in self.slots.ids() {
             let slot = &mut self.slots[id];
-            if slot.state.is_over() || slot.listener != listener.index() {
+            if slot.state.is_over() || slot.listener != listener.index {
                 continue;
             }
             // The next listener in its place has nothing to do with them.
@@ -449,7 +449,7 @@ impl<'a> Connections<'a> {
             }
             self.slots.begin_closing(id);
             self.listeners
-                .left(listener.index(), &mut self.slots, id, queued);
+                .left(listener.index, &mut self.slots, id, queued);
             self.slots.mark_dirty(id);
         }
         self.listeners.remove(listener);

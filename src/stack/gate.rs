@@ -245,7 +245,7 @@ pub(crate) fn is_crowded(connections: &Connections<'_>, host: &Host<'_>) -> bool
         0 => (connections.slots.len() / 2).max(1),
         limit => limit.into(),
     };
-    connections.listeners.half_open() >= limit
+    connections.listeners.half_open >= limit
 }
 
 /// Whether a handshake did not get on lately.

@@ -137,10 +137,8 @@ impl<'a> Stack<'a> {
             {
                 return Err(ConfigError::Mtu);
             }
-            core.host
-                .addresses
-                .add(address)
-                .map_err(|_| ConfigError::TooMany)
+            let added = core.host.addresses.add(address);
+            added.map_err(|_| ConfigError::TooMany)
         })
     }
 

@@ -44,6 +44,19 @@ initial! {
 }
 
 impl Listener {
+    /// Whether it has no connection to give any more.
+    fn is_over(&self) -> bool {
+        !self.open && self.pending == 0
+    }
+
+    /// Makes the place free; who still names its listener is stale.
+    fn vacate(&mut self) {
+        *self = Listener {
+            generation: self.generation.wrapping_add(1),
+            ..Listener::EMPTY
+        };
+    }
+
     /// Sets how long an accepted connection must be idle to give way.
     pub(crate) fn set_reclaim(&mut self, after: Option<Duration>) {
         self.reclaim = after;
@@ -74,14 +87,8 @@ impl Acceptor {
 /// Names one listener; stale once that listener is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListenerId {
-    index: u32,
+    pub(crate) index: u32,
     generation: u32,
-}
-
-impl ListenerId {
-    pub(crate) fn index(self) -> u32 {
-        self.index
-    }
 }
 
 /// Every listener of a stack and every task that waits for one.
@@ -90,7 +97,7 @@ pub(crate) struct Listeners<'a> {
     pub(crate) acceptors: &'a mut [Acceptor],
     tickets: u64,
     /// Half-open connections of all listeners.
-    half_open: u32,
+    pub(crate) half_open: u32,
     /// Somebody was woken whose waker is not ours, and still here.
     pub(crate) woken: bool,
 }
@@ -118,10 +125,8 @@ impl<'a> Listeners<'a> {
         if self.find(port).is_some() {
             return Err(OpenError::InUse);
         }
-        let free = self
-            .listeners
-            .iter()
-            .position(|listener| listener.port == 0);
+        let mut all = self.listeners.iter();
+        let free = all.position(|listener| listener.port == 0);
         let index = free.ok_or(OpenError::Full)?;
         let listener = &mut self.listeners[index];
         let generation = listener.generation;
@@ -143,17 +148,14 @@ impl<'a> Listeners<'a> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn find(&self, port: u16) -> Option<u32> {
-        let found = self
-            .listeners
-            .iter()
-            .position(|listener| listener.open && listener.port == port);
+        let mut all = self.listeners.iter();
+        let found = all.position(|listener| listener.open && listener.port == port);
         found.map(|index| index as u32)
     }
 
     pub(crate) fn has_room(&self, index: u32) -> bool {
-        self.listeners
-            .get(index as usize)
-            .is_some_and(|listener| listener.pending < listener.limit)
+        let listener = self.listeners.get(index as usize);
+        listener.is_some_and(|listener| listener.pending < listener.limit)
     }
 
     /// A SYN for this listener took a slot.
@@ -165,11 +167,6 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// A listener that is still there.
-    pub(crate) fn listener(&mut self, id: ListenerId) -> Option<&mut Listener> {
-        self.get(id)
-    }
-
     /// How long an accepted connection of this listener must be idle to give
     /// way to a new one.
     pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
@@ -179,11 +176,6 @@ impl<'a> Listeners<'a> {
     /// The same listener by its number.
     pub(crate) fn at(&mut self, index: u32) -> Option<&mut Listener> {
         self.listeners.get_mut(index as usize)
-    }
-
-    /// Half-open connections of all listeners.
-    pub(crate) fn half_open(&self) -> u32 {
-        self.half_open
     }
 
     /// The connection of this listener that has been half-open longest.
@@ -241,14 +233,12 @@ impl<'a> Listeners<'a> {
 
     /// Whether `accept` can never succeed again.
     pub(crate) fn is_over(&mut self, id: ListenerId) -> bool {
-        self.get(id)
-            .is_none_or(|listener| !listener.open && listener.pending == 0)
+        self.get(id).is_none_or(|listener| listener.is_over())
     }
 
     /// Wakes everyone in line of a closed listener whose last connection left.
     pub(crate) fn wake_if_over(&mut self, index: u32) {
-        let over =
-            |listener: &Listener| !listener.open && listener.port != 0 && listener.pending == 0;
+        let over = |listener: &Listener| listener.port != 0 && listener.is_over();
         if self.listeners.get(index as usize).is_some_and(over) {
             self.wake_all(index);
         }
@@ -261,12 +251,7 @@ impl<'a> Listeners<'a> {
 
     /// Forgets every listener and everyone in line, who is woken to see it.
     pub(crate) fn reset(&mut self) {
-        for listener in &mut *self.listeners {
-            *listener = Listener {
-                generation: listener.generation.wrapping_add(1),
-                ..Listener::EMPTY
-            };
-        }
+        self.listeners.iter_mut().for_each(Listener::vacate);
         for one in &mut *self.acceptors {
             self.woken |= !wake_ours(&mut one.waker);
             *one = Acceptor {
@@ -281,11 +266,7 @@ impl<'a> Listeners<'a> {
     /// Forgets a listener whose slots have been freed.
     pub(crate) fn remove(&mut self, id: ListenerId) {
         if let Some(listener) = self.get(id) {
-            let generation = listener.generation.wrapping_add(1);
-            *listener = Listener {
-                generation,
-                ..Listener::EMPTY
-            };
+            listener.vacate();
             self.wake_all(id.index);
         }
     }
@@ -318,11 +299,8 @@ impl<'a> Listeners<'a> {
     pub(crate) fn leave(&mut self, id: ListenerId, ticket: u64) -> Option<Waker> {
         let place = self.place(ticket)?;
         let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
-        if !left.sleeps()
-            && self
-                .get(id)
-                .is_some_and(|listener| !listener.queue.is_empty())
-        {
+        let waits = |listener: &mut Listener| !listener.queue.is_empty();
+        if !left.sleeps() && self.get(id).is_some_and(waits) {
             self.wake_one(id.index);
         }
         left.waker
@@ -340,9 +318,10 @@ impl<'a> Listeners<'a> {
         waker
     }
 
+    /// A listener that is still there.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn get(&mut self, id: ListenerId) -> Option<&mut Listener> {
+    pub(crate) fn get(&mut self, id: ListenerId) -> Option<&mut Listener> {
         let listener = self.listeners.get_mut(id.index as usize)?;
         (listener.generation == id.generation && listener.port != 0).then_some(listener)
     }
