@@ -127,43 +127,40 @@ impl<'h> Record<'h> {
     }
 
     fn event(&mut self, event: &Event<'_>) {
+        // The kind of event comes first.
         match *event {
-            Event::FrameIn(frame) => self.kind(1).bytes(frame),
-            Event::FrameOut(frame) => self.kind(2).bytes(frame),
-            Event::Dropped(reason) => self.kind(3).u32(reason as u32),
+            Event::FrameIn(frame) => self.u32(1).bytes(frame),
+            Event::FrameOut(frame) => self.u32(2).bytes(frame),
+            Event::Dropped(reason) => self.u32(3).u32(reason as u32),
             Event::Admitted {
                 slot,
                 local,
                 remote,
-            } => self.kind(4).u32(slot).endpoint(local).endpoint(remote),
-            Event::Accepted { slot, remote } => self.kind(5).u32(slot).endpoint(remote),
+            } => self.u32(4).u32(slot).endpoint(local).endpoint(remote),
+            Event::Accepted { slot, remote } => self.u32(5).u32(slot).endpoint(remote),
             Event::Connecting {
                 slot,
                 local,
                 remote,
-            } => self.kind(6).u32(slot).endpoint(local).endpoint(remote),
-            Event::Established { slot } => self.kind(7).u32(slot),
-            Event::Read { slot, bytes } => self.kind(8).u32(slot).bytes(bytes),
-            Event::Written { slot, bytes } => self.kind(9).u32(slot).bytes(bytes),
-            Event::Reset { slot } => self.kind(10).u32(slot),
-            Event::Expired { slot, deadline } => self.kind(11).u32(slot).u32(deadline as u32),
-            Event::Reclaimed { slot } => self.kind(12).u32(slot),
-            Event::Freed { slot } => self.kind(13).u32(slot),
-            Event::Spawned { task, .. } => self.kind(14).u32(task),
-            Event::Woken { task } => self.kind(15).u32(task),
-            Event::Resumed { task } => self.kind(16).u32(task),
+            } => self.u32(6).u32(slot).endpoint(local).endpoint(remote),
+            Event::Established { slot } => self.u32(7).u32(slot),
+            Event::Read { slot, bytes } => self.u32(8).u32(slot).bytes(bytes),
+            Event::Written { slot, bytes } => self.u32(9).u32(slot).bytes(bytes),
+            Event::Reset { slot } => self.u32(10).u32(slot),
+            Event::Expired { slot, deadline } => self.u32(11).u32(slot).u32(deadline as u32),
+            Event::Reclaimed { slot } => self.u32(12).u32(slot),
+            Event::Freed { slot } => self.u32(13).u32(slot),
+            Event::Spawned { task, .. } => self.u32(14).u32(task),
+            Event::Woken { task } => self.u32(15).u32(task),
+            Event::Resumed { task } => self.u32(16).u32(task),
             Event::Yielded {
                 task,
                 reason,
                 source,
-            } => self.kind(17).u32(task).u32(reason as u32).source(source),
-            Event::Parked(reason) => self.kind(19).u32(reason as u32),
-            Event::Done { task, failed } => self.kind(18).u32(task).u32(failed.into()),
+            } => self.u32(17).u32(task).u32(reason as u32).source(source),
+            Event::Parked(reason) => self.u32(19).u32(reason as u32),
+            Event::Done { task, failed } => self.u32(18).u32(task).u32(failed.into()),
         };
-    }
-
-    fn kind(&mut self, kind: u32) -> &mut Self {
-        self.u32(kind)
     }
 
     fn u32(&mut self, value: u32) -> &mut Self {

@@ -87,29 +87,21 @@ impl Yield {
 
     /// A reason without a socket.
     pub(crate) const fn new(reason: Reason) -> Self {
-        Yield { reason, number: 0 }
+        Yield::of(reason, 0)
     }
 
     /// Sleeps until a moment, or for ever.
     pub(crate) const fn sleep(ends: bool) -> Self {
-        Yield {
-            reason: Reason::Sleep,
-            number: ends as u32,
-        }
+        Yield::of(Reason::Sleep, ends as u32)
     }
 
     pub(crate) const fn listener(port: u16) -> Self {
-        Yield {
-            reason: Reason::Accept,
-            number: port as u32,
-        }
+        Yield::of(Reason::Accept, port as u32)
     }
 
-    pub(crate) const fn stream(reason: Reason, slot: u32) -> Self {
-        Yield {
-            reason,
-            number: slot,
-        }
+    /// A reason, and the number that goes with it: a slot's, if it is a stream's.
+    pub(crate) const fn of(reason: Reason, number: u32) -> Self {
+        Yield { reason, number }
     }
 
     pub(crate) fn source(self) -> Source {

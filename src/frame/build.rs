@@ -15,6 +15,7 @@ use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
 use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, TcpSeqNumber};
 
 use crate::frame::checksum;
+pub(crate) use crate::frame::demux::{ACK, RST, SYN};
 use crate::frame::link::{ARP, Hardware, IPV4, NOBODY};
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{IPV6, group};
@@ -26,7 +27,7 @@ pub(crate) const FRAME_BYTES: usize = 14 + 40 + 60;
 pub(crate) type Frame = Vec<u8, FRAME_BYTES>;
 
 /// A segment without payload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bare {
     pub(crate) flags: u8,
     pub(crate) seq: TcpSeqNumber,
@@ -34,20 +35,6 @@ pub(crate) struct Bare {
     pub(crate) window: u16,
     pub(crate) mss: Option<u16>,
 }
-
-impl Bare {
-    pub(crate) const NOTHING: Bare = Bare {
-        flags: 0,
-        seq: TcpSeqNumber(0),
-        ack: TcpSeqNumber(0),
-        window: 0,
-        mss: None,
-    };
-}
-
-pub(crate) const RST: u8 = 0x04;
-pub(crate) const SYN: u8 = 0x02;
-pub(crate) const ACK: u8 = 0x10;
 
 /// One end of a frame.
 pub(crate) type End = (Hardware, IpEndpoint);

@@ -80,7 +80,7 @@ impl Audit<'_, '_> {
         let slots = &self.0.connections.slots;
         let in_line = |list, state| length(list, slots.slots, |slot| slot.state == state);
         let free = in_line(&slots.free, State::Free);
-        let rest = slots.len() - slots.used();
+        let rest = slots.len() - slots.used;
         ensure("the free line holds every free slot", 0, free == Some(rest))?;
         let time_wait = in_line(&slots.time_wait, State::TimeWait);
         let all = self.count(|slot| slot.state == State::TimeWait);

@@ -25,10 +25,6 @@ pub(crate) struct Addresses {
 pub(crate) struct Full;
 
 impl Addresses {
-    pub(crate) fn own(&self) -> &[IpCidr] {
-        &self.own
-    }
-
     pub(crate) fn add(&mut self, address: IpCidr) -> Result<(), Full> {
         self.own.push(address).map_err(|_| Full)
     }

@@ -131,7 +131,7 @@ impl<'a> Handle<'a> {
             }
             core.connections.arm(self.key.id, until);
         }
-        let waits = Yield::stream(reason, self.number());
+        let waits = Yield::of(reason, self.number());
         self.stack.note.set(Some(waits));
         Poll::Pending
     }

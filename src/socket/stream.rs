@@ -87,7 +87,7 @@ impl<'a> TcpStream<'a> {
                     return Poll::Ready(Err(ConnectError::Refused));
                 }
                 parking.park(&mut slot.tx_waker);
-                stack.leave_note(Yield::stream(Reason::Connect, key.id.number()));
+                stack.leave_note(Yield::of(Reason::Connect, key.id.number()));
                 Poll::Pending
             })
         })

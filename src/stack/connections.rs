@@ -75,7 +75,7 @@ impl<'a> Connections<'a> {
         if let Some(set) = &mut *self.slots[id].set {
             self.buffers.renew(set);
         }
-        let used = self.slots.used();
+        let used = self.slots.used;
         if let Some(totals) = host.totals.0.first_mut() {
             totals.slots_high = totals.slots_high.max(used);
         }

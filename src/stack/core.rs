@@ -78,7 +78,7 @@ pub(crate) struct Core<'a> {
 impl Core<'_> {
     pub(crate) fn counters(&self) -> Counters {
         Counters {
-            slots_used: self.connections.slots.used(),
+            slots_used: self.connections.slots.used,
             ..self.host.counters()
         }
     }
@@ -107,7 +107,7 @@ impl Core<'_> {
         host.secrets = Secrets::new(&secret);
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
-        self.neighbors = Neighbors::NEW;
+        self.neighbors = Neighbors::default();
     }
 
     // ---- one turn -------------------------------------------------------
@@ -266,7 +266,7 @@ impl Core<'_> {
         let (connections, host) = (&mut self.connections, &mut self.host);
         if let Some(old) = old {
             connections.reclaim(old, host);
-        } else if let Some(reason) = segment.refusal(host.addresses.own()) {
+        } else if let Some(reason) = segment.refusal(&host.addresses.own) {
             return host.dropped(reason);
         }
         let port = segment.flow.local_port();

@@ -356,7 +356,7 @@ fn challenge(segment: &Segment, view: &TcpView, host: &Host<'_>) -> Option<Frame
         flags: ACK,
         seq: TcpSeqNumber(view.rcv_nxt.0.wrapping_sub(1)),
         ack: view.snd_max,
-        ..Bare::NOTHING
+        ..Bare::default()
     };
     let (us, peer) = host.both(segment);
     build::segment(peer, us, &bare)
@@ -418,7 +418,7 @@ pub(crate) fn replay<'a, T: TxToken>(
         flags: SYN,
         seq: cookie.irs,
         mss: Some(cookie.mss),
-        ..Bare::NOTHING
+        ..Bare::default()
     };
     let Some(frame) = build::segment(peer, us, &syn) else {
         return false;

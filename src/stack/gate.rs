@@ -123,7 +123,7 @@ impl Gate<'_> {
             seq: cookie.irs + 1,
             ack: cookie.isn + 1,
             window: window_of(frame),
-            ..Bare::NOTHING
+            ..Bare::default()
         };
         let Some(acknowledgement) = build::segment(peer, us, &bare) else {
             return;
@@ -446,7 +446,7 @@ fn let_in<T: TxToken>(
         seq: cookie.isn + 1,
         ack: cookie.irs + 1,
         window: connections.buffers.window(),
-        ..Bare::NOTHING
+        ..Bare::default()
     };
     host.reply(segment, &bare, token);
 }

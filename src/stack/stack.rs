@@ -112,7 +112,7 @@ impl<'a> Stack<'a> {
                 },
                 engine: Engine::new(&capabilities),
                 host: Host::new(config.bounded(), capabilities, checks),
-                neighbors: Neighbors::NEW,
+                neighbors: Neighbors::default(),
                 neighbor_news: false,
                 device_full: false,
             }),

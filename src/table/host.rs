@@ -147,12 +147,12 @@ impl<'a> Host<'a> {
             true => Bare {
                 flags: RST,
                 seq: segment.ack,
-                ..Bare::NOTHING
+                ..Bare::default()
             },
             false => Bare {
                 flags: RST | ACK,
                 ack: segment.seq + syn + usize::from(segment.payload),
-                ..Bare::NOTHING
+                ..Bare::default()
             },
         };
         self.reply(segment, &bare, token);

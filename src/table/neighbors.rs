@@ -30,7 +30,7 @@ struct Neighbor {
 }
 
 /// What the host knows of who is where, and what it has asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Neighbors {
     /// Counts answers, and wraps.
     pub(crate) epoch: u8,
@@ -46,11 +46,6 @@ pub(crate) enum Lookup {
 }
 
 impl Neighbors {
-    pub(crate) const NEW: Neighbors = Neighbors {
-        epoch: 0,
-        places: [None; PLACES],
-    };
-
     /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
     pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
         let open = |place: &Neighbor| place.hardware.is_none() && now < place.since + ASK_AGAIN;
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_same_is_asked_once_a_second_and_known_for_a_minute() {
-        let mut known = Neighbors::NEW;
+        let mut known = Neighbors::default();
         assert_eq!(known.look_up(addr(9), at(0)), Lookup::Ask);
         assert_eq!(known.look_up(addr(9), at(999)), Lookup::Wait);
         assert_eq!(known.look_up(addr(9), at(1000)), Lookup::Ask);
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn only_the_first_answer_to_a_question_is_believed() {
-        let mut known = Neighbors::NEW;
+        let mut known = Neighbors::default();
         assert!(!known.hear(addr(9), AT, at(0)), "nobody asked");
         known.look_up(addr(9), at(0));
         assert!(!known.hear(addr(8), AT, at(1)), "for another");
@@ -133,7 +128,7 @@ mod tests {
 
     #[test]
     fn more_than_there_are_places_for_wait_and_what_is_known_gives_way() {
-        let mut known = Neighbors::NEW;
+        let mut known = Neighbors::default();
         for n in 0..PLACES as u8 {
             assert_eq!(known.look_up(addr(n), at(n.into())), Lookup::Ask);
         }

@@ -54,7 +54,7 @@ pub(crate) struct Slots<'a> {
     woken_first: u32,
     /// Wakers are to be woken that are not ours.
     pub(crate) woken: bool,
-    used: u32,
+    pub(crate) used: u32,
     /// How many streams are gone whose peers have not agreed yet.
     pub(crate) closing: u32,
     /// How many wait for a neighbor's answer.
@@ -128,10 +128,6 @@ impl<'a> Slots<'a> {
 
     pub(crate) fn len(&self) -> u32 {
         self.slots.len() as u32
-    }
-
-    pub(crate) fn used(&self) -> u32 {
-        self.used
     }
 
     /// All of them, for the tables whose links are in them.

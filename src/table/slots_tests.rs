@@ -24,9 +24,9 @@ fn every_slot_can_be_taken_once_and_given_back() {
         for expected in 0..3 {
             assert_eq!(take(slots), Some(expected));
         }
-        assert_eq!((slots.take(), slots.used()), (None, 3));
+        assert_eq!((slots.take(), slots.used), (None, 3));
         slots.release(SlotId(1));
-        assert_eq!((slots.used(), take(slots)), (2, Some(1)));
+        assert_eq!((slots.used, take(slots)), (2, Some(1)));
     });
 }
 
@@ -43,10 +43,10 @@ fn a_slot_whose_socket_is_away_is_nobodys_until_that_is_back() {
         let key = slots.key(SlotId(1));
         assert!(slots.checked(key).is_none());
         slots.put_in_order();
-        assert_eq!((slots.used(), take(slots), take(slots)), (1, Some(0), None));
+        assert_eq!((slots.used, take(slots), take(slots)), (1, Some(0), None));
         *slots[SlotId(1)].set = set;
         slots.is_free(SlotId(1));
-        assert_eq!((slots.used(), take(slots)), (1, Some(1)));
+        assert_eq!((slots.used, take(slots)), (1, Some(1)));
     });
 }
 

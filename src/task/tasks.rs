@@ -325,7 +325,7 @@ impl<'a> Tasks<'a> {
             spawns_refused: self.counters.refused.get(),
             tasks_failed: self.counters.failed.get(),
             polls: self.counters.polls.get(),
-            timers_refused: self.timers.refused(),
+            timers_refused: self.timers.refused.get(),
             ..stack
         }
     }

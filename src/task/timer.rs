@@ -86,10 +86,6 @@ impl<'a> Timers<'a> {
         self.now.get()
     }
 
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.get()
-    }
-
     /// All tasks have ended.
     pub(crate) fn clear(&self) {
         self.tasks.borrow_mut().clear();

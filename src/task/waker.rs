@@ -44,26 +44,14 @@ pub struct Queue {
     hook: Option<fn()>,
 }
 
-macro_rules! const_unless_loom {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty $body:block) => {
-        #[cfg(not(loom))]
-        $(#[$doc])*
-        $vis const fn $name($($arg: $ty),*) -> $out $body
-        #[cfg(loom)]
-        $(#[$doc])*
-        $vis fn $name($($arg: $ty),*) -> $out $body
-    };
-}
-
 impl Flag {
-    const_unless_loom! {
-        /// A flag that is clear and belongs to no [`Queue`] yet.
-        pub fn new() -> Self {
-            Flag {
-                next: AtomicU32::new(0),
-                queued: AtomicBool::new(false),
-                queue: AtomicPtr::new(core::ptr::null_mut()),
-            }
+    /// A flag that is clear and belongs to no [`Queue`] yet.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Flag {
+            next: AtomicU32::new(0),
+            queued: AtomicBool::new(false),
+            queue: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 
@@ -84,23 +72,23 @@ impl Flag {
     }
 }
 
+#[cfg(not(loom))]
 impl Default for Flag {
     fn default() -> Self {
         Self::new()
     }
 }
 
+#[cfg(not(loom))]
 impl Queue {
-    const_unless_loom! {
-        /// An empty list. `hook` runs after every wake that set a flag, on
-        /// the thread or in the interrupt handler that woke.
-        pub fn new(hook: Option<fn()>) -> Self {
-            Queue {
-                head: AtomicU32::new(0),
-                flags: AtomicPtr::new(core::ptr::null_mut()),
-                claims: AtomicU32::new(0),
-                hook,
-            }
+    /// An empty list. `hook` runs after every wake that set a flag, on
+    /// the thread or in the interrupt handler that woke.
+    pub const fn new(hook: Option<fn()>) -> Self {
+        Queue {
+            head: AtomicU32::new(0),
+            flags: AtomicPtr::new(core::ptr::null_mut()),
+            claims: AtomicU32::new(0),
+            hook,
         }
     }
 }

@@ -7,8 +7,20 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 fn unclaimed(n: usize) -> Ready {
-    let queue = Box::leak(Box::new(Queue::new(None)));
-    let flags: Vec<Flag> = (0..n).map(|_| Flag::new()).collect();
+    // Not by `new`: loom's atomics cannot be made in a `const fn`.
+    let queue = Queue {
+        head: AtomicU32::new(0),
+        flags: AtomicPtr::new(core::ptr::null_mut()),
+        claims: AtomicU32::new(0),
+        hook: None,
+    };
+    let flag = |_| Flag {
+        next: AtomicU32::new(0),
+        queued: AtomicBool::new(false),
+        queue: AtomicPtr::new(core::ptr::null_mut()),
+    };
+    let queue = Box::leak(Box::new(queue));
+    let flags: Vec<Flag> = (0..n).map(flag).collect();
     Ready::new(queue, Vec::leak(flags))
 }
 
