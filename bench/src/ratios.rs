@@ -37,7 +37,7 @@ const RATIOS: [Ratio; 15] = [
         "an echo over one connection / bare",
         ONE,
         ("active", "bare", 1, 256),
-        1.035,
+        1.02,
     ),
     ratio(
         "the same with IPv6 built in / bare",
