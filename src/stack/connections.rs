@@ -3,7 +3,7 @@
 //! slots are taken, moved on and given back here alone; and here is what programs ask
 //! of their streams.
 //!
-//! Not here: frames (`ingress.rs`, `egress.rs`), and what a slot does when its socket
+//! Not here: frames (`engine.rs`), and what a slot does when its socket
 //! has moved, which is a rule ([`lifecycle`](crate::rules::lifecycle)).
 
 use smoltcp::iface::SocketSet;

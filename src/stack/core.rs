@@ -23,6 +23,7 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
+use crate::frame::build::Frame;
 use crate::frame::demux::{Control, Route, Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
@@ -35,7 +36,7 @@ use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
 use crate::stack::engine::{self, Again, Engine, Sent};
 use crate::stack::gate::Gate;
-use crate::stack::resolve;
+use crate::stack::resolve::{self, Find};
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
 use crate::table::slots::{SlotId, SlotKey};
@@ -71,6 +72,8 @@ pub(crate) struct Core<'a> {
     pub(crate) neighbors: Neighbors,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
+    /// Set once a connection of ours has begun.
+    pub(crate) find: Option<Find>,
     /// The device took no more frames in this turn.
     pub(crate) device_full: bool,
 }
@@ -300,8 +303,16 @@ impl Core<'_> {
             State::Free | State::Lent => return,
             State::Connecting if slot.peer == NOBODY => {
                 connections.slots.set_waiting(id, None);
-                if !finds_peer(connections, &mut self.neighbors, host, id, device) {
-                    self.device_full |= connections.slots[id].dirty;
+                let (Some(find), Some(token)) = (self.find, device.transmit(now)) else {
+                    self.device_full = true;
+                    return connections.slots.mark_dirty(id);
+                };
+                let mut question = Frame::new();
+                let finds = find(connections, &mut self.neighbors, host, id, &mut question);
+                if !question.is_empty() {
+                    host.send(&question, token);
+                }
+                if !finds {
                     return;
                 }
                 slot = &mut connections.slots[id];
@@ -391,6 +402,7 @@ impl Core<'_> {
         slot.owners = 1;
         slot.clocks.give_up = host.now + host.config.connect_timeout;
         let isn = host.secrets.isn(&flow, host.now);
+        self.find = Some(resolve::find);
         let connects = slot
             .socket()
             .is_some_and(|socket| engine::connect(host, socket, &flow, isn));
@@ -406,35 +418,4 @@ impl Core<'_> {
         connections.slots.mark_dirty(id);
         Ok(connections.slots.key(id))
     }
-}
-
-/// Finds out where the first SYN of a slot is to go. False as long as nobody
-/// has answered; then the slot is looked at again when somebody does, or when
-/// it is time to ask again. It is dirty if the device is full.
-#[cold]
-fn finds_peer<D: Device + ?Sized>(
-    connections: &mut Connections<'_>,
-    neighbors: &mut Neighbors,
-    host: &Host<'_>,
-    id: SlotId,
-    device: &mut D,
-) -> bool {
-    let Some(token) = device.transmit(host.now) else {
-        connections.slots.mark_dirty(id);
-        return false;
-    };
-    let Some(flow) = connections.slots.flow(id) else {
-        return false;
-    };
-    let again = match resolve::find(neighbors, host, &flow, token) {
-        Ok(hardware) => {
-            connections.slots[id].peer = hardware;
-            return true;
-        }
-        Err(again) => again,
-    };
-    connections.slots.set_waiting(id, Some(neighbors.epoch));
-    let due = connections.slots[id].due(host.now).at.min(again);
-    connections.deadlines.set(id.number(), Some(due));
-    false
 }

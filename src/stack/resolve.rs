@@ -8,15 +8,14 @@
 //! forgotten. IPv6's neighbor discovery obeys the same rules.
 
 use smoltcp::phy::TxToken;
-use smoltcp::time::Instant;
 
 use crate::counters::DropReason;
-use crate::frame::build;
-use crate::frame::flow::Flow;
-use crate::frame::link::Hardware;
+use crate::frame::build::{self, Frame};
 use crate::frame::neighbor::read;
+use crate::stack::connections::Connections;
 use crate::table::host::Host;
 use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
+use crate::table::slots::SlotId;
 
 /// A frame that says, or asks, who owns an address. True: a question of ours is
 /// answered.
@@ -45,25 +44,42 @@ pub(crate) fn hear<T: TxToken>(
     false
 }
 
-/// Where the first SYN of a flow is to go, or when to look again if nobody answers
-/// before.
-pub(crate) fn find<T: TxToken>(
+/// How [`find`] is called: through this, which `connect` sets, so that firmware that
+/// never connects does not contain it.
+pub(crate) type Find =
+    fn(&mut Connections<'_>, &mut Neighbors, &Host<'_>, SlotId, &mut Frame) -> bool;
+
+/// Finds out where the first SYN of a slot is to go. False as long as nobody has
+/// answered; then the slot is looked at again when somebody does, or when it is time to
+/// ask again, and `question` is to be sent unless it is empty.
+pub(crate) fn find(
+    connections: &mut Connections<'_>,
     neighbors: &mut Neighbors,
     host: &Host<'_>,
-    flow: &Flow,
-    token: T,
-) -> Result<Hardware, Instant> {
+    id: SlotId,
+    question: &mut Frame,
+) -> bool {
+    let Some(flow) = connections.slots.flow(id) else {
+        return false;
+    };
     let hop = host.addresses.next_hop(flow.remote_addr());
     let lookup = hop.map_or(Lookup::Wait, |hop| neighbors.look_up(hop, host.now));
-    match lookup {
-        Lookup::At(hardware) => Ok(hardware),
-        Lookup::Wait => Err(host.now + ASK_AGAIN),
+    let again = match lookup {
+        Lookup::At(hardware) => {
+            connections.slots[id].peer = hardware;
+            return true;
+        }
+        Lookup::Wait => host.now + ASK_AGAIN,
         Lookup::Ask => {
             let us = (host.config.hardware_addr, flow.local_addr());
-            if let Some(question) = hop.and_then(|hop| build::who_has(us, hop)) {
-                host.send(&question, token);
+            if let Some(asks) = hop.and_then(|hop| build::who_has(us, hop)) {
+                *question = asks;
             }
-            Err(host.now + AT_THE_LATEST)
+            host.now + AT_THE_LATEST
         }
-    }
+    };
+    connections.slots.set_waiting(id, Some(neighbors.epoch));
+    let due = connections.slots[id].due(host.now).at.min(again);
+    connections.deadlines.set(id.number(), Some(due));
+    false
 }

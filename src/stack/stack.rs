@@ -114,6 +114,7 @@ impl<'a> Stack<'a> {
                 host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
+                find: None,
                 device_full: false,
             }),
             is_hurt: Cell::new(false),
