@@ -124,11 +124,11 @@ impl<'a> Handle<'a> {
             // Lent to the other half for the length of a closure.
             None => slot.missed = true,
         }
+        if core.host.now >= until {
+            return Poll::Ready(Err(Over::TimedOut.into()));
+        }
         park(slot, reason, until, parking);
         if until != FAR {
-            if core.host.now >= until {
-                return Poll::Ready(Err(Over::TimedOut.into()));
-            }
             core.connections.arm(self.key.id, until);
         }
         let waits = Yield::of(reason, self.number());
