@@ -67,8 +67,8 @@ initial! {
     /// so that they need not carry it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Edge: NOTHING {
-        /// When it is [doubted](EdgeOf::Doubted): the edge that smoltcp remembers, or one
-        /// before it.
+        /// When it is [doubted](EdgeOf::Doubted), or only frames of one byte have left
+        /// since our SYN: the edge that smoltcp remembers, or one before it.
         pub(crate) sure: TcpSeqNumber = TcpSeqNumber(0),
         /// By how much the window is scaled.
         pub(crate) shift: u8 = 0,
@@ -159,16 +159,15 @@ impl Edge {
         };
     }
 
-    /// A frame of one byte, or of any other number, told of this edge; before, it was
-    /// `before`.
+    /// A frame of one byte, or of any other number, told of this edge; before, smoltcp
+    /// remembered `before`, unless that is doubted already.
     fn told(&mut self, one_byte: bool, before: TcpSeqNumber, edge: TcpSeqNumber) {
+        if self.of == EdgeOf::Window || self.shift < self.scale {
+            self.sure = before;
+        }
         self.of = match self.of {
             _ if !one_byte => EdgeOf::Window,
-            EdgeOf::Syn => EdgeOf::Syn,
-            EdgeOf::Window => {
-                self.sure = before;
-                EdgeOf::Doubted
-            }
+            EdgeOf::Window => EdgeOf::Doubted,
             of => of,
         };
         if distance(self.sure, edge) < 0 {
@@ -225,7 +224,8 @@ fn learn_edge(
         now.scale = scale();
         now.told_by_syn();
     } else {
-        let before = view.rcv_nxt + now.room(&view) as usize;
+        // smoltcp shifts the window of our SYN too.
+        let before = view.rcv_nxt + (usize::from(view.rcv_wnd) << now.scale);
         let told = ack.unwrap_or(view.rcv_nxt) + (usize::from(window) << now.scale);
         now.told(one_byte, before, told);
     }
@@ -299,7 +299,8 @@ fn outside(segment: &Segment, view: &TcpView, edge: &Edge, now: Instant) -> Verd
     // RFC 7323, 2.2: "The window field in a segment where the SYN bit is set (i.e.,
     // a <SYN> or <SYN,ACK>) MUST NOT be scaled."
     let no_room = past && (segment.fin || edge.of == EdgeOf::Syn);
-    let doubted = segment.fin && edge.of == EdgeOf::Doubted;
+    let asked = edge.of == EdgeOf::Syn && edge.shift > 0;
+    let doubted = segment.fin && (asked || edge.of == EdgeOf::Doubted);
     if no_room || (doubted && end > distance(view.rcv_nxt, edge.sure).max(0)) {
         return Verdict::Challenge(DropReason::PastEdge);
     }

@@ -266,6 +266,45 @@ fn a_fin_passes_with_all_its_bytes_or_not_at_all() {
     assert_eq!(fin(&asked, 1000, 200), Verdict::Pass);
 }
 
+/// Of a flow whose every frame since our SYN had one byte, smoltcp remembers the edge of any
+/// of them.
+#[test]
+fn a_fin_behind_a_doubted_edge_does_not_pass_right_after_our_syn() {
+    let mut first = OPEN.with(100, 1, EdgeOf::Syn);
+    let one_byte = |window| Outgoing {
+        payload: 1,
+        ack: Some(TcpSeqNumber(1000)),
+        window,
+        ..NOTHING_MUCH
+    };
+    let fin = |known: &Knows, payload| {
+        let mut segment = segment(Control::Other, 1000, Some(500), payload);
+        segment.fin = true;
+        judged(&segment, known, false, AT)
+    };
+    let past = Verdict::Challenge(DropReason::PastEdge);
+    first.learn(&one_byte(60));
+    assert_eq!(fin(&first, 120), Verdict::Pass);
+    assert_eq!(fin(&first, 121), past);
+    // Perhaps a question.
+    first.learn(&one_byte(61));
+    assert_eq!(first.edge.of, EdgeOf::Syn);
+    assert_eq!(fin(&first, 120), Verdict::Pass);
+    for payload in [121, 122] {
+        assert_eq!(fin(&first, payload), past);
+    }
+    first.learn(&Outgoing {
+        payload: 0,
+        ..one_byte(61)
+    });
+    assert_eq!(fin(&first, 122), Verdict::Pass);
+    // Or the edge of our SYN, as if that had been scaled: 200 bytes.
+    let mut read = OPEN.with(100, 1, EdgeOf::Syn);
+    read.learn(&one_byte(300));
+    assert_eq!(fin(&read, 200), Verdict::Pass);
+    assert_eq!(fin(&read, 201), past);
+}
+
 #[test]
 fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
     let mut ended = OPEN;

@@ -200,7 +200,6 @@ fn an_early_end_is_remembered_by_who_connects() {
 /// keep-alive here. All our frames have had one byte since our SYN: any of them may have
 /// been one.
 #[test]
-#[ignore = "not yet: two bytes are missing"]
 fn an_end_at_an_edge_that_only_a_question_told_has_all_its_bytes() {
     const EDGE: usize = 9 + 65_536;
     host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 65536, tx: 1024);
