@@ -18,7 +18,7 @@ use crate::frame::checksum;
 pub(crate) use crate::frame::demux::{ACK, RST, SYN};
 use crate::frame::link::{ARP, Hardware, IPV4, NOBODY};
 #[cfg(feature = "ipv6")]
-use crate::frame::link::{IPV6, group};
+use crate::frame::link::{IPV6, group, solicited_node};
 
 /// The longest frame made or copied here: a SYN with all the options there can
 /// be.
@@ -89,10 +89,7 @@ pub(crate) fn who_has(us: Neighbor, whose: IpAddress) -> Option<Frame> {
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(ours), IpAddress::Ipv6(whose)) => {
-            let [.., a, b, c] = whose.octets();
-            // Its solicited-node address (RFC 4291, 2.7.1).
-            let ends = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
-            let asked = Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, ends[0], ends[1]);
+            let asked = solicited_node(whose);
             ndisc([135, 0], (us.0, group(asked)), (ours, asked), whose, 1)
         }
         #[cfg(feature = "ipv6")]

@@ -29,3 +29,12 @@ pub(crate) fn group(addr: Ipv6Address) -> Hardware {
     let [.., a, b, c, d] = addr.octets();
     [0x33, 0x33, a, b, c, d]
 }
+
+/// The group in which the host that has this IPv6 address hears who asks for it (RFC 4291,
+/// 2.7.1).
+#[cfg(feature = "ipv6")]
+pub(crate) fn solicited_node(addr: Ipv6Address) -> Ipv6Address {
+    let [.., a, b, c] = addr.octets();
+    let ends = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
+    Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, ends[0], ends[1])
+}

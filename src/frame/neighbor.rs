@@ -7,9 +7,9 @@
 use smoltcp::wire::{IPV6_LINK_LOCAL_ALL_NODES, Icmpv6Packet, Ipv6Address, Ipv6Packet};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
-#[cfg(feature = "ipv6")]
-use crate::frame::link::group;
 use crate::frame::link::{Hardware, is_unicast};
+#[cfg(feature = "ipv6")]
+use crate::frame::link::{group, solicited_node};
 
 /// What an ARP packet or a neighbor discovery message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,8 @@ fn read_arp(packet: &[u8; 28]) -> Option<Claim> {
 }
 
 /// RFC 4861: neighbor solicitations, answered where they came from, and
-/// advertisements. What came through a router is neither (7.1).
+/// advertisements. What came through a router is neither, nor is what a node "MUST
+/// silently discard" (7.1).
 #[cfg(feature = "ipv6")]
 fn read_ndisc(frame: &[u8]) -> Option<Claim> {
     let [_, _, _, _, _, _, a, b, c, d, e, f, _, _, ..] = *frame else {
@@ -67,11 +68,21 @@ fn read_ndisc(frame: &[u8]) -> Option<Claim> {
         return None;
     }
     let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
-    let target = IpAddress::from(Ipv6Address::from(target));
-    let options = message.get(24..)?;
-    let (addr, hardware, asks_for) = match *message.first()? {
+    let target = Ipv6Address::from(target);
+    let kind = *message.first()?;
+    let link_layer = link_layer(message.get(24..)?, kind)?;
+    if target.is_multicast() || source.is_multicast() {
+        return None;
+    }
+    let group_asked = solicited_node(target);
+    let target = IpAddress::from(target);
+    let (addr, hardware, asks_for) = match kind {
         // Who asks without an address is about to take it: everybody is told (7.2.4).
         135 if source.is_unspecified() => {
+            // 7.1.1: to the group, and without an option that says where it is.
+            if destination != group_asked || link_layer.is_some() {
+                return None;
+            }
             let everybody = IPV6_LINK_LOCAL_ALL_NODES;
             return Some(Claim {
                 addr: everybody.into(),
@@ -80,7 +91,7 @@ fn read_ndisc(frame: &[u8]) -> Option<Claim> {
             });
         }
         135 => (source.into(), [a, b, c, d, e, f], Some(target)),
-        136 => (target, link_layer(options)?, None),
+        136 => (target, link_layer?, None),
         _ => return None,
     };
     is_unicast(hardware).then_some(Claim {
@@ -90,16 +101,23 @@ fn read_ndisc(frame: &[u8]) -> Option<Claim> {
     })
 }
 
-/// The target link-layer address among options (RFC 4861, 4.6.1).
+/// The link-layer address among the options of a message of this kind, if there is one:
+/// the source's of a solicitation, the target's of an advertisement (RFC 4861, 4.6.1).
+/// `None` if an option is cut off or has no length (7.1).
 #[cfg(feature = "ipv6")]
-fn link_layer(mut options: &[u8]) -> Option<Hardware> {
-    loop {
-        match *options {
-            [2, 1, a, b, c, d, e, f, ..] => return Some([a, b, c, d, e, f]),
-            [_, words, ..] if words > 0 => options = options.get(usize::from(words) * 8..)?,
-            _ => return None,
+fn link_layer(mut options: &[u8], kind: u8) -> Option<Option<Hardware>> {
+    let mut found = None;
+    while let [option, words, ..] = *options {
+        if let [_, 1, a, b, c, d, e, f, ..] = *options
+            && option == kind.wrapping_sub(134)
+        {
+            found = Some([a, b, c, d, e, f]);
         }
+        options = options
+            .get(usize::from(words) * 8..)
+            .filter(|_| words > 0)?;
     }
+    options.is_empty().then_some(found)
 }
 
 #[cfg(test)]
