@@ -29,6 +29,8 @@ use crate::frame::link::{ARP, ETHERNET, Hardware, IPV4, is_unicast};
 pub(crate) enum Control {
     /// SYN, no ACK, no RST: a new connection, or a duplicate of one.
     Syn,
+    /// SYN and ACK, no RST: the answer to a SYN of ours.
+    SynAck,
     /// RST, with whatever else.
     Rst,
     /// Everything else.
@@ -52,6 +54,8 @@ pub(crate) struct Segment {
     pub fin: bool,
     /// Bytes of payload.
     pub payload: u16,
+    /// The window it offers, as it stands in the header.
+    pub window: u16,
     /// The hardware address it came from: the peer's, or a router's.
     pub remote_hardware: Hardware,
 }
@@ -225,18 +229,27 @@ fn demux_tcp(link: Link<'_>, between: Flow, pseudo: usize, bytes: &[u8]) -> Rout
     }
     Route::Tcp(Segment {
         flow: between.with_ports(local, remote),
-        control: match flags & (SYN | RST | ACK) {
-            SYN => Control::Syn,
-            flags if flags & RST != 0 => Control::Rst,
-            _ => Control::Other,
+        control: match flags & (SYN | RST) {
+            0 => Control::Other,
+            _ => rare_control(flags),
         },
         seq: number(tcp[4], tcp[5], tcp[6], tcp[7]),
         ack: number(tcp[8], tcp[9], tcp[10], tcp[11]),
         has_ack: flags & ACK != 0,
         fin: flags & FIN != 0,
         payload: (bytes.len() - length) as u16,
+        window: port(tcp[14], tcp[15]),
         remote_hardware: link.remote_hardware,
     })
+}
+
+#[inline(never)]
+fn rare_control(flags: u8) -> Control {
+    match flags & (SYN | RST | ACK) {
+        SYN => Control::Syn,
+        flags if flags & RST != 0 => Control::Rst,
+        _ => Control::SynAck,
+    }
 }
 
 /// For one of these reasons, or another that would have been enough already.

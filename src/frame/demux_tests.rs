@@ -130,12 +130,13 @@ fn a_segment_to_us_is_tcp_with_its_flow() {
             has_ack: ack.is_some(),
             fin,
             payload: 5,
+            window: 1000,
             remote_hardware: PEER,
         })
     };
     for (control, ack, want) in [
         (TcpControl::Syn, None, Control::Syn),
-        (TcpControl::Syn, Some(1), Control::Other),
+        (TcpControl::Syn, Some(1), Control::SynAck),
         (TcpControl::Rst, None, Control::Rst),
         (TcpControl::Rst, Some(1), Control::Rst),
         (TcpControl::Fin, Some(1), Control::Other),

@@ -117,6 +117,7 @@ fn tcp_in(bytes: &[u8], sums: &ChecksumCapabilities) -> Option<Segment> {
         control: match (packet.rst(), packet.syn(), packet.ack()) {
             (true, ..) => Control::Rst,
             (_, true, false) => Control::Syn,
+            (_, true, true) => Control::SynAck,
             _ => Control::Other,
         },
         seq: packet.seq_number(),
@@ -124,6 +125,7 @@ fn tcp_in(bytes: &[u8], sums: &ChecksumCapabilities) -> Option<Segment> {
         has_ack: packet.ack(),
         fin: packet.fin(),
         payload: packet.payload().len() as u16,
+        window: packet.window_len(),
         remote_hardware: from,
     })
 }
@@ -174,12 +176,18 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
             IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 7),
             IpEndpoint::new(IpAddress::v4(10, 0, 0, 2), 9),
         ),
-        control: [Control::Other, Control::Syn, Control::Rst][usize::from(flags) % 3],
+        control: match flags % 4 {
+            0 => Control::Other,
+            1 => Control::Syn,
+            2 => Control::SynAck,
+            _ => Control::Rst,
+        },
         seq: numbers.near(view.rcv_nxt),
         ack: numbers.near(view.snd_max),
         has_ack: flags & 8 != 0,
         fin: flags & 16 != 0,
         payload: numbers.short(),
+        window: 0,
         remote_hardware: [2, 0, 0, 0, 0, 2],
     };
     let half_open = flags & 32 != 0;
@@ -220,7 +228,10 @@ fn guard_keeps_the_peace(numbers: &mut Numbers<'_>) {
         }
         // RFC 5961, 4.2.
         Control::Syn if half_open => assert!(!passes || offset != 0),
-        Control::Syn => assert_eq!(verdict, Verdict::Challenge(DropReason::OpenFlow)),
+        Control::SynAck if half_open => assert_eq!(verdict, Verdict::Pass),
+        Control::Syn | Control::SynAck => {
+            assert_eq!(verdict, Verdict::Challenge(DropReason::OpenFlow));
+        }
         // RFC 5961, 5.2.
         Control::Other if acks_the_future && !half_open => {
             assert_eq!(verdict, Verdict::Challenge(DropReason::NeverSent));

@@ -327,7 +327,9 @@ fn judge_rare(segment: &Segment, view: &TcpView, edge: &Edge, half_open: bool) -
         Control::Rst => Verdict::Drop(DropReason::InexactReset),
         // The same SYN again: its answer is under way.
         Control::Syn if half_open && offset == u32::MAX => Verdict::Pass,
-        Control::Syn => Verdict::Challenge(DropReason::OpenFlow),
+        // Both connect.
+        Control::SynAck if half_open => Verdict::Pass,
+        Control::Syn | Control::SynAck => Verdict::Challenge(DropReason::OpenFlow),
         Control::Other => Verdict::Pass,
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn segment(control: Control, seq: i32, ack: Option<i32>, payload: u16
         has_ack: ack.is_some(),
         fin: false,
         payload,
+        window: 0,
         remote_hardware: [2; 6],
     }
 }
@@ -121,8 +122,10 @@ fn with_no_window_only_the_exact_reset_counts() {
 #[test]
 fn a_syn_for_an_open_flow_is_challenged_wherever_it_is() {
     for seq in [0, 999, 1000, 1050, 5000] {
-        let verdict = open(Control::Syn, seq, None, 0);
-        assert_eq!(verdict, Verdict::Challenge(DropReason::OpenFlow));
+        for (control, ack) in [(Control::Syn, None), (Control::SynAck, Some(500))] {
+            let verdict = open(control, seq, ack, 0);
+            assert_eq!(verdict, Verdict::Challenge(DropReason::OpenFlow));
+        }
     }
 }
 
@@ -394,6 +397,11 @@ fn a_half_open_flow_waits_for_its_acknowledgement() {
     });
     assert_eq!(spoke, OPEN);
     assert_eq!(judge(&spoke, &syn(999)), Verdict::Pass, "the same again");
+    // The answer to a SYN of ours, when both connect.
+    for seq in [999, 5000] {
+        let answer = segment(Control::SynAck, seq, Some(500), 0);
+        assert_eq!(judge(&spoke, &answer), Verdict::Pass);
+    }
     assert_eq!(
         judge(&spoke, &syn(5000)),
         Verdict::Challenge(DropReason::OpenFlow)

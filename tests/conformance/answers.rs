@@ -97,7 +97,6 @@ fn a_listener_resets_whatever_acknowledges_something() {
 /// TCP endpoints MUST send a "challenge ACK" to the remote peer"; an acknowledgement beside
 /// it changes nothing.
 #[test]
-#[ignore = "not yet: a SYN-ACK gets nothing"]
 fn a_syn_with_an_acknowledgement_for_an_open_connection_gets_a_challenge() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = reads_all(server);
