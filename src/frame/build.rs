@@ -41,21 +41,46 @@ pub(crate) type End = (Hardware, IpEndpoint);
 
 /// The frame of a segment from `from` to `to`.
 pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
-    let header: u8 = if bare.mss.is_some() { 24 } else { 20 };
+    let [m0, m1] = bare.mss.unwrap_or(0).to_be_bytes();
+    let most = if bare.mss.is_some() { 4 } else { 0 };
+    with_options(from, to, bare, &[2, 4, m0, m1][..most])
+}
+
+/// What a SYN offers in options that smoltcp reads.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) mss: Option<u16>,
+    pub(crate) scale: Option<u8>,
+    pub(crate) sack: bool,
+}
+
+/// The frame of a SYN with these options.
+#[cfg(test)]
+pub(crate) fn opening(from: End, to: End, bare: &Bare, offer: &Offer) -> Option<Frame> {
+    let [m0, m1] = offer.mss.unwrap_or(536).to_be_bytes();
+    let (kind, length) = if offer.sack { (4, 2) } else { (1, 1) };
+    let scale = offer.scale.unwrap_or(0);
+    let options = [2, 4, m0, m1, kind, length, 1, 1, 1, 3, 3, scale];
+    let most = if offer.scale.is_some() { 12 } else { 8 };
+    with_options(from, to, bare, &options[..most])
+}
+
+fn with_options(from: End, to: End, bare: &Bare, options: &[u8]) -> Option<Frame> {
+    let header = 20 + options.len() as u16;
     let addresses = (from.1.addr, to.1.addr);
-    let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header.into())?;
+    let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header)?;
     let flags = u32::from(header) << 26 | u32::from(bare.flags) << 16;
     let tcp = [
         u32::from(from.1.port) << 16 | u32::from(to.1.port),
         bare.seq.0 as u32,
         bare.ack.0 as u32,
         flags | u32::from(bare.window),
-        // No checksum, nothing urgent; the option MSS.
+        // No checksum, nothing urgent.
         0,
-        0x0204_0000 | u32::from(bare.mss.unwrap_or(0)),
     ];
-    let tcp = tcp.map(u32::to_be_bytes);
-    put(&mut frame, &tcp.as_flattened()[..usize::from(header)]);
+    put(&mut frame, tcp.map(u32::to_be_bytes).as_flattened());
+    put(&mut frame, options);
     Some(frame)
 }
 
@@ -178,6 +203,39 @@ fn mss_at(frame: &[u8]) -> Option<usize> {
 #[cold]
 pub(crate) fn scale_of(frame: &[u8]) -> Option<u8> {
     frame.get(option_at(frame, [3, 3])?).copied()
+}
+
+/// What a SYN offers.
+#[cfg(test)]
+pub(crate) fn offer_of(frame: &[u8]) -> Offer {
+    let mut offer = Offer {
+        mss: None,
+        scale: None,
+        sack: false,
+    };
+    let mut options = options_of(frame).unwrap_or_default();
+    loop {
+        match *options {
+            [2, 4, a, b, ..] => offer.mss = Some(u16::from_be_bytes([a, b])),
+            [3, 3, scale, ..] => offer.scale = Some(scale),
+            [4, 2, ..] => offer.sack = true,
+            _ => (),
+        }
+        let length = match *options {
+            [1, ..] => 1,
+            [] | [0, ..] | [_] => return offer,
+            [_, length, ..] => usize::from(length).max(2),
+        };
+        options = options.get(length..).unwrap_or_default();
+    }
+}
+
+/// The options in a segment's header.
+#[cfg(test)]
+fn options_of(frame: &[u8]) -> Option<&[u8]> {
+    let start = segment_at(frame)?;
+    let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
+    frame.get(start + 20..end)
 }
 
 /// The MSS that a SYN offers, or what it means to offer none (RFC 9293, 3.7.1).
@@ -315,6 +373,10 @@ mod tests {
             (frame[12], frame[14]) = (8, 0x45);
             frame[34 + 12] = ((20 + options.len()) << 2) as u8;
             frame.extend_from_slice(options);
+            assert_eq!(
+                offer_of(&frame).mss.filter(|&mss| mss > 0).unwrap_or(536),
+                mss_of(&frame)
+            );
             mss_of(&frame)
         };
         assert_eq!(
@@ -344,6 +406,32 @@ mod tests {
             frame[34 + 12] = ((20 + options.len()) << 2) as u8;
             frame.extend_from_slice(options);
             assert_eq!(scale_of(&frame), scale, "{options:?}");
+            assert_eq!(offer_of(&frame).scale, scale, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn a_syn_made_anew_offers_the_same() {
+        let end = |last| (US, IpEndpoint::new(IpAddress::v4(10, 0, 0, last), 7));
+        for scale in [None, Some(0), Some(14)] {
+            for sack in [false, true] {
+                let bare = Bare {
+                    flags: SYN,
+                    window: 99,
+                    ..Bare::NOTHING
+                };
+                let mss = Some(1400);
+                let offer = Offer { mss, scale, sack };
+                let frame = opening(end(9), end(1), &bare, &offer).unwrap();
+                assert_eq!(offer_of(&frame), offer);
+                let packet = smoltcp::wire::TcpPacket::new_checked(&frame[34..]).unwrap();
+                let ignored = smoltcp::phy::ChecksumCapabilities::ignored();
+                let (from, to) = (end(9).1.addr, end(1).1.addr);
+                let seen = smoltcp::wire::TcpRepr::parse(&packet, &from, &to, &ignored).unwrap();
+                assert_eq!((seen.max_seg_size, seen.window_scale), (mss, scale));
+                assert_eq!((seen.sack_permitted, seen.window_len), (sack, 99));
+                assert!(seen.payload.is_empty());
+            }
         }
     }
 
@@ -355,7 +443,7 @@ mod tests {
                 (bytes[12], bytes[13]) = (8, 0);
             }
             let _ = (mss_of(&bytes), window_of(&bytes));
-            let _ = scale_of(&bytes);
+            let _ = (scale_of(&bytes), offer_of(&bytes));
             let _ = raised(&bytes, 500);
         }
     }

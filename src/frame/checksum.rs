@@ -67,6 +67,21 @@ pub(crate) fn is_right(pseudo: usize, segment: &[u8]) -> bool {
     tcp(pseudo, segment) == u16::MAX
 }
 
+/// Whether an ICMPv4 message is.
+#[cfg(test)]
+pub(crate) fn is_icmp_right(message: &[u8]) -> bool {
+    fold(sum(message, 0)) == u16::MAX
+}
+
+/// Whether an ICMPv6 message is, between these addresses.
+#[cfg(all(test, feature = "ipv6"))]
+pub(crate) fn is_icmpv6_right(addresses: &[u8; 32], message: &[u8]) -> bool {
+    // The pseudo header's last: the length and the protocol.
+    let [a, b] = (message.len() as u16).to_be_bytes();
+    let rest = block(&[0, 0, a, b, 0, 0, 0, 58], pseudo(addresses));
+    fold(sum(message, rest)) == u16::MAX
+}
+
 /// Writes the checksum of a segment, which has at least a header.
 pub(crate) fn fill(pseudo: usize, segment: &mut [u8]) {
     if let Some(place) = segment.get_mut(16..18) {
