@@ -418,7 +418,7 @@ mod tests {
                 let bare = Bare {
                     flags: SYN,
                     window: 99,
-                    ..Bare::NOTHING
+                    ..Bare::default()
                 };
                 let mss = Some(1400);
                 let offer = Offer { mss, scale, sack };

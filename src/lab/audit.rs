@@ -25,7 +25,7 @@ use crate::table::slots::SlotId;
 use crate::time::{FAR, after};
 
 /// Limits count in whole ticks from when they are looked at.
-const TICKS: Duration = Duration::from_millis(3);
+const TICKS: Duration = Duration::from_millis(4);
 
 /// Checks what the tables of the stack and the tasks say about each other:
 /// lists, counts, timers, who waits for what. For tests, between turns; the

@@ -193,7 +193,7 @@ impl PeerView {
             seq: ours.rcv_nxt,
             ack: self.snd_una,
             window: self.shown(),
-            ..Bare::NOTHING
+            ..Bare::default()
         };
         let rewrite = match taken {
             true => rewritten(segment, numbers),
@@ -326,7 +326,7 @@ impl PeerView {
             seq: rcv_nxt,
             ack: self.snd_una,
             window: self.shown(),
-            ..Bare::NOTHING
+            ..Bare::default()
         })
     }
 
@@ -401,7 +401,7 @@ fn bare(segment: &Segment, flags: u8) -> Bare {
         flags: flags | if segment.has_ack { ACK } else { 0 },
         seq: segment.seq,
         ack: segment.ack,
-        ..Bare::NOTHING
+        ..Bare::default()
     }
 }
 
