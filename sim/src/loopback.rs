@@ -30,12 +30,13 @@ use drive::{Ending, Run};
 use progress::Progress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
+use crate::cli::values::PARKED;
 use crate::cli::{LoopbackConfig, Serve};
 use crate::host::StopFlag;
 use crate::level::Level;
 use crate::observe::{All, Log, Out};
 use crate::report::{Report, Value};
-use crate::services::{self, PARKED, TASK_BYTES};
+use crate::services::{self, TASK_BYTES};
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
 

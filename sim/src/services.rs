@@ -3,15 +3,10 @@
 
 use cygnet::{Backlog, ListenError, Node, TcpStream, TimeLimits, service};
 
-use crate::cli::{Serve, Service};
+use crate::cli::values::{Serve, Service};
 
 /// What the future of a service or of a client may need.
 pub const TASK_BYTES: usize = 2048;
-
-/// How many SYNs may wait for a slot, unless somebody asks for another number: a burst
-/// of that many clients more than there are slots is served as fast as slots become
-/// free.
-pub const PARKED: usize = 256;
 
 /// Spawns the server that `what` names. `epoch` is the Unix time, in seconds,
 /// of the platform's time zero; only daytime asks for it.

@@ -10,11 +10,11 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
-    Limit, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac, neighbor, parked,
+    Limit, PARKED, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac,
+    neighbor, parked,
 };
 use crate::offload::Offload;
 use crate::report::Format;
-use crate::services::PARKED;
 
 /// `sim tap`, checked.
 #[derive(Clone, Debug, PartialEq)]

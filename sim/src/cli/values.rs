@@ -8,6 +8,11 @@ use cygnet::TimeLimits;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
+/// How many SYNs may wait for a slot, unless somebody asks for another number: a burst
+/// of that many clients more than there are slots is served as fast as slots become
+/// free.
+pub const PARKED: usize = 256;
+
 /// A ready-made server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
