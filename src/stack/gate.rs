@@ -385,10 +385,7 @@ fn longest_idle(connections: &mut Connections<'_>, listener: u32, now: Instant) 
     let mut longest: Option<(u32, SlotId)> = None;
     for id in connections.slots.ids() {
         let slot = &connections.slots[id];
-        if slot.state == State::Open
-            && slot.listener == listener
-            && !connections.slots[id].set.is_none()
-        {
+        if slot.state == State::Open && slot.listener == listener && slot.set.is_some() {
             let idles = slot.clocks.pace.idles(now);
             if longest.is_none_or(|(most, _)| idles > most) {
                 longest = Some((idles, id));
