@@ -39,7 +39,8 @@ pub enum DropReason {
     OpenFlow = 11,
     /// It acknowledges what was never sent; challenged (RFC 9293, 3.10.7.4).
     NeverSent = 12,
-    /// Bytes outside the window, again within 65 ms.
+    /// Bytes outside the window, again within 65 ms; or what only an error or a reset
+    /// could have answered, more than 200 a second.
     Throttled = 13,
     /// An acknowledgement that repeats what is known while only our FIN is on its
     /// way.

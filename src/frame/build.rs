@@ -47,7 +47,6 @@ pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
 }
 
 /// What a SYN offers in options that smoltcp reads.
-#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) mss: Option<u16>,
@@ -56,7 +55,6 @@ pub(crate) struct Offer {
 }
 
 /// The frame of a SYN with these options.
-#[cfg(test)]
 pub(crate) fn opening(from: End, to: End, bare: &Bare, offer: &Offer) -> Option<Frame> {
     let [m0, m1] = offer.mss.unwrap_or(536).to_be_bytes();
     let (kind, length) = if offer.sack { (4, 2) } else { (1, 1) };
@@ -172,41 +170,8 @@ pub(crate) fn window_of(frame: &[u8]) -> u16 {
     window.map_or(0, |bytes| u16::from_be_bytes(*bytes))
 }
 
-/// Where in the frame of a segment this option, of this kind and length, has its
-/// number.
-fn option_at(frame: &[u8], [kind, length]: [u8; 2]) -> Option<usize> {
-    let start = segment_at(frame)?;
-    let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
-    let header = frame.get(..end)?;
-    let mut at = start + 20;
-    while let Some(&found) = header.get(at) {
-        match found {
-            0 => break,
-            1 => at += 1,
-            _ => {
-                let long = usize::from(*header.get(at + 1)?);
-                if [found, long as u8] == [kind, length] {
-                    return (at + long <= end).then_some(at + 2);
-                }
-                at += long.max(2);
-            }
-        }
-    }
-    None
-}
-
-fn mss_at(frame: &[u8]) -> Option<usize> {
-    option_at(frame, [2, 4])
-}
-
-/// The window scale of a SYN, if it has one (RFC 7323, 2.2).
-#[cold]
-pub(crate) fn scale_of(frame: &[u8]) -> Option<u8> {
-    frame.get(option_at(frame, [3, 3])?).copied()
-}
-
 /// What a SYN offers.
-#[cfg(test)]
+#[cold]
 pub(crate) fn offer_of(frame: &[u8]) -> Offer {
     let mut offer = Offer {
         mss: None,
@@ -231,31 +196,10 @@ pub(crate) fn offer_of(frame: &[u8]) -> Offer {
 }
 
 /// The options in a segment's header.
-#[cfg(test)]
 fn options_of(frame: &[u8]) -> Option<&[u8]> {
     let start = segment_at(frame)?;
     let end = start + usize::from(frame.get(start + 12)? >> 4) * 4;
     frame.get(start + 20..end)
-}
-
-/// The MSS that a SYN offers, or what it means to offer none (RFC 9293, 3.7.1).
-pub(crate) fn mss_of(frame: &[u8]) -> u16 {
-    let offer = mss_at(frame).and_then(|at| frame.get(at..)?.first_chunk());
-    let offer = offer.map_or(0, |bytes| u16::from_be_bytes(*bytes));
-    if offer == 0 { 536 } else { offer }
-}
-
-/// A copy of a SYN that offers an MSS of at least `floor`; `None` if it does
-/// already, or is longer than any SYN should be.
-pub(crate) fn raised(frame: &[u8], floor: u16) -> Option<Frame> {
-    if mss_of(frame) >= floor {
-        return None;
-    }
-    let at = mss_at(frame)?;
-    let mut copy = Frame::from_slice(frame).ok()?;
-    copy.get_mut(at..at + 2)?
-        .copy_from_slice(&floor.to_be_bytes());
-    Some(copy)
 }
 
 /// A frame with its IP header, for a payload of `bytes`.
@@ -348,11 +292,8 @@ mod tests {
             assert_eq!(seen.flow.remote(), IpEndpoint::new(peer, 1000));
             assert_eq!((seen.seq.0, seen.ack.0), (5, -6));
             assert_eq!((seen.control, seen.payload), (Control::Other, 0));
-            assert_eq!(mss_of(&made), mss.unwrap_or(536));
+            assert_eq!(offer_of(&made).mss, mss);
             assert_eq!(window_of(&made), 7);
-            let raised = raised(&made, 1300);
-            assert_eq!(raised.is_some(), mss.is_some());
-            assert!(raised.is_none_or(|raised| mss_of(&raised) == 1300));
         }
     }
 
@@ -373,21 +314,21 @@ mod tests {
             (frame[12], frame[14]) = (8, 0x45);
             frame[34 + 12] = ((20 + options.len()) << 2) as u8;
             frame.extend_from_slice(options);
-            assert_eq!(
-                offer_of(&frame).mss.filter(|&mss| mss > 0).unwrap_or(536),
-                mss_of(&frame)
-            );
-            mss_of(&frame)
+            offer_of(&frame).mss
         };
         assert_eq!(
             with(&[1, 1, 4, 2, 3, 3, 7, 1, 2, 4, 5, 180, 0, 0, 0, 0]),
-            1460
+            Some(1460)
         );
-        assert_eq!(with(&[2, 4, 0, 0]), 536);
-        assert_eq!(with(&[0, 0, 2, 4]), 536);
-        assert_eq!(with(&[1, 1, 1, 2]), 536);
-        assert_eq!(with(&[9, 0, 2, 4, 1, 0, 0, 0]), 256, "a length of nothing");
-        assert_eq!(with(&[]), 536);
+        assert_eq!(with(&[2, 4, 0, 0]), Some(0));
+        assert_eq!(with(&[0, 0, 2, 4]), None);
+        assert_eq!(with(&[1, 1, 1, 2]), None);
+        assert_eq!(
+            with(&[9, 0, 2, 4, 1, 0, 0, 0]),
+            Some(256),
+            "a length of nothing"
+        );
+        assert_eq!(with(&[]), None);
     }
 
     #[test]
@@ -405,7 +346,6 @@ mod tests {
             (frame[12], frame[14]) = (8, 0x45);
             frame[34 + 12] = ((20 + options.len()) << 2) as u8;
             frame.extend_from_slice(options);
-            assert_eq!(scale_of(&frame), scale, "{options:?}");
             assert_eq!(offer_of(&frame).scale, scale, "{options:?}");
         }
     }
@@ -442,9 +382,7 @@ mod tests {
             if v4 && bytes.len() > 14 {
                 (bytes[12], bytes[13]) = (8, 0);
             }
-            let _ = (mss_of(&bytes), window_of(&bytes));
-            let _ = (scale_of(&bytes), offer_of(&bytes));
-            let _ = raised(&bytes, 500);
+            let _ = (window_of(&bytes), offer_of(&bytes));
         }
     }
 }

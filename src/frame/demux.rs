@@ -21,6 +21,8 @@ use crate::counters::DropReason;
 use crate::frame::checksum::{self, Checks};
 use crate::frame::flow::Flow;
 #[cfg(feature = "ipv6")]
+use crate::frame::headers::segment_behind;
+#[cfg(feature = "ipv6")]
 use crate::frame::link::IPV6;
 use crate::frame::link::{ARP, ETHERNET, Hardware, IPV4, is_unicast};
 
@@ -175,11 +177,15 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
         IpProtocol::Icmpv6 if matches!(payload.first(), Some(135 | 136)) => {
             return Route::Neighbor;
         }
+        IpProtocol::Ipv6NoNxt => return Route::Refuse(DropReason::NotOurs),
         // The first byte of these headers is the next header's number. smoltcp would
         // look behind the options in the second and reset what it finds.
         IpProtocol::Ipv6Frag | IpProtocol::HopByHop
             if payload.first() == Some(&IpProtocol::Tcp.into()) =>
         {
+            return Route::Refuse(DropReason::Fragment);
+        }
+        next if segment_behind(next.into(), payload).is_some() => {
             return Route::Refuse(DropReason::Fragment);
         }
         _ => return demux_host(link, &between),

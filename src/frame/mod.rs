@@ -4,13 +4,12 @@ pub(crate) mod build;
 pub(crate) mod checksum;
 pub(crate) mod demux;
 pub(crate) mod flow;
-#[cfg(all(test, feature = "ipv6"))]
+#[cfg(feature = "ipv6")]
 pub(crate) mod headers;
 #[cfg(test)]
 pub(crate) mod icmp;
 pub(crate) mod link;
 pub(crate) mod neighbor;
 pub(crate) mod one_shot;
-#[cfg(test)]
 pub(crate) mod patch;
 pub(crate) mod sent;

@@ -1,7 +1,7 @@
 //! The guard. A segment for a view flow must not hurt it merely because its
 //! addresses and ports can be guessed, so before smoltcp sees one it is held
-//! against what the flow knows: the last acknowledgement we sent, the window
-//! that went with it, and the highest sequence number we used.
+//! against what the flow knows: the next byte we expect, the last acknowledgement we
+//! sent and its window, and the highest sequence number we used.
 //!
 //! The rules, most of them from RFC 5961:
 //!
@@ -26,9 +26,8 @@
 //!   keep-alive or a probe;
 //! - it takes bytes that come after a FIN.
 //!
-//! What the flow knows comes from our own frames on their way out, and may lag
-//! behind smoltcp by an acknowledgement that is still delayed. That costs an
-//! honest peer one round trip: it answers the challenge with an exact reset.
+//! What the flow knows comes from our own frames on their way out, and from what
+//! smoltcp took.
 //!
 //! Not here: who has a flow (`flows.rs`), a connection of ours before the peer has
 //! answered (smoltcp is exact about that), what a challenge looks like (`build.rs`).
@@ -39,6 +38,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
 
 use crate::counters::DropReason;
+use crate::frame::build::{ACK, Bare};
 use crate::frame::demux::{Control, Segment};
 use crate::frame::sent::Outgoing;
 use crate::initial::initial;
@@ -48,11 +48,13 @@ use crate::initial::initial;
 const QUIET_MICROS_LOG2: u32 = 16;
 
 initial! {
-    /// What our own frames say of a flow (RFC 9293, 3.3.1).
+    /// What our own frames, and what smoltcp took, say of a flow (RFC 9293, 3.3.1).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct TcpView: NOTHING {
-        /// The next byte we expect: our last acknowledgement.
+        /// The next byte we expect: smoltcp's own number.
         pub(crate) rcv_nxt: TcpSeqNumber = TcpSeqNumber(0),
+        /// What we acknowledged last: it may lag behind.
+        pub(crate) last_ack: TcpSeqNumber = TcpSeqNumber(0),
         /// One past the highest sequence number we used; zero before the first.
         pub(crate) snd_max: TcpSeqNumber = TcpSeqNumber(0),
         /// The window of our last acknowledgement, as it stands in the header.
@@ -116,6 +118,7 @@ impl TcpView {
     pub(crate) fn of_syn(seq: TcpSeqNumber) -> Self {
         TcpView {
             rcv_nxt: seq + 1,
+            last_ack: seq + 1,
             ..TcpView::NOTHING
         }
     }
@@ -125,16 +128,18 @@ impl TcpView {
         self.snd_max.0 != 0
     }
 
-    /// Whether a segment says no more than that everything but our FIN arrived,
-    /// when that is view already. smoltcp 0.14 takes three of them for a sign
-    /// to send bytes again at once, finds none, and forgets the timer of the FIN,
-    /// which is then never repeated.
-    pub(crate) fn repeats_all_but_fin(&self, segment: &Segment) -> bool {
-        distance(segment.ack, self.snd_max) == 1
-            && matches!(segment.control, Control::Other)
-            && segment.payload == 0
-            && segment.seq == self.rcv_nxt // else it asks for an answer
-            && !segment.fin
+    /// A segment that makes smoltcp say where it stands, at most once a second per
+    /// connection: one before the window and empty, like a keep-alive. A peer that
+    /// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
+    /// 4.2).
+    #[cold]
+    pub(crate) fn challenge(&self) -> Bare {
+        Bare {
+            flags: ACK,
+            seq: TcpSeqNumber(self.rcv_nxt.0.wrapping_sub(1)),
+            ack: self.snd_max,
+            ..Bare::default()
+        }
     }
 
     /// Bytes outside the window are answered now.
@@ -144,10 +149,11 @@ impl TcpView {
 }
 
 impl Edge {
-    /// Bytes from our last acknowledgement to the edge.
+    /// Bytes from the next one we expect to the edge.
     #[inline]
     fn room(&self, view: &TcpView) -> u32 {
-        u32::from(view.rcv_wnd) << self.shift
+        let taken = distance(view.last_ack, view.rcv_nxt) as u32;
+        (u32::from(view.rcv_wnd) << self.shift).saturating_sub(taken)
     }
 
     /// The window is that of a SYN or a SYN-ACK of ours, which is never scaled.
@@ -200,7 +206,7 @@ pub(crate) fn learn(
         now.snd_max = end;
     }
     if let Some(ack) = sent.ack {
-        now.rcv_nxt = ack;
+        now.last_ack = ack;
     }
     now.rcv_wnd = window;
     view.set(now);
@@ -225,8 +231,8 @@ fn learn_edge(
         now.told_by_syn();
     } else {
         // smoltcp shifts the window of our SYN too.
-        let before = view.rcv_nxt + (usize::from(view.rcv_wnd) << now.scale);
-        let told = ack.unwrap_or(view.rcv_nxt) + (usize::from(window) << now.scale);
+        let before = view.last_ack + (usize::from(view.rcv_wnd) << now.scale);
+        let told = ack.unwrap_or(view.last_ack) + (usize::from(window) << now.scale);
         now.told(one_byte, before, told);
     }
     edge.set(now);
@@ -240,15 +246,15 @@ pub(crate) fn answered_with(view: &mut TcpView, edge: &mut Edge, seq: TcpSeqNumb
         edge.scale = 0;
     }
     edge.told_by_syn();
-    view.rcv_nxt = seq + 1;
+    (view.rcv_nxt, view.last_ack) = (seq + 1, seq + 1);
     // smoltcp counts the window of our SYN from the number of the peer's.
     view.rcv_wnd = view.rcv_wnd.saturating_sub(1);
 }
 
-/// smoltcp has taken the peer's FIN, which is behind the bytes of `segment`.
+/// smoltcp has taken the peer's FIN, which is behind all bytes it took.
 #[cold]
-pub(crate) fn ended_with(view: &mut TcpView, edge: &mut Edge, segment: &Segment) {
-    view.rcv_nxt = segment.seq + usize::from(segment.payload) + 1;
+pub(crate) fn ended(view: &mut TcpView, edge: &mut Edge) {
+    view.rcv_nxt += 1;
     view.rcv_wnd = 0;
     edge.of = EdgeOf::Stream;
 }

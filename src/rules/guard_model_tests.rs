@@ -19,6 +19,7 @@ proptest! {
         let turned = Knows {
             view: TcpView {
                 rcv_nxt: TcpSeqNumber(base.view.rcv_nxt.0.wrapping_add(turn)),
+                last_ack: TcpSeqNumber(base.view.last_ack.0.wrapping_add(turn)),
                 snd_max: TcpSeqNumber(base.view.snd_max.0.wrapping_add(spin)),
                 ..base.view
             },
@@ -183,13 +184,15 @@ impl Model {
             prop_assert!(to <= room, "{to} is past {room}");
             prop_assert!(!self.ended, "after the end");
         }
+        if begins <= next {
+            let came = self.came.max(to as usize);
+            self.view.took(came - self.came);
+            self.came = came;
+        }
         if fin && !self.ended && begins <= next {
             prop_assert!(to == end.max(from), "a FIN without {} bytes", end - to);
-            self.came = self.came.max(to as usize);
             self.ended = true;
-            self.view.ended_with(&segment);
-        } else if begins <= next {
-            self.came = self.came.max(to as usize);
+            self.view.ended();
         }
         Ok(())
     }

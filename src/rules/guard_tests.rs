@@ -48,8 +48,13 @@ impl Knows {
         (self.view, self.edge) = (view.get(), edge.get());
     }
 
-    pub(super) fn ended_with(&mut self, segment: &Segment) {
-        ended_with(&mut self.view, &mut self.edge, segment);
+    /// smoltcp has taken so many bytes.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.view.rcv_nxt += bytes;
+    }
+
+    pub(super) fn ended(&mut self) {
+        ended(&mut self.view, &mut self.edge);
     }
 
     fn room(&self) -> u32 {
@@ -65,6 +70,7 @@ pub(super) fn judged(segment: &Segment, knows: &Knows, half_open: bool, now: Ins
 pub(super) const OPEN: Knows = Knows {
     view: TcpView {
         rcv_nxt: TcpSeqNumber(1000),
+        last_ack: TcpSeqNumber(1000),
         snd_max: TcpSeqNumber(500),
         rcv_wnd: 100,
         quiet: 0,
@@ -311,7 +317,8 @@ fn a_fin_behind_a_doubted_edge_does_not_pass_right_after_our_syn() {
 #[test]
 fn after_a_fin_nothing_but_acknowledgements_and_old_bytes_pass() {
     let mut ended = OPEN;
-    ended.ended_with(&segment(Control::Other, 1000, Some(500), 10));
+    ended.took(10);
+    ended.ended();
     let at = |view: &Knows, control, seq, payload, fin| {
         let mut segment = segment(control, seq, Some(500), payload);
         segment.fin = fin;
@@ -416,26 +423,28 @@ fn a_half_open_flow_waits_for_its_acknowledgement() {
 }
 
 #[test]
-fn only_a_bare_repetition_before_our_fin_is_one() {
-    let view = TcpView {
-        snd_max: TcpSeqNumber(501),
-        ..OPEN.view
+fn what_was_taken_and_not_acknowledged_yet_is_no_room() {
+    let mut taken = OPEN;
+    taken.took(90);
+    let at = |control, seq, payload| {
+        let segment = segment(control, seq, Some(500), payload);
+        judged(&segment, &taken, false, AT)
     };
-    let repeats = |change: fn(&mut Segment)| {
-        let mut segment = segment(Control::Other, 1000, Some(500), 0);
-        change(&mut segment);
-        view.repeats_all_but_fin(&segment)
-    };
-    assert!(repeats(|_| ()));
-    assert!(!repeats(|segment| segment.ack += 1), "all, with the FIN");
-    assert!(!repeats(|segment| segment.ack = TcpSeqNumber(499)));
-    assert!(!repeats(|segment| segment.control = Control::Rst));
-    assert!(!repeats(|segment| segment.payload = 1));
-    assert!(
-        !repeats(|segment| segment.seq = TcpSeqNumber(999)),
-        "a keep-alive"
+    assert_eq!(taken.room(), 10);
+    assert_eq!(at(Control::Other, 1090, 10), Verdict::Pass);
+    assert_eq!(at(Control::Other, 1100, 1), Verdict::PassOnce);
+    assert_eq!(
+        at(Control::Rst, 1090, 0),
+        Verdict::Pass,
+        "right behind text"
     );
-    assert!(!repeats(|segment| segment.fin = true));
+    let inexact = DropReason::InexactReset;
+    for seq in [1091, 1099] {
+        assert_eq!(at(Control::Rst, seq, 0), Verdict::Challenge(inexact));
+    }
+    for seq in [1000, 1089, 1100] {
+        assert_eq!(at(Control::Rst, seq, 0), Verdict::Drop(inexact));
+    }
 }
 
 #[test]
@@ -449,7 +458,8 @@ fn what_left_is_learned_and_resets_teach_nothing() {
         ..NOTHING_MUCH
     };
     view.learn(&frame);
-    assert_eq!((view.view.rcv_nxt.0, view.view.snd_max.0), (1010, 520));
+    assert_eq!((view.view.last_ack.0, view.view.snd_max.0), (1010, 520));
+    assert_eq!(view.view.rcv_nxt.0, 1000, "what smoltcp took");
     // A retransmission takes nothing back; a FIN counts.
     view.learn(&Outgoing {
         payload: 1,

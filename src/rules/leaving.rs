@@ -17,18 +17,12 @@ use crate::frame::sent::Outgoing;
 /// What a flow has sent and the peer has not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InFlight {
-    pub(crate) snd_una: TcpSeqNumber,
+    snd_una: TcpSeqNumber,
     /// One past the highest number sent that is not past the edge.
-    pub(crate) top: TcpSeqNumber,
+    top: TcpSeqNumber,
 }
 
 impl InFlight {
-    /// Of no flow.
-    pub(crate) const NOTHING: InFlight = InFlight {
-        snd_una: TcpSeqNumber(0),
-        top: TcpSeqNumber(0),
-    };
-
     /// Numbers from `snd_una` up to `snd_max`, and not past `edge`.
     #[inline]
     pub(crate) fn new(snd_una: TcpSeqNumber, snd_max: TcpSeqNumber, edge: TcpSeqNumber) -> Self {
@@ -135,7 +129,7 @@ mod tests {
             let raised = flight.raises(&BARE).map(|seq| seq.0);
             assert_eq!(raised, expected, "{snd_max} {edge}");
         }
-        assert_eq!(InFlight::NOTHING.raises(&BARE), None);
+        assert_eq!(InFlight::new(seq(0), seq(0), seq(0)).raises(&BARE), None);
     }
 
     proptest! {

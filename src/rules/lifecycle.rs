@@ -73,12 +73,19 @@ impl Before {
             unacknowledged: socket.send_queue(),
         }
     }
+}
 
-    /// Whether our FIN is all that the peer can still acknowledge.
-    pub(crate) fn only_fin_left(&self) -> bool {
-        use tcp::State::{Closing, FinWait1, LastAck};
-        self.unacknowledged == 0 && matches!(self.tcp, FinWait1 | Closing | LastAck)
-    }
+/// Whether a connection of ours has not been answered yet.
+pub(crate) fn is_unanswered(state: State, tcp: tcp::State) -> bool {
+    matches!(state, State::Connecting) && tcp != tcp::State::SynReceived
+}
+
+/// Whether the peer has cut the connection by a reset that the socket took. In
+/// TIME-WAIT nothing is left to cut (RFC 1337), and a connection that is not yet one
+/// was refused.
+pub(crate) fn is_cut(state: State, before: tcp::State, after: tcp::State) -> bool {
+    use tcp::State::{Closed, Listen, TimeWait};
+    state != State::Connecting && before != TimeWait && matches!(after, Closed | Listen)
 }
 
 /// Where a slot goes from here.

@@ -77,16 +77,18 @@ impl Default for TimeLimits {
 
 initial! {
     /// The limits of one connection, and how far it is. Times are milliseconds of a
-    /// clock that wraps after 49 days, zero is none.
+    /// clock that wraps after 49 days, zero is none. What bytes that move touch comes
+    /// first.
     #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
     pub(crate) struct Pace: EMPTY {
         /// When bytes last moved, in either direction.
         moved: u32 = 0,
         /// Since when written bytes wait.
         waiting: u32 = 0,
+        first_byte: u32 = 0,
         /// When the exchange began.
         began: u32 = 0,
-        first_byte: u32 = 0,
         idle: u32 = 0,
         write_progress: u32 = 0,
         exchange: u32 = 0,
@@ -186,15 +188,16 @@ impl From<Option<Duration>> for WaitLimit {
 initial! {
     /// Every clock of one connection: what is over at a moment, and its limits.
     #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
     pub(crate) struct Clocks: EMPTY {
         /// Handshake, connect or close deadline, whichever the state calls for. In
         /// an open stream in TIME-WAIT: when its timer must not run any more.
         pub(crate) give_up: Instant = Instant::ZERO,
-        pub(crate) read_at: Instant = Instant::ZERO,
-        pub(crate) write_at: Instant = Instant::ZERO,
         /// With keep-alive: when a peer that stays silent is given up.
         pub(crate) silent_at: Instant = Instant::ZERO,
         pub(crate) pace: Pace = Pace::EMPTY,
+        pub(crate) read_at: Instant = Instant::ZERO,
+        pub(crate) write_at: Instant = Instant::ZERO,
     }
 }
 
@@ -207,6 +210,11 @@ pub(crate) struct Due {
 }
 
 impl Clocks {
+    /// Where what a segment touches ends.
+    #[cfg(test)]
+    pub(crate) const COLD: usize =
+        core::mem::offset_of!(Clocks, pace) + core::mem::offset_of!(Pace, began);
+
     /// Nothing is ever over.
     pub(crate) const NONE: Clocks = Clocks {
         give_up: FAR,

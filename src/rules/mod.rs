@@ -2,18 +2,15 @@
 
 pub(crate) mod addresses;
 pub(crate) mod admit;
-#[cfg(test)]
 pub(crate) mod bucket;
 pub(crate) mod config;
 pub(crate) mod cookie;
 pub(crate) mod guard;
 pub(crate) mod isn;
 pub(crate) mod keys;
-#[cfg(test)]
 pub(crate) mod leaving;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
-#[cfg(test)]
 pub(crate) mod normalise;
 #[cfg(test)]
 pub(crate) mod pmtu;

@@ -41,7 +41,7 @@ initial! {
         /// A segment whose window is not above this is looked at.
         low: u16 = 0,
         /// The longest segment that it takes.
-        mss: u16 = 0,
+        pub(crate) mss: u16 = 0,
         /// By how much its windows are scaled.
         shift: u8 = 0,
         flags: u8 = 0,
@@ -74,8 +74,8 @@ pub(crate) struct Ours {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rewrite {
     AsItIs,
-    /// A copy with another acknowledgement and window.
-    Numbers(TcpSeqNumber, u16),
+    /// A copy with this acknowledgement and window.
+    Numbers(Bare),
     /// This, and not the segment.
     Instead(Bare),
     /// This after the segment, or alone if that is not shown.
@@ -348,7 +348,7 @@ fn rewritten(segment: &Segment, numbers: Bare) -> Rewrite {
     }
     match (numbers.ack, numbers.window) {
         same if same == (segment.ack, segment.window) => Rewrite::AsItIs,
-        (ack, window) if segment.payload > 0 => Rewrite::Numbers(ack, window),
+        _ if segment.payload > 0 => Rewrite::Numbers(numbers),
         _ => Rewrite::Instead(Bare {
             flags,
             seq: segment.seq,

@@ -64,7 +64,7 @@ pub(super) enum Shown {
 pub(super) fn shown(rewrite: Rewrite) -> Shown {
     match rewrite {
         Rewrite::AsItIs => Shown::AsItIs,
-        Rewrite::Numbers(ack, window) => Shown::Numbers(ack.0, window),
+        Rewrite::Numbers(bare) => Shown::Numbers(bare.ack.0, bare.window),
         Rewrite::Instead(bare) => Shown::Instead(bare.flags, bare.seq.0, bare.ack.0, bare.window),
         Rewrite::Besides(bare) => {
             assert_eq!((bare.flags, bare.mss), (ACK, None));

@@ -27,6 +27,8 @@ use crate::frame::build::Frame;
 use crate::frame::demux::{Control, Route, Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
+#[cfg(feature = "ipv6")]
+use crate::frame::patch::{COPY, without_headers};
 use crate::prefetch;
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
@@ -34,8 +36,9 @@ use crate::rules::lifecycle::{Cut, State, Step};
 use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
-use crate::stack::engine::{self, Again, Engine, Sent};
+use crate::stack::engine::{Again, Engine, Sent};
 use crate::stack::gate::Gate;
+use crate::stack::opening;
 use crate::stack::resolve::{self, Find};
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
@@ -196,8 +199,30 @@ impl Core<'_> {
                 let (neighbors, host) = (&mut self.neighbors, &mut self.host);
                 self.neighbor_news |= resolve::hear(neighbors, host, frame, token);
             }
-            Route::Host(from) => self.engine.answer(&self.host, from, frame, token),
+            Route::Host(from) if self.host.may_answer() => {
+                self.engine.answer(&self.host, from, frame, token);
+            }
+            Route::Host(_) => (),
+            #[cfg(feature = "ipv6")]
+            Route::Refuse(DropReason::Fragment) => self.headed_in(frame, token, scheduler),
             Route::Refuse(reason) => self.host.dropped(reason),
+        }
+    }
+
+    /// A segment with other headers in front of it, which smoltcp need not see; or one
+    /// that is in pieces.
+    #[cfg(feature = "ipv6")]
+    #[cold]
+    #[inline(never)]
+    fn headed_in<T: TxToken>(&mut self, frame: &[u8], token: T, scheduler: &impl Scheduler) {
+        let mut copy = [0; COPY];
+        let route = without_headers(frame, &mut copy).map(|frame| (self.host.route(frame), frame));
+        match route {
+            Some((Route::Tcp(segment), frame)) => {
+                self.segment_in(&segment, frame, token, scheduler);
+            }
+            Some((Route::Refuse(reason), _)) => self.host.dropped(reason),
+            _ => self.host.dropped(DropReason::Fragment),
         }
     }
 
@@ -405,7 +430,7 @@ impl Core<'_> {
         self.find = Some(resolve::find);
         let connects = slot
             .socket()
-            .is_some_and(|socket| engine::connect(host, socket, &flow, isn));
+            .is_some_and(|socket| opening::connect(host, socket, &flow, isn));
         if !connects || !connections.serve(id, flow) {
             connections.free(id, host);
             return Err(CannotConnect::Unaddressable);

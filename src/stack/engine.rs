@@ -1,31 +1,28 @@
-//! smoltcp, as an engine: a segment into its socket, a SYN into a fresh one, a packet
-//! for nobody's socket to the host; and out comes what a slot has to send, in a bounded
-//! number of passes. The only caller of smoltcp's `Interface`. What the guard says
-//! about a segment is done here.
+//! smoltcp, as an engine: a segment into its socket, a packet for nobody's socket to the
+//! host; and out comes what a slot has to send, in a bounded number of passes. What the
+//! guard says about a segment is done here, and what smoltcp is shown of it.
 //!
-//! Not here: whose a frame is, which slots send, and what follows (`core.rs`).
+//! Not here: how a connection begins (`opening.rs`), whose a frame is, which slots send,
+//! and what follows (`core.rs`).
 
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpListenEndpoint, TcpSeqNumber};
+use smoltcp::wire::HardwareAddress;
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, ACK, Bare, Frame, SYN, scale_of};
+use crate::frame::build::{self, Bare, offer_of};
 use crate::frame::demux::{Control, Segment};
-use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{CapsOnly, Ends, OneShot, Tx};
-use crate::rules::cookie::Cookie;
-use crate::rules::guard::{Edge, TcpView, Verdict, answered_with, ended_with, judge};
-use crate::rules::isn;
-use crate::rules::lifecycle::{Before, Cut, Settled, State, settle};
-use crate::rules::limits::{Pace, TimeLimits};
-use crate::table::buffers::Buffers;
+use crate::frame::patch::{self, COPY};
+use crate::rules::guard::{Verdict, answered_with, ended, judge};
+use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, is_unanswered, settle};
+use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
-use crate::time::{FAR, after};
+use crate::time::FAR;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
 /// is asked again, when asking did not move it. A peer can bring smoltcp
@@ -92,6 +89,7 @@ impl Engine {
         frame: &[u8],
         token: T,
     ) {
+        host.outlet.heard.set(PeerView::NOTHING);
         let mut nobody = SocketSet::new(&mut [][..]);
         let mut device = OneShot {
             frame: frame.get(ETHERNET..),
@@ -118,46 +116,34 @@ impl Engine {
         (segment, frame): (&Segment, &[u8]),
         token: T,
     ) -> Option<Settled> {
-        let mut before = None;
-        if let Some(socket) = slot.socket() {
-            before = Some(Before::of(socket));
-        }
-        if slot.view.repeats_all_but_fin(segment)
-            && before.is_some_and(|before| before.only_fin_left())
-        {
-            host.dropped(DropReason::RepeatedAck);
+        let Some(socket) = slot.socket() else {
+            host.dropped(DropReason::Borrowed);
             return None;
-        }
-        let (mut frame, mut control) = (frame, segment.control);
-        let probe;
+        };
+        let before = Before::of(socket);
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
-        let is_unanswered = matches!(slot.state, State::Connecting)
-            && before.is_none_or(|before| before.tcp != tcp::State::SynReceived);
-        let verdict = match is_unanswered {
+        let verdict = match is_unanswered(slot.state, before.tcp) {
             // smoltcp takes no bytes before its SYN is answered.
             true => Verdict::PassEmpty,
             false => judge(segment, &slot.view, &slot.edge, half_open, host.now),
         };
-        match verdict {
+        let is_plain = verdict == Verdict::Pass
+            && matches!(segment.control, Control::Other)
+            && !segment.fin
+            && slot.heard.is_plain(segment, slot.view.snd_max);
+        let control = if is_plain {
             // A peer that moves takes its flow with it.
-            Verdict::Pass => slot.peer = segment.remote_hardware,
-            Verdict::PassEmpty => (),
-            Verdict::PassOnce => slot.view.answered(host.now),
-            Verdict::Drop(reason) => {
-                host.dropped(reason);
-                return None;
-            }
-            Verdict::Challenge(reason) => {
-                host.dropped(reason);
-                probe = challenge(segment, &slot.view, host)?;
-                (frame, control) = (&probe, Control::Other);
-            }
-        }
-        let Some(before) = before else {
-            host.dropped(DropReason::Borrowed);
-            return None;
+            slot.peer = segment.remote_hardware;
+            slot.heard.heard(segment);
+            let token = Tx::Device(token);
+            hand(&mut self.0, (host, &host.outlet), slot, frame, token);
+            Control::Other
+        } else {
+            self.look(host, slot, (segment, frame), (verdict, &before), token)?
         };
-        hand(&mut self.0, host, slot, frame, token);
+        if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
+            self.tell::<T>(host, slot, segment, &end);
+        }
         let socket = tcp_of((*slot.set).as_mut()?);
         if slot.clocks.silent_at != FAR {
             slot.clocks.silent_at = patience(host.now, socket);
@@ -177,6 +163,101 @@ impl Engine {
         Some(settled)
     }
 
+    /// What of a segment that is not one of nearly all smoltcp is shown, and what it is
+    /// shown besides (`normalise.rs`); gives what it was told to do. `None`: nothing.
+    #[cold]
+    #[inline(never)]
+    fn look<T: TxToken>(
+        &mut self,
+        host: &mut Host<'_>,
+        slot: &mut Slot<'_>,
+        (segment, frame): (&Segment, &[u8]),
+        (verdict, before): (Verdict, &Before),
+        token: T,
+    ) -> Option<Control> {
+        let snd_max = slot.view.snd_max;
+        let is_unanswered = is_unanswered(slot.state, before.tcp);
+        let ours = Ours {
+            rcv_nxt: slot.view.rcv_nxt,
+            snd_max,
+            max_rcv_wnd: u32::from(u16::MAX) << slot.edge.scale,
+            queued: before.unacknowledged,
+        };
+        let (verdict, rewrite) = match is_unanswered {
+            true => (verdict, connecting(segment, snd_max)),
+            false => slot.heard.hears(segment, verdict, &ours),
+        };
+        let (us, peer) = host.both(segment);
+        let made;
+        let (mut shown, mut control, mut besides) = (Some(frame), segment.control, None);
+        match verdict {
+            Verdict::Pass => slot.peer = segment.remote_hardware,
+            Verdict::PassEmpty => (),
+            Verdict::PassOnce => slot.view.answered(host.now),
+            Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
+        }
+        match (verdict, rewrite) {
+            (Verdict::Drop(_), _) => shown = None,
+            (Verdict::Challenge(_), _) => {
+                made = build::segment(peer, us, &slot.view.challenge());
+                (shown, control) = (made.as_deref(), Control::Other);
+            }
+            (_, Rewrite::Instead(bare)) => {
+                made = build::segment(peer, us, &bare);
+                shown = made.as_deref();
+            }
+            _ if is_unanswered && matches!(control, Control::Syn | Control::SynAck) => {
+                (slot.heard, made) = host.opening(segment, frame);
+                shown = made.as_deref().or(shown);
+            }
+            _ => (),
+        }
+        match rewrite {
+            Rewrite::Besides(bare) => besides = Some(bare),
+            // What is too long for a copy is put right afterwards.
+            Rewrite::Numbers(bare) if frame.len() > COPY => besides = Some(bare),
+            _ => (),
+        }
+        match (shown, verdict) {
+            (Some(shown), _) => match rewrite {
+                Rewrite::Numbers(numbers) => {
+                    hand_copy(&mut self.0, host, slot, (frame, &numbers), token);
+                }
+                _ => {
+                    let token = Tx::Device(token);
+                    hand(&mut self.0, (host, &host.outlet), slot, shown, token);
+                }
+            },
+            // Whoever repeats itself is there.
+            (None, Verdict::Drop(DropReason::RepeatedAck)) => control = Control::Other,
+            _ if besides.is_none() => return None,
+            _ => control = Control::Other,
+        }
+        if let Some(bare) = besides {
+            self.tell::<T>(host, slot, segment, &bare);
+        }
+        Some(control)
+    }
+
+    /// Tells smoltcp something that a segment said besides. It has nothing to answer to
+    /// that.
+    #[cold]
+    fn tell<T: TxToken>(
+        &mut self,
+        host: &Host<'_>,
+        slot: &mut Slot<'_>,
+        segment: &Segment,
+        bare: &Bare,
+    ) {
+        let (us, peer) = host.both(segment);
+        let seq = slot.view.rcv_nxt;
+        if let Some(frame) = build::segment(peer, us, &Bare { seq, ..*bare }) {
+            let unseen = Outlet::new(host.outlet.checks.clone());
+            let token = Tx::<T>::Discard;
+            hand(&mut self.0, (host, &unseen), slot, &frame, token);
+        }
+    }
+
     /// Lets a slot send what it has. `None`: its socket is away.
     #[inline]
     pub(crate) fn send<D: Device + ?Sized>(
@@ -190,6 +271,7 @@ impl Engine {
         let before = Before::of(tcp_of(set));
         host.outlet.view.set(slot.view);
         host.outlet.edge.set(slot.edge);
+        host.outlet.heard.set(slot.heard);
         let passes = passes(&mut self.0, host, &slot.peer, set, device);
         let after = tcp_of(set).state();
         slot.view = host.outlet.view.get();
@@ -237,7 +319,7 @@ impl Engine {
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
+pub(crate) fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let mut interface = Interface::new(config, &mut CapsOnly(capabilities), now);
@@ -295,32 +377,35 @@ fn passes<D: Device + ?Sized>(
 /// Hands a frame to a slot's socket.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
-fn hand<T: TxToken>(
+pub(crate) fn hand<T: TxToken>(
     iface: &mut Interface,
-    host: &Host<'_>,
+    (host, outlet): (&Host<'_>, &Outlet<'_>),
     slot: &mut Slot<'_>,
     frame: &[u8],
-    token: T,
+    token: Tx<T>,
 ) {
     let Some(set) = (*slot.set).as_mut() else {
         return;
     };
-    host.outlet.view.set(slot.view);
-    host.outlet.edge.set(slot.edge);
+    outlet.view.set(slot.view);
+    outlet.edge.set(slot.edge);
+    outlet.heard.set(slot.heard);
+    let before = tcp_of(set).recv_queue();
     let mut device = OneShot {
         frame: frame.get(ETHERNET..),
-        tx: Some(Tx::Device(token)),
+        tx: Some(token),
         ends: Ends {
             to: &slot.peer,
             from: &host.config.hardware_addr,
         },
-        leaving: &host.outlet,
+        leaving: outlet,
         capabilities: &host.capabilities,
         asked: false,
     };
     iface.poll_ingress_single(host.now, &mut device, set);
-    slot.view = host.outlet.view.get();
-    slot.edge = host.outlet.edge.get();
+    slot.view = outlet.view.get();
+    slot.edge = outlet.edge.get();
+    slot.view.rcv_nxt += tcp_of(set).recv_queue().saturating_sub(before);
 }
 
 /// What a segment with which smoltcp's state moved says of its flow.
@@ -330,36 +415,35 @@ fn learn(slot: &mut Slot<'_>, states: (tcp::State, tcp::State), segment: &Segmen
     let (view, edge) = (&mut slot.view, &mut slot.edge);
     match states {
         (SynSent, SynReceived | Established) => {
-            answered_with(view, edge, segment.seq, scale_of(frame).is_some());
+            answered_with(view, edge, segment.seq, offer_of(frame).scale.is_some());
         }
         (CloseWait | Closing | LastAck | TimeWait, _) => (),
-        (_, CloseWait | Closing | LastAck | TimeWait) => ended_with(view, edge, segment),
+        (_, CloseWait | Closing | LastAck | TimeWait) => ended(view, edge),
         _ => (),
     }
 }
 
-/// Whether the peer has cut the connection by a reset that the socket took. In
-/// TIME-WAIT nothing is left to cut (RFC 1337), and a connection that is not yet one
-/// was refused.
-fn is_cut(state: State, before: tcp::State, after: tcp::State) -> bool {
-    use tcp::State::{Closed, Listen, TimeWait};
-    state != State::Connecting && before != TimeWait && matches!(after, Closed | Listen)
-}
-
-/// A segment that makes smoltcp say where it stands, at most once a second per
-/// connection: one before the window and empty, like a keep-alive. A peer that
-/// meant what was dropped answers with a reset that is exact (RFC 5961, 3.2 and
-/// 4.2).
+/// Hands a copy with other numbers to a slot's socket; the frame if it is too long for
+/// that.
 #[cold]
-fn challenge(segment: &Segment, view: &TcpView, host: &Host<'_>) -> Option<Frame> {
-    let bare = Bare {
-        flags: ACK,
-        seq: TcpSeqNumber(view.rcv_nxt.0.wrapping_sub(1)),
-        ack: view.snd_max,
-        ..Bare::default()
-    };
-    let (us, peer) = host.both(segment);
-    build::segment(peer, us, &bare)
+#[inline(never)]
+fn hand_copy<T: TxToken>(
+    iface: &mut Interface,
+    host: &Host<'_>,
+    slot: &mut Slot<'_>,
+    (frame, numbers): (&[u8], &Bare),
+    token: T,
+) {
+    let mut copy = [0; COPY];
+    let copy = patch::numbers(frame, numbers.ack, numbers.window, &mut copy);
+    let token = Tx::Device(token);
+    hand(
+        iface,
+        (host, &host.outlet),
+        slot,
+        copy.unwrap_or(frame),
+        token,
+    );
 }
 
 /// How long a peer that is asked may stay silent from now on.
@@ -370,115 +454,4 @@ pub(crate) fn patience(now: Instant, socket: &tcp::Socket<'_>) -> Instant {
         let micros = interval.total_micros().saturating_mul(4);
         Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))
     })
-}
-
-/// A handshake begins: what is known of a fresh slot.
-fn shake(host: &Host<'_>, slot: &mut Slot<'_>, listener: u32, segment: &Segment) {
-    slot.state = State::HalfOpen;
-    slot.listener = listener;
-    slot.peer = segment.remote_hardware;
-    slot.clocks.give_up = after(host.now, host.config.handshake_timeout);
-    slot.clocks.pace = Pace::begin(&TimeLimits::NONE, host.now);
-}
-
-/// Answers a SYN from a fresh slot, with this sequence number. False: smoltcp does
-/// not like it.
-pub(crate) fn begin<T: TxToken>(
-    host: &Host<'_>,
-    slot: &mut Slot<'_>,
-    (listener, isn): (u32, TcpSeqNumber),
-    (segment, frame): (&Segment, &[u8]),
-    token: T,
-) -> bool {
-    let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, &host.capabilities, host.now);
-    shake(host, slot, listener, segment);
-    slot.view = TcpView::of_syn(segment.seq);
-    let listens = slot
-        .socket()
-        .is_some_and(|socket| listen(socket, &segment.flow));
-    hand(&mut scratch, host, slot, frame, token);
-    listens
-        && slot
-            .socket()
-            .is_some_and(|socket| socket.state() == tcp::State::SynReceived)
-}
-
-/// Brings a fresh slot to where it would be had it answered the SYN and had the
-/// acknowledgement come. False: it cannot be.
-pub(crate) fn replay<'a, T: TxToken>(
-    host: &Host<'_>,
-    slot: &mut Slot<'a>,
-    buffers: &mut Buffers<'a>,
-    (listener, cookie): (u32, &Cookie),
-    (segment, acknowledgement): (&Segment, &[u8]),
-) -> bool {
-    let (us, peer) = host.both(segment);
-    let syn = Bare {
-        flags: SYN,
-        seq: cookie.irs,
-        mss: Some(cookie.mss),
-        ..Bare::default()
-    };
-    let Some(frame) = build::segment(peer, us, &syn) else {
-        return false;
-    };
-    shake(host, slot, listener, segment);
-    // The number of draws depends on what else smoltcp was built for.
-    for draws in isn::DRAWS..isn::DRAWS + 3 {
-        let Some(set) = (*slot.set).as_mut() else {
-            return false;
-        };
-        buffers.renew(set);
-        let seed = isn::seed(cookie.isn, draws);
-        let mut scratch = interface(seed, &host.capabilities, host.now);
-        if !listen(tcp_of(set), &segment.flow) {
-            return false;
-        }
-        let outlet = Outlet::new(host.outlet.checks.clone());
-        let mut device = OneShot {
-            frame: frame.get(ETHERNET..),
-            tx: Some(Tx::<T>::Discard),
-            ends: Ends {
-                to: &slot.peer,
-                from: &host.config.hardware_addr,
-            },
-            leaving: &outlet,
-            capabilities: &host.capabilities,
-            asked: false,
-        };
-        scratch.poll_ingress_single(host.now, &mut device, set);
-        device.tx = Some(Tx::Discard);
-        scratch.poll_egress(host.now, &mut device, set);
-        let (view, edge): (TcpView, Edge) = (outlet.view.get(), outlet.edge.get());
-        if view.snd_max != cookie.isn + 1 {
-            continue;
-        }
-        (device.frame, device.tx) = (acknowledgement.get(ETHERNET..), Some(Tx::Discard));
-        scratch.poll_ingress_single(host.now, &mut device, set);
-        (slot.view, slot.edge) = (view, edge);
-        return true;
-    }
-    false
-}
-
-fn listen(socket: &mut tcp::Socket<'_>, flow: &Flow) -> bool {
-    let endpoint = IpListenEndpoint {
-        addr: Some(flow.local_addr()),
-        port: flow.local_port(),
-    };
-    socket.listen(endpoint).is_ok()
-}
-
-/// Has a fresh socket begin a connection, with this sequence number.
-pub(crate) fn connect(
-    host: &Host<'_>,
-    socket: &mut tcp::Socket<'_>,
-    flow: &Flow,
-    isn: TcpSeqNumber,
-) -> bool {
-    let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, &host.capabilities, host.now);
-    let (remote, local) = (flow.remote(), flow.local());
-    socket.connect(scratch.context(), remote, local).is_ok()
 }

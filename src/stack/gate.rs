@@ -10,13 +10,14 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::counters::{DropReason, count};
 use crate::event::Event;
-use crate::frame::build::{self, ACK, Bare, SYN, mss_of, raised, window_of};
+use crate::frame::build::{self, ACK, Bare, SYN, window_of};
 use crate::frame::demux::{Control, Segment};
 use crate::rules::admit::{Admit, View, admit};
 use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::lifecycle::State;
+use crate::rules::normalise::first_window;
 use crate::stack::connections::Connections;
-use crate::stack::engine;
+use crate::stack::opening;
 use crate::table::host::Host;
 use crate::table::slots::SlotId;
 use crate::table::syn_queue::SynQueue;
@@ -122,7 +123,7 @@ impl Gate<'_> {
             flags: ACK,
             seq: cookie.irs + 1,
             ack: cookie.isn + 1,
-            window: window_of(frame),
+            window: first_window(cookie.mss, window_of(frame)),
             ..Bare::default()
         };
         let Some(acknowledgement) = build::segment(peer, us, &bare) else {
@@ -276,10 +277,10 @@ fn give_cookie<T: TxToken>(
     (syn, frame): Arrived<'_>,
     token: T,
 ) {
-    let offer = mss_of(frame).max(host.config.mss_floor);
+    let (heard, _) = host.opening(syn, frame);
     let bare = Bare {
         flags: SYN | ACK,
-        seq: connections.cookies.isn(syn, offer, host.now),
+        seq: connections.cookies.isn(syn, heard.mss, host.now),
         ack: syn.seq + 1,
         window: 0,
         mss: Some(host.mss(&syn.flow)),
@@ -301,15 +302,16 @@ fn begin<T: TxToken>(
     let Some(id) = connections.take(host) else {
         return host.dropped(DropReason::NoSlot);
     };
-    let raised = raised(frame, host.config.mss_floor);
-    let frame = raised.as_deref().unwrap_or(frame);
+    let (heard, shown) = host.opening(segment, frame);
+    let frame = shown.as_deref().unwrap_or(frame);
     let isn = match host.config.gives_cookies() {
-        true => connections.cookies.isn(segment, mss_of(frame), host.now),
+        true => connections.cookies.isn(segment, heard.mss, host.now),
         false => host.secrets.isn(&segment.flow, host.now),
     };
     let slot = &mut connections.slots[id];
+    slot.heard = heard;
     let (fresh, arrived) = ((listener, isn), (segment, frame));
-    let begins = engine::begin(host, slot, fresh, arrived, token);
+    let begins = opening::begin(host, slot, fresh, arrived, token);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
     listeners.admitted(listener, slots, id);
     if !begins || !connections.serve(id, segment.flow) {
@@ -426,7 +428,7 @@ fn let_in<T: TxToken>(
     let slot = &mut connections.slots[id];
     let buffers = &mut connections.buffers;
     let arrived = (segment, acknowledgement);
-    let replayed = engine::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
+    let replayed = opening::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
     listeners.admitted(listener, slots, id);
     let serves = connections.serve(id, segment.flow);

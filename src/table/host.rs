@@ -12,17 +12,21 @@ use smoltcp::wire::IpAddress;
 
 use crate::counters::{Counters, DropReason, Totals, count};
 use crate::event::{Audience, Event};
-use crate::frame::build::{self, ACK, Bare, End, Frame, RST, scale_of};
+use crate::frame::build::{self, ACK, Bare, End, Frame, RST, SYN, offer_of, window_of};
 use crate::frame::checksum::{self, Checks};
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, IPV4};
 use crate::frame::one_shot::{Leaving, Told};
+use crate::frame::patch::set_seq;
 use crate::frame::sent::outgoing;
 use crate::rules::addresses::Addresses;
+use crate::rules::bucket::Bucket;
 use crate::rules::config::Config;
 use crate::rules::guard::{Edge, TcpView, learn};
+use crate::rules::leaving::InFlight;
 use crate::rules::limits::tick;
+use crate::rules::normalise::{PeerView, first_window, mss};
 use crate::rules::secrets::Secrets;
 
 /// A host, without its connections.
@@ -36,6 +40,8 @@ pub(crate) struct Host<'a> {
     /// The same for limits.
     pub(crate) tick: u32,
     pub(crate) totals: Totals,
+    /// What no socket sends draws on it.
+    pub(crate) bucket: Bucket,
     pub(crate) outlet: Outlet<'a>,
 }
 
@@ -49,6 +55,7 @@ impl<'a> Host<'a> {
             now: Instant::ZERO,
             tick: tick(Instant::ZERO),
             totals: Totals::default(),
+            bucket: Bucket::FULL,
             outlet: Outlet::new(checks),
         }
     }
@@ -125,6 +132,35 @@ impl<'a> Host<'a> {
         mtu.saturating_sub(headers).min(u16::MAX.into()) as u16
     }
 
+    /// The MSS that the sender of a SYN is taken for, and what it said otherwise; and the
+    /// SYN as smoltcp is shown it, unless as it is.
+    #[cold]
+    pub(crate) fn opening(&self, segment: &Segment, frame: &[u8]) -> (PeerView, Option<Frame>) {
+        let (offer, window) = (offer_of(frame), window_of(frame));
+        let is_ipv4 = segment.flow.words == 1;
+        let link = self.mss(&segment.flow);
+        let mss = mss(offer.mss, is_ipv4, self.config.mss_floor, link);
+        let acked = segment.has_ack.then_some(segment.ack);
+        let heard = PeerView::of_syn(mss, offer.scale, window, acked);
+        let shown = first_window(mss, window);
+        if (offer.mss, window) == (Some(mss), shown) {
+            return (heard, None);
+        }
+        let bare = Bare {
+            flags: if segment.has_ack { SYN | ACK } else { SYN },
+            seq: segment.seq,
+            ack: segment.ack,
+            window: shown,
+            mss: None,
+        };
+        let (us, peer) = self.both(segment);
+        let offer = build::Offer {
+            mss: Some(mss),
+            ..offer
+        };
+        (heard, build::opening(peer, us, &bare, &offer))
+    }
+
     /// Both ends of a segment that came: ours, and its sender's.
     pub(crate) fn both(&self, segment: &Segment) -> (End, End) {
         let us = (self.config.hardware_addr, segment.flow.local());
@@ -140,9 +176,23 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// Whether what no socket sends may leave now; else what it would have answered is
+    /// dropped.
+    pub(crate) fn may_answer(&mut self) -> bool {
+        let may = self.bucket.take(self.now);
+        if !may {
+            self.dropped(DropReason::Throttled);
+        }
+        may
+    }
+
     /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1).
-    pub(crate) fn refuse<T: TxToken>(&self, segment: &Segment, token: T) {
+    pub(crate) fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
+        if !self.may_answer() {
+            return;
+        }
         let syn = usize::from(segment.control == Control::Syn);
+        let fin = usize::from(segment.fin);
         let bare = match segment.has_ack {
             true => Bare {
                 flags: RST,
@@ -151,7 +201,7 @@ impl<'a> Host<'a> {
             },
             false => Bare {
                 flags: RST | ACK,
-                ack: segment.seq + syn + usize::from(segment.payload),
+                ack: segment.seq + syn + usize::from(segment.payload) + fin,
                 ..Bare::default()
             },
         };
@@ -160,6 +210,7 @@ impl<'a> Host<'a> {
 
     /// Sends a frame made by hand.
     pub(crate) fn send<T: TxToken>(&self, frame: &Frame, token: T) {
+        self.outlet.heard.set(PeerView::NOTHING);
         let told = Told::new(token, &self.outlet);
         told.consume(frame.len(), |room| room.copy_from_slice(frame));
     }
@@ -173,6 +224,7 @@ pub(crate) struct Outlet<'o> {
     pub(crate) last: Cell<Carried>,
     pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
+    pub(crate) heard: Cell<PeerView>,
     pub(crate) checks: Checks,
     now: Instant,
     pub(crate) audience: Audience<'o>,
@@ -198,6 +250,7 @@ impl Outlet<'_> {
             last: Cell::new(Carried::Other),
             view: Cell::new(TcpView::NOTHING),
             edge: Cell::new(Edge::NOTHING),
+            heard: Cell::new(PeerView::NOTHING),
             checks,
             now: Instant::ZERO,
             audience: None,
@@ -220,7 +273,10 @@ impl Leaving for Outlet<'_> {
         }
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
-            let scale = || scale_of(frame).unwrap_or(0);
+            let heard = self.heard.get();
+            let snd_max = self.view.get().snd_max;
+            let flight = InFlight::new(heard.snd_una, snd_max, heard.edge());
+            let scale = || offer_of(frame).scale.unwrap_or(0);
             learn(&self.view, &self.edge, &sent, scale);
             let more = sent.syn | sent.fin | sent.rst;
             carried = match sent.payload {
@@ -228,6 +284,9 @@ impl Leaving for Outlet<'_> {
                 1.. if sent.psh && !more => Carried::LastData,
                 _ => Carried::Other,
             };
+            if let Some(seq) = flight.raises(&sent) {
+                set_seq(frame, &sent, seq);
+            }
             if self.checks.tcp.tx()
                 && let Some(segment) = frame.get_mut(sent.start..)
             {

@@ -17,6 +17,7 @@ use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{Clocks, Due};
+use crate::rules::normalise::PeerView;
 use crate::table::flows::{Entry, FlowEntry};
 
 /// No listener.
@@ -59,6 +60,8 @@ initial! {
         /// What the guard holds segments against.
         pub(crate) view: TcpView = TcpView::NOTHING,
         pub(crate) edge: Edge = Edge::NOTHING,
+        /// What the peer said.
+        pub(crate) heard: PeerView = PeerView::NOTHING,
         pub(crate) state: State = State::Free,
         pub(crate) dirty: bool = false,
         pub(crate) cut: Cut = Cut::No,
@@ -100,7 +103,7 @@ impl core::fmt::Debug for Slot<'_> {
 impl<'a> Slot<'a> {
     /// Where what a segment touches ends.
     #[cfg(test)]
-    pub(crate) const COLD: usize = core::mem::offset_of!(Slot<'static>, prev);
+    pub(crate) const COLD: usize = core::mem::offset_of!(Slot<'static>, clocks) + Clocks::COLD;
 
     /// The socket, unless it is borrowed.
     #[inline]

@@ -24,7 +24,6 @@ fn writes_late(node: Node<'_>) {
 /// RFC 9293, 3.10.7.4: "If the RCV.WND is zero, no segments will be acceptable, but
 /// special allowance should be made to accept valid ACKs, URGs, and RSTs."
 #[test]
-#[ignore = "not yet: it is thrown away with its segment"]
 fn c267_an_acknowledgement_counts_while_our_window_is_shut() {
     // A probe of one byte, as smoltcp, lwIP and BSD send it; one of an old byte; an
     // empty one behind the window and, from a peer that counts probes as sent, past it.
@@ -54,7 +53,6 @@ fn c267_an_acknowledgement_counts_while_our_window_is_shut() {
 
 /// A part of what was sent, and all of it.
 #[test]
-#[ignore = "not yet: it is thrown away with its segment"]
 fn an_acknowledgement_with_old_text_counts() {
     for acked in [40, 100] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
@@ -77,7 +75,6 @@ fn an_acknowledgement_with_old_text_counts() {
 /// RFC 9293, 3.10.7.4: "If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be
 /// ignored": the ACK, not the segment.
 #[test]
-#[ignore = "not yet: text with an older acknowledgement is dropped"]
 fn text_with_an_older_acknowledgement_is_taken() {
     for fin in [false, true] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
@@ -123,7 +120,6 @@ fn text_with_an_older_acknowledgement_is_taken() {
 /// ((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT). All incoming segments whose ACK
 /// value doesn't satisfy the above condition MUST be discarded and an ACK sent back."
 #[test]
-#[ignore = "not yet: nothing is sent back"]
 fn text_with_an_acknowledgement_from_long_ago_is_refused() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = reads_all(server);
@@ -144,7 +140,6 @@ fn text_with_an_acknowledgement_from_long_ago_is_refused() {
 /// A window that opens counts wherever the segment is that says so (RFC 9293, 3.10.7.4,
 /// as above): both ends are full, and the peer counts its probe as sent.
 #[test]
-#[ignore = "not yet: it is thrown away with its segment"]
 fn a_window_that_opens_counts_while_ours_is_shut() {
     for (at, bytes) in [(64, &b"p"[..]), (65, b""), (63, b"")] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 64, tx: 1024);
@@ -182,7 +177,6 @@ fn a_window_that_opens_counts_while_ours_is_shut() {
 /// as sent, as some do: whatever it says carries the number behind them. It gets all of it
 /// as soon as its own program reads.
 #[test]
-#[ignore = "not yet: what it says is thrown away as long as our window is shut"]
 fn a_peer_that_counts_its_probes_gets_all_while_our_window_is_shut() {
     const ALL: usize = 3000;
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 256, tx: 256);

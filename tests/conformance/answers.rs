@@ -21,7 +21,6 @@ const ACK: u8 = 16;
 /// of the sequence number and segment length of the incoming segment"; and 3.4: the length
 /// counts SYN and FIN.
 #[test]
-#[ignore = "not yet: the FIN is not counted"]
 fn c351_a_reset_for_a_bare_fin_acknowledges_the_fin() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     by_hand(server, |hands| {
@@ -125,7 +124,6 @@ fn a_syn_with_an_acknowledgement_for_an_open_connection_gets_a_challenge() {
 /// set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
 /// then TCP endpoints MUST reset the connection".
 #[test]
-#[ignore = "not yet: other flags or text beside it make it nothing"]
 fn a_reset_is_one_whatever_is_beside_it() {
     for (flags, text) in [
         (RST, &b""[..]),
@@ -161,7 +159,6 @@ fn a_reset_is_one_whatever_is_beside_it() {
 
 /// One that follows text which is not acknowledged yet is exact too.
 #[test]
-#[ignore = "not yet: it is challenged first"]
 fn a_reset_right_behind_text_is_exact() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     serve(server, move |stream| async move {
@@ -180,7 +177,6 @@ fn a_reset_right_behind_text_is_exact() {
 /// RFC 9293, 3.10.7.3, first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless
 /// the RST bit is set, if so drop the segment and return) <SEQ=SEG.ACK><CTL=RST>".
 #[test]
-#[ignore = "not yet: only a bare one is"]
 fn c264_an_unacceptable_acknowledgement_of_a_syn_is_reset() {
     host!(client, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let part = async move {

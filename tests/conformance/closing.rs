@@ -176,7 +176,6 @@ fn c016_a_peer_that_is_gone_after_our_fin_is_given_up() {
 /// The acknowledgements stand ahead of a loss: RFC 9293, 3.10.7.4, says nothing of three
 /// of them ending the repetition of a FIN.
 #[test]
-#[ignore = "not yet: it is forgotten"]
 fn c091_a_fin_is_repeated_whatever_is_acknowledged_thrice() {
     for (at, window) in [(10, 1000), (0, 1000), (500, 1000), (10, 0)] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);

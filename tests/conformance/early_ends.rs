@@ -27,7 +27,6 @@ fn ends_with(pieces: &[(TcpControl, i32, &[u8])], text: &str) {
 /// segment (counting SYN and FIN)": so a segment whose text is old and whose FIN is
 /// not occupies a place in the window.
 #[test]
-#[ignore = "not yet: an end behind old bytes is not taken"]
 fn c266_an_end_that_comes_with_old_bytes_is_seen() {
     use TcpControl::{Fin, None};
     ends_with(&[(None, 0, b"all"), (Fin, 0, b"all")], "all");
@@ -40,7 +39,6 @@ fn c266_an_end_that_comes_with_old_bytes_is_seen() {
 
 /// The same before our acknowledgement has left.
 #[test]
-#[ignore = "not yet: an end behind old bytes is not taken"]
 fn an_end_with_bytes_that_are_not_acknowledged_yet_is_seen() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = reads_all(server);
@@ -65,7 +63,6 @@ fn an_end_with_some_old_bytes_is_seen() {
 /// RFC 9293, 3.10.7.4: "Segments with higher beginning sequence numbers SHOULD be held
 /// for later processing (SHLD-31)": their FIN too.
 #[test]
-#[ignore = "not yet: an early end is forgotten"]
 fn an_end_that_comes_early_is_remembered() {
     use TcpControl::{Fin, None, Psh};
     ends_with(&[(Fin, 3, b""), (None, 0, b"all")], "all");
@@ -85,7 +82,6 @@ fn an_end_that_comes_early_is_remembered() {
 
 /// Held or not, it is told once only, and nothing follows it.
 #[test]
-#[ignore = "not yet: an early end is forgotten"]
 fn an_early_end_is_the_end() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = reads_all(server);
@@ -130,7 +126,6 @@ fn an_early_end_past_the_edge_is_not_remembered() {
 
 /// The peer's FIN overtakes its text in every state in which text is taken.
 #[test]
-#[ignore = "not yet: an early end is forgotten"]
 fn an_early_end_is_remembered_in_every_state() {
     for state in ["half open", "established", "fin-wait-1", "fin-wait-2"] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
@@ -165,7 +160,6 @@ fn an_early_end_is_remembered_in_every_state() {
 /// Of a connection of ours too, also when the end overtakes everything but the
 /// SYN-ACK.
 #[test]
-#[ignore = "not yet: an early end is forgotten"]
 fn an_early_end_is_remembered_by_who_connects() {
     host!(client, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = Log::default();

@@ -75,7 +75,6 @@ fn an_unknown_message_is_discarded() {
 /// RFC 1812, 4.3.2.8, and RFC 4443, 2.4 (f): "an IPv6 node MUST limit the rate of ICMPv6
 /// error messages it originates"; what no socket sends draws on one bucket.
 #[test]
-#[ignore = "not yet: one for each"]
 fn errors_are_limited() {
     for what in ["udp", "protocol", "closed port"] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);

@@ -22,7 +22,6 @@ fn writes(node: Node<'_>, bytes: usize) -> Log {
 /// cause the "usable window" to become negative (MUST-34). ... If the window shrinks to
 /// zero, the TCP implementation MUST probe it in the standard way (MUST-35)."
 #[test]
-#[ignore = "not yet: nothing is sent any more"]
 fn c090_a_window_shut_on_bytes_in_flight_is_probed() {
     for acked in [0, 1, 499] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
@@ -63,7 +62,6 @@ fn c090_a_window_shut_on_bytes_in_flight_is_probed() {
 /// The same said with text, as a peer does whose buffer is full and who has something to
 /// say.
 #[test]
-#[ignore = "not yet: nothing is sent any more"]
 fn a_window_shut_on_bytes_in_flight_by_text_is_probed() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = writes(server, 500);
@@ -165,7 +163,6 @@ fn c355_a_live_peer_behind_a_shut_window_is_kept() {
 /// A partial acknowledgement, a shut window, our FIN behind the rest: the peer gets all of
 /// it once it takes something.
 #[test]
-#[ignore = "not yet: nothing is sent any more"]
 fn a_window_shut_on_bytes_and_a_fin_is_probed() {
     for acked in [0, 100] {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
