@@ -8,7 +8,7 @@
 
 use smoltcp::wire::TcpSeqNumber;
 
-use crate::frame::build::segment_at;
+use crate::frame::build::{Bare, segment_at};
 #[cfg(feature = "ipv6")]
 use crate::frame::headers::{TCP, segment_behind};
 use crate::frame::sent::Outgoing;
@@ -16,21 +16,22 @@ use crate::frame::sent::Outgoing;
 /// Bytes of the longest copy: any frame that Ethernet carries without tricks.
 pub(crate) const COPY: usize = 1514;
 
-/// A copy of a segment's frame with another acknowledgement and window; `None` if it is too
-/// long for a copy.
+/// A segment's frame with the acknowledgement and window of `numbers`, as a copy that lasts
+/// as long as `show`; the frame as it is if that is too long for a copy.
 #[cold]
-pub(crate) fn numbers<'c>(
-    frame: &[u8],
-    ack: TcpSeqNumber,
-    window: u16,
-    copy: &'c mut [u8; COPY],
-) -> Option<&'c [u8]> {
+#[inline(never)]
+pub(crate) fn with<R>(frame: &[u8], numbers: &Bare, show: impl FnOnce(&[u8]) -> R) -> R {
+    let mut copy = [0; COPY];
+    show(renumbered(frame, numbers, &mut copy).unwrap_or(frame))
+}
+
+fn renumbered<'c>(frame: &[u8], numbers: &Bare, copy: &'c mut [u8; COPY]) -> Option<&'c [u8]> {
     let copy = copy.get_mut(..frame.len())?;
     copy.copy_from_slice(frame);
     let tcp = copy
         .get_mut(segment_at(frame)?..)?
         .first_chunk_mut::<20>()?;
-    let ([a, b, c, d], [w0, w1]) = (ack.0.to_be_bytes(), window.to_be_bytes());
+    let ([a, b, c, d], [w0, w1]) = (numbers.ack.0.to_be_bytes(), numbers.window.to_be_bytes());
     [tcp[8], tcp[9], tcp[10], tcp[11], tcp[14], tcp[15]] = [a, b, c, d, w0, w1];
     Some(copy)
 }

@@ -103,6 +103,14 @@ fn families() -> &'static [bool] {
     }
 }
 
+fn said(ack: i32, window: u16) -> Bare {
+    Bare {
+        ack: TcpSeqNumber(ack),
+        window,
+        ..Bare::default()
+    }
+}
+
 #[test]
 fn a_copy_has_other_numbers_and_the_same_text() {
     for &ipv4 in families() {
@@ -110,7 +118,7 @@ fn a_copy_has_other_numbers_and_the_same_text() {
             let mut frame = frame(ipv4, IpProtocol::Tcp, &tcp(ipv4, &repr(b"text")));
             frame.resize(frame.len() + padding, 0xee);
             let mut copy = [0; COPY];
-            let copy = numbers(&frame, TcpSeqNumber(-6), 77, &mut copy).unwrap();
+            let copy = renumbered(&frame, &said(-6, 77), &mut copy).unwrap();
             let (before, after) = (read(&frame), read(copy));
             let expected = Segment {
                 ack: TcpSeqNumber(-6),
@@ -132,7 +140,7 @@ fn a_frame_that_is_longer_than_ethernets_is_not_copied() {
             let frame = frame(ipv4, IpProtocol::Tcp, &tcp(ipv4, &repr(&text)));
             assert_eq!(frame.len(), len);
             let copy = &mut [0; COPY];
-            let copied = numbers(&frame, TcpSeqNumber(6), 77, copy).map(read);
+            let copied = renumbered(&frame, &said(6, 77), copy).map(read);
             let text = copied.map(|seen| usize::from(seen.payload));
             assert_eq!(text, fits.then_some(len - header));
         }
@@ -160,7 +168,7 @@ proptest! {
             place.copy_from_slice(&[[8, 0, 0x45], [8, 0, 0x4f], [0x86, 0xdd, 0x60]][usize::from(kind)]);
         }
         let mut copy = [0; COPY];
-        let copied = numbers(&bytes, TcpSeqNumber(1), 2, &mut copy);
+        let copied = renumbered(&bytes, &said(1, 2), &mut copy);
         prop_assert!(copied.is_none_or(|copy| copy.len() == bytes.len()));
         #[cfg(feature = "ipv6")]
         let _ = without_headers(&bytes, &mut copy);

@@ -34,11 +34,12 @@
 
 use core::cell::Cell;
 
+use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
 
 use crate::counters::DropReason;
-use crate::frame::build::{ACK, Bare};
+use crate::frame::build::{ACK, Bare, offer_of};
 use crate::frame::demux::{Control, Segment};
 use crate::frame::sent::Outgoing;
 use crate::initial::initial;
@@ -239,9 +240,27 @@ fn learn_edge(
     window
 }
 
-/// The peer has answered our SYN with its own, and scales windows or not.
+/// What a segment with which smoltcp's state moved says of its flow.
 #[cold]
-pub(crate) fn answered_with(view: &mut TcpView, edge: &mut Edge, seq: TcpSeqNumber, scales: bool) {
+pub(crate) fn moved(
+    (view, edge): (&mut TcpView, &mut Edge),
+    states: (tcp::State, tcp::State),
+    segment: &Segment,
+    frame: &[u8],
+) {
+    use tcp::State::{CloseWait, Closing, Established, LastAck, SynReceived, SynSent, TimeWait};
+    match states {
+        (SynSent, SynReceived | Established) => {
+            answered_with(view, edge, segment.seq, offer_of(frame).scale.is_some());
+        }
+        (CloseWait | Closing | LastAck | TimeWait, _) => (),
+        (_, CloseWait | Closing | LastAck | TimeWait) => ended(view, edge),
+        _ => (),
+    }
+}
+
+/// The peer has answered our SYN with its own, and scales windows or not.
+fn answered_with(view: &mut TcpView, edge: &mut Edge, seq: TcpSeqNumber, scales: bool) {
     if !scales {
         edge.scale = 0;
     }
@@ -252,8 +271,7 @@ pub(crate) fn answered_with(view: &mut TcpView, edge: &mut Edge, seq: TcpSeqNumb
 }
 
 /// smoltcp has taken the peer's FIN, which is behind all bytes it took.
-#[cold]
-pub(crate) fn ended(view: &mut TcpView, edge: &mut Edge) {
+fn ended(view: &mut TcpView, edge: &mut Edge) {
     view.rcv_nxt += 1;
     view.rcv_wnd = 0;
     edge.of = EdgeOf::Stream;

@@ -201,6 +201,15 @@ initial! {
     }
 }
 
+/// How long a peer that is asked at this interval may stay silent from now on.
+#[inline(never)]
+pub(crate) fn patience(now: Instant, keep_alive: Option<Duration>) -> Instant {
+    keep_alive.map_or(FAR, |interval| {
+        let micros = interval.total_micros().saturating_mul(4);
+        Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))
+    })
+}
+
 /// What comes first, and when: never is [`FAR`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {

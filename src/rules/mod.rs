@@ -12,6 +12,7 @@ pub(crate) mod leaving;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod normalise;
+pub(crate) mod passes;
 #[cfg(test)]
 pub(crate) mod pmtu;
 pub(crate) mod secrets;

@@ -111,24 +111,23 @@ impl PeerView {
 
     /// Whether a segment that the guard lets pass, without a SYN, FIN or RST, is one of
     /// nearly all: it acknowledges what is in flight, or nothing new, and its window is
-    /// wide enough. Then it is shown as it is, and [`heard`](Self::heard).
+    /// wide enough. Then it is shown as it is, and its numbers are taken. Nothing is due
+    /// then: whatever is makes all segments others.
     #[inline]
-    pub(crate) fn is_plain(&self, segment: &Segment, snd_max: TcpSeqNumber) -> bool {
+    pub(crate) fn takes_plain(&mut self, segment: &Segment, snd_max: TcpSeqNumber) -> bool {
         let flight = distance(self.snd_una, snd_max) as u32;
         let new = distance(self.snd_una, segment.ack) as u32;
         // One short of all is perhaps all but our FIN.
-        segment.has_ack
+        let is_plain = segment.has_ack
             && new <= flight
             && flight - new != 1
             && self.low < segment.window
-            && segment.window <= self.max_wnd
-    }
-
-    /// A plain segment is shown.
-    #[inline]
-    pub(crate) fn heard(&mut self, segment: &Segment) {
-        self.snd_una = segment.ack;
-        self.snd_wnd = segment.window;
+            && segment.window <= self.max_wnd;
+        if is_plain {
+            self.snd_una = segment.ack;
+            self.snd_wnd = segment.window;
+        }
+        is_plain
     }
 
     /// One past the last byte that the peer has offered to take.

@@ -36,7 +36,7 @@ fn a_window_shut_on_what_is_in_flight_is_shown_as_one() {
             assert_eq!(passes(&mut peer, &one, &OURS), next);
             let open = Segment { window: 700, ..one };
             assert_eq!(passes(&mut peer, &open, &OURS), Shown::AsItIs);
-            assert!(peer.is_plain(&open, OURS.snd_max));
+            assert!(is_plain(&peer, &open, OURS.snd_max));
         }
     }
 }
@@ -88,7 +88,7 @@ fn a_window_too_small_to_use_is_hidden_until_a_probe_is_taken() {
     assert_eq!(passes(&mut peer, &silly(1401, 400), &used), hidden(1401));
     // Worth being used.
     assert_eq!(passes(&mut peer, &silly(1401, 536), &used), Shown::AsItIs);
-    assert!(peer.is_plain(&silly(1401, 536), used.snd_max));
+    assert!(is_plain(&peer, &silly(1401, 536), used.snd_max));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn a_scaled_window_is_measured_in_bytes() {
     // 64,000 in a SYN, where nothing is scaled; 16 times as much as it says later.
     let mut peer = PeerView::of_syn(536, Some(4), 64_000, Some(at(1000)));
     let window = |window| Segment { window, ..ack() };
-    assert!(peer.is_plain(&window(34), OURS.snd_max), "544 bytes");
-    assert!(!peer.is_plain(&window(33), OURS.snd_max), "528");
-    assert!(peer.is_plain(&window(4000), OURS.snd_max));
-    assert!(!peer.is_plain(&window(4001), OURS.snd_max));
+    assert!(is_plain(&peer, &window(34), OURS.snd_max), "544 bytes");
+    assert!(!is_plain(&peer, &window(33), OURS.snd_max), "528");
+    assert!(is_plain(&peer, &window(4000), OURS.snd_max));
+    assert!(!is_plain(&peer, &window(4001), OURS.snd_max));
     assert_eq!(passes(&mut peer, &window(34), &IDLE), Shown::AsItIs);
     let hidden = Shown::Instead(ACK, 5000, 1000, 0);
     assert_eq!(passes(&mut peer, &window(33), &IDLE), hidden);
@@ -161,10 +161,10 @@ fn a_first_flight_is_ten_segments_until_something_is_acknowledged() {
         ..third
     };
     assert_eq!(passes(&mut young, &acknowledged, &sent), Shown::AsItIs);
-    assert!(young.is_plain(&acknowledged, sent.snd_max));
+    assert!(is_plain(&young, &acknowledged, sent.snd_max));
     // smoltcp's own first flight is not longer with such segments.
     let usual = PeerView::of_syn(205, None, 8000, Some(at(1000)));
-    assert!(usual.is_plain(&ack(), OURS.snd_max));
+    assert!(is_plain(&usual, &ack(), OURS.snd_max));
     for (mss, window, expected) in [
         (48, 8000, 480),
         (204, 8000, 2040),
@@ -214,14 +214,14 @@ proptest! {
         let ours = Ours { queued, ..OURS };
         for (segment, verdict) in steps {
             let before = peer;
-            let plain = verdict == Verdict::Pass && !segment.fin && peer.is_plain(&segment, ours.snd_max);
+            let plain = verdict == Verdict::Pass && !segment.fin && is_plain(&peer, &segment, ours.snd_max);
             let (after, rewrite) = peer.hears(&segment, verdict, &ours);
             let (una, sent) = (peer.snd_una.0, ours.snd_max.0);
             prop_assert!((before.snd_una.0..=sent).contains(&una));
             if plain {
                 prop_assert_eq!((after, shown(rewrite)), (verdict, Shown::AsItIs));
                 let mut heard = before;
-                heard.heard(&segment);
+                heard.takes_plain(&segment, ours.snd_max);
                 prop_assert_eq!(heard, peer, "the short way is the same");
             }
             let (ack, window) = match shown(rewrite) {

@@ -16,8 +16,7 @@ use crate::frame::flow::Flow;
 use crate::rules::config::LONGEST;
 use crate::rules::cookie::Cookies;
 use crate::rules::lifecycle::{Before, Cut, State, Step, settle};
-use crate::rules::limits::{Pace, TimeLimits};
-use crate::stack::engine::patience;
+use crate::rules::limits::{Pace, TimeLimits, patience};
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
@@ -380,7 +379,7 @@ impl<'a> Connections<'a> {
         {
             let interval = interval.map(|interval| interval.clamp(SHORTEST_INTERVAL, LONGEST));
             socket.set_keep_alive(interval);
-            slot.clocks.silent_at = patience(now, socket);
+            slot.clocks.silent_at = patience(now, socket.keep_alive());
             self.slots.mark_dirty(key.id);
         }
     }
@@ -409,7 +408,7 @@ impl<'a> Connections<'a> {
         }
         if slot.clocks.silent_at <= host.now {
             // What the peer said meanwhile was dropped.
-            slot.clocks.silent_at = patience(host.now, socket);
+            slot.clocks.silent_at = patience(host.now, socket.keep_alive());
         }
         let asked = core::mem::replace(&mut slot.asked, Asked::Nothing);
         if core::mem::take(&mut slot.missed) {

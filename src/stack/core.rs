@@ -33,12 +33,12 @@ use crate::prefetch;
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
 use crate::rules::lifecycle::{Cut, State, Step};
+use crate::rules::passes::Again;
 use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
-use crate::stack::engine::{Again, Engine, Sent};
+use crate::stack::engine::{self, Engine, Sent};
 use crate::stack::gate::Gate;
-use crate::stack::opening;
 use crate::stack::resolve::{self, Find};
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
@@ -430,7 +430,7 @@ impl Core<'_> {
         self.find = Some(resolve::find);
         let connects = slot
             .socket()
-            .is_some_and(|socket| opening::connect(host, socket, &flow, isn));
+            .is_some_and(|socket| engine::connect(host, socket, &flow, isn));
         if !connects || !connections.serve(id, flow) {
             connections.free(id, host);
             return Err(CannotConnect::Unaddressable);

@@ -1,40 +1,34 @@
-//! smoltcp, as an engine: a segment into its socket, a packet for nobody's socket to the
-//! host; and out comes what a slot has to send, in a bounded number of passes. What the
-//! guard says about a segment is done here, and what smoltcp is shown of it.
+//! smoltcp, as an engine: a segment into its socket, a SYN into a fresh one, a packet for
+//! nobody's socket to the host; and out comes what a slot has to send, in a bounded
+//! number of passes. The only caller of smoltcp's `Interface`. What the guard says about
+//! a segment is done here, and what smoltcp is shown of it.
 //!
-//! Not here: how a connection begins (`opening.rs`), whose a frame is, which slots send,
-//! and what follows (`core.rs`).
+//! Not here: whose a frame is, which slots send, and what follows (`core.rs`).
 
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::HardwareAddress;
+use smoltcp::time::Instant;
+use smoltcp::wire::{HardwareAddress, IpListenEndpoint, TcpSeqNumber};
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, Bare, offer_of};
+use crate::frame::build::{self, Bare, SYN, window_of};
 use crate::frame::demux::{Control, Segment};
+use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{CapsOnly, Ends, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
-use crate::rules::guard::{Verdict, answered_with, ended, judge};
+use crate::rules::cookie::Cookie;
+use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
+use crate::rules::isn;
 use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, is_unanswered, settle};
+use crate::rules::limits::{Pace, TimeLimits, patience};
 use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
+use crate::rules::passes::{Again, Passes, SHORTEST};
+use crate::table::buffers::Buffers;
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
-use crate::time::FAR;
-
-/// How long a slot whose `poll_at` lies in the past is left alone before it
-/// is asked again, when asking did not move it. A peer can bring smoltcp
-/// there, and gets two acknowledgements each time.
-pub(crate) const REARM: Duration = Duration::from_secs(1);
-
-/// smoltcp's shortest retransmission timeout. A connection that is busy need
-/// not be asked for its timer after every segment (a tenth of what a small
-/// request costs): no timer that begins now is over sooner, and what a slot is
-/// armed for is never later than one that began before, unless the slot says so
-/// (`Timer::Stale`). Armed too early, it is asked then.
-pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+use crate::time::{FAR, after};
 
 /// What became of a slot that was to send.
 pub(crate) struct Sent {
@@ -42,34 +36,6 @@ pub(crate) struct Sent {
     pub(crate) before: Before,
     pub(crate) after: tcp::State,
     pub(crate) again: Again,
-}
-
-/// When a slot is looked at again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// When it is already, unless that is later than this.
-    By(Instant),
-    /// When smoltcp wants it: its own deadlines are to be asked too.
-    At(Instant),
-    /// In the next turn.
-    Next,
-    /// As soon as the device has room.
-    DeviceFull,
-}
-
-/// How a slot's passes ended, and when smoltcp wants to be asked again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Passes {
-    /// There was nothing (more) to send.
-    Done(Option<Instant>),
-    /// The last frame carried all that was left to send, and an
-    /// acknowledgement: whatever timer runs now was asked about before, or
-    /// began just now and runs for [`SHORTEST`].
-    All,
-    /// There is more, and the limit was reached.
-    Cut,
-    /// There is more, and the device has no room for it.
-    DeviceFull,
 }
 
 /// smoltcp's interface, through which a host and its connections speak IP.
@@ -91,17 +57,8 @@ impl Engine {
     ) {
         host.outlet.heard.set(PeerView::NOTHING);
         let mut nobody = SocketSet::new(&mut [][..]);
-        let mut device = OneShot {
-            frame: frame.get(ETHERNET..),
-            tx: Some(Tx::Device(token)),
-            ends: Ends {
-                to: &from,
-                from: &host.config.hardware_addr,
-            },
-            leaving: &host.outlet,
-            capabilities: &host.capabilities,
-            asked: false,
-        };
+        let (outlet, tx) = (&host.outlet, Some(Tx::Device(token)));
+        let mut device = one_shot(host, outlet, &from, Some(frame), tx);
         self.0
             .poll_ingress_single(host.now, &mut device, &mut nobody);
     }
@@ -120,33 +77,33 @@ impl Engine {
             host.dropped(DropReason::Borrowed);
             return None;
         };
-        let before = Before::of(socket);
+        let (before, unread) = (Before::of(socket), socket.recv_queue());
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
-        let verdict = match is_unanswered(slot.state, before.tcp) {
+        let is_answered = before.tcp == tcp::State::SynReceived;
+        let verdict = match matches!(slot.state, State::Connecting) && !is_answered {
             // smoltcp takes no bytes before its SYN is answered.
             true => Verdict::PassEmpty,
             false => judge(segment, &slot.view, &slot.edge, half_open, host.now),
         };
-        let is_plain = verdict == Verdict::Pass
+        let is_plain = matches!(verdict, Verdict::Pass)
             && matches!(segment.control, Control::Other)
             && !segment.fin
-            && slot.heard.is_plain(segment, slot.view.snd_max);
+            && slot.heard.takes_plain(segment, slot.view.snd_max);
         let control = if is_plain {
             // A peer that moves takes its flow with it.
             slot.peer = segment.remote_hardware;
-            slot.heard.heard(segment);
             let token = Tx::Device(token);
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
         } else {
             self.look(host, slot, (segment, frame), (verdict, &before), token)?
         };
-        if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
-            self.tell::<T>(host, slot, segment, &end);
-        }
         let socket = tcp_of((*slot.set).as_mut()?);
+        if is_plain {
+            slot.view.rcv_nxt += socket.recv_queue().saturating_sub(unread);
+        }
         if slot.clocks.silent_at != FAR {
-            slot.clocks.silent_at = patience(host.now, socket);
+            slot.clocks.silent_at = patience(host.now, socket.keep_alive());
         }
         if segment.payload > 0 {
             slot.clocks.pace.heard(host.tick);
@@ -154,7 +111,12 @@ impl Engine {
         let mut settled = settle(slot.state, Some(before), socket);
         let after = socket.state();
         if after != before.tcp {
-            learn(slot, (before.tcp, after), segment, frame);
+            moved(
+                (&mut slot.view, &mut slot.edge),
+                (before.tcp, after),
+                segment,
+                frame,
+            );
             settled.reset = control == Control::Rst && is_cut(slot.state, before.tcp, after);
             if settled.reset {
                 slot.cut = Cut::ByPeer;
@@ -187,56 +149,56 @@ impl Engine {
             true => (verdict, connecting(segment, snd_max)),
             false => slot.heard.hears(segment, verdict, &ours),
         };
-        let (us, peer) = host.both(segment);
-        let made;
-        let (mut shown, mut control, mut besides) = (Some(frame), segment.control, None);
         match verdict {
             Verdict::Pass => slot.peer = segment.remote_hardware,
             Verdict::PassEmpty => (),
             Verdict::PassOnce => slot.view.answered(host.now),
             Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
         }
+        let (us, peer) = host.both(segment);
+        let opens = is_unanswered && matches!(segment.control, Control::Syn | Control::SynAck);
+        let made = match (verdict, rewrite) {
+            (Verdict::Challenge(_), _) => build::segment(peer, us, &slot.view.challenge()),
+            (_, Rewrite::Instead(bare)) => build::segment(peer, us, &bare),
+            _ if opens => {
+                let (heard, shown) = host.opening(segment, frame);
+                slot.heard = heard;
+                shown
+            }
+            _ => None,
+        };
+        let shown = made.as_deref().unwrap_or(frame);
         match (verdict, rewrite) {
-            (Verdict::Drop(_), _) => shown = None,
-            (Verdict::Challenge(_), _) => {
-                made = build::segment(peer, us, &slot.view.challenge());
-                (shown, control) = (made.as_deref(), Control::Other);
+            // Whoever repeats itself is there.
+            (Verdict::Drop(DropReason::RepeatedAck), _) => (),
+            (Verdict::Drop(_), Rewrite::Besides(_)) => (),
+            (Verdict::Drop(_), _) => return None,
+            (_, Rewrite::Numbers(numbers)) => patch::with(frame, &numbers, |shown| {
+                let token = Tx::Device(token);
+                show(&mut self.0, (host, &host.outlet), slot, shown, token);
+            }),
+            _ => {
+                let token = Tx::Device(token);
+                show(&mut self.0, (host, &host.outlet), slot, shown, token);
             }
-            (_, Rewrite::Instead(bare)) => {
-                made = build::segment(peer, us, &bare);
-                shown = made.as_deref();
-            }
-            _ if is_unanswered && matches!(control, Control::Syn | Control::SynAck) => {
-                (slot.heard, made) = host.opening(segment, frame);
-                shown = made.as_deref().or(shown);
-            }
-            _ => (),
         }
         match rewrite {
-            Rewrite::Besides(bare) => besides = Some(bare),
-            // What is too long for a copy is put right afterwards.
-            Rewrite::Numbers(bare) if frame.len() > COPY => besides = Some(bare),
+            Rewrite::Besides(bare) => self.tell::<T>(host, slot, segment, &bare),
+            // What was too long for a copy is put right afterwards.
+            Rewrite::Numbers(bare) if frame.len() > COPY => {
+                self.tell::<T>(host, slot, segment, &bare);
+            }
             _ => (),
         }
-        match (shown, verdict) {
-            (Some(shown), _) => match rewrite {
-                Rewrite::Numbers(numbers) => {
-                    hand_copy(&mut self.0, host, slot, (frame, &numbers), token);
-                }
-                _ => {
-                    let token = Tx::Device(token);
-                    hand(&mut self.0, (host, &host.outlet), slot, shown, token);
-                }
-            },
-            // Whoever repeats itself is there.
-            (None, Verdict::Drop(DropReason::RepeatedAck)) => control = Control::Other,
-            _ if besides.is_none() => return None,
-            _ => control = Control::Other,
+        if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
+            self.tell::<T>(host, slot, segment, &end);
         }
-        if let Some(bare) = besides {
-            self.tell::<T>(host, slot, segment, &bare);
-        }
-        Some(control)
+        let is_shown = !matches!(verdict, Verdict::Challenge(_) | Verdict::Drop(_));
+        Some(if is_shown {
+            segment.control
+        } else {
+            Control::Other
+        })
     }
 
     /// Tells smoltcp something that a segment said besides. It has nothing to answer to
@@ -254,7 +216,7 @@ impl Engine {
         if let Some(frame) = build::segment(peer, us, &Bare { seq, ..*bare }) {
             let unseen = Outlet::new(host.outlet.checks.clone());
             let token = Tx::<T>::Discard;
-            hand(&mut self.0, (host, &unseen), slot, &frame, token);
+            show(&mut self.0, (host, &unseen), slot, &frame, token);
         }
     }
 
@@ -280,7 +242,7 @@ impl Engine {
             slot.clocks.pace.waits(host.tick);
         }
         let asks = matches!(slot.timer, Timer::Stale) || slot.clocks.silent_at != FAR;
-        if passes == Passes::All && matches!(slot.state, State::Open) && !asks {
+        if matches!(passes, Passes::All) && matches!(slot.state, State::Open) && !asks {
             let again = Again::By(match slot.timer {
                 Timer::WithinRto => FAR,
                 _ => now + SHORTEST,
@@ -298,13 +260,7 @@ impl Engine {
             Passes::Done(poll_at) => poll_at,
             Passes::All | Passes::Cut => self.0.poll_at(now, set),
         };
-        let again = match poll_at {
-            _ if passes == Passes::DeviceFull => Again::DeviceFull,
-            Some(at) if at <= now && passes == Passes::Cut => Again::Next,
-            Some(at) if at <= now => Again::At(now + REARM),
-            Some(at) => Again::At(at),
-            None => Again::At(FAR),
-        };
+        let again = passes.again(poll_at, now);
         if matches!(again, Again::DeviceFull | Again::Next) {
             slot.timer = Timer::Stale;
         }
@@ -316,10 +272,30 @@ impl Engine {
     }
 }
 
+/// A device with this frame in it, and room for one to this peer.
+#[inline]
+fn one_shot<'f, 'o, T>(
+    host: &'f Host<'_>,
+    outlet: &'f Outlet<'o>,
+    to: &'f Hardware,
+    frame: Option<&'f [u8]>,
+    tx: Option<Tx<T>>,
+) -> OneShot<'f, T, Outlet<'o>> {
+    let from = &host.config.hardware_addr;
+    OneShot {
+        frame: frame.and_then(|frame| frame.get(ETHERNET..)),
+        tx,
+        ends: Ends { to, from },
+        leaving: outlet,
+        capabilities: &host.capabilities,
+        asked: false,
+    }
+}
+
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-pub(crate) fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
+fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let mut interface = Interface::new(config, &mut CapsOnly(capabilities), now);
@@ -341,17 +317,7 @@ fn passes<D: Device + ?Sized>(
     for pass in 0..host.config.frames_per_slot.max(2) {
         let token = device.transmit(now);
         let has_room = token.is_some();
-        let mut one = OneShot {
-            frame: None,
-            tx: token.map(Tx::Device),
-            ends: Ends {
-                to: peer,
-                from: &host.config.hardware_addr,
-            },
-            leaving: outlet,
-            capabilities: &host.capabilities,
-            asked: false,
-        };
+        let mut one = one_shot(host, outlet, peer, None, token.map(Tx::Device));
         if iface.poll_egress(now, &mut one, set) == PollResult::None {
             return match one.asked && !has_room {
                 true => Passes::DeviceFull,
@@ -377,7 +343,7 @@ fn passes<D: Device + ?Sized>(
 /// Hands a frame to a slot's socket.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
-pub(crate) fn hand<T: TxToken>(
+fn hand<T: TxToken>(
     iface: &mut Interface,
     (host, outlet): (&Host<'_>, &Outlet<'_>),
     slot: &mut Slot<'_>,
@@ -390,68 +356,139 @@ pub(crate) fn hand<T: TxToken>(
     outlet.view.set(slot.view);
     outlet.edge.set(slot.edge);
     outlet.heard.set(slot.heard);
-    let before = tcp_of(set).recv_queue();
-    let mut device = OneShot {
-        frame: frame.get(ETHERNET..),
-        tx: Some(token),
-        ends: Ends {
-            to: &slot.peer,
-            from: &host.config.hardware_addr,
-        },
-        leaving: outlet,
-        capabilities: &host.capabilities,
-        asked: false,
-    };
+    let mut device = one_shot(host, outlet, &slot.peer, Some(frame), Some(token));
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = outlet.view.get();
     slot.edge = outlet.edge.get();
-    slot.view.rcv_nxt += tcp_of(set).recv_queue().saturating_sub(before);
 }
 
-/// What a segment with which smoltcp's state moved says of its flow.
+/// Hands a frame to a slot's socket, and counts what of it that took.
 #[cold]
-fn learn(slot: &mut Slot<'_>, states: (tcp::State, tcp::State), segment: &Segment, frame: &[u8]) {
-    use tcp::State::{CloseWait, Closing, Established, LastAck, SynReceived, SynSent, TimeWait};
-    let (view, edge) = (&mut slot.view, &mut slot.edge);
-    match states {
-        (SynSent, SynReceived | Established) => {
-            answered_with(view, edge, segment.seq, offer_of(frame).scale.is_some());
-        }
-        (CloseWait | Closing | LastAck | TimeWait, _) => (),
-        (_, CloseWait | Closing | LastAck | TimeWait) => ended(view, edge),
-        _ => (),
-    }
-}
-
-/// Hands a copy with other numbers to a slot's socket; the frame if it is too long for
-/// that.
-#[cold]
-#[inline(never)]
-fn hand_copy<T: TxToken>(
+fn show<T: TxToken>(
     iface: &mut Interface,
+    host: (&Host<'_>, &Outlet<'_>),
+    slot: &mut Slot<'_>,
+    frame: &[u8],
+    token: Tx<T>,
+) {
+    let unread = |slot: &mut Slot<'_>| slot.socket().map_or(0, |socket| socket.recv_queue());
+    let before = unread(slot);
+    hand(iface, host, slot, frame, token);
+    let taken = unread(slot).saturating_sub(before);
+    slot.view.rcv_nxt += taken;
+}
+
+/// A handshake begins: what is known of a fresh slot.
+fn shake(host: &Host<'_>, slot: &mut Slot<'_>, listener: u32, segment: &Segment) {
+    slot.state = State::HalfOpen;
+    slot.listener = listener;
+    slot.peer = segment.remote_hardware;
+    slot.clocks.give_up = after(host.now, host.config.handshake_timeout);
+    slot.clocks.pace = Pace::begin(&TimeLimits::NONE, host.now);
+}
+
+/// Answers a SYN from a fresh slot, with this sequence number. False: smoltcp does
+/// not like it.
+pub(crate) fn begin<T: TxToken>(
     host: &Host<'_>,
     slot: &mut Slot<'_>,
-    (frame, numbers): (&[u8], &Bare),
+    (listener, isn): (u32, TcpSeqNumber),
+    (segment, frame): (&Segment, &[u8]),
     token: T,
-) {
-    let mut copy = [0; COPY];
-    let copy = patch::numbers(frame, numbers.ack, numbers.window, &mut copy);
-    let token = Tx::Device(token);
+) -> bool {
+    let seed = isn::seed(isn, isn::DRAWS);
+    let mut scratch = interface(seed, &host.capabilities, host.now);
+    shake(host, slot, listener, segment);
+    slot.view = TcpView::of_syn(segment.seq);
+    let listens = slot
+        .socket()
+        .is_some_and(|socket| listen(socket, &segment.flow));
     hand(
-        iface,
+        &mut scratch,
         (host, &host.outlet),
         slot,
-        copy.unwrap_or(frame),
-        token,
+        frame,
+        Tx::Device(token),
     );
+    listens
+        && slot
+            .socket()
+            .is_some_and(|socket| socket.state() == tcp::State::SynReceived)
 }
 
-/// How long a peer that is asked may stay silent from now on.
-#[inline(never)]
-pub(crate) fn patience(now: Instant, socket: &tcp::Socket<'_>) -> Instant {
-    let interval = socket.keep_alive();
-    interval.map_or(FAR, |interval| {
-        let micros = interval.total_micros().saturating_mul(4);
-        Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))
-    })
+/// Brings a fresh slot to where it would be had it answered the SYN and had the
+/// acknowledgement come. False: it cannot be.
+pub(crate) fn replay<'a, T: TxToken>(
+    host: &Host<'_>,
+    slot: &mut Slot<'a>,
+    buffers: &mut Buffers<'a>,
+    (listener, cookie): (u32, &Cookie),
+    (segment, acknowledgement): (&Segment, &[u8]),
+) -> bool {
+    let (us, peer) = host.both(segment);
+    let syn = Bare {
+        flags: SYN,
+        seq: cookie.irs,
+        mss: Some(cookie.mss),
+        ..Bare::default()
+    };
+    let Some(frame) = build::segment(peer, us, &syn) else {
+        return false;
+    };
+    shake(host, slot, listener, segment);
+    // The number of draws depends on what else smoltcp was built for.
+    for draws in isn::DRAWS..isn::DRAWS + 3 {
+        let Some(set) = (*slot.set).as_mut() else {
+            return false;
+        };
+        buffers.renew(set);
+        let seed = isn::seed(cookie.isn, draws);
+        let mut scratch = interface(seed, &host.capabilities, host.now);
+        if !listen(tcp_of(set), &segment.flow) {
+            return false;
+        }
+        let outlet = Outlet::new(host.outlet.checks.clone());
+        let tx = Some(Tx::<T>::Discard);
+        let mut device = one_shot(host, &outlet, &slot.peer, Some(&frame), tx);
+        scratch.poll_ingress_single(host.now, &mut device, set);
+        device.tx = Some(Tx::Discard);
+        scratch.poll_egress(host.now, &mut device, set);
+        let (view, edge): (TcpView, Edge) = (outlet.view.get(), outlet.edge.get());
+        if view.snd_max != cookie.isn + 1 {
+            continue;
+        }
+        (device.frame, device.tx) = (acknowledgement.get(ETHERNET..), Some(Tx::Discard));
+        scratch.poll_ingress_single(host.now, &mut device, set);
+        (slot.view, slot.edge) = (view, edge);
+        slot.view.rcv_nxt = cookie.irs + 1;
+        slot.heard = PeerView::of_syn(
+            cookie.mss,
+            None,
+            window_of(acknowledgement),
+            Some(view.snd_max),
+        );
+        return true;
+    }
+    false
+}
+
+fn listen(socket: &mut tcp::Socket<'_>, flow: &Flow) -> bool {
+    let endpoint = IpListenEndpoint {
+        addr: Some(flow.local_addr()),
+        port: flow.local_port(),
+    };
+    socket.listen(endpoint).is_ok()
+}
+
+/// Has a fresh socket begin a connection, with this sequence number.
+pub(crate) fn connect(
+    host: &Host<'_>,
+    socket: &mut tcp::Socket<'_>,
+    flow: &Flow,
+    isn: TcpSeqNumber,
+) -> bool {
+    let seed = isn::seed(isn, isn::DRAWS);
+    let mut scratch = interface(seed, &host.capabilities, host.now);
+    let (remote, local) = (flow.remote(), flow.local());
+    socket.connect(scratch.context(), remote, local).is_ok()
 }

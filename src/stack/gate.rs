@@ -17,7 +17,7 @@ use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::lifecycle::State;
 use crate::rules::normalise::first_window;
 use crate::stack::connections::Connections;
-use crate::stack::opening;
+use crate::stack::engine;
 use crate::table::host::Host;
 use crate::table::slots::SlotId;
 use crate::table::syn_queue::SynQueue;
@@ -311,7 +311,7 @@ fn begin<T: TxToken>(
     let slot = &mut connections.slots[id];
     slot.heard = heard;
     let (fresh, arrived) = ((listener, isn), (segment, frame));
-    let begins = opening::begin(host, slot, fresh, arrived, token);
+    let begins = engine::begin(host, slot, fresh, arrived, token);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
     listeners.admitted(listener, slots, id);
     if !begins || !connections.serve(id, segment.flow) {
@@ -428,7 +428,7 @@ fn let_in<T: TxToken>(
     let slot = &mut connections.slots[id];
     let buffers = &mut connections.buffers;
     let arrived = (segment, acknowledgement);
-    let replayed = opening::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
+    let replayed = engine::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
     listeners.admitted(listener, slots, id);
     let serves = connections.serve(id, segment.flow);

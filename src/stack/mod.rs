@@ -1,11 +1,10 @@
 //! Where rules and tables meet, and frames move: device to demux to slot to socket,
-//! and back. `engine` and `opening` are the only callers of smoltcp's `Interface`.
+//! and back. The only caller of smoltcp's `Interface`.
 
 pub(crate) mod connections;
 pub(crate) mod core;
 pub(crate) mod engine;
 pub(crate) mod gate;
-pub(crate) mod opening;
 pub(crate) mod resolve;
 #[allow(
     clippy::module_inception,

@@ -273,9 +273,7 @@ impl Leaving for Outlet<'_> {
         }
         let mut carried = Carried::Other;
         if let Some(sent) = outgoing(frame) {
-            let heard = self.heard.get();
             let snd_max = self.view.get().snd_max;
-            let flight = InFlight::new(heard.snd_una, snd_max, heard.edge());
             let scale = || offer_of(frame).scale.unwrap_or(0);
             learn(&self.view, &self.edge, &sent, scale);
             let more = sent.syn | sent.fin | sent.rst;
@@ -284,8 +282,12 @@ impl Leaving for Outlet<'_> {
                 1.. if sent.psh && !more => Carried::LastData,
                 _ => Carried::Other,
             };
-            if let Some(seq) = flight.raises(&sent) {
-                set_seq(frame, &sent, seq);
+            if sent.payload == 0 {
+                let heard = self.heard.get();
+                let flight = InFlight::new(heard.snd_una, snd_max, heard.edge());
+                if let Some(seq) = flight.raises(&sent) {
+                    set_seq(frame, &sent, seq);
+                }
             }
             if self.checks.tcp.tx()
                 && let Some(segment) = frame.get_mut(sent.start..)
