@@ -62,10 +62,15 @@ impl Audit<'_, '_> {
             !self.0.connections.slots.woken && !self.0.connections.listeners.woken,
         )?;
         let deadlines = &self.0.connections.deadlines;
+        // They wait for the frames of a host that was away.
+        let now = match self.0.late {
+            0 => self.0.host.now,
+            _ => Instant::ZERO,
+        };
         ensure(
             "the heap of slots' deadlines is in order, and none has passed",
             0,
-            is_in_order(deadlines, self.0.host.now),
+            is_in_order(deadlines, now),
         )
     }
 

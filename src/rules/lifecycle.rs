@@ -62,15 +62,19 @@ pub(crate) enum Cut {
 #[derive(Clone, Copy)]
 pub(crate) struct Before {
     pub(crate) tcp: tcp::State,
+    /// Bytes that were written, and a FIN, that the peer has not acknowledged.
     pub(crate) unacknowledged: usize,
 }
 
 impl Before {
     #[inline]
     pub(crate) fn of(socket: &tcp::Socket<'_>) -> Self {
+        use tcp::State::{Closing, FinWait1, LastAck};
+        let tcp = socket.state();
+        let fin = usize::from(matches!(tcp, FinWait1 | Closing | LastAck));
         Before {
-            tcp: socket.state(),
-            unacknowledged: socket.send_queue(),
+            tcp,
+            unacknowledged: socket.send_queue() + fin,
         }
     }
 }
@@ -100,8 +104,8 @@ pub(crate) enum Step {
     Hold,
     /// TCP is done with it while its stream is held: the addresses may be used again.
     Forget,
-    /// Nobody reads what still arrives.
-    Drain,
+    /// Text came that nobody will read.
+    Refuse,
     /// Nobody holds it, and TIME-WAIT is all that is left.
     Rest,
     Free,
@@ -136,12 +140,6 @@ impl Settled {
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn settle(state: State, before: Option<Before>, socket: &tcp::Socket<'_>) -> Settled {
-    if !matches!(state, State::Open) {
-        return Settled {
-            write: state == State::Connecting && has_answer(socket.state()),
-            ..Settled::step(step(state, socket))
-        };
-    }
     let after = Before::of(socket);
     let (moved, acknowledged) = match before {
         Some(before) => (
@@ -150,6 +148,13 @@ pub(crate) fn settle(state: State, before: Option<Before>, socket: &tcp::Socket<
         ),
         None => (true, false),
     };
+    if !matches!(state, State::Open) {
+        return Settled {
+            write: state == State::Connecting && has_answer(after.tcp),
+            taken: acknowledged.then_some(after.unacknowledged),
+            ..Settled::step(step(state, socket))
+        };
+    }
     Settled {
         read: moved || socket.can_recv(),
         write: moved || acknowledged,
@@ -175,7 +180,9 @@ fn step(state: State, socket: &tcp::Socket<'_>) -> Step {
         (State::Connecting, tcp) if tcp != Closed && has_answer(tcp) => Step::Open,
         (State::Closing | State::TimeWait, _) if is_gone(socket) => Step::Free,
         (State::Closing | State::TimeWait, TimeWait) => Step::Rest,
-        (State::Closing, _) => Step::Drain,
+        // RFC 1122, 4.2.2.13: "if new data is received after CLOSE is called, its TCP
+        // SHOULD send a RST to show that data was lost".
+        (State::Closing, _) if socket.can_recv() => Step::Refuse,
         _ => Step::Stay,
     }
 }

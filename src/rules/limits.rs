@@ -40,8 +40,8 @@ pub struct TimeLimits {
     /// How long a read waits for its bytes; the connection stays, and the read
     /// can be tried again. The read timeout of every stream that is accepted.
     pub between_reads: Option<Duration>,
-    /// Bytes that were written wait this long without the peer taking any: it
-    /// keeps its window shut, or is gone.
+    /// Bytes that were written, or the FIN behind them, wait this long without the peer
+    /// taking any: it keeps its window shut, or is gone.
     pub write_progress: Option<Duration>,
     /// The whole exchange, from when it was accepted or these limits were set.
     pub exchange: Option<Duration>,
@@ -111,7 +111,7 @@ impl Pace {
         }
     }
 
-    /// Bytes came, in a turn that began at this tick.
+    /// Bytes or their end came, in a turn that began at this tick.
     pub(crate) fn heard(&mut self, tick: u32) {
         self.moved = tick;
         self.first_byte = 0;
@@ -140,9 +140,10 @@ impl Pace {
         tick(now).wrapping_sub(self.moved)
     }
 
-    /// When the first of the limits is reached, and which that is.
-    fn due(&self, now: Instant) -> (Instant, Deadline) {
-        match self.first(now) {
+    /// When the first of the limits is reached, and which that is. Of a stream that was
+    /// dropped only the whole exchange is limited.
+    fn due(&self, dropped: bool, now: Instant) -> (Instant, Deadline) {
+        match self.first(dropped, now) {
             (why, u32::MAX) => (FAR, why),
             (why, 0) => (now, why),
             // A tick may have begun up to two milliseconds ago.
@@ -153,7 +154,7 @@ impl Pace {
     /// The limit that is reached first, and in how many milliseconds: `u32::MAX` if
     /// there is none.
     #[inline(never)]
-    fn first(&self, now: Instant) -> (Deadline, u32) {
+    fn first(&self, dropped: bool, now: Instant) -> (Deadline, u32) {
         let mut first = (Deadline::Exchange, u32::MAX);
         for (deadline, since, limit) in [
             (Deadline::Exchange, self.began, self.exchange),
@@ -164,6 +165,9 @@ impl Pace {
             let left = limit.saturating_sub(tick(now).wrapping_sub(since));
             if since != 0 && limit != 0 && left < first.1 {
                 first = (deadline, left);
+            }
+            if dropped {
+                break;
             }
         }
         first
@@ -238,7 +242,7 @@ impl Clocks {
         self.read_at.min(self.write_at)
     }
 
-    /// What comes first. Only a connection that is open and was not cut is
+    /// What comes first. Only a connection that is open or closes, and was not cut, is
     /// `limited`.
     pub(crate) fn due(&self, state: State, limited: bool, now: Instant) -> Due {
         let ends = match state {
@@ -258,7 +262,7 @@ impl Clocks {
         first(self.silent_at, Deadline::Silent);
         first(self.give_up, ends);
         if limited {
-            let (at, why) = self.pace.due(now);
+            let (at, why) = self.pace.due(matches!(state, State::Closing), now);
             first(at, why);
         }
         due

@@ -52,10 +52,7 @@ impl<'a> TcpStream<'a> {
                 lent: None,
                 shown: 0,
             },
-            write: WriteHalf {
-                handle,
-                timeout: WaitLimit::NEVER,
-            },
+            write: WriteHalf::new(handle, WaitLimit::NEVER),
         }
     }
 
@@ -276,7 +273,10 @@ impl<'a> TcpStream<'a> {
         });
         (
             OwnedReadHalf(ReadHalf::new(handle, whole.read.timeout)),
-            OwnedWriteHalf(WriteHalf::new(handle, whole.write.timeout)),
+            OwnedWriteHalf(WriteHalf {
+                ended: whole.write.ended,
+                ..WriteHalf::new(handle, whole.write.timeout)
+            }),
         )
     }
 

@@ -18,11 +18,17 @@ use crate::task::waker::Parking;
 pub struct WriteHalf<'a> {
     pub(crate) handle: Handle<'a>,
     pub(crate) timeout: WaitLimit,
+    /// It was shut down: its FIN may have to wait for bytes to be acknowledged.
+    pub(crate) ended: bool,
 }
 
 impl<'a> WriteHalf<'a> {
     pub(crate) fn new(handle: Handle<'a>, timeout: WaitLimit) -> Self {
-        WriteHalf { handle, timeout }
+        WriteHalf {
+            handle,
+            timeout,
+            ended: false,
+        }
     }
 
     /// A write or flush that makes no progress for this long fails with
@@ -32,7 +38,7 @@ impl<'a> WriteHalf<'a> {
     }
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {
-        self.handle.has_answer(room)
+        self.handle.has_answer(room(self.ended))
     }
 
     /// Waits until a write would not: there is room in the transmit buffer.
@@ -43,6 +49,7 @@ impl<'a> WriteHalf<'a> {
     /// # Cancel safety
     /// **Safe.** It gives nothing.
     pub async fn writable(&mut self) -> Result<(), WriteError> {
+        let room = room(self.ended);
         self.handle.wait(Reason::Write, self.timeout, room).await
     }
 
@@ -75,7 +82,7 @@ impl<'a> WriteHalf<'a> {
         until: Instant,
         buf: &[u8],
     ) -> Poll<Result<usize, WriteError>> {
-        let handle = self.handle;
+        let (handle, ended) = (self.handle, self.ended);
         let mut parking = Parking::new(cx.waker());
         handle.stack.with_quiet(|core| {
             let given = ready!(handle.poll(
@@ -84,9 +91,11 @@ impl<'a> WriteHalf<'a> {
                 Reason::Write,
                 until,
                 // Gives what fits; only who can give nothing asks why.
-                |socket, cut| match give(socket, buf) {
-                    Ok(given @ 1..) => Poll::Ready(Ok(given)),
-                    _ => room(socket, cut).map_ok(|()| 0),
+                |socket, cut| {
+                    if !ended && let Ok(given @ 1..) = give(socket, buf) {
+                        return Poll::Ready(Ok(given));
+                    }
+                    room(ended)(socket, cut).map_ok(|()| 0)
                 }
             ))?;
             core.host.tell_with(|| Event::Written {
@@ -174,6 +183,7 @@ impl<'a> WriteHalf<'a> {
     /// Sends a FIN after everything written so far; the peer reads the end of
     /// the stream, and can still send. Returns at once.
     pub fn shutdown(&mut self) {
+        self.ended = true;
         let Handle { stack, key } = self.handle;
         stack.with_unless_hurt(|core| core.connections.shutdown(key, &mut core.host));
     }
@@ -196,12 +206,13 @@ fn give(socket: &mut tcp::Socket<'_>, buf: &[u8]) -> Result<usize, SendError> {
     Ok(given)
 }
 
-/// What a socket has for a writer.
-fn room(socket: &mut tcp::Socket<'_>, cut: Cut) -> Poll<Result<(), WriteError>> {
-    match socket.state() {
+/// What a socket has for a writer, who may have ended its direction.
+fn room(ended: bool) -> impl Fn(&mut tcp::Socket<'_>, Cut) -> Poll<Result<(), WriteError>> {
+    move |socket, cut| match socket.state() {
+        tcp::State::Closed if cut != Cut::No => Poll::Ready(Err(Over::from(cut).into())),
+        _ if ended => Poll::Ready(Err(WriteError::Closed)),
         _ if socket.can_send() => Poll::Ready(Ok(())),
         tcp::State::Established | tcp::State::CloseWait => Poll::Pending,
-        tcp::State::Closed if cut != Cut::No => Poll::Ready(Err(Over::from(cut).into())),
         _ => Poll::Ready(Err(WriteError::Closed)),
     }
 }

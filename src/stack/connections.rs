@@ -7,6 +7,7 @@
 //! has moved, which is a rule ([`lifecycle`](crate::rules::lifecycle)).
 
 use smoltcp::iface::SocketSet;
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
@@ -125,7 +126,7 @@ impl<'a> Connections<'a> {
         };
         let settled = settle(state, before, socket);
         if let Some(left) = settled.taken {
-            slot.clocks.pace.taken(left, host.tick);
+            self.taken(id, left, host);
         }
         self.slots.wake(id, settled.read, settled.write);
         self.step(id, settled.step, host);
@@ -162,12 +163,19 @@ impl<'a> Connections<'a> {
                 self.room_made = true; // it can be reclaimed
                 self.drain(id);
             }
-            Step::Drain => self.drain(id),
+            Step::Refuse => {
+                slot.cut = Cut::ByUs;
+                slot.clocks.give_up = host.now + LAST_WORD;
+                if let Some(socket) = slot.socket() {
+                    socket.abort();
+                }
+                self.slots.mark_dirty(id);
+            }
         }
     }
 
-    /// Nobody holds the stream: what still arrives is read and forgotten, so that the
-    /// peer's FIN can arrive too.
+    /// Nobody holds the stream: what had come is forgotten, so that the peer's FIN can
+    /// come too.
     fn drain(&mut self, id: SlotId) {
         if let Some(socket) = self.slots[id].socket() {
             while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
@@ -197,6 +205,9 @@ impl<'a> Connections<'a> {
         }
         if write {
             slot.clocks.write_at = FAR;
+        }
+        if slot.clocks.silent_at <= now && !slot.is_asked && slot.set.is_some() {
+            slot.is_silent_from(now);
         }
         let due = slot.due(now);
         let ends = due.at <= now && slot.set.is_some() && !slot.is_held();
@@ -301,11 +312,41 @@ impl<'a> Connections<'a> {
         };
         self.slots.begin_closing(id);
         self.slots.forget_wakers(id);
-        if let Some(socket) = self.slots[id].socket() {
-            socket.close();
-        }
+        self.drain(id);
+        self.end(id);
         self.settle(id, None, host);
         self.slots.mark_dirty(id);
+    }
+
+    /// Ends our direction. In CLOSE-WAIT not before the peer has acknowledged all bytes:
+    /// in LAST-ACK smoltcp is deaf to windows that open.
+    fn end(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        let Some(socket) = slot.socket() else {
+            return;
+        };
+        if matches!(socket.state(), tcp::State::CloseWait) && socket.send_queue() > 0 {
+            // Without a FIN the last piece would wait for the others (RFC 896).
+            socket.set_nagle_enabled(false);
+            slot.asked = Asked::Fin;
+        } else {
+            socket.close();
+        }
+    }
+
+    /// The peer took bytes; `left` are still to be taken.
+    pub(crate) fn taken(&mut self, id: SlotId, left: usize, host: &mut Host<'_>) {
+        let closes_by = host.now + self.close_timeout(id, host);
+        let slot = &mut self.slots[id];
+        slot.clocks.pace.taken(left, host.tick);
+        // Who takes bytes is there: a close may take so long without any.
+        if matches!(slot.state, State::Closing) && matches!(slot.cut, Cut::No) {
+            slot.clocks.give_up = closes_by;
+        }
+        if left == 0 && matches!(slot.asked, Asked::Fin) && slot.set.is_some() {
+            slot.asked = Asked::Nothing;
+            self.end(id);
+        }
     }
 
     /// Resets a connection; the slot is freed once the reset has left.
@@ -331,7 +372,7 @@ impl<'a> Connections<'a> {
             return;
         };
         let before = Before::of(socket);
-        socket.close();
+        self.end(key.id);
         self.settle(key.id, Some(before), host);
         self.slots.mark_dirty(key.id);
     }

@@ -43,10 +43,16 @@ use crate::stack::resolve::{self, Find};
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
 use crate::table::slots::{SlotId, SlotKey};
-use crate::time::FAR;
+use crate::time::{FAR, after};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
+
+/// A deadline that is served so much later is served after what waits in the device.
+const LATE: Duration = Duration::from_millis(100);
+
+/// After so many turns at the latest.
+const LATE_TURNS: u8 = 16;
 
 /// Why `connect` cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,8 @@ pub(crate) struct Core<'a> {
     pub(crate) neighbor_news: bool,
     /// Set once a connection of ours has begun.
     pub(crate) find: Option<Find>,
+    /// For how many more turns deadlines wait, because one passed long ago.
+    pub(crate) late: u8,
     /// The device took no more frames in this turn.
     pub(crate) device_full: bool,
 }
@@ -118,9 +126,21 @@ impl Core<'_> {
 
     // ---- one turn -------------------------------------------------------
 
-    /// Begins a turn: sets the time and serves the deadlines that passed.
+    /// Begins a turn: sets the time and serves the deadlines that passed. If that was long
+    /// ago, this host was away, and what came meanwhile counts first.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.host.begin(now);
+        let next = self.connections.deadlines.next();
+        if self.late == 0 && next.is_some_and(|due| after(due, LATE) < now) {
+            self.late = LATE_TURNS;
+        }
+        if self.late == 0 {
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.host.now;
         while let Some(number) = self.connections.deadlines.pop(now) {
             self.connections.expire(number, &mut self.host);
         }
@@ -139,6 +159,22 @@ impl Core<'_> {
         } else {
             self.connections.room_made = false;
         }
+        let more = self.receive_some(device, scheduler);
+        if self.late > 0 {
+            self.late = if more { self.late - 1 } else { 0 };
+            if self.late == 0 {
+                self.expire();
+            }
+        }
+        more
+    }
+
+    #[inline]
+    fn receive_some<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        scheduler: &impl Scheduler,
+    ) -> bool {
         for _ in 0..self.host.config.frames_per_turn.max(1) {
             let Some((rx, tx)) = device.receive(self.host.now) else {
                 return false;
@@ -261,8 +297,9 @@ impl Core<'_> {
             host.tell(&Event::Reset { slot: id.number() });
         }
         if let Some(left) = settled.taken {
-            slot.clocks.pace.taken(left, host.tick);
+            connections.taken(id, left, host);
         }
+        let slot = &mut connections.slots[id];
         let reader = match settled.read {
             true => slot.rx_waker.take(),
             false => None,

@@ -104,8 +104,9 @@ impl Engine {
         }
         if slot.clocks.silent_at != FAR {
             slot.clocks.silent_at = patience(host.now, socket.keep_alive());
+            slot.is_asked = false;
         }
-        if segment.payload > 0 {
+        if segment.payload > 0 || segment.fin {
             slot.clocks.pace.heard(host.tick);
         }
         let mut settled = settle(slot.state, Some(before), socket);
@@ -143,7 +144,7 @@ impl Engine {
             rcv_nxt: slot.view.rcv_nxt,
             snd_max,
             max_rcv_wnd: u32::from(u16::MAX) << slot.edge.scale,
-            queued: before.unacknowledged,
+            queued: slot.socket().map_or(0, |socket| socket.send_queue()),
         };
         let (verdict, rewrite) = match is_unanswered {
             true => (verdict, connecting(segment, snd_max)),
@@ -234,6 +235,7 @@ impl Engine {
         host.outlet.view.set(slot.view);
         host.outlet.edge.set(slot.edge);
         host.outlet.heard.set(slot.heard);
+        host.outlet.last.set(Carried::PureAck);
         let passes = passes(&mut self.0, host, &slot.peer, set, device);
         let after = tcp_of(set).state();
         slot.view = host.outlet.view.get();
@@ -241,7 +243,11 @@ impl Engine {
         if before.unacknowledged > 0 {
             slot.clocks.pace.waits(host.tick);
         }
-        let asks = matches!(slot.timer, Timer::Stale) || slot.clocks.silent_at != FAR;
+        let hears = slot.clocks.silent_at != FAR;
+        if hears && !matches!(host.outlet.last.get(), Carried::PureAck) {
+            slot.asks(now);
+        }
+        let asks = matches!(slot.timer, Timer::Stale) || hears;
         if matches!(passes, Passes::All) && matches!(slot.state, State::Open) && !asks {
             let again = Again::By(match slot.timer {
                 Timer::WithinRto => FAR,
@@ -258,7 +264,7 @@ impl Engine {
         let poll_at = match passes {
             Passes::DeviceFull => None,
             Passes::Done(poll_at) => poll_at,
-            Passes::All | Passes::Cut => self.0.poll_at(now, set),
+            Passes::All | Passes::Cut => self.0.poll_at(now, (*slot.set).as_mut()?),
         };
         let again = passes.again(poll_at, now);
         if matches!(again, Again::DeviceFull | Again::Next) {

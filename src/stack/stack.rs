@@ -115,6 +115,7 @@ impl<'a> Stack<'a> {
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 find: None,
+                late: 0,
                 device_full: false,
             }),
             is_hurt: Cell::new(false),

@@ -19,11 +19,13 @@ use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{Clocks, Due};
 use crate::rules::normalise::PeerView;
 use crate::table::flows::{Entry, FlowEntry};
+use crate::time::after;
 
 /// No listener.
 pub(crate) const NO_LISTENER: u32 = u32::MAX;
 
-/// What a program wants of a socket that is lent, for when it is back.
+/// What a program wants of a socket that is lent, for when it is back; or of one whose
+/// bytes have to be acknowledged first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Asked {
@@ -87,8 +89,10 @@ initial! {
         pub(crate) listener: u32 = 0,
         /// Owners: one stream, or one or two halves.
         pub(crate) owners: u8 = 0,
-        /// While the socket was borrowed.
+        /// While the socket was borrowed, or bytes had to be acknowledged first.
         pub(crate) asked: Asked = Asked::Nothing,
+        /// With keep-alive: the peer has something to answer, and an interval for it.
+        pub(crate) is_asked: bool = false,
         /// Somebody waits for the socket to come back.
         pub(crate) missed: bool = false,
     }
@@ -122,10 +126,28 @@ impl<'a> Slot<'a> {
         matches!(self.state, State::Open) && self.is_time_wait()
     }
 
+    /// With keep-alive: something left that the peer has to answer.
+    #[cold]
+    pub(crate) fn asks(&mut self, now: Instant) {
+        if !core::mem::replace(&mut self.is_asked, true) {
+            self.is_silent_from(now);
+        }
+    }
+
+    /// It is not silent before an interval has passed. smoltcp probes a window that is
+    /// shut more and more seldom.
+    #[cold]
+    pub(crate) fn is_silent_from(&mut self, now: Instant) {
+        let interval = self.socket().and_then(|socket| socket.keep_alive());
+        let interval = interval.unwrap_or_default();
+        self.clocks.silent_at = self.clocks.silent_at.max(after(now, interval));
+    }
+
     /// What of it is due first. The limits of a stream that was cut, or is held in
     /// TIME-WAIT, mean nothing any more.
     pub(crate) fn due(&mut self, now: Instant) -> Due {
-        let is_limited = matches!(self.state, State::Open) && matches!(self.cut, Cut::No);
+        let is_open = matches!(self.state, State::Open | State::Closing);
+        let is_limited = is_open && matches!(self.cut, Cut::No);
         let is_limited = is_limited && !self.is_time_wait();
         self.clocks.due(self.state, is_limited, now)
     }

@@ -10,7 +10,6 @@ fn pause(hands: &mut Hands<'_>, time: Duration) {
 
 /// Whoever finished the handshake in time is let in.
 #[test]
-#[ignore = "not yet: deadlines pass before the frames that waited are read"]
 fn a_handshake_that_was_finished_while_we_slept_counts() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = reads_all(server);
@@ -27,7 +26,6 @@ fn a_handshake_that_was_finished_while_we_slept_counts() {
 
 /// Nobody is silent whose text waits.
 #[test]
-#[ignore = "not yet: deadlines pass before the frames that waited are read"]
 fn text_that_came_while_we_slept_counts() {
     for what in [
         "read timeout",
@@ -62,7 +60,11 @@ fn text_that_came_while_we_slept_counts() {
             let reply = hands.pass(TICK).pop().unwrap();
             hands.send(&answer(&reply, TcpControl::None, b""));
             let sent = hands.pass(TICK * 5);
-            let said = bytes_of(&sent) + usize::from(what == "close");
+            // A keep-alive carries a byte too, which counts for nothing.
+            let said = match what {
+                "writes" => bytes_of(&sent),
+                _ => usize::from(what == "close"),
+            };
             hands.send(&piece(&reply, TcpControl::Fin, 0, b"", said));
             pause(hands, SEC * 100);
             let seen = hands.pass(SEC);

@@ -131,7 +131,6 @@ fn a_peer_that_answers_probes_keeps_its_connection() {
 /// to respond to any specific probe as a dead connection (MUST-29)"; a peer that answers
 /// all it is asked is alive.
 #[test]
-#[ignore = "not yet: four intervals end it, and probes are rarer than that"]
 fn c355_a_live_peer_behind_a_shut_window_is_kept() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = Log::default();
