@@ -31,22 +31,6 @@ pub(crate) struct Handle<'a> {
     pub(crate) key: SlotKey,
 }
 
-/// What ends any wait.
-pub(super) enum Over {
-    /// The connection is gone, or the peer has cut it.
-    Gone,
-    TimedOut,
-}
-
-impl From<Cut> for Over {
-    fn from(cut: Cut) -> Self {
-        match cut {
-            Cut::ByUs => Over::TimedOut,
-            Cut::No | Cut::ByPeer => Over::Gone,
-        }
-    }
-}
-
 impl<'a> Handle<'a> {
     /// The slot's number, as events and those who wait say it.
     pub(super) fn number(&self) -> u32 {
@@ -69,13 +53,14 @@ impl<'a> Handle<'a> {
         })
     }
 
-    /// Whether the socket would answer now.
-    pub(super) fn has_answer<T, E: From<Over>>(
+    /// Whether the socket would answer now. What ends any wait is said as a [`Cut`]:
+    /// `No`, if the connection is gone.
+    pub(super) fn has_answer<T, E: From<Cut>>(
         &self,
         ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
     ) -> Result<bool, E> {
         self.with(|core, key| {
-            let slot = core.connections.slots.checked(key).ok_or(Over::Gone)?;
+            let slot = core.connections.slots.checked(key).ok_or(Cut::No)?;
             let cut = slot.cut;
             match slot.socket().map(|socket| ask(socket, cut)) {
                 Some(Poll::Ready(answer)) => answer.map(|_| true),
@@ -85,7 +70,7 @@ impl<'a> Handle<'a> {
     }
 
     /// Asks the socket until it answers.
-    pub(super) async fn wait<T, E: From<Over>>(
+    pub(super) async fn wait<T, E: From<Cut>>(
         &self,
         reason: Reason,
         timeout: WaitLimit,
@@ -102,7 +87,7 @@ impl<'a> Handle<'a> {
 
     /// Asks the socket; if the answer is later, parks the caller's waker in
     /// the direction that `reason` belongs to.
-    pub(super) fn poll<T, E: From<Over>>(
+    pub(super) fn poll<T, E: From<Cut>>(
         &self,
         core: &mut Core<'a>,
         parking: &mut Parking<'_>,
@@ -111,7 +96,7 @@ impl<'a> Handle<'a> {
         ask: impl FnOnce(&mut tcp::Socket<'a>, Cut) -> Poll<Result<T, E>>,
     ) -> Poll<Result<T, E>> {
         let Some(slot) = core.connections.slots.checked(self.key) else {
-            return Poll::Ready(Err(Over::Gone.into()));
+            return Poll::Ready(Err(Cut::No.into()));
         };
         let cut = slot.cut;
         match slot.socket() {
@@ -125,7 +110,7 @@ impl<'a> Handle<'a> {
             None => slot.missed = true,
         }
         if core.host.now >= until {
-            return Poll::Ready(Err(Over::TimedOut.into()));
+            return Poll::Ready(Err(Cut::ByUs.into()));
         }
         park(slot, reason, until, parking);
         if until != FAR {
@@ -150,10 +135,11 @@ impl<'a> Handle<'a> {
                 _ => Poll::Pending,
             }
         });
-        match done.await {
-            Ok(Cut::No) | Err(Over::Gone) => Ok(()),
-            Ok(Cut::ByPeer) => Err(CloseError::Reset),
-            Ok(Cut::ByUs) | Err(Over::TimedOut) => Err(CloseError::TimedOut),
+        let (Ok(cut) | Err(cut)) = done.await;
+        match cut {
+            Cut::No => Ok(()),
+            Cut::ByPeer => Err(CloseError::Reset),
+            Cut::ByUs => Err(CloseError::TimedOut),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
 use crate::rules::limits::WaitLimit;
 use crate::socket::ReadError;
-use crate::socket::handle::{Handle, Over, Until};
+use crate::socket::handle::{Handle, Until};
 use crate::table::slot::tcp_of;
 use crate::task::waker::Parking;
 
@@ -247,15 +247,15 @@ fn look(socket: &mut tcp::Socket<'_>, cut: Cut) -> Poll<Result<Readable, ReadErr
     match socket.recv(|_| (0, ())) {
         Ok(()) => Poll::Pending,
         Err(RecvError::Finished) => Poll::Ready(Ok(Readable::End)),
-        Err(RecvError::InvalidState) => Poll::Ready(Err(Over::from(cut).into())),
+        Err(RecvError::InvalidState) => Poll::Ready(Err(cut.into())),
     }
 }
 
-impl From<Over> for ReadError {
-    fn from(over: Over) -> Self {
-        match over {
-            Over::Gone => ReadError::Reset,
-            Over::TimedOut => ReadError::TimedOut,
+impl From<Cut> for ReadError {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::ByUs => ReadError::TimedOut,
+            Cut::No | Cut::ByPeer => ReadError::Reset,
         }
     }
 }

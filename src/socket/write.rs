@@ -10,7 +10,7 @@ use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
 use crate::rules::limits::WaitLimit;
 use crate::socket::WriteError;
-use crate::socket::handle::{Handle, Over, Until};
+use crate::socket::handle::{Handle, Until};
 use crate::task::waker::Parking;
 
 /// The sending direction of a stream.
@@ -172,9 +172,9 @@ impl<'a> WriteHalf<'a> {
     /// # Cancel safety
     /// **Safe.** It moves nothing.
     pub async fn flush(&mut self) -> Result<(), WriteError> {
-        let ask = |socket: &mut tcp::Socket<'_>, cut| match socket.state() {
+        let ask = |socket: &mut tcp::Socket<'_>, cut: Cut| match socket.state() {
             _ if socket.send_queue() == 0 => Poll::Ready(Ok(())),
-            tcp::State::Closed => Poll::Ready(Err(Over::from(cut).into())),
+            tcp::State::Closed => Poll::Ready(Err(cut.into())),
             _ => Poll::Pending,
         };
         self.handle.wait(Reason::Flush, self.timeout, ask).await
@@ -209,7 +209,7 @@ fn give(socket: &mut tcp::Socket<'_>, buf: &[u8]) -> Result<usize, SendError> {
 /// What a socket has for a writer, who may have ended its direction.
 fn room(ended: bool) -> impl Fn(&mut tcp::Socket<'_>, Cut) -> Poll<Result<(), WriteError>> {
     move |socket, cut| match socket.state() {
-        tcp::State::Closed if cut != Cut::No => Poll::Ready(Err(Over::from(cut).into())),
+        tcp::State::Closed if cut != Cut::No => Poll::Ready(Err(cut.into())),
         _ if ended => Poll::Ready(Err(WriteError::Closed)),
         _ if socket.can_send() => Poll::Ready(Ok(())),
         tcp::State::Established | tcp::State::CloseWait => Poll::Pending,
@@ -217,11 +217,11 @@ fn room(ended: bool) -> impl Fn(&mut tcp::Socket<'_>, Cut) -> Poll<Result<(), Wr
     }
 }
 
-impl From<Over> for WriteError {
-    fn from(over: Over) -> Self {
-        match over {
-            Over::Gone => WriteError::Reset,
-            Over::TimedOut => WriteError::TimedOut,
+impl From<Cut> for WriteError {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::ByUs => WriteError::TimedOut,
+            Cut::No | Cut::ByPeer => WriteError::Reset,
         }
     }
 }
