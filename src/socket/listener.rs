@@ -3,7 +3,7 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::Yield;
@@ -12,7 +12,7 @@ use crate::rules::limits::TimeLimits;
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 use crate::stack::stack::Stack;
-use crate::table::listeners::{ListenerId, OpenError};
+use crate::table::listeners::ListenerId;
 use crate::task::waker::Parking;
 
 /// How many connections may be shaking hands or waiting for `accept`, at
@@ -41,12 +41,15 @@ impl<'a> TcpListener<'a> {
         if port == 0 {
             return Err(ListenError::PortZero);
         }
-        let opened = stack.with(|core| core.connections.listeners.open(port, backlog.0));
-        let id = opened.map_err(|error| match error {
-            OpenError::InUse => ListenError::InUse,
-            OpenError::Full => ListenError::TooMany,
-        })?;
-        Ok(TcpListener { stack, id, port })
+        stack.with(|core| {
+            let listeners = &mut core.connections.listeners;
+            if listeners.find(port).is_some() {
+                return Err(ListenError::InUse);
+            }
+            let id = listeners.open(port, backlog.0);
+            let id = id.ok_or(ListenError::TooMany)?;
+            Ok(TcpListener { stack, id, port })
+        })
     }
 
     /// The port it listens on.
@@ -100,7 +103,8 @@ impl<'a> TcpListener<'a> {
     pub fn reclaim_idle(&self, after: Option<Duration>) {
         self.stack.with(|core| {
             if let Some(port) = core.connections.listeners.get(self.id) {
-                port.set_reclaim(after.map(|after| after.min(LONGEST)));
+                port.reclaim = after.map(|after| after.min(LONGEST));
+                port.none_idle_before = Instant::ZERO;
             }
         });
     }

@@ -63,7 +63,7 @@ impl<'a> ReadHalf<'a> {
     /// [`ReadError::TimedOut`] and can be tried again. `None`, the default,
     /// waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = WaitLimit::from(timeout);
+        self.timeout = timeout.into();
     }
 
     pub(crate) fn try_readable(&mut self) -> Result<bool, ReadError> {

@@ -46,12 +46,7 @@ impl<'a> TcpStream<'a> {
     /// A stream whose reads wait at most that long.
     pub(crate) fn new(handle: Handle<'a>, read_timeout: Option<Duration>) -> Self {
         TcpStream {
-            read: ReadHalf {
-                handle,
-                timeout: WaitLimit::from(read_timeout),
-                lent: None,
-                shown: 0,
-            },
+            read: ReadHalf::new(handle, read_timeout.into()),
             write: WriteHalf::new(handle, WaitLimit::NEVER),
         }
     }

@@ -34,7 +34,7 @@ impl<'a> WriteHalf<'a> {
     /// A write or flush that makes no progress for this long fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = WaitLimit::from(timeout);
+        self.timeout = timeout.into();
     }
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {

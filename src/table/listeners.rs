@@ -56,12 +56,6 @@ impl Listener {
             ..Listener::EMPTY
         };
     }
-
-    /// Sets how long an accepted connection must be idle to give way.
-    pub(crate) fn set_reclaim(&mut self, after: Option<Duration>) {
-        self.reclaim = after;
-        self.none_idle_before = Instant::ZERO;
-    }
 }
 
 initial! {
@@ -102,12 +96,6 @@ pub(crate) struct Listeners<'a> {
     pub(crate) woken: bool,
 }
 
-/// Why a port cannot be listened on.
-pub(crate) enum OpenError {
-    InUse,
-    Full,
-}
-
 impl<'a> Listeners<'a> {
     pub(crate) fn new(listeners: &'a mut [Listener], acceptors: &'a mut [Acceptor]) -> Self {
         listeners.fill_with(|| Listener::EMPTY);
@@ -121,13 +109,10 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    pub(crate) fn open(&mut self, port: u16, limit: u16) -> Result<ListenerId, OpenError> {
-        if self.find(port).is_some() {
-            return Err(OpenError::InUse);
-        }
+    /// Opens a port on which nobody listens. `None`: every place is taken.
+    pub(crate) fn open(&mut self, port: u16, limit: u16) -> Option<ListenerId> {
         let mut all = self.listeners.iter();
-        let free = all.position(|listener| listener.port == 0);
-        let index = free.ok_or(OpenError::Full)?;
+        let index = all.position(|listener| listener.port == 0)?;
         let listener = &mut self.listeners[index];
         let generation = listener.generation;
         *listener = Listener {
@@ -138,7 +123,7 @@ impl<'a> Listeners<'a> {
             generation,
             ..Listener::EMPTY
         };
-        Ok(ListenerId {
+        Some(ListenerId {
             index: index as u32,
             generation,
         })
@@ -330,19 +315,19 @@ impl<'a> Listeners<'a> {
         self.acceptors.iter().position(|one| one.ticket == ticket)
     }
 
-    fn wake_one(&mut self, index: u32) {
+    /// Wakes the first in line, if anybody sleeps there.
+    fn wake_one(&mut self, index: u32) -> bool {
         let line = self.acceptors.iter_mut();
         let waiting = line.filter(|one| one.sleeps() && one.listener == index);
-        if let Some(first) = waiting.min_by_key(|one| one.ticket) {
-            first.woken = true;
-            self.woken |= !wake_ours(&mut first.waker);
-        }
+        let Some(first) = waiting.min_by_key(|one| one.ticket) else {
+            return false;
+        };
+        first.woken = true;
+        self.woken |= !wake_ours(&mut first.waker);
+        true
     }
 
     fn wake_all(&mut self, index: u32) {
-        let waiting = |one: &Acceptor| one.sleeps() && one.listener == index;
-        for _ in 0..self.acceptors.iter().filter(|one| waiting(one)).count() {
-            self.wake_one(index);
-        }
+        while self.wake_one(index) {}
     }
 }
