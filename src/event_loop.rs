@@ -18,7 +18,6 @@ use smoltcp::phy::Device;
 use smoltcp::time::Instant;
 
 use crate::node::Node;
-use crate::stack::core::Transmitted;
 use crate::task::slot::Pinned;
 use crate::task::tasks::PinnedTasks;
 
@@ -68,7 +67,22 @@ pub struct Turns<'t, 'a> {
 impl Turns<'_, '_> {
     /// Takes one turn at time `now`, which must not lie before the last turn's.
     pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
-        turn(self.node, self.pinned, device, now)
+        let Node { stack, tasks } = self.node;
+        // Whoever it wakes whose waker is not ours is woken behind `receive`.
+        stack.begin(now);
+        // Not inside the stack: such a waker may call the node.
+        tasks.advance(now);
+        let more_frames = stack.receive(device, tasks);
+        tasks.run_woken(self.pinned, &stack.note);
+        let sent = stack.transmit(device);
+        let rest = tasks.rest();
+        if rest.empty && !sent.closing {
+            return Turn::Done;
+        }
+        if more_frames || sent.more || rest.woken {
+            return Turn::Ready;
+        }
+        Turn::Idle(sent.deadline.into_iter().chain(rest.deadline).min())
     }
 }
 
@@ -96,7 +110,8 @@ impl StaticTurns {
 
     /// Takes one turn at time `now`, which must not lie before the last turn's.
     pub fn turn<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Turn {
-        turn(self.node, &self.tasks.pinned(), device, now)
+        let (node, pinned) = (self.node, &self.tasks.0);
+        Turns { node, pinned }.turn(device, now)
     }
 
     /// When the next timer of the stack or of a task is due. Also after
@@ -106,34 +121,6 @@ impl StaticTurns {
         let slots = stack.with(|core| core.next_deadline());
         slots.into_iter().chain(tasks.rest().deadline).min()
     }
-}
-
-fn turn<'a, D: Device + ?Sized>(
-    node: Node<'a>,
-    pinned: &Pinned<'_, 'a>,
-    device: &mut D,
-    now: Instant,
-) -> Turn {
-    let Node { stack, tasks } = node;
-    // Whoever it wakes whose waker is not ours is woken behind `receive`.
-    stack.begin(now);
-    // Not inside the stack: such a waker may call the node.
-    tasks.advance(now);
-    let more_frames = stack.receive(device, tasks);
-    tasks.run_woken(pinned, &stack.note);
-    let Transmitted {
-        more: more_to_send,
-        closing,
-        deadline,
-    } = stack.transmit(device);
-    let rest = tasks.rest();
-    if rest.empty && !closing {
-        return Turn::Done;
-    }
-    if more_frames || more_to_send || rest.woken {
-        return Turn::Ready;
-    }
-    Turn::Idle(deadline.into_iter().chain(rest.deadline).min())
 }
 
 /// Runs `f`, inside which the node can be stepped one turn at a time. When it

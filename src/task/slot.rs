@@ -253,15 +253,15 @@ impl<'a> FutureSlots<'a> {
     /// # Panics
     /// When called again from inside itself.
     pub(crate) fn pinned<R>(&self, f: impl FnOnce(&Pinned<'_, 'a>) -> R) -> R {
-        f(&self.begin().pinned())
+        f(&self.begin())
     }
 
-    fn begin(&self) -> EndAll<'_, 'a> {
+    fn begin(&self) -> Pinned<'_, 'a> {
         assert!(
             !self.pinned.replace(true),
             "an event loop of this node is already running"
         );
-        EndAll(self)
+        Pinned(self)
     }
 
     /// The bytes of a row. `index` is in range wherever a `Row` was found.
@@ -293,12 +293,13 @@ impl FutureSlots<'static> {
     /// Like [`pinned`](Self::pinned), without a function around it. Rows that
     /// are never freed need none: should the scope be forgotten, its futures lie
     /// where they are for ever, and no other scope can begin.
-    pub(crate) fn pin(&'static self) -> EndAll<'static, 'static> {
+    pub(crate) fn pin(&'static self) -> Pinned<'static, 'static> {
         self.begin()
     }
 }
 
-/// Leave to poll, given by [`FutureSlots::pinned`].
+/// Leave to poll, given by [`FutureSlots::pinned`]. At its end every future is dropped;
+/// if a destructor unwinds, it goes on with the next.
 pub(crate) struct Pinned<'p, 'a>(&'p FutureSlots<'a>);
 
 impl Pinned<'_, '_> {
@@ -344,17 +345,7 @@ impl<F, T> PinnedWith<F, T> {
     }
 }
 
-/// Drops every future; if a destructor unwinds, goes on with the next.
-pub(crate) struct EndAll<'p, 'a>(&'p FutureSlots<'a>);
-
-impl<'a> EndAll<'_, 'a> {
-    /// Leave to poll as long as this scope lasts.
-    pub(crate) fn pinned(&self) -> Pinned<'_, 'a> {
-        Pinned(self.0)
-    }
-}
-
-impl Drop for EndAll<'_, '_> {
+impl Drop for Pinned<'_, '_> {
     fn drop(&mut self) {
         fn drop_rest(slots: &FutureSlots<'_>) {
             for (index, row) in slots.rows.iter().enumerate() {

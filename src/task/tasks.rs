@@ -18,10 +18,11 @@ use smoltcp::time::Instant;
 
 use crate::counters::Counters;
 use crate::event::{Audience, Event, Yield};
+use crate::on_drop::OnDrop;
 use crate::prefetch::fetch;
 use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
-use crate::task::slot::{EndAll, FutureSlots, Outcome, Pinned, RowCell};
+use crate::task::slot::{FutureSlots, Outcome, Pinned, RowCell};
 use crate::task::spawn_error::SpawnError;
 use crate::task::storage::{TaskMemory, TaskParts};
 use crate::task::timer::Timers;
@@ -252,7 +253,14 @@ impl<'a> Tasks<'a> {
         self.tell(|| Event::Resumed { task });
         self.timers.note.set(None);
         self.timers.current.set(Some(task));
-        let running = Running(self, task);
+        // Afterwards, also by unwinding, nobody runs, and a row whose future has ended
+        // is free.
+        let running = OnDrop(|| {
+            self.timers.current.set(None);
+            if self.futures.is_vacant(task) {
+                self.release(task);
+            }
+        });
         // To drop a waker of ours does nothing, and costs a call to say so.
         let waker = ManuallyDrop::new(waker);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
@@ -361,20 +369,6 @@ fn bump(count: &Cell<u64>) {
     }
 }
 
-/// The task that runs. Afterwards, also by unwinding, none does, and a row
-/// whose future has ended is free.
-struct Running<'t, 'a>(&'t Tasks<'a>, u32);
-
-impl Drop for Running<'_, '_> {
-    fn drop(&mut self) {
-        let Running(tasks, task) = *self;
-        tasks.timers.current.set(None);
-        if tasks.futures.is_vacant(task) {
-            tasks.release(task);
-        }
-    }
-}
-
 impl Scheduler for Tasks<'_> {
     #[inline]
     fn fetch(&self, waker: &Waker) {
@@ -406,7 +400,7 @@ impl Scheduler for Tasks<'_> {
 
 /// After a scope, also after unwinding, nobody runs, nobody is woken and every
 /// row is on the free list.
-struct Clear<'t, 'a>(&'t Tasks<'a>);
+pub(crate) struct Clear<'t, 'a>(&'t Tasks<'a>);
 
 impl Drop for Clear<'_, '_> {
     fn drop(&mut self) {
@@ -432,21 +426,9 @@ impl Tasks<'static> {
     /// Lets tasks be resumed until the scope is dropped.
     pub(crate) fn pin(&'static self) -> PinnedTasks {
         let clear = Clear(self);
-        PinnedTasks {
-            futures: self.futures.pin(),
-            _clear: clear,
-        }
+        (self.futures.pin(), clear)
     }
 }
 
 /// A scope over tasks that are never freed. The futures end first.
-pub(crate) struct PinnedTasks {
-    futures: EndAll<'static, 'static>,
-    _clear: Clear<'static, 'static>,
-}
-
-impl PinnedTasks {
-    pub(crate) fn pinned(&self) -> Pinned<'_, 'static> {
-        self.futures.pinned()
-    }
-}
+pub(crate) type PinnedTasks = (Pinned<'static, 'static>, Clear<'static, 'static>);
