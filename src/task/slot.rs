@@ -28,11 +28,7 @@ use crate::task::spawn_error::SpawnRefused;
 
 /// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of
 /// both, because a future that begins where a cache line does touches fewer.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
-#[cfg_attr(not(target_pointer_width = "64"), repr(align(16)))]
-pub struct Chunk([MaybeUninit<u8>; CHUNK_BYTES]);
+pub type Chunk = FutureBytes<CHUNK_BYTES>;
 
 const CHUNK_BYTES: usize = match cfg!(target_pointer_width = "64") {
     true => 64,
@@ -44,11 +40,6 @@ const FUTURE_AHEAD: usize = 256;
 
 /// The strictest alignment of a future, the same on every machine.
 const ALIGN: usize = 16;
-
-impl Chunk {
-    /// A chunk that holds nothing.
-    pub const EMPTY: Chunk = Chunk([MaybeUninit::uninit(); CHUNK_BYTES]);
-}
 
 /// What a task's future gives when it ends.
 ///
@@ -147,10 +138,11 @@ impl RowCell {
 #[repr(C)]
 #[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 #[cfg_attr(not(target_pointer_width = "64"), repr(align(16)))]
-pub(crate) struct FutureBytes<const BYTES: usize>([MaybeUninit<u8>; BYTES]);
+pub struct FutureBytes<const BYTES: usize>([MaybeUninit<u8>; BYTES]);
 
 impl<const BYTES: usize> FutureBytes<BYTES> {
-    pub(crate) const EMPTY: Self = FutureBytes([MaybeUninit::uninit(); BYTES]);
+    /// Bytes that hold nothing.
+    pub const EMPTY: Self = FutureBytes([MaybeUninit::uninit(); BYTES]);
 
     /// The same memory in chunks.
     pub(crate) fn chunks(rows: &mut [Self]) -> &mut [Chunk] {
