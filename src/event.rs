@@ -83,23 +83,10 @@ pub(crate) struct Yield {
 }
 
 impl Yield {
-    pub(crate) const OTHER: Yield = Yield::new(Reason::Other);
+    pub(crate) const OTHER: Yield = Yield::of(Reason::Other, 0);
 
-    /// A reason without a socket.
-    pub(crate) const fn new(reason: Reason) -> Self {
-        Yield::of(reason, 0)
-    }
-
-    /// Sleeps until a moment, or for ever.
-    pub(crate) const fn sleep(ends: bool) -> Self {
-        Yield::of(Reason::Sleep, ends as u32)
-    }
-
-    pub(crate) const fn listener(port: u16) -> Self {
-        Yield::of(Reason::Accept, port as u32)
-    }
-
-    /// A reason, and the number that goes with it: a slot's, if it is a stream's.
+    /// A reason, and the number that goes with it: a listener's port, a stream's slot,
+    /// one of a sleep that ends; zero of everything else.
     pub(crate) const fn of(reason: Reason, number: u32) -> Self {
         Yield { reason, number }
     }
@@ -107,10 +94,8 @@ impl Yield {
     pub(crate) fn source(self) -> Source {
         match self.reason {
             Reason::Accept => Source::Listener(self.number as u16),
-            Reason::Connect | Reason::Read | Reason::Write | Reason::Flush | Reason::Close => {
-                Source::Stream(self.number)
-            }
             Reason::Sleep | Reason::Turn | Reason::Other => Source::None,
+            _ => Source::Stream(self.number),
         }
     }
 }

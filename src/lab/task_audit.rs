@@ -36,7 +36,7 @@ pub(crate) fn tasks(tasks: &Tasks<'_>) -> Result<(), Inconsistent> {
     let queued = woken(tasks.ready) + tasks.run.borrow().storage_len();
     ensure("a woken task is queued once", 0, set == queued)?;
     for task in 0..count {
-        let sleeps = header(task).waits.get() == Some(Yield::sleep(true));
+        let sleeps = header(task).waits.get() == Some(Yield::of(Reason::Sleep, 1));
         let safe = !sleeps || is_set(task) || is_armed(&tasks.timers, task);
         ensure("a sleep has a timer", task, safe)?;
     }

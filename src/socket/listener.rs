@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
-use crate::event::Yield;
+use crate::event::{Reason, Yield};
 use crate::rules::config::LONGEST;
 use crate::rules::limits::TimeLimits;
 use crate::socket::handle::Handle;
@@ -158,7 +158,7 @@ impl<'a> InLine<'a> {
             if !listeners.wait(id, &mut self.ticket, &mut parking) {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
-            stack.leave_note(Yield::listener(port));
+            stack.leave_note(Yield::of(Reason::Accept, port.into()));
             Poll::Pending
         })
     }

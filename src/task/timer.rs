@@ -149,7 +149,8 @@ impl<'a> Timers<'a> {
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
     /// it holds, if any.
     fn arm(&self, due: Instant, own: &mut Option<usize>, cx: &Context<'_>) {
-        self.note.set(Some(Yield::sleep(due != FAR)));
+        self.note
+            .set(Some(Yield::of(Reason::Sleep, (due != FAR).into())));
         if own.is_none()
             && let Some(task) = self.current.get()
             && self.ready.is_own(task, cx.waker())
@@ -295,7 +296,7 @@ impl Timers<'_> {
             if core::mem::replace(&mut yielded, true) {
                 return Poll::Ready(());
             }
-            self.note.set(Some(Yield::new(Reason::Turn)));
+            self.note.set(Some(Yield::of(Reason::Turn, 0)));
             cx.waker().wake_by_ref();
             Poll::Pending
         })
