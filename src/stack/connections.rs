@@ -58,7 +58,7 @@ impl<'a> Connections<'a> {
     /// Maps a flow to a slot. False: another slot has it.
     pub(crate) fn serve(&mut self, id: SlotId, flow: Flow) -> bool {
         let number = id.number();
-        self.flows.insert(self.slots.all(), number, flow).is_ok()
+        self.flows.insert(self.slots.all(), number, flow)
     }
 
     /// A fresh slot with a fresh socket; if none is free, the oldest in

@@ -95,11 +95,11 @@ impl<'a> Stack<'a> {
         let secret = &config.secret;
         let flow_key = derive_key(secret, b"flows");
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
-        let mut slots = Slots::new(parts.slots, parts.dirty);
+        let slots = Slots::new(parts.slots, parts.dirty);
         Ok(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
-                    flows: Flows::new(parts.buckets, slots.all(), flow_key),
+                    flows: Flows::new(parts.buckets, flow_key),
                     slots,
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,

@@ -9,9 +9,9 @@
 //! it. A sixth of SipHash's instructions, and the products are those that a
 //! microcontroller has.
 //!
-//! The rule: an entry in each slot and a bucket array, both the caller's; every
-//! slot can hold one flow, so the table is never full before the slots are. The
-//! entries lie in the slots because whoever finds a slot needs it next. What is
+//! The rule: a flow and a link in each slot and a bucket array, both the caller's;
+//! every slot can hold one flow, so the table is never full before the slots are. The
+//! flows lie in the slots because whoever finds a slot needs it next. What is
 //! hashed has a fixed width and byte order, hence the same key gives the same
 //! chains on every architecture.
 //!
@@ -20,55 +20,12 @@
 
 use crate::frame::flow::{Flow, WORDS};
 use crate::rules::keys::HashInput;
+use crate::table::slot::Slot;
 
 /// End of a chain.
 const NONE: u32 = u32::MAX;
 
-/// Instead of a chain: a slot without a flow.
-const VACANT: u32 = u32::MAX - 1;
-
-/// One slot's place in the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlowEntry {
-    next: u32,
-    flow: Flow,
-}
-
-impl FlowEntry {
-    /// For storage: all zeros, so that a static costs no flash.
-    pub(crate) const EMPTY: Self = Self {
-        next: 0,
-        flow: Flow::ZERO,
-    };
-
-    /// A slot without a flow.
-    const VACANT: Self = Self {
-        next: VACANT,
-        flow: Flow::ZERO,
-    };
-
-    fn is_vacant(&self) -> bool {
-        self.next == VACANT
-    }
-
-    /// The flow of this slot.
-    pub(crate) fn flow(&self) -> Option<Flow> {
-        (!self.is_vacant()).then_some(self.flow)
-    }
-}
-
-/// A slot, as far as the table is concerned.
-pub(crate) trait Entry {
-    fn entry(&self) -> &FlowEntry;
-    fn entry_mut(&mut self) -> &mut FlowEntry;
-}
-
-const _: () = assert!(size_of::<FlowEntry>() <= 48);
 const _: () = assert!(!core::mem::needs_drop::<Flows<'static>>());
-
-/// The flow is mapped already, or the slot has one, or there is no such slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occupied;
 
 /// The secret of the table, from one key: pairs of words for the addresses, one
 /// pair for the ports, and an odd factor that spreads the sum.
@@ -123,13 +80,10 @@ pub(crate) struct Flows<'a> {
 }
 
 impl<'a> Flows<'a> {
-    /// An empty table; buckets and entries are reset. Any number of buckets but
-    /// 0 works; one per slot keeps chains at one or two.
-    pub(crate) fn new(buckets: &'a mut [u32], slots: &mut [impl Entry], key: [u8; 16]) -> Self {
+    /// An empty table for slots without flows; buckets are reset. Any number of buckets
+    /// but 0 works; one per slot keeps chains at one or two.
+    pub(crate) fn new(buckets: &'a mut [u32], key: [u8; 16]) -> Self {
         buckets.fill(NONE);
-        for slot in slots {
-            *slot.entry_mut() = FlowEntry::VACANT;
-        }
         Self {
             buckets,
             secret: Secret::new(&key),
@@ -137,60 +91,47 @@ impl<'a> Flows<'a> {
     }
 
     /// The slot that serves `flow`.
-    pub(crate) fn find(&self, slots: &[impl Entry], flow: &Flow) -> Option<u32> {
+    pub(crate) fn find(&self, slots: &[Slot<'_>], flow: &Flow) -> Option<u32> {
         let mut number = *self.buckets.get(self.bucket(flow))?;
         // `NONE` is out of range, so it ends the walk.
         while let Some(slot) = slots.get(number as usize) {
-            let entry = slot.entry();
-            if entry.flow == *flow {
+            if slot.flow == *flow {
                 return Some(number);
             }
-            number = entry.next;
+            number = slot.next_flow;
         }
         None
     }
 
-    /// Maps `flow` to `slot`.
+    /// Maps `flow` to `slot`. False: the flow is mapped already, or the slot has one, or
+    /// there is no such slot.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn insert(
-        &mut self,
-        slots: &mut [impl Entry],
-        slot: u32,
-        flow: Flow,
-    ) -> Result<(), Occupied> {
-        if self.find(slots, &flow).is_some() {
-            return Err(Occupied);
+    pub(crate) fn insert(&mut self, slots: &mut [Slot<'_>], slot: u32, flow: Flow) -> bool {
+        let (known, bucket) = (self.find(slots, &flow), self.bucket(&flow));
+        if let Some(place) = slots.get_mut(slot as usize)
+            && let Some(head) = self.buckets.get_mut(bucket)
+            && known.is_none()
+            && place.flow().is_none()
+        {
+            place.flow = flow;
+            place.next_flow = core::mem::replace(head, slot);
+            return true;
         }
-        let bucket = self.bucket(&flow);
-        let entry = slots.get_mut(slot as usize).ok_or(Occupied)?.entry_mut();
-        let head = self.buckets.get_mut(bucket).ok_or(Occupied)?;
-        if !entry.is_vacant() {
-            return Err(Occupied);
-        }
-        *entry = FlowEntry { next: *head, flow };
-        *head = slot;
-        Ok(())
+        false
     }
 
     /// Forgets the flow of `slot` and returns it.
-    pub(crate) fn remove(&mut self, slots: &mut [impl Entry], slot: u32) -> Option<Flow> {
-        let entry = *slots.get(slot as usize)?.entry();
-        if entry.is_vacant() {
-            return None;
+    pub(crate) fn remove(&mut self, slots: &mut [Slot<'_>], slot: u32) -> Option<Flow> {
+        let place = slots.get_mut(slot as usize)?;
+        let (next, flow) = (place.next_flow, place.flow()?);
+        place.flow = Flow::ZERO;
+        let mut link = self.buckets.get_mut(self.bucket(&flow))?;
+        while *link != slot {
+            let before = *link as usize;
+            link = &mut slots.get_mut(before)?.next_flow;
         }
-        let FlowEntry { next, flow } = entry;
-        let bucket = self.bucket(&flow);
-        let mut before = *self.buckets.get(bucket)?;
-        if before == slot {
-            *self.buckets.get_mut(bucket)? = next;
-        } else {
-            while slots.get(before as usize)?.entry().next != slot {
-                before = slots.get(before as usize)?.entry().next;
-            }
-            slots.get_mut(before as usize)?.entry_mut().next = next;
-        }
-        *slots.get_mut(slot as usize)?.entry_mut() = FlowEntry::VACANT;
+        *link = next;
         Some(flow)
     }
 
@@ -223,23 +164,13 @@ pub(crate) mod tests {
         )
     }
 
-    impl Entry for FlowEntry {
-        fn entry(&self) -> &FlowEntry {
-            self
-        }
-
-        fn entry_mut(&mut self) -> &mut FlowEntry {
-            self
-        }
-    }
-
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
     crate::test_list::tests! {
         /// The values come from another implementation, in Python.
         fn the_same_key_gives_the_same_bucket_everywhere() {
-            let (mut buckets, mut entries) = ([0; 1000], [FlowEntry::EMPTY; 1]);
-            let flows = Flows::new(&mut buckets, &mut entries, KEY);
+            let mut buckets = [0; 1000];
+            let flows = Flows::new(&mut buckets, KEY);
             assert_eq!(flows.secret.hash(&flow(0)), 0xbc53_20fa);
             assert_eq!(flows.bucket(&flow(0)), 735);
             #[cfg(feature = "ipv6")]
@@ -254,29 +185,29 @@ pub(crate) mod tests {
         }
 
         fn every_slot_can_hold_a_flow_and_no_more() {
-            let (mut buckets, mut entries) = ([0; 3], [FlowEntry::EMPTY; 4]);
-            let mut flows = Flows::new(&mut buckets, &mut entries, KEY);
+            let (mut buckets, mut slots) = ([0; 3], [const { Slot::EMPTY }; 4]);
+            let mut flows = Flows::new(&mut buckets, KEY);
             for slot in 0..4 {
-                assert_eq!(flows.insert(&mut entries, slot, flow(slot as u16)), Ok(()));
+                assert!(flows.insert(&mut slots, slot, flow(slot as u16)));
             }
-            assert_eq!(flows.insert(&mut entries, 4, flow(4)), Err(Occupied));
-            assert_eq!(flows.insert(&mut entries, u32::MAX, flow(4)), Err(Occupied));
-            assert_eq!(flows.insert(&mut entries, 3, flow(4)), Err(Occupied), "slot taken");
-            assert_eq!(flows.remove(&mut entries, 3), Some(flow(3)));
-            assert_eq!(flows.insert(&mut entries, 3, flow(0)), Err(Occupied), "flow mapped");
-            assert_eq!(entries[3].flow(), None);
-            assert_eq!(flows.remove(&mut entries, 3), None);
-            assert_eq!(flows.remove(&mut entries, 4), None);
-            assert_eq!(flows.insert(&mut entries, 3, flow(4)), Ok(()));
-            assert_eq!(flows.find(&entries, &flow(4)), Some(3));
-            assert_eq!(flows.find(&entries, &flow(3)), None);
+            assert!(!flows.insert(&mut slots, 4, flow(4)));
+            assert!(!flows.insert(&mut slots, u32::MAX, flow(4)));
+            assert!(!flows.insert(&mut slots, 3, flow(4)), "slot taken");
+            assert_eq!(flows.remove(&mut slots, 3), Some(flow(3)));
+            assert!(!flows.insert(&mut slots, 3, flow(0)), "flow mapped");
+            assert_eq!(slots[3].flow(), None);
+            assert_eq!(flows.remove(&mut slots, 3), None);
+            assert_eq!(flows.remove(&mut slots, 4), None);
+            assert!(flows.insert(&mut slots, 3, flow(4)));
+            assert_eq!(flows.find(&slots, &flow(4)), Some(3));
+            assert_eq!(flows.find(&slots, &flow(3)), None);
         }
 
         fn no_buckets_and_no_slots_are_answered() {
-            let mut entries: [FlowEntry; 0] = [];
-            let mut flows = Flows::new(&mut [], &mut entries, KEY);
-            assert_eq!(flows.insert(&mut entries, 0, flow(0)), Err(Occupied));
-            assert_eq!(flows.find(&entries, &flow(0)), None);
+            let mut slots: [Slot<'_>; 0] = [];
+            let mut flows = Flows::new(&mut [], KEY);
+            assert!(!flows.insert(&mut slots, 0, flow(0)));
+            assert_eq!(flows.find(&slots, &flow(0)), None);
         }
     }
 
@@ -295,15 +226,16 @@ pub(crate) mod tests {
     #[test]
     fn flows_that_differ_little_are_spread() {
         for secret in 0..50 {
-            let (mut buckets, mut entries) = ([0; 1024], vec![FlowEntry::EMPTY; 1024]);
-            let mut flows = Flows::new(&mut buckets, &mut entries, [secret; 16]);
+            let (mut buckets, mut slots) = ([0; 1024], vec::Vec::new());
+            slots.resize_with(1024, || Slot::EMPTY);
+            let mut flows = Flows::new(&mut buckets, [secret; 16]);
             for number in 0..1024 {
                 let mut flow = flow(number % 64 * 2);
                 flow.remote[0] = 10 << 24 | u32::from(number / 64) << 16 | 7;
-                assert_eq!(flows.insert(&mut entries, number.into(), flow), Ok(()));
+                assert!(flows.insert(&mut slots, number.into(), flow));
             }
             let chain = |&head: &u32| {
-                let next = |slot: &u32| entries.get(*slot as usize).map(|entry| entry.next);
+                let next = |slot: &u32| slots.get(*slot as usize).map(|entry| entry.next_flow);
                 core::iter::successors(Some(head), next).count() - 1
             };
             let steps: usize = flows
@@ -326,28 +258,28 @@ pub(crate) mod tests {
         ) {
             const SLOTS: u32 = 8;
             let mut buckets = vec![7; buckets];
-            let mut entries = [FlowEntry::EMPTY; SLOTS as usize];
-            let mut flows = Flows::new(&mut buckets, &mut entries, KEY);
+            let mut slots = [const { Slot::EMPTY }; SLOTS as usize];
+            let mut flows = Flows::new(&mut buckets, KEY);
             let mut model = BTreeMap::<u32, u16>::new();
             for (insert, slot, number) in steps {
                 if insert {
                     let free = slot < SLOTS
                         && !model.contains_key(&slot)
                         && !model.values().any(|other| *other == number);
-                    prop_assert_eq!(flows.insert(&mut entries, slot, flow(number)).is_ok(), free);
+                    prop_assert_eq!(flows.insert(&mut slots, slot, flow(number)), free);
                     if free {
                         model.insert(slot, number);
                     }
                 } else {
-                    prop_assert_eq!(flows.remove(&mut entries, slot), model.remove(&slot).map(flow));
+                    prop_assert_eq!(flows.remove(&mut slots, slot), model.remove(&slot).map(flow));
                 }
                 for number in 0..12 {
                     let slot = model.iter().find(|(_, other)| **other == number);
-                    prop_assert_eq!(flows.find(&entries, &flow(number)), slot.map(|(slot, _)| *slot));
+                    prop_assert_eq!(flows.find(&slots, &flow(number)), slot.map(|(slot, _)| *slot));
                 }
                 for slot in 0..=SLOTS {
-                    let entry = entries.get(slot as usize);
-                    let held = entry.and_then(FlowEntry::flow);
+                    let entry = slots.get(slot as usize);
+                    let held = entry.and_then(Slot::flow);
                     prop_assert_eq!(held, model.get(&slot).copied().map(flow));
                 }
             }

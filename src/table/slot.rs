@@ -12,13 +12,13 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 
+use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
 use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{Clocks, Due};
 use crate::rules::normalise::PeerView;
-use crate::table::flows::{Entry, FlowEntry};
 use crate::time::after;
 
 /// No listener.
@@ -57,7 +57,10 @@ initial! {
     #[repr(C)]
     #[cfg_attr(target_pointer_width = "64", repr(align(64)))]
     pub struct Slot<'a>: EMPTY {
-        pub(crate) entry: FlowEntry = FlowEntry::EMPTY,
+        /// The next slot of its bucket, if it has a flow.
+        pub(crate) next_flow: u32 = 0,
+        /// [`Flow::ZERO`]: it has none.
+        pub(crate) flow: Flow = Flow::ZERO,
         pub(crate) generation: u32 = 0,
         /// What the guard holds segments against.
         pub(crate) view: TcpView = TcpView::NOTHING,
@@ -109,6 +112,11 @@ impl<'a> Slot<'a> {
     #[cfg(test)]
     pub(crate) const COLD: usize = core::mem::offset_of!(Slot<'static>, clocks) + Clocks::COLD;
 
+    /// The flow it serves.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        (self.flow.words != 0).then_some(self.flow)
+    }
+
     /// The socket, unless it is borrowed.
     #[inline]
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
@@ -150,16 +158,6 @@ impl<'a> Slot<'a> {
         let is_limited = is_open && matches!(self.cut, Cut::No);
         let is_limited = is_limited && !self.is_time_wait();
         self.clocks.due(self.state, is_limited, now)
-    }
-}
-
-impl Entry for Slot<'_> {
-    fn entry(&self) -> &FlowEntry {
-        &self.entry
-    }
-
-    fn entry_mut(&mut self) -> &mut FlowEntry {
-        &mut self.entry
     }
 }
 

@@ -146,7 +146,7 @@ impl<'a> Slots<'a> {
 
     /// The flow of a slot.
     pub(crate) fn flow(&self, id: SlotId) -> Option<Flow> {
-        self[id].entry.flow()
+        self[id].flow()
     }
 
     /// Names the connection that is in a slot now.
