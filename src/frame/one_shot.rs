@@ -99,7 +99,7 @@ impl<T: TxToken, L: Leaving> TxToken for Told<'_, T, L> {
         };
         match tx {
             Tx::Device(token) => token.consume(start + len, fill),
-            Tx::Discard => discard(start + len, fill),
+            Tx::Discard => Discard.consume(start + len, fill),
         }
     }
 
@@ -113,10 +113,15 @@ impl<T: TxToken, L: Leaving> TxToken for Told<'_, T, L> {
 /// Enough for any frame without payload.
 const ROOM: usize = 128;
 
-#[cold]
-fn discard<R>(len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-    let mut room = [0; ROOM];
-    fill(&mut room[..len.min(ROOM)])
+/// A transmit token for a frame without payload that is made and thrown away.
+pub(crate) struct Discard;
+
+impl TxToken for Discard {
+    #[cold]
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut room = [0; ROOM];
+        f(&mut room[..len.min(ROOM)])
+    }
 }
 
 /// A device from which at most one frame comes, and into which at most one goes.
@@ -189,36 +194,21 @@ pub(crate) fn without_ethernet(packets: &mut DeviceCapabilities) {
 /// A device that is only asked what it can do.
 pub(crate) struct CapsOnly<'c>(pub(crate) &'c DeviceCapabilities);
 
-/// There is no token for [`CapsOnly`].
-pub(crate) enum NoToken {}
-
-impl RxToken for NoToken {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, _: F) -> R {
-        match self {}
-    }
-}
-
-impl TxToken for NoToken {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
-        match self {}
-    }
-}
-
 impl Device for CapsOnly<'_> {
     type RxToken<'a>
-        = NoToken
+        = OneFrame<'a>
     where
         Self: 'a;
     type TxToken<'a>
-        = NoToken
+        = Discard
     where
         Self: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(NoToken, NoToken)> {
+    fn receive(&mut self, _: Instant) -> Option<(OneFrame<'_>, Discard)> {
         None
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<NoToken> {
+    fn transmit(&mut self, _: Instant) -> Option<Discard> {
         None
     }
 
