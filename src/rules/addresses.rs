@@ -21,14 +21,7 @@ pub(crate) struct Addresses {
     gateway_v6: Option<IpAddress>,
 }
 
-/// There is no place for another.
-pub(crate) struct Full;
-
 impl Addresses {
-    pub(crate) fn add(&mut self, address: IpCidr) -> Result<(), Full> {
-        self.own.push(address).map_err(|_| Full)
-    }
-
     pub(crate) fn has(&self, addr: IpAddress) -> bool {
         self.own.iter().any(|cidr| cidr.address() == addr)
     }
@@ -66,16 +59,11 @@ impl Addresses {
     /// The address to speak to `remote` from: of those that reach as far, the
     /// first of those that begin most like it (RFC 6724, 5, rules 2 and 8).
     pub(crate) fn source(&self, remote: IpAddress) -> Option<IpAddress> {
-        let mut best = None;
-        for cidr in &self.own {
-            let Some(rank) = likeness(cidr.address(), remote) else {
-                continue;
-            };
-            if best.is_none_or(|(most, _)| rank > most) {
-                best = Some((rank, cidr.address()));
-            }
-        }
-        best.map(|(_, addr)| addr)
+        let likeness = |addr: &IpAddress| likeness(*addr, remote);
+        let addrs = self.own.iter().map(|cidr| cidr.address()).rev();
+        // Of those that are equal, `max_by_key` takes the last.
+        let reach = addrs.filter(|addr| likeness(addr).is_some());
+        reach.max_by_key(likeness)
     }
 }
 
@@ -103,7 +91,7 @@ mod tests {
     fn host(addresses: &[&str]) -> Addresses {
         let mut host = Addresses::default();
         for address in addresses {
-            assert!(host.add(address.parse().unwrap()).is_ok());
+            assert!(host.own.push(address.parse().unwrap()).is_ok());
         }
         host
     }

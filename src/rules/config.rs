@@ -81,13 +81,12 @@ impl Config {
     pub const fn without_entropy(hardware_addr: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = hardware_addr;
         let secret = [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let mut config = Config::new(hardware_addr, secret);
-        config.cookies = false;
-        config
+        Config {
+            cookies: false,
+            ..Config::new(hardware_addr, secret)
+        }
     }
-}
 
-impl Config {
     /// The same, with timeouts that can be added to any time.
     pub(crate) fn bounded(&self) -> Self {
         let bounded = |timeout: Duration| timeout.min(LONGEST);

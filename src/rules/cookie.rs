@@ -149,13 +149,11 @@ impl Cookies {
         }
         let isn = TcpSeqNumber(segment.ack.0.wrapping_sub(1));
         let asks = segment.payload == 0 && !segment.fin;
-        for early in 0..=i32::from(asks) {
+        (0..=i32::from(asks)).find_map(|early| {
             let irs = TcpSeqNumber(segment.seq.0.wrapping_sub(1).wrapping_add(early));
-            if let Some(mss) = self.mss(&segment.flow, irs, isn, now) {
-                return Some(Cookie { irs, isn, mss });
-            }
-        }
-        None
+            let mss = self.mss(&segment.flow, irs, isn, now)?;
+            Some(Cookie { irs, isn, mss })
+        })
     }
 
     /// The MSS of the SYN to which `isn` was the answer, if it ever was.
@@ -189,8 +187,7 @@ impl Cookies {
 }
 
 fn about(flow: &Flow, seq: TcpSeqNumber) -> HashInput {
-    let mut text = HashInput::EMPTY;
-    text.between(flow.local(), flow.remote());
+    let mut text = HashInput::between(flow.local(), flow.remote());
     text.add(&seq.0.to_le_bytes());
     text
 }

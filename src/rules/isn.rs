@@ -1,17 +1,13 @@
 //! Initial sequence numbers. A peer that can foresee them can speak for others,
 //! and smoltcp's come from a generator whose state three of them give away. So
-//! ours are a keyed hash of the connection plus a clock (RFC 6528), and smoltcp
+//! ours are a keyed hash of the connection plus a clock (`secrets.rs`), and smoltcp
 //! is brought to draw exactly that number: every connection begins in a
 //! throw-away `Interface`, whose generator can be
 //! seeded, and the generator runs backwards as easily as forwards.
 //!
 //! Not here: sequence numbers that must be recognised later (`cookie.rs`).
 
-use smoltcp::time::Instant;
 use smoltcp::wire::TcpSeqNumber;
-
-use crate::frame::flow::Flow;
-use crate::rules::keys::HashInput;
 
 /// smoltcp's generator: `state = state * MULTIPLIER + INCREMENT`.
 const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
@@ -24,14 +20,6 @@ const INVERSE: u64 = inverse(MULTIPLIER);
 /// draw too; then a sequence number is another than the one wished for, and as
 /// hard to foresee.
 pub(crate) const DRAWS: u32 = 2;
-
-/// RFC 6528: a clock of four microseconds plus a keyed hash of the connection.
-pub(crate) fn initial(key: &[u8; 16], flow: &Flow, now: Instant) -> TcpSeqNumber {
-    let mut text = HashInput::EMPTY;
-    text.between(flow.local(), flow.remote());
-    let clock = now.total_micros() / 4;
-    TcpSeqNumber((text.hash(key) as i32).wrapping_add(clock as i32))
-}
 
 /// The seed from which the `draws`th number drawn is `isn`.
 pub(crate) fn seed(isn: TcpSeqNumber, draws: u32) -> u64 {

@@ -33,16 +33,18 @@ impl HashInput {
         }
     }
 
-    /// Adds two addresses and ports.
-    pub(crate) fn between(&mut self, local: IpEndpoint, remote: IpEndpoint) {
+    /// Two addresses and ports.
+    pub(crate) fn between(local: IpEndpoint, remote: IpEndpoint) -> Self {
+        let mut input = HashInput::EMPTY;
         for end in [local, remote] {
             match end.addr {
-                IpAddress::Ipv4(addr) => self.add(&addr.octets()),
+                IpAddress::Ipv4(addr) => input.add(&addr.octets()),
                 #[cfg(feature = "ipv6")]
-                IpAddress::Ipv6(addr) => self.add(&addr.octets()),
+                IpAddress::Ipv6(addr) => input.add(&addr.octets()),
             }
-            self.add(&end.port.to_le_bytes());
+            input.add(&end.port.to_le_bytes());
         }
+        input
     }
 
     /// The hash under `key`: SipHash-1-3 (Aumasson and Bernstein, 2012), one round

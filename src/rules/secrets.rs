@@ -5,7 +5,6 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
 
 use crate::frame::flow::Flow;
-use crate::rules::isn;
 use crate::rules::keys::{HashInput, derive_key};
 
 /// First of the dynamic ports (RFC 6335).
@@ -28,9 +27,12 @@ impl Secrets {
         }
     }
 
-    /// The initial sequence number of a connection that begins now.
+    /// The initial sequence number of a connection that begins now: a clock of four
+    /// microseconds plus a keyed hash of the connection (RFC 6528).
     pub(crate) fn isn(&self, flow: &Flow, now: Instant) -> TcpSeqNumber {
-        isn::initial(&self.isn, flow, now)
+        let clock = now.total_micros() / 4;
+        let hash = HashInput::between(flow.local(), flow.remote()).hash(&self.isn);
+        TcpSeqNumber((hash as i32).wrapping_add(clock as i32))
     }
 
     /// A flow to `remote` from a port of `local` that is not `taken`: a keyed hash of
@@ -44,8 +46,7 @@ impl Secrets {
         mut taken: impl FnMut(&Flow) -> bool,
     ) -> Option<Flow> {
         let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
-        let mut text = HashInput::EMPTY;
-        text.between(IpEndpoint { port: 0, ..local }, remote);
+        let text = HashInput::between(IpEndpoint { port: 0, ..local }, remote);
         let start = text.hash(&self.ports) as u32;
         for _ in 0..range.min(tries) {
             self.drawn += 1;

@@ -139,7 +139,7 @@ impl<'a> Stack<'a> {
             {
                 return Err(ConfigError::Mtu);
             }
-            let added = core.host.addresses.add(address);
+            let added = core.host.addresses.own.push(address);
             added.map_err(|_| ConfigError::TooMany)
         })
     }
