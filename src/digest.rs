@@ -53,27 +53,26 @@ impl Digest {
 
     /// Hashes an event of one of several hosts; the number says which.
     pub fn event_of(&self, host: u64, now: Instant, event: &Event<'_>) {
-        let mut hasher = self.hasher.borrow_mut();
-        let mut record = Record::new(&mut hasher);
-        record.u64(host);
-        self.hash(record, now, event);
+        self.record(|record| record.u64(host).event(now, event));
     }
 
     /// Hashes an event that cygnet does not know, as numbers.
     pub fn numbers(&self, numbers: &[u64]) {
-        self.events.set(self.events.get() + 1);
-        let mut hasher = self.hasher.borrow_mut();
-        let mut record = Record::new(&mut hasher);
-        for &number in numbers {
-            record.u64(number);
-        }
-        record.end();
+        self.record(|record| {
+            for &number in numbers {
+                record.u64(number);
+            }
+        });
     }
 
-    fn hash(&self, mut record: Record<'_>, now: Instant, event: &Event<'_>) {
+    fn record(&self, fill: impl FnOnce(&mut Record<'_>)) {
         self.events.set(self.events.get() + 1);
-        record.u64(now.total_micros() as u64);
-        record.event(event);
+        let mut record = Record {
+            hasher: &mut self.hasher.borrow_mut(),
+            fields: [0; Record::FIELDS],
+            used: 0,
+        };
+        fill(&mut record);
         record.end();
     }
 }
@@ -86,8 +85,7 @@ impl Default for Digest {
 
 impl Observer for Digest {
     fn event(&self, now: Instant, event: &Event<'_>) {
-        let mut hasher = self.hasher.borrow_mut();
-        self.hash(Record::new(&mut hasher), now, event);
+        self.record(|record| record.event(now, event));
     }
 }
 
@@ -99,16 +97,8 @@ struct Record<'h> {
     used: usize,
 }
 
-impl<'h> Record<'h> {
+impl Record<'_> {
     const FIELDS: usize = 96;
-
-    fn new(hasher: &'h mut SipHasher13) -> Self {
-        Record {
-            hasher,
-            fields: [0; Record::FIELDS],
-            used: 0,
-        }
-    }
 
     fn put<const N: usize>(&mut self, field: [u8; N]) -> &mut Self {
         if self.used + N > Record::FIELDS {
@@ -126,8 +116,9 @@ impl<'h> Record<'h> {
         self.used = 0;
     }
 
-    fn event(&mut self, event: &Event<'_>) {
-        // The kind of event comes first.
+    fn event(&mut self, now: Instant, event: &Event<'_>) {
+        self.u64(now.total_micros() as u64);
+        // The kind of event comes before what belongs to it.
         match *event {
             Event::FrameIn(frame) => self.u32(1).bytes(frame),
             Event::FrameOut(frame) => self.u32(2).bytes(frame),

@@ -23,12 +23,9 @@ pub async fn chargen_client(mut stream: TcpStream<'_>) {
         while let Ok(1..) = reader.read_with(|bytes| (bytes.len(), bytes.len())).await {}
     });
     // Whichever ends first ends the stream.
-    core::future::poll_fn(|cx| {
-        let ended = read.as_mut().poll(cx).is_ready() || write.as_mut().poll(cx).is_ready();
-        match ended {
-            true => core::task::Poll::Ready(()),
-            false => core::task::Poll::Pending,
-        }
+    core::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+        core::task::Poll::Pending => write.as_mut().poll(cx),
+        ended => ended,
     })
     .await
 }

@@ -65,12 +65,8 @@ fn date(days: i64) -> (i64, i64, i64) {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153; // March is 0
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (era * 400 + year + next, month, day)
+    let next = month / 10; // January and February are of the next
+    (era * 400 + year + next, month + 3 - 12 * next, day)
 }
 
 #[cfg(test)]
