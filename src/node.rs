@@ -62,7 +62,7 @@ impl<'a> Node<'a> {
 
     /// The time of this turn.
     pub fn now(&self) -> Instant {
-        self.tasks.timers.now()
+        self.tasks.timers.now.get()
     }
 
     /// Waits until `at`. See [`Sleep`].

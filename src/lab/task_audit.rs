@@ -43,7 +43,7 @@ pub(crate) fn tasks(tasks: &Tasks<'_>) -> Result<(), Inconsistent> {
     ensure(
         "the heap of tasks' deadlines is in order, and none has passed",
         0,
-        is_in_order(&tasks.timers.tasks.borrow(), tasks.timers.now()),
+        is_in_order(&tasks.timers.tasks.borrow(), tasks.timers.now.get()),
     )
 }
 

@@ -14,7 +14,6 @@ use core::panic::Location;
 use core::task::{Context, Poll, Waker};
 
 use heapless::deque::DequeView;
-use smoltcp::time::Instant;
 
 use crate::counters::Counters;
 use crate::event::{Audience, Event, Yield};
@@ -24,7 +23,7 @@ use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
 use crate::task::slot::{FutureSlots, Outcome, Pinned, RowCell};
 use crate::task::spawn_error::SpawnError;
-use crate::task::storage::{TaskMemory, TaskParts};
+use crate::task::storage::TaskMemory;
 use crate::task::timer::Timers;
 use crate::task::waiting::{TaskState, Waiting};
 use crate::task::waker::{Flag, Ready, is_ours};
@@ -57,12 +56,8 @@ impl<'a> Tasks<'a> {
     /// as many, or what a `HeapTaskStorage` leaked.
     pub fn new<M: TaskMemory>(storage: &'a mut M, ready: M::Flags) -> Self {
         let (parts, ready) = storage.parts(ready);
-        Self::from_parts(parts, ready)
-    }
-
-    /// The same without a size in a type. There are as many tasks as have a flag.
-    fn from_parts(parts: TaskParts<'a>, ready: Ready) -> Self {
         let claim = ready.claim();
+        // There are as many tasks as have a flag.
         let count = parts.rows.len().min(ready.len());
         parts.run.clear();
         let rows: &'a [RowCell] = &parts.rows[..count];
@@ -157,26 +152,9 @@ impl<'a> Tasks<'a> {
         self.ready.wake(task);
     }
 
-    /// What is left after a turn.
-    pub(crate) fn rest(&self) -> Rest {
-        let timers = &self.timers;
-        Rest {
-            empty: self.used.get() == 0,
-            woken: self.ready.is_woken(),
-            deadline: match timers.foreign_taken.get() {
-                0 => timers.tasks.borrow_mut().next(),
-                _ => timers.next(),
-            },
-        }
-    }
-
-    /// Sets the time and wakes the tasks whose deadline has passed.
-    pub(crate) fn advance(&self, now: Instant) {
-        let timers = &self.timers;
-        timers.now.set(now);
-        if timers.foreign_taken.get() > 0 || timers.tasks.borrow().may_be_due(now) {
-            timers.advance(now, |task| self.ready.wake(task));
-        }
+    /// No task is left: the lesson's `while any([...])` is over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used.get() == 0
     }
 
     /// Resumes every task that was woken before now, once, in wake order. In `note` a
@@ -184,11 +162,7 @@ impl<'a> Tasks<'a> {
     pub(crate) fn run_woken(&self, pinned: &Pinned<'_, 'a>, note: &Cell<Option<Yield>>) {
         self.collect_ready();
         while let Some(task) = self.next_ready() {
-            note.set(None);
-            self.resume(pinned, task, || {
-                let waits = note.take().or(self.timers.note.take());
-                waits.unwrap_or(Yield::OTHER)
-            });
+            self.resume(pinned, task, note);
         }
     }
 
@@ -235,8 +209,8 @@ impl<'a> Tasks<'a> {
         self.futures.pinned(f)
     }
 
-    /// Resumes one task. `waits` tells, after it yielded, what it waits for.
-    pub(super) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, waits: impl FnOnce() -> Yield) {
+    /// Resumes one task.
+    pub(super) fn resume(&self, pinned: &Pinned<'_, 'a>, task: u32, note: &Cell<Option<Yield>>) {
         self.unqueue(task);
         let (Some(row), Some(waker)) = (self.rows.get(task as usize), self.ready.waker(task))
         else {
@@ -251,6 +225,7 @@ impl<'a> Tasks<'a> {
         header.last_poll.set(self.timers.now.get());
         bump(&self.counters.polls);
         self.tell(|| Event::Resumed { task });
+        note.set(None);
         self.timers.note.set(None);
         self.timers.current.set(Some(task));
         // Afterwards, also by unwinding, nobody runs, and a row whose future has ended
@@ -267,7 +242,8 @@ impl<'a> Tasks<'a> {
         drop(running);
         match polled {
             Some(Poll::Pending) => {
-                let waits = waits();
+                let waits = note.take().or(self.timers.note.take());
+                let waits = waits.unwrap_or(Yield::OTHER);
                 header.waits.set(Some(waits));
                 self.tell(|| Event::Yielded {
                     task,
@@ -343,15 +319,6 @@ impl<'a> Tasks<'a> {
             observer.event(self.timers.now.get(), &event());
         }
     }
-}
-
-/// What is left of the tasks after a turn.
-pub(crate) struct Rest {
-    /// No task is left: the lesson's `while any([...])` is over.
-    pub(crate) empty: bool,
-    /// A task was woken meanwhile.
-    pub(crate) woken: bool,
-    pub(crate) deadline: Option<Instant>,
 }
 
 /// The tasks' share of [`Counters`].

@@ -7,7 +7,6 @@ use core::task::{Poll, Waker};
 
 use smoltcp::time::Instant;
 
-use crate::event::Yield;
 use crate::lab::task_audit::{is_set, woken};
 use crate::scheduler::Scheduler;
 use crate::task::slot::Pinned;
@@ -27,10 +26,10 @@ fn said(words: &Words, expected: &[&'static str]) {
 
 /// What the event loop does with tasks in one turn.
 fn turn<'a>(tasks: &Tasks<'a>, pinned: &Pinned<'_, 'a>, now: Instant) {
-    tasks.advance(now);
+    tasks.timers.advance(now);
     tasks.collect_ready();
     while let Some(task) = tasks.next_ready() {
-        tasks.resume(pinned, task, || Yield::OTHER);
+        tasks.resume(pinned, task, &Cell::new(None));
     }
 }
 
@@ -125,7 +124,7 @@ crate::test_list::tests! {
                 tasks.collect_ready();
                 READY.ready().wake(0); // an interrupt
                 let task = tasks.next_ready().unwrap();
-                tasks.resume(pinned, task, || Yield::OTHER);
+                tasks.resume(pinned, task, &Cell::new(None));
                 assert!(is_set(READY.ready(), 0));
                 READY.ready().wake(0); // and another
                 assert_eq!(woken(READY.ready()), 1);
@@ -168,7 +167,7 @@ crate::test_list::tests! {
                 turn(&tasks, pinned, Instant::ZERO);
                 assert_eq!(polls.get(), expected);
             }
-            assert!(tasks.rest().empty);
+            assert!(tasks.is_empty());
             turn(&tasks, pinned, Instant::ZERO); // a wake for nobody
             assert_eq!(polls.get(), 3);
         });
@@ -194,7 +193,7 @@ crate::test_list::tests! {
             turn(&tasks, pinned, Instant::ZERO);
             said(&words, &["third"]);
         });
-        assert!(tasks.rest().empty);
+        assert!(tasks.is_empty());
     }
 
     fn timers_wake_by_time() {

@@ -46,7 +46,7 @@ pub(crate) struct Timers<'a> {
     pub(crate) tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
-    pub(super) foreign_taken: Cell<u32>,
+    foreign_taken: Cell<u32>,
     pub(crate) refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
     pub(crate) endless: Cell<bool>,
@@ -82,10 +82,6 @@ impl<'a> Timers<'a> {
         }
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        self.now.get()
-    }
-
     /// All tasks have ended.
     pub(crate) fn clear(&self) {
         self.tasks.borrow_mut().clear();
@@ -101,18 +97,24 @@ impl<'a> Timers<'a> {
     }
 
     /// Sets the time and wakes everyone whose deadline has passed.
-    pub(crate) fn advance(&self, now: Instant, mut wake: impl FnMut(u32)) {
+    pub(crate) fn advance(&self, now: Instant) {
         self.now.set(now);
+        if self.has_foreign() || self.tasks.borrow().may_be_due(now) {
+            self.wake_due(now);
+        }
+    }
+
+    fn wake_due(&self, now: Instant) {
         // Each foreign timer in its place among the tasks' deadlines.
         while let Some(timer) = self.next_foreign().filter(|timer| timer.due.get() <= now) {
-            self.wake_tasks(timer.due.get(), &mut wake);
+            self.wake_tasks(timer.due.get());
             let waker = timer.waker.take();
             waker.into_iter().for_each(Waker::wake);
         }
-        self.wake_tasks(now, &mut wake);
+        self.wake_tasks(now);
     }
 
-    fn wake_tasks(&self, until: Instant, wake: &mut impl FnMut(u32)) {
+    fn wake_tasks(&self, until: Instant) {
         loop {
             let due = self.tasks.borrow_mut().pop(until);
             let Some(task) = due else { break };
@@ -120,7 +122,7 @@ impl<'a> Timers<'a> {
                 let last = Some(row.header.last.get()).filter(|last| *last > self.now.get());
                 self.tasks.borrow_mut().set(task, last);
             }
-            wake(task);
+            self.ready.wake(task);
         }
     }
 
@@ -141,9 +143,11 @@ impl<'a> Timers<'a> {
 
     /// The earliest deadline of any task.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let foreign = self.next_foreign().map(|timer| timer.due.get());
         let task = self.tasks.borrow_mut().next();
-        foreign.into_iter().chain(task).min()
+        match self.next_foreign() {
+            None => task,
+            Some(timer) => task.into_iter().chain([timer.due.get()]).min(),
+        }
     }
 
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
@@ -204,6 +208,20 @@ impl<'a> Timers<'a> {
             own: None,
         }
     }
+
+    /// Lets every other ready task run, then goes on in the next turn.
+    pub(crate) async fn yield_now(&self) {
+        let mut yielded = false;
+        poll_fn(|cx| {
+            if core::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            self.note.set(Some(Yield::of(Reason::Turn, 0)));
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 /// Waits until a moment. Made by [`Node::sleep`](crate::Node::sleep).
@@ -236,7 +254,7 @@ impl Future for Sleep<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.timers.now() >= this.due {
+        if this.timers.now.get() >= this.due {
             this.timers.disarm(this.own.take());
             return Poll::Ready(());
         }
@@ -285,21 +303,5 @@ impl<F: Future> Future for Timeout<'_, F> {
             future.set(None);
         }
         polled
-    }
-}
-
-impl Timers<'_> {
-    /// Lets every other ready task run, then goes on in the next turn.
-    pub(crate) async fn yield_now(&self) {
-        let mut yielded = false;
-        poll_fn(|cx| {
-            if core::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            self.note.set(Some(Yield::of(Reason::Turn, 0)));
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await
     }
 }
