@@ -84,12 +84,10 @@ pub(crate) fn is_icmpv6_right(addresses: &[u8; 32], message: &[u8]) -> bool {
 
 /// Writes the checksum of a segment, which has at least a header.
 pub(crate) fn fill(pseudo: usize, segment: &mut [u8]) {
-    if let Some(place) = segment.get_mut(16..18) {
-        place.fill(0);
+    if segment.len() >= 18 {
+        segment[16..18].fill(0);
         let sum = !tcp(pseudo, segment);
-        if let Some(place) = segment.get_mut(16..18) {
-            place.copy_from_slice(&sum.to_ne_bytes());
-        }
+        segment[16..18].copy_from_slice(&sum.to_ne_bytes());
     }
 }
 

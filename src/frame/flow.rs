@@ -47,12 +47,8 @@ impl Flow {
 
     /// The same without ports.
     pub(crate) fn between_v4(local: u32, remote: u32) -> Flow {
-        let mut flow = Flow {
-            words: 1,
-            ..Flow::ZERO
-        };
-        flow.local[0] = local;
-        flow.remote[0] = remote;
+        let mut flow = Flow::ZERO;
+        (flow.words, flow.local[0], flow.remote[0]) = (1, local, remote);
         flow
     }
 

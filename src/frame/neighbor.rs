@@ -56,48 +56,35 @@ fn read_arp(packet: &[u8; 28]) -> Option<Claim> {
 /// silently discard" (7.1).
 #[cfg(feature = "ipv6")]
 fn read_ndisc(frame: &[u8]) -> Option<Claim> {
-    let [_, _, _, _, _, _, a, b, c, d, e, f, _, _, ..] = *frame else {
-        return None;
-    };
+    let from: Hardware = *frame.get(6..)?.first_chunk()?;
     let packet = Ipv6Packet::new_checked(frame.get(14..)?).ok()?;
     let (source, destination) = (packet.src_addr(), packet.dst_addr());
     let message = packet.payload();
-    let right = Icmpv6Packet::new_checked(message).ok()?;
-    let is_right = right.verify_checksum(&source, &destination);
-    if packet.hop_limit() != 255 || !is_right || right.msg_code() != 0 {
+    let icmp = Icmpv6Packet::new_checked(message).ok()?;
+    let is_right = icmp.verify_checksum(&source, &destination) && icmp.msg_code() == 0;
+    let target = Ipv6Address::from(*message.get(8..)?.first_chunk::<16>()?);
+    let is_one = !target.is_multicast() && !source.is_multicast();
+    if packet.hop_limit() != 255 || !is_right || !is_one {
         return None;
     }
-    let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
-    let target = Ipv6Address::from(target);
     let kind = *message.first()?;
     let link_layer = link_layer(message.get(24..)?, kind)?;
-    if target.is_multicast() || source.is_multicast() {
-        return None;
-    }
-    let group_asked = solicited_node(target);
-    let target = IpAddress::from(target);
     let (addr, hardware, asks_for) = match kind {
         // Who asks without an address is about to take it: everybody is told (7.2.4).
         135 if source.is_unspecified() => {
             // 7.1.1: to the group, and without an option that says where it is.
-            if destination != group_asked || link_layer.is_some() {
-                return None;
-            }
-            let everybody = IPV6_LINK_LOCAL_ALL_NODES;
-            return Some(Claim {
-                addr: everybody.into(),
-                hardware: group(everybody),
-                asks_for: Some(target),
-            });
+            let is_right = destination == solicited_node(target) && link_layer.is_none();
+            let everybody = is_right.then_some(IPV6_LINK_LOCAL_ALL_NODES)?;
+            (everybody, group(everybody), Some(target))
         }
-        135 => (source.into(), [a, b, c, d, e, f], Some(target)),
-        136 => (target, link_layer?, None),
+        135 if is_unicast(from) => (source, from, Some(target)),
+        136 => (target, link_layer.filter(|at| is_unicast(*at))?, None),
         _ => return None,
     };
-    is_unicast(hardware).then_some(Claim {
-        addr,
+    Some(Claim {
+        addr: addr.into(),
         hardware,
-        asks_for,
+        asks_for: asks_for.map(IpAddress::from),
     })
 }
 
@@ -107,15 +94,13 @@ fn read_ndisc(frame: &[u8]) -> Option<Claim> {
 #[cfg(feature = "ipv6")]
 fn link_layer(mut options: &[u8], kind: u8) -> Option<Option<Hardware>> {
     let mut found = None;
-    while let [option, words, ..] = *options {
+    while let [option, words @ (1..), ..] = *options {
         if let [_, 1, a, b, c, d, e, f, ..] = *options
             && option == kind.wrapping_sub(134)
         {
             found = Some([a, b, c, d, e, f]);
         }
-        options = options
-            .get(usize::from(words) * 8..)
-            .filter(|_| words > 0)?;
+        options = options.get(usize::from(words) * 8..)?;
     }
     options.is_empty().then_some(found)
 }

@@ -123,18 +123,6 @@ pub(crate) struct Settled {
     pub(crate) step: Step,
 }
 
-impl Settled {
-    fn step(step: Step) -> Self {
-        Settled {
-            read: false,
-            write: false,
-            taken: None,
-            reset: false,
-            step,
-        }
-    }
-}
-
 /// What a slot in `state` does, whose socket was as `before` says; `None`: nobody
 /// looked, and it may have moved.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -150,9 +138,11 @@ pub(crate) fn settle(state: State, before: Option<Before>, socket: &tcp::Socket<
     };
     if !matches!(state, State::Open) {
         return Settled {
+            read: false,
             write: state == State::Connecting && has_answer(after.tcp),
             taken: acknowledged.then_some(after.unacknowledged),
-            ..Settled::step(step(state, socket))
+            reset: false,
+            step: step(state, socket),
         };
     }
     Settled {
