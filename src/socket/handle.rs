@@ -160,9 +160,9 @@ impl<'a> Handle<'a> {
     pub(super) fn lent<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
         let mut loan = Loan {
             handle: *self,
-            set: Some(self.with(|core, key| core.connections.lend(key))?),
+            set: self.with(|core, key| core.connections.lend(key)),
         };
-        loan.socket().map(f)
+        loan.set.as_mut().map(|set| f(tcp_of(set)))
     }
 }
 
@@ -180,12 +180,6 @@ fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, parking: &mut Parki
 struct Loan<'a> {
     handle: Handle<'a>,
     set: Option<SocketSet<'a>>,
-}
-
-impl<'a> Loan<'a> {
-    fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
-        Some(tcp_of(self.set.as_mut()?))
-    }
 }
 
 impl Drop for Loan<'_> {

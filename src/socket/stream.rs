@@ -11,6 +11,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::frame::flow::Flow;
+use crate::on_drop::OnDrop;
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{TimeLimits, WaitLimit};
 use crate::socket::handle::Handle;
@@ -33,15 +34,6 @@ pub struct TcpStream<'a> {
     write: WriteHalf<'a>,
 }
 
-/// A connection that is not one yet; dropped, it frees its slot.
-struct Connecting<'a>(Handle<'a>);
-
-impl Drop for Connecting<'_> {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
 impl<'a> TcpStream<'a> {
     /// A stream whose reads wait at most that long.
     pub(crate) fn new(handle: Handle<'a>, read_timeout: Option<Duration>) -> Self {
@@ -61,7 +53,9 @@ impl<'a> TcpStream<'a> {
             CannotConnect::NoSlot => ConnectError::NoSlot,
             CannotConnect::NoPort => ConnectError::NoPort,
         })?;
-        let connecting = Connecting(Handle { stack, key });
+        let handle = Handle { stack, key };
+        // Dropped before it is a connection, it frees its slot.
+        let connecting = OnDrop(|| handle.release());
         poll_fn(|cx| {
             let mut parking = Parking::new(cx.waker());
             stack.with(|core| {
@@ -84,7 +78,7 @@ impl<'a> TcpStream<'a> {
             })
         })
         .await?;
-        let handle = ManuallyDrop::new(connecting).0;
+        core::mem::forget(connecting);
         Ok(TcpStream::new(handle, None))
     }
 

@@ -118,7 +118,8 @@ impl<'a> Deadlines<'a> {
         instant(self.first)
     }
 
-    /// Whether a deadline may be at or before `now`: none is before the top's key.
+    /// Whether a deadline may be at or before `now`: no wanted time is earlier than its
+    /// key, and no key than the top's.
     #[inline]
     pub(crate) fn may_be_due(&self, now: Instant) -> bool {
         self.first <= now.total_micros()
@@ -128,18 +129,10 @@ impl<'a> Deadlines<'a> {
     /// It has no deadline afterwards.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn pop(&mut self, now: Instant) -> Option<u32> {
-        // No wanted time is earlier than its key, and no key than the top's.
-        if self.first > now.total_micros() {
+        if !self.may_be_due(now) {
             return None;
         }
-        self.take(now)
-    }
-
-    fn take(&mut self, now: Instant) -> Option<u32> {
-        let top = self.settle()?;
-        if self.first > now.total_micros() {
-            return None;
-        }
+        let top = self.settle().filter(|_| self.may_be_due(now))?;
         self.remove_top();
         Some(top)
     }

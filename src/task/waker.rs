@@ -73,13 +73,6 @@ impl Flag {
 }
 
 #[cfg(not(loom))]
-impl Default for Flag {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(not(loom))]
 impl Queue {
     /// An empty list. `hook` runs after every wake that set a flag, on
     /// the thread or in the interrupt handler that woke.
@@ -317,10 +310,7 @@ impl Ready {
 
     /// Whether this is the task's own waker, and not one that a combinator made.
     pub(crate) fn is_own(&self, task: u32, waker: &Waker) -> bool {
-        match self.waker(task) {
-            Some(own) => own.will_wake(waker),
-            None => false,
-        }
+        self.waker(task).is_some_and(|own| own.will_wake(waker))
     }
 
     /// The task of a waker; of a waker that is not one of these, some number.
