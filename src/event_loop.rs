@@ -71,17 +71,17 @@ impl Turns<'_, '_> {
         // Whoever it wakes whose waker is not ours is woken behind `receive`.
         stack.begin(now);
         // Not inside the stack: such a waker may call the node.
-        tasks.timers.advance(now);
+        tasks.advance(now);
         let more_frames = stack.receive(device, tasks);
         tasks.run_woken(self.pinned, &stack.note);
         let sent = stack.transmit(device);
-        if tasks.is_empty() && !sent.closing {
+        if tasks.used.get() == 0 && !sent.closing {
             return Turn::Done;
         }
         if more_frames || sent.more || tasks.ready.is_woken() {
             return Turn::Ready;
         }
-        Turn::Idle(sent.deadline.into_iter().chain(tasks.timers.next()).min())
+        Turn::Idle(sent.deadline.into_iter().chain(tasks.next_deadline()).min())
     }
 }
 
@@ -118,7 +118,7 @@ impl StaticTurns {
     pub fn next_deadline(&self) -> Option<Instant> {
         let Node { stack, tasks } = self.node;
         let slots = stack.with(|core| core.next_deadline());
-        slots.into_iter().chain(tasks.timers.next()).min()
+        slots.into_iter().chain(tasks.next_deadline()).min()
     }
 }
 

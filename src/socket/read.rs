@@ -34,15 +34,6 @@ enum Readable {
 }
 
 impl<'a> ReadHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: WaitLimit) -> Self {
-        ReadHalf {
-            handle,
-            timeout,
-            lent: None,
-            shown: 0,
-        }
-    }
-
     /// Gives a lent socket back; what was shown can still be consumed. Nearly
     /// always there is none. Whoever drops a half calls this first.
     #[inline]

@@ -19,8 +19,9 @@ use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
 };
-use crate::stack::core::{CannotConnect, Core};
+use crate::stack::core::CannotConnect;
 use crate::stack::stack::Stack;
+use crate::table::slot::Slot;
 use crate::task::waker::Parking;
 
 /// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)
@@ -37,10 +38,8 @@ pub struct TcpStream<'a> {
 impl<'a> TcpStream<'a> {
     /// A stream whose reads wait at most that long.
     pub(crate) fn new(handle: Handle<'a>, read_timeout: Option<Duration>) -> Self {
-        TcpStream {
-            read: ReadHalf::new(handle, read_timeout.into()),
-            write: WriteHalf::new(handle, WaitLimit::NEVER),
-        }
+        let (read, write) = halves(handle, read_timeout.into(), WaitLimit::NEVER);
+        TcpStream { read, write }
     }
 
     pub(crate) async fn connect(
@@ -83,8 +82,8 @@ impl<'a> TcpStream<'a> {
     }
 
     fn flow(&self) -> Option<Flow> {
-        let flow = |core: &mut Core<'a>, key| core.connections.flow(key);
-        self.read.handle.with(flow)
+        let handle = &self.read.handle;
+        handle.with(|core, key| core.connections.flow(key))
     }
 
     /// The peer's address; `None` once the connection is gone.
@@ -260,13 +259,9 @@ impl<'a> TcpStream<'a> {
                 slot.owners = 2;
             }
         });
-        (
-            OwnedReadHalf(ReadHalf::new(handle, whole.read.timeout)),
-            OwnedWriteHalf(WriteHalf {
-                ended: whole.write.ended,
-                ..WriteHalf::new(handle, whole.write.timeout)
-            }),
-        )
+        let (read, mut write) = halves(handle, whole.read.timeout, whole.write.timeout);
+        write.ended = whole.write.ended;
+        (OwnedReadHalf(read), OwnedWriteHalf(write))
     }
 
     /// How long a read may wait. See [`ReadHalf::set_timeout`].
@@ -307,9 +302,34 @@ impl<'a> TcpStream<'a> {
     /// On by default; switch it off for chatty protocols.
     pub fn set_nagle(&mut self, on: bool) {
         self.read.give_back();
-        let handle = self.read.handle;
-        handle.touch(|socket| socket.set_nagle_enabled(on));
+        self.read.handle.with(|core, key| {
+            let slots = &mut core.connections.slots;
+            if let Some(socket) = slots.checked(key).and_then(Slot::socket) {
+                socket.set_nagle_enabled(on);
+                slots.mark_dirty(key.id);
+            }
+        });
     }
+}
+
+/// Both directions of a connection, with how long each waits.
+fn halves(
+    handle: Handle<'_>,
+    timeout: WaitLimit,
+    write_timeout: WaitLimit,
+) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    let read = ReadHalf {
+        handle,
+        timeout,
+        lent: None,
+        shown: 0,
+    };
+    let write = WriteHalf {
+        handle,
+        timeout: write_timeout,
+        ended: false,
+    };
+    (read, write)
 }
 
 impl Drop for TcpStream<'_> {

@@ -23,14 +23,6 @@ pub struct WriteHalf<'a> {
 }
 
 impl<'a> WriteHalf<'a> {
-    pub(crate) fn new(handle: Handle<'a>, timeout: WaitLimit) -> Self {
-        WriteHalf {
-            handle,
-            timeout,
-            ended: false,
-        }
-    }
-
     /// A write or flush that makes no progress for this long fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {

@@ -14,6 +14,7 @@ use core::panic::Location;
 use core::task::{Context, Poll, Waker};
 
 use heapless::deque::DequeView;
+use smoltcp::time::Instant;
 
 use crate::counters::Counters;
 use crate::event::{Audience, Event, Yield};
@@ -134,11 +135,8 @@ impl<'a> Tasks<'a> {
         let header = &self.rows[task as usize].header;
         self.free.set(header.polls.replace(0));
         header.name.set(name.or(Some(place.file())));
-        header.line.set(if name.is_some() {
-            0
-        } else {
-            place.line().min(u16::MAX.into()) as u16
-        });
+        let line = place.line().min(u16::MAX.into()) as u16;
+        header.line.set(if name.is_some() { 0 } else { line });
         header.waits.set(None);
         header.last_poll.set(self.timers.now.get());
         self.used.set(self.used.get() + 1);
@@ -152,9 +150,21 @@ impl<'a> Tasks<'a> {
         self.ready.wake(task);
     }
 
-    /// No task is left: the lesson's `while any([...])` is over.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.used.get() == 0
+    /// Sets the time and wakes the tasks whose deadline has passed.
+    pub(crate) fn advance(&self, now: Instant) {
+        let timers = &self.timers;
+        timers.now.set(now);
+        if timers.foreign_taken.get() > 0 || timers.tasks.borrow().may_be_due(now) {
+            timers.wake_due(now);
+        }
+    }
+
+    /// When the next timer of a task is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match self.timers.foreign_taken.get() {
+            0 => self.timers.tasks.borrow_mut().next(),
+            _ => self.timers.next(),
+        }
     }
 
     /// Resumes every task that was woken before now, once, in wake order. In `note` a

@@ -46,7 +46,7 @@ pub(crate) struct Timers<'a> {
     pub(crate) tasks: RefCell<Deadlines<'a>>,
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
-    foreign_taken: Cell<u32>,
+    pub(super) foreign_taken: Cell<u32>,
     pub(crate) refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
     pub(crate) endless: Cell<bool>,
@@ -96,15 +96,8 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Sets the time and wakes everyone whose deadline has passed.
-    pub(crate) fn advance(&self, now: Instant) {
-        self.now.set(now);
-        if self.has_foreign() || self.tasks.borrow().may_be_due(now) {
-            self.wake_due(now);
-        }
-    }
-
-    fn wake_due(&self, now: Instant) {
+    /// Wakes everyone whose deadline has passed.
+    pub(super) fn wake_due(&self, now: Instant) {
         // Each foreign timer in its place among the tasks' deadlines.
         while let Some(timer) = self.next_foreign().filter(|timer| timer.due.get() <= now) {
             self.wake_tasks(timer.due.get());
@@ -143,11 +136,9 @@ impl<'a> Timers<'a> {
 
     /// The earliest deadline of any task.
     pub(crate) fn next(&self) -> Option<Instant> {
+        let foreign = self.next_foreign().map(|timer| timer.due.get());
         let task = self.tasks.borrow_mut().next();
-        match self.next_foreign() {
-            None => task,
-            Some(timer) => task.into_iter().chain([timer.due.get()]).min(),
-        }
+        foreign.into_iter().chain(task).min()
     }
 
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
