@@ -26,7 +26,7 @@ use crate::event::{Event, Observer, Source};
 /// assert_eq!(digest.events(), 1);
 /// assert_eq!(digest.value(), 0xd2f2_2292_1391_f53d_e31b_3310_f40d_05ed);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Digest {
     hasher: RefCell<SipHasher13>,
     events: Cell<u64>,
@@ -35,10 +35,7 @@ pub struct Digest {
 impl Digest {
     /// The digest of nothing.
     pub fn new() -> Self {
-        Digest {
-            hasher: RefCell::new(SipHasher13::new()),
-            events: Cell::new(0),
-        }
+        Self::default()
     }
 
     /// The digest of all events so far.
@@ -74,12 +71,6 @@ impl Digest {
         };
         fill(&mut record);
         record.end();
-    }
-}
-
-impl Default for Digest {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -48,15 +48,12 @@ impl Secrets {
         let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
         let text = HashInput::between(IpEndpoint { port: 0, ..local }, remote);
         let start = text.hash(&self.ports) as u32;
-        for _ in 0..range.min(tries) {
+        let mut flows = (0..range.min(tries)).map(|_| {
             self.drawn += 1;
             let offset = start.wrapping_add(self.drawn as u32) % range;
             local.port = FIRST_DYNAMIC_PORT + offset as u16;
-            let flow = Flow::new(local, remote);
-            if !taken(&flow) {
-                return Some(flow);
-            }
-        }
-        None
+            Flow::new(local, remote)
+        });
+        flows.find(|flow| !taken(flow))
     }
 }

@@ -42,17 +42,6 @@ impl<'a> Handle<'a> {
         self.stack.with(|core| f(core, self.key))
     }
 
-    /// Runs `f` on the socket, unless the slot is gone or lent; afterwards it
-    /// may have something to send.
-    pub(crate) fn touch<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
-        self.stack.with(|core| {
-            let slot = core.connections.slots.checked(self.key)?;
-            let out = slot.socket().map(f);
-            core.connections.slots.mark_dirty(self.key.id);
-            out
-        })
-    }
-
     /// Whether the socket would answer now. What ends any wait is said as a [`Cut`]:
     /// `No`, if the connection is gone.
     pub(super) fn has_answer<T, E: From<Cut>>(

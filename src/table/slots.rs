@@ -291,14 +291,9 @@ impl<'a> Slots<'a> {
     /// the others when the stack is free.
     pub(crate) fn wake(&mut self, id: SlotId, read: bool, write: bool) {
         let slot = &mut self.slots[id.0 as usize];
-        let mut ours = true;
-        if write {
-            ours &= wake_ours(&mut slot.tx_waker);
-        }
-        if read {
-            ours &= wake_ours(&mut slot.rx_waker);
-        }
-        if !ours {
+        let writer_left = write && !wake_ours(&mut slot.tx_waker);
+        let reader_left = read && !wake_ours(&mut slot.rx_waker);
+        if writer_left || reader_left {
             self.wake_others(id);
         }
     }
