@@ -18,7 +18,6 @@ use smoltcp::time::Instant;
 
 use crate::counters::Counters;
 use crate::event::{Audience, Event, Yield};
-use crate::on_drop::OnDrop;
 use crate::prefetch::fetch;
 use crate::scheduler::Scheduler;
 use crate::task::header::Queued;
@@ -238,14 +237,7 @@ impl<'a> Tasks<'a> {
         note.set(None);
         self.timers.note.set(None);
         self.timers.current.set(Some(task));
-        // Afterwards, also by unwinding, nobody runs, and a row whose future has ended
-        // is free.
-        let running = OnDrop(|| {
-            self.timers.current.set(None);
-            if self.futures.is_vacant(task) {
-                self.release(task);
-            }
-        });
+        let running = Running(self, task);
         // To drop a waker of ours does nothing, and costs a call to say so.
         let waker = ManuallyDrop::new(waker);
         let polled = pinned.poll(task, &mut Context::from_waker(&waker));
@@ -343,6 +335,20 @@ pub(crate) struct TaskCounters {
 fn bump(count: &Cell<u64>) {
     if cfg!(feature = "counters") {
         count.set(count.get() + 1);
+    }
+}
+
+/// The task that runs. Afterwards, also by unwinding, none does, and a row
+/// whose future has ended is free.
+struct Running<'t, 'a>(&'t Tasks<'a>, u32);
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        let Running(tasks, task) = *self;
+        tasks.timers.current.set(None);
+        if tasks.futures.is_vacant(task) {
+            tasks.release(task);
+        }
     }
 }
 
