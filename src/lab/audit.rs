@@ -9,6 +9,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::event::Reason;
 use crate::frame::demux::Control;
+use crate::frame::link::NOBODY;
 use crate::lab::sound::{Inconsistent, ensure, is_in_order, length};
 use crate::lab::task_audit::{is_armed, tasks, waiting_for_streams};
 use crate::node::Node;
@@ -202,7 +203,7 @@ impl Audit<'_, '_> {
             due == FAR || by(after(due, TICKS)),
         )?;
         ensure("a neighbor's answer wakes who waits for it", !heard)?;
-        if waits {
+        if waits && slot.peer == NOBODY {
             return ensure("a neighbor is asked for again", by(now + AT_THE_LATEST));
         }
         // What should have happened already is asked for again at intervals.

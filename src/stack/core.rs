@@ -23,7 +23,6 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
-use crate::frame::build::Frame;
 use crate::frame::demux::{Control, Route, Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
@@ -37,11 +36,12 @@ use crate::rules::passes::Again;
 use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
-use crate::stack::engine::{self, Engine, Sent};
+use crate::stack::engine::{self, Engine};
 use crate::stack::gate::Gate;
-use crate::stack::resolve::{self, Find};
+use crate::stack::resolve;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
+use crate::table::slot::Asked;
 use crate::table::slots::{SlotId, SlotKey};
 use crate::time::{FAR, after};
 
@@ -81,8 +81,6 @@ pub(crate) struct Core<'a> {
     pub(crate) neighbors: Neighbors,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
-    /// Set once a connection of ours has begun.
-    pub(crate) find: Option<Find>,
     /// For how many more turns deadlines wait, because one passed long ago.
     pub(crate) late: u8,
     /// The device took no more frames in this turn.
@@ -130,12 +128,15 @@ impl Core<'_> {
     /// ago, this host was away, and what came meanwhile counts first.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.host.begin(now);
-        let next = self.connections.deadlines.next();
-        if self.late == 0 && next.is_some_and(|due| after(due, LATE) < now) {
-            self.late = LATE_TURNS;
-        }
-        if self.late == 0 {
-            self.expire();
+        if let Some(due) = self.connections.deadlines.next()
+            && due <= now
+        {
+            if self.late == 0 && after(due, LATE) < now {
+                self.late = LATE_TURNS;
+            }
+            if self.late == 0 {
+                self.expire();
+            }
         }
     }
 
@@ -273,7 +274,7 @@ impl Core<'_> {
         let Some(id) = connections.slots.find(&connections.flows, &segment.flow) else {
             return self.stranger_in(None, segment, frame, token);
         };
-        let slot = &mut connections.slots[id];
+        let mut slot = &mut connections.slots[id];
         if prefetch::ON {
             connections.buffers.fetch(id);
             slot.rx_waker
@@ -297,9 +298,12 @@ impl Core<'_> {
             host.tell(&Event::Reset { slot: id.number() });
         }
         if let Some(left) = settled.taken {
-            connections.taken(id, left, host);
+            slot.clocks.pace.taken(left, host.tick);
+            if matches!(slot.state, State::Closing) || !matches!(slot.asked, Asked::Nothing) {
+                connections.taken(id, left, host);
+                slot = &mut connections.slots[id];
+            }
         }
-        let slot = &mut connections.slots[id];
         let reader = match settled.read {
             true => slot.rx_waker.take(),
             false => None,
@@ -360,23 +364,19 @@ impl Core<'_> {
     fn transmit_slot<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) {
         let (connections, host) = (&mut self.connections, &mut self.host);
         let now = host.now;
+        let (neighbors, full) = (&mut self.neighbors, &mut self.device_full);
         let mut slot = &mut connections.slots[id];
         match slot.state {
             State::Free | State::Lent => return,
             State::Connecting if slot.peer == NOBODY => {
-                connections.slots.set_waiting(id, None);
-                let (Some(find), Some(token)) = (self.find, device.transmit(now)) else {
-                    self.device_full = true;
-                    return connections.slots.mark_dirty(id);
-                };
-                let mut question = Frame::new();
-                let finds = find(connections, &mut self.neighbors, host, id, &mut question);
-                if !question.is_empty() {
-                    host.send(&question, token);
-                }
-                if !finds {
+                if !resolve::seek(connections, neighbors, host, id, (device, full)) {
                     return;
                 }
+                slot = &mut connections.slots[id];
+            }
+            // It is asked whether the peer, or the way to it, is another one.
+            _ if slot.waits_for_neighbor => {
+                resolve::seek(connections, neighbors, host, id, (device, full));
                 slot = &mut connections.slots[id];
             }
             _ => (),
@@ -393,12 +393,12 @@ impl Core<'_> {
             }
             return;
         };
-        let Sent {
-            before,
-            after,
-            again,
-        } = sent;
-        if let Again::By(at) = again {
+        if host.outlet.repeats.get() && slot.repeats() {
+            resolve::doubt(connections, neighbors, host, id);
+            slot = &mut connections.slots[id];
+        }
+        let (before, after) = (sent.before, sent.after);
+        if let Again::By(at) = sent.again {
             if at != FAR {
                 connections.arm(id, at);
             }
@@ -417,7 +417,7 @@ impl Core<'_> {
             return;
         }
         let slot = &mut connections.slots[id];
-        match again {
+        match sent.again {
             Again::At(at) => {
                 let over = at != FAR && at >= slot.clocks.give_up;
                 let at = match over && slot.is_held() {
@@ -464,7 +464,6 @@ impl Core<'_> {
         slot.owners = 1;
         slot.clocks.give_up = host.now + host.config.connect_timeout;
         let isn = host.secrets.isn(&flow, host.now);
-        self.find = Some(resolve::find);
         let connects = slot
             .socket()
             .is_some_and(|socket| engine::connect(host, socket, &flow, isn));

@@ -92,6 +92,7 @@ impl Engine {
         let control = if is_plain {
             // A peer that moves takes its flow with it.
             slot.peer = segment.remote_hardware;
+            slot.repeats = 0;
             let token = Tx::Device(token);
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
@@ -151,7 +152,10 @@ impl Engine {
             false => slot.heard.hears(segment, verdict, &ours),
         };
         match verdict {
-            Verdict::Pass => slot.peer = segment.remote_hardware,
+            Verdict::Pass => {
+                slot.peer = segment.remote_hardware;
+                slot.repeats = 0;
+            }
             Verdict::PassEmpty => (),
             Verdict::PassOnce => slot.view.answered(host.now),
             Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
@@ -202,8 +206,7 @@ impl Engine {
         })
     }
 
-    /// Tells smoltcp something that a segment said besides. It has nothing to answer to
-    /// that.
+    /// Tells smoltcp something that a segment said besides, which needs no answer.
     #[cold]
     fn tell<T: TxToken>(
         &mut self,
@@ -216,8 +219,7 @@ impl Engine {
         let seq = slot.view.rcv_nxt;
         if let Some(frame) = build::segment(peer, us, &Bare { seq, ..*bare }) {
             let unseen = Outlet::new(host.outlet.checks.clone());
-            let token = Tx::<T>::Discard;
-            show(&mut self.0, (host, &unseen), slot, &frame, token);
+            show(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
         }
     }
 
@@ -236,6 +238,7 @@ impl Engine {
         host.outlet.edge.set(slot.edge);
         host.outlet.heard.set(slot.heard);
         host.outlet.last.set(Carried::PureAck);
+        host.outlet.repeats.set(false);
         let passes = passes(&mut self.0, host, &slot.peer, set, device);
         let after = tcp_of(set).state();
         slot.view = host.outlet.view.get();
@@ -243,6 +246,11 @@ impl Engine {
         if before.unacknowledged > 0 {
             slot.clocks.pace.waits(host.tick);
         }
+        let sent = |again| Sent {
+            before,
+            after,
+            again,
+        };
         let hears = slot.clocks.silent_at != FAR;
         if hears && !matches!(host.outlet.last.get(), Carried::PureAck) {
             slot.asks(now);
@@ -254,11 +262,7 @@ impl Engine {
                 _ => now + SHORTEST,
             });
             slot.timer = Timer::WithinRto;
-            return Some(Sent {
-                before,
-                after,
-                again,
-            });
+            return Some(sent(again));
         }
         slot.timer = Timer::Exact; // who armed it sees to that
         let poll_at = match passes {
@@ -270,11 +274,7 @@ impl Engine {
         if matches!(again, Again::DeviceFull | Again::Next) {
             slot.timer = Timer::Stale;
         }
-        Some(Sent {
-            before,
-            after,
-            again,
-        })
+        Some(sent(again))
     }
 }
 

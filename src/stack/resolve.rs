@@ -1,16 +1,18 @@
 //! Hardware addresses. A connection speaks to where its own frames come from
-//! (`one_shot.rs`), and every answer goes where the question came from, so one
-//! thing is left for which somebody must be asked: the first SYN of a connection
-//! of ours. Whoever sends ARP can turn nothing else elsewhere, and not even that:
-//! only the answer to a question that was asked is believed, and the first one.
+//! (`one_shot.rs`), and every answer goes where the question came from, so two
+//! things are left for which somebody must be asked: the first SYN of a connection
+//! of ours, and a peer that does not answer any more. Whoever sends ARP can turn
+//! nothing else elsewhere, and not even that: only the answer to a question that was
+//! asked is believed, and the first one.
 //!
 //! A place holds a question or its answer. Questions of others are answered and
 //! forgotten. IPv6's neighbor discovery obeys the same rules.
 
-use smoltcp::phy::TxToken;
+use smoltcp::phy::{Device, TxToken};
 
 use crate::counters::DropReason;
 use crate::frame::build::{self, Frame};
+use crate::frame::link::NOBODY;
 use crate::frame::neighbor::read;
 use crate::stack::connections::Connections;
 use crate::table::host::Host;
@@ -44,15 +46,53 @@ pub(crate) fn hear<T: TxToken>(
     false
 }
 
-/// How [`find`] is called: through this, which `connect` sets, so that firmware that
-/// never connects does not contain it.
-pub(crate) type Find =
-    fn(&mut Connections<'_>, &mut Neighbors, &Host<'_>, SlotId, &mut Frame) -> bool;
+/// What is known of the way to a peer that does not answer is forgotten, and asked for
+/// (RFC 1122, 2.3.2.1): it, or its gateway, may have moved, or a frame of its own was
+/// damaged where no checksum is.
+#[cold]
+pub(crate) fn doubt(
+    connections: &mut Connections<'_>,
+    neighbors: &mut Neighbors,
+    host: &Host<'_>,
+    id: SlotId,
+) {
+    let flow = connections.slots.flow(id);
+    if let Some(hop) = flow.and_then(|flow| host.addresses.next_hop(flow.remote_addr())) {
+        neighbors.doubt(hop);
+        connections.slots.set_waiting(id, Some(neighbors.epoch));
+        connections.slots.mark_dirty(id);
+    }
+}
 
-/// Finds out where the first SYN of a slot is to go. False as long as nobody has
+/// Finds out where the frames of a slot are to go, and asks if need be. False as long as
+/// nobody has answered, or the device is full, which is then noted.
+#[cold]
+#[inline(never)]
+pub(crate) fn seek<D: Device + ?Sized>(
+    connections: &mut Connections<'_>,
+    neighbors: &mut Neighbors,
+    host: &Host<'_>,
+    id: SlotId,
+    (device, device_full): (&mut D, &mut bool),
+) -> bool {
+    connections.slots.set_waiting(id, None);
+    let Some(token) = device.transmit(host.now) else {
+        *device_full = true;
+        connections.slots.mark_dirty(id);
+        return false;
+    };
+    let mut question = Frame::new();
+    let finds = find(connections, neighbors, host, id, &mut question);
+    if !question.is_empty() {
+        host.send(&question, token);
+    }
+    finds
+}
+
+/// Finds out where the frames of a slot are to go. False as long as nobody has
 /// answered; then the slot is looked at again when somebody does, or when it is time to
 /// ask again, and `question` is to be sent unless it is empty.
-pub(crate) fn find(
+fn find(
     connections: &mut Connections<'_>,
     neighbors: &mut Neighbors,
     host: &Host<'_>,
@@ -79,7 +119,10 @@ pub(crate) fn find(
         }
     };
     connections.slots.set_waiting(id, Some(neighbors.epoch));
-    let due = connections.slots[id].due(host.now).at.min(again);
-    connections.deadlines.set(id.number(), Some(due));
+    // Whoever has somewhere to send to goes on meanwhile.
+    if connections.slots[id].peer == NOBODY {
+        let due = connections.slots[id].due(host.now).at.min(again);
+        connections.deadlines.set(id.number(), Some(due));
+    }
     false
 }

@@ -114,7 +114,6 @@ impl<'a> Stack<'a> {
                 host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
-                find: None,
                 late: 0,
                 device_full: false,
             }),

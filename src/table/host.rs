@@ -225,6 +225,8 @@ pub(crate) struct Outlet<'o> {
     pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
     pub(crate) heard: Cell<PeerView>,
+    /// Numbers left that had left before.
+    pub(crate) repeats: Cell<bool>,
     pub(crate) checks: Checks,
     now: Instant,
     pub(crate) audience: Audience<'o>,
@@ -251,6 +253,7 @@ impl Outlet<'_> {
             view: Cell::new(TcpView::NOTHING),
             edge: Cell::new(Edge::NOTHING),
             heard: Cell::new(PeerView::NOTHING),
+            repeats: Cell::new(false),
             checks,
             now: Instant::ZERO,
             audience: None,
@@ -277,6 +280,10 @@ impl Leaving for Outlet<'_> {
             let scale = || offer_of(frame).scale.unwrap_or(0);
             learn(&self.view, &self.edge, &sent, scale);
             let more = sent.syn | sent.fin | sent.rst;
+            let occupies = sent.payload > 0 || sent.syn || sent.fin;
+            if occupies && snd_max.0 != 0 && sent.seq < snd_max {
+                self.repeats.set(true);
+            }
             carried = match sent.payload {
                 0 if !more => Carried::PureAck,
                 1.. if sent.psh && !more => Carried::LastData,

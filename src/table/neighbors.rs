@@ -77,6 +77,16 @@ impl Neighbors {
         }
     }
 
+    /// What is known of an address is doubted: it is asked for again.
+    pub(crate) fn doubt(&mut self, addr: IpAddress) {
+        let known = |place: &&mut Option<Neighbor>| {
+            place.is_some_and(|place| place.addr == addr && place.hardware.is_some())
+        };
+        if let Some(place) = self.places.iter_mut().find(known) {
+            *place = None;
+        }
+    }
+
     /// Whether this is the answer to a question.
     pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
         let asked = |place: &&mut Neighbor| place.addr == addr && place.hardware.is_none();

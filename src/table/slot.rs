@@ -90,6 +90,8 @@ initial! {
         /// The listener it was admitted for; [`NO_LISTENER`] when that is gone, and for a
         /// connection of ours.
         pub(crate) listener: u32 = 0,
+        /// How often in a row the same numbers left, while nothing good came.
+        pub(crate) repeats: u8 = 0,
         /// Owners: one stream, or one or two halves.
         pub(crate) owners: u8 = 0,
         /// While the socket was borrowed, or bytes had to be acknowledged first.
@@ -132,6 +134,14 @@ impl<'a> Slot<'a> {
     /// Whether its stream is held in TIME-WAIT.
     pub(crate) fn is_held(&mut self) -> bool {
         matches!(self.state, State::Open) && self.is_time_wait()
+    }
+
+    /// Its numbers have left again. True: not for the first time in a row, and the way to
+    /// its peer is doubted.
+    #[cold]
+    pub(crate) fn repeats(&mut self) -> bool {
+        self.repeats = self.repeats.saturating_add(1);
+        self.repeats > 1
     }
 
     /// With keep-alive: something left that the peer has to answer.

@@ -181,6 +181,7 @@ impl<'a> Slots<'a> {
         slot.cut = Cut::No;
         slot.timer = Timer::Exact;
         slot.is_asked = false;
+        slot.repeats = 0;
         slot.asked = Asked::Nothing;
         slot.missed = false;
         self.used += 1;

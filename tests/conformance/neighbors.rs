@@ -17,7 +17,6 @@ fn writes(node: Node<'_>) {
 /// provide a mechanism to flush out-of-date cache entries." The peer's, or the gateway's,
 /// hardware address changes, and it says so.
 #[test]
-#[ignore = "not yet: all repetitions go to the old address"]
 fn c239_a_peer_that_moves_and_says_so_is_followed() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     writes(server);
@@ -32,7 +31,6 @@ fn c239_a_peer_that_moves_and_says_so_is_followed() {
 
 /// One that says nothing is asked after it has been silent for two timeouts, and answers.
 #[test]
-#[ignore = "not yet: all repetitions go to the old address"]
 fn a_peer_that_moves_silently_is_asked_for() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     writes(server);
@@ -64,7 +62,6 @@ fn answer_from(hands: &mut Hands<'_>, hardware: EthernetAddress, time: Duration)
 /// A first answer that was wrong, or whose bits were flipped below every checksum, is not
 /// kept for all of a connect.
 #[test]
-#[ignore = "not yet: the wrong address is kept"]
 fn a_wrong_neighbor_is_not_kept_for_all_of_a_connect() {
     host!(client, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
     let log = Log::default();

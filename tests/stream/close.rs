@@ -219,7 +219,7 @@ fn close_returns_while_the_peer_pours_bytes() {
         while stream.write_all(&[1; 100]).await.is_ok() {
             given += 100;
         }
-        assert!(given > 5000);
+        assert!(given > 1000, "{given}");
     };
     let ask = async {
         let mut stream = client.connect(v4(1, 7)).await.unwrap();
