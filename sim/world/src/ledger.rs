@@ -5,10 +5,10 @@
 //! Not here: bytes that never arrive. That everything finishes is for the end of
 //! a run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cygnet::event::Event;
-use smoltcp::wire::IpEndpoint;
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use super::ids::HostId;
 
@@ -32,15 +32,25 @@ pub(super) struct Ledger {
     newest: BTreeMap<(IpEndpoint, IpEndpoint), usize>,
     /// For each host and slot: the connection, and which side (0 connected).
     slots: Vec<Vec<Option<(usize, usize)>>>,
+    /// Machines, which do not tell what they read and write.
+    silent: BTreeSet<IpAddress>,
 }
 
 impl Ledger {
+    /// Whoever has this address does not tell what it reads and writes.
+    pub(super) fn silent(&mut self, address: IpAddress) {
+        self.silent.insert(address);
+    }
+
     /// Takes note of an event.
     ///
     /// # Errors
     /// What was read, and what should have been.
     pub(super) fn event(&mut self, host: HostId, event: &Event<'_>) -> Result<(), String> {
         match *event {
+            Event::Connecting { slot, remote, .. } if self.silent.contains(&remote.addr) => {
+                self.hold(host, slot, None);
+            }
             Event::Connecting {
                 slot,
                 local,
@@ -128,7 +138,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smoltcp::wire::IpAddress;
 
     const HERE: IpEndpoint = IpEndpoint::new(IpAddress::v4(10, 0, 0, 1), 50_000);
     const THERE: IpEndpoint = IpEndpoint::new(IpAddress::v4(10, 0, 0, 2), 7);
@@ -181,6 +190,23 @@ mod tests {
         };
         let error = ledger.event(HostId(1), &read).unwrap_err();
         assert_eq!(error, "byte 3 of slot 0 is 0x6d; 0x6e was written");
+    }
+
+    #[test]
+    fn what_a_silent_peer_said_is_not_judged() {
+        let mut ledger = Ledger::default();
+        ledger.silent(THERE.addr);
+        let connecting = Event::Connecting {
+            slot: 3,
+            local: HERE,
+            remote: THERE,
+        };
+        assert_eq!(ledger.event(HostId(0), &connecting), Ok(()));
+        let read = Event::Read {
+            slot: 3,
+            bytes: b"swan",
+        };
+        assert_eq!(ledger.event(HostId(0), &read), Ok(()));
     }
 
     #[test]

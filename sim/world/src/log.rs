@@ -11,11 +11,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hasher as _;
 use std::rc::Rc;
 
 use cygnet::Digest;
 use cygnet::event::{Event, Observer};
+use siphasher::sip::SipHasher13;
 use smoltcp::time::Instant;
+use smoltcp::wire::IpAddress;
 
 use super::fate::{FrameId, Twist, Way};
 use super::fault::Fault;
@@ -40,6 +43,24 @@ pub enum Happening<'e> {
     },
     /// A fault struck.
     Fault(&'e Fault),
+    /// A machine, which is no node of this library, took a turn.
+    Turned {
+        /// Which.
+        host: HostId,
+        /// Frames that it took.
+        received: usize,
+        /// Frames that it sent.
+        sent: usize,
+        /// When it wants its next turn, on its own clock.
+        next: Option<Instant>,
+    },
+    /// A machine printed a line.
+    Printed {
+        /// Which.
+        host: HostId,
+        /// What.
+        line: &'e str,
+    },
 }
 
 /// Is shown everything that happens in a world.
@@ -156,7 +177,15 @@ impl Log {
         self.violation.borrow().is_some()
     }
 
-    fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
+    /// Hosts at these addresses do not tell what they read and write.
+    pub(super) fn silent(&self, addresses: [IpAddress; 2]) {
+        let mut ledger = self.ledger.borrow_mut();
+        addresses
+            .into_iter()
+            .for_each(|address| ledger.silent(address));
+    }
+
+    pub(super) fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
         self.digest.event_of(host.0 as u64, local, event);
         if let Err(detail) = self.ledger.borrow_mut().event(host, event) {
             self.violated("bytes", detail);
@@ -228,6 +257,36 @@ impl Log {
         self.show(&Happening::Fault(fault));
     }
 
+    /// A machine's turn.
+    pub(super) fn turned(&self, host: HostId, received: usize, sent: usize, next: Option<Instant>) {
+        let now = self.now.get().total_micros() as u64;
+        let next_at = next.map_or(u64::MAX, |next| next.total_micros() as u64);
+        let (who, counts) = (MACHINE | host.0 as u64, [received as u64, sent as u64]);
+        self.digest
+            .numbers(&[who, now, counts[0], counts[1], next_at]);
+        self.show(&Happening::Turned {
+            host,
+            received,
+            sent,
+            next,
+        });
+    }
+
+    /// A line of a machine.
+    pub(super) fn printed(&self, host: HostId, line: &str) {
+        let mut hasher = SipHasher13::new();
+        hasher.write(line.as_bytes());
+        let now = self.now.get().total_micros() as u64;
+        let words = [
+            PRINTED | host.0 as u64,
+            now,
+            line.len() as u64,
+            hasher.finish(),
+        ];
+        self.digest.numbers(&words);
+        self.show(&Happening::Printed { host, line });
+    }
+
     fn show(&self, what: &Happening<'_>) {
         if let Some(watch) = self.watch.borrow_mut().as_mut() {
             let (number, at) = (self.events() - 1, self.now.get());
@@ -243,6 +302,8 @@ impl Log {
 type Names = BTreeMap<(usize, u32), (String, u32)>;
 
 /// Hosts are numbers below these.
+const PRINTED: u64 = 1 << 60;
+const MACHINE: u64 = 1 << 61;
 const LINK: u64 = 1 << 62;
 const FAULT: u64 = 1 << 63;
 

@@ -4,7 +4,6 @@
 //! Not here: what happens when something happens (`run`).
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -14,12 +13,16 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use super::attack::{Attacker, Target};
+use super::board::{Board, Size};
 use super::draws::{Draws, Kind};
 use super::fate::{Fates, FrameId, Twist, Way};
-use super::host::{self, Host, Size};
+use super::host::{Host, Kind as HostKind};
+use super::identity::{self, Identity};
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
 use super::link::{Chance, Direction, Effects, Link, Rule};
 use super::log::{Log, Violation, Watch, Witness};
+use super::machine::Machine;
+use super::parts::{Intruder, Switch, Wire};
 use super::queue::{Queue, What};
 use super::trial::Trial;
 
@@ -36,26 +39,6 @@ pub enum Ended {
     Budget,
     /// An invariant does not hold: see [`World::violation`].
     Violated,
-}
-
-pub(super) struct Wire {
-    pub(super) name: String,
-    pub(super) ends: [End; 2],
-    pub(super) directions: [Direction; 2],
-}
-
-#[derive(Default)]
-pub(super) struct Switch {
-    pub(super) links: Vec<LinkId>,
-    /// Behind which link an address was seen last.
-    pub(super) table: BTreeMap<[u8; 6], LinkId>,
-}
-
-/// An attacker, its link, and how many frames it has sent.
-pub(super) struct Intruder {
-    pub(super) attacker: Attacker,
-    pub(super) link: Option<LinkId>,
-    pub(super) sent: u64,
 }
 
 /// A claim of a test that is looked at after every step until it is seen.
@@ -158,9 +141,7 @@ impl World {
         size: Size,
         program: impl Fn(Node<'static>) + 'static,
     ) -> HostId {
-        let secret = self
-            .draws
-            .draw(self.hosts.len() as u64 + 1, Kind::Secret, 0);
+        let secret = self.draw_secret();
         self.host_with_secret(name, size, secret, program)
     }
 
@@ -179,9 +160,43 @@ impl World {
     ) -> HostId {
         let id = HostId(self.hosts.len());
         let log = Rc::clone(&self.log);
-        let host = Host::new(id, name, size, secret, Box::new(program), log);
-        self.hosts
-            .push(host.unwrap_or_else(|error| panic!("{name}: {error}")));
+        let board = Board::new(id, size, Box::new(program), log);
+        let board = board.unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.add(name, secret, HostKind::Node(Box::new(board)))
+    }
+
+    /// Adds a host that is a machine of your own, another stack for example, or
+    /// firmware in a process. It boots at once.
+    #[track_caller]
+    pub fn machine(&mut self, name: &str, machine: impl Machine + 'static) -> HostId {
+        let secret = self.draw_secret();
+        self.machine_with_secret(name, secret, machine)
+    }
+
+    /// The same, with entropy that follows from `secret` at every boot.
+    #[track_caller]
+    pub fn machine_with_secret(
+        &mut self,
+        name: &str,
+        secret: u64,
+        machine: impl Machine + 'static,
+    ) -> HostId {
+        self.add(name, secret, HostKind::Other(Box::new(machine)))
+    }
+
+    fn draw_secret(&self) -> u64 {
+        let stream = self.hosts.len() as u64 + 1;
+        self.draws.draw(stream, Kind::Secret, 0)
+    }
+
+    #[track_caller]
+    fn add(&mut self, name: &str, secret: u64, kind: HostKind) -> HostId {
+        let id = HostId(self.hosts.len());
+        let who = Identity::new(id, name);
+        if matches!(kind, HostKind::Other(_)) {
+            self.log.silent(identity::addresses(id));
+        }
+        self.hosts.push(Host::new(who, secret, kind));
         self.links.push(None);
         self.made_host(Location::caller());
         self.boot(id);
@@ -215,7 +230,7 @@ impl World {
             IpAddress::Ipv6(_) => unreachable!("the first address is IPv4"),
         };
         Target {
-            hardware: host::hardware_of(host),
+            hardware: identity::hardware(host),
             address: v4(&host),
             port,
             clients: clients.iter().map(v4).collect(),
@@ -246,12 +261,12 @@ impl World {
 
     /// A host's IPv4 address.
     pub fn address(&self, host: HostId) -> IpAddress {
-        host::addresses(host)[0]
+        identity::addresses(host)[0]
     }
 
     /// A host's IPv6 address.
     pub fn address_v6(&self, host: HostId) -> IpAddress {
-        host::addresses(host)[1]
+        identity::addresses(host)[1]
     }
 
     /// A port of a host.
@@ -260,18 +275,34 @@ impl World {
     }
 
     /// The handle to a host, to look at its tasks and counters.
+    ///
+    /// # Panics
+    /// When the host is a [`machine`](Self::machine): it has no tasks of this library.
+    #[track_caller]
     pub fn node(&self, host: HostId) -> Node<'static> {
-        self.hosts[host.0].node
+        let Host { name, .. } = &self.hosts[host.0];
+        let node = self.hosts[host.0].node();
+        node.unwrap_or_else(|| panic!("{name} is a machine and has no node: ask is_done, printed"))
     }
 
     /// A host's totals, over all its boots.
+    ///
+    /// # Panics
+    /// When the host is a [`machine`](Self::machine): nobody counts what it does.
+    #[track_caller]
     pub fn counters(&self, host: HostId) -> Counters {
         self.node(host).counters()
     }
 
-    /// Whether a host is up and has no task left.
+    /// What a [`machine`](Self::machine) has printed so far, over all its boots: the
+    /// place for claims about what it believes.
+    pub fn printed(&self, host: HostId) -> &[String] {
+        &self.hosts[host.0].printed
+    }
+
+    /// Whether a host is up and has no task left, or says so itself if it is a machine.
     pub fn is_done(&self, host: HostId) -> bool {
-        self.hosts[host.0].is_up() && self.node(host).waiting().next().is_none()
+        self.hosts[host.0].is_done()
     }
 
     /// The time.
@@ -451,13 +482,11 @@ impl World {
         self.log.digest()
     }
 
-    /// Every task of every host and what it waits for, a line each.
+    /// Every task of every host and what it waits for, a line each; machines have one.
     pub fn waiting(&self) -> String {
         let mut lines = String::new();
         for host in &self.hosts {
-            for task in host.node.waiting() {
-                lines += &format!("{}: {task}\n", host.name);
-            }
+            lines += &host.waiting();
         }
         lines
     }

@@ -14,8 +14,8 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::attack::Attack;
+use super::board::Size;
 use super::fate::Fates;
-use super::host::Size;
 use super::link::Link;
 
 /// See the [module](self).

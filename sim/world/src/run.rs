@@ -1,12 +1,14 @@
 //! What happens when something happens: a fault strikes, a frame arrives, a host
 //! takes a turn.
 
-use cygnet::Turn;
+use cygnet::event::Event;
 use smoltcp::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
-use super::network::{Intruder, Switch, Wire, World};
+use super::machine::Broken;
+use super::network::World;
+use super::parts::{Intruder, Switch, Wire};
 use super::queue::What;
 
 impl World {
@@ -78,9 +80,18 @@ impl World {
 
     pub(super) fn boot(&mut self, host: HostId) {
         self.log.acting.set(Some(host));
-        self.hosts[host.0].boot(self.now);
+        if let Err(broken) = self.hosts[host.0].boot(self.now) {
+            return self.broke(host, &broken);
+        }
         self.look_at_spawns(host);
         self.wake(host.0, self.now);
+    }
+
+    /// A machine cannot go on: it is off from now on, and the run is over.
+    fn broke(&mut self, host: HostId, broken: &Broken) {
+        self.hosts[host.0].crash();
+        let detail = format!("{}: {broken}", self.hosts[host.0].name);
+        self.log.violated("machine", detail);
     }
 
     /// Plans a turn, unless an earlier one is planned.
@@ -99,8 +110,10 @@ impl World {
             return;
         }
         self.log.acting.set(Some(HostId(index)));
-        let Some(turn) = host.turn(self.now) else {
-            return;
+        let next = match host.turn(self.now) {
+            None => return,
+            Some(Ok(next)) => next,
+            Some(Err(broken)) => return self.broke(HostId(index), &broken),
         };
         let clock = host.clock;
         let (taken, sent) = (host.card.taken, host.card.outbox.len());
@@ -113,19 +126,37 @@ impl World {
             self.log.violated("budget", detail);
         }
         self.look_at_spawns(HostId(index));
+        self.tell_turn(index, next);
         let link = self.links[index];
         for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
             self.frames += 1;
             self.send(link, End::Host(HostId(index)), frame);
         }
-        match turn {
-            Turn::Ready => self.wake(index, self.now + Duration::from_micros(1)),
-            Turn::Idle(Some(local)) => {
-                let at = clock.world(local).max(self.now + Duration::from_micros(1));
-                self.wake(index, at);
-            }
-            Turn::Idle(None) | Turn::Done => (),
+        if let Some(local) = next {
+            let at = clock.world(local).max(self.now + Duration::from_micros(1));
+            self.wake(index, at);
         }
+    }
+
+    /// Tells what a machine did that tells nothing itself.
+    fn tell_turn(&mut self, index: usize, next: Option<Instant>) {
+        let host = &mut self.hosts[index];
+        let Some(seen) = host.card.seen.as_mut().map(std::mem::take) else {
+            return;
+        };
+        let (id, local) = (HostId(index), host.clock.local(self.now));
+        for frame in &seen {
+            self.log.host(id, local, &Event::FrameIn(frame));
+        }
+        for line in std::mem::take(&mut host.card.printed) {
+            self.log.printed(id, &line);
+            host.printed.push(line);
+        }
+        for frame in &host.card.outbox {
+            self.log.host(id, local, &Event::FrameOut(frame));
+        }
+        let (received, sent) = (seen.len(), host.card.outbox.len());
+        self.log.turned(id, received, sent, next);
     }
 
     fn attack(&mut self, index: usize) {

@@ -7,7 +7,7 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::attack::Attack;
-use super::host::Size;
+use super::board::Size;
 use super::link::Link;
 use super::plan::{Goodbye, Plan, Visitor};
 use super::scene::{SERVER, Scene};

@@ -4,9 +4,9 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::attack::Attack;
+use super::board::Size;
 use super::draws::{Draws, Kind};
 use super::fate::Fates;
-use super::host::Size;
 use super::link::Link;
 use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 

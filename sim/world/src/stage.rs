@@ -7,10 +7,10 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use super::attack::Attacker;
+use super::board::Size;
 use super::caught::caught;
 use super::fate::Fates;
 use super::fault::Fault;
-use super::host::Size;
 use super::ids::{AttackerId, End, HostId, LinkId};
 use super::link::Effects;
 use super::log::{Violation, Watch};

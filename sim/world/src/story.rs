@@ -88,6 +88,22 @@ impl Story {
             Happening::Fault(fault) => {
                 let _ = write!(line, "fault {}", self.fault(fault));
             }
+            Happening::Turned {
+                host,
+                received,
+                sent,
+                next,
+            } => {
+                let name = &self.hosts[host.0].0;
+                let _ = write!(line, "{name} turn   {received} in, {sent} out");
+                if let Some(at) = next {
+                    let _ = write!(line, ", next {}.{:06}", at.secs(), at.micros());
+                }
+            }
+            Happening::Printed { host, line: said } => {
+                let name = &self.hosts[host.0].0;
+                let _ = write!(line, "{name} print  {said:?}");
+            }
         }
         line
     }

@@ -162,10 +162,12 @@ impl World {
 
     /// A spawn that found no place, in this host's turn.
     pub(super) fn look_at_spawns(&self, host: HostId) {
-        if self.trial.is_strict && !self.allows(Allow::RefusedSpawns) {
-            let refused = self.counters(host).spawns_refused;
+        if let (true, Some(board)) = (self.trial.is_strict, self.hosts[host.0].board())
+            && !self.allows(Allow::RefusedSpawns)
+        {
+            let refused = board.node().counters().spawns_refused;
             if refused > 0 {
-                let tasks = self.hosts[host.0].size().tasks;
+                let tasks = board.size().tasks;
                 let detail = format!(
                     "a spawn was refused; the host has {tasks} tasks, and this is what they do:\n{}",
                     self.waiting()
@@ -256,8 +258,9 @@ impl World {
             _ => "it is not done in time",
         };
         let mut detail = format!("{why}\n{}", self.waiting());
-        let mut tasks = self.hosts.iter().flat_map(|host| host.node.waiting());
-        if tasks.any(|task| matches!(task.state, TaskState::Waiting(Reason::Other, _))) {
+        let foreign = |task: Waiting| matches!(task.state, TaskState::Waiting(Reason::Other, _));
+        let mut nodes = self.hosts.iter().filter_map(Host::node);
+        if nodes.any(|node| node.waiting().any(foreign)) {
             detail +=
                 "a task waits for what is not of this world: a thread, another crate's timer\n";
         }
@@ -274,7 +277,10 @@ impl World {
 
     fn rests(&self, host: &Host) -> bool {
         match host.is_up() && !host.paused {
-            true => host.node.waiting().all(|task| self.may_stay(&task)),
+            true => match host.node() {
+                Some(node) => node.waiting().all(|task| self.may_stay(&task)),
+                None => host.is_done(),
+            },
             false => self.queue.faults == 0,
         }
     }
@@ -317,9 +323,12 @@ impl World {
     /// stay.
     fn look_at_slots(&mut self) {
         let leaks = |world: &World, host: usize| {
-            let mut tasks = world.hosts[host].node.waiting();
+            let Some(node) = world.hosts[host].node() else {
+                return false;
+            };
+            let mut tasks = node.waiting();
             world.hosts[host].is_up()
-                && world.counters(HostId(host)).slots_used > 0
+                && node.counters().slots_used > 0
                 // An endless task may hold a stream for ever.
                 && tasks.all(|task| matches!(task.state, TaskState::Waiting(Reason::Accept, _)))
         };

@@ -265,6 +265,19 @@ fn whatever_must_not_be_is_found_and_named() {
             "world: two hosts are named server; the first: ",
         ),
         (
+            "a_machine_hangs_on_nothing",
+            "world: the host stranger has no link: connect it (",
+        ),
+        (
+            "a_machine_has_the_name_of_a_host",
+            "world: two hosts are named client; the first: ",
+        ),
+        ("a_machine_never_ends", "stranger: waits for a frame"),
+        (
+            "more_is_lost_at_a_machine_than_there_is",
+            "world: the link client-stranger: loss is 1010000 parts per million, above 100 %",
+        ),
+        (
             "a_name_is_two_words",
             "world: \"my server\" is no name for a host: give it one word",
         ),

@@ -8,8 +8,8 @@ use smoltcp::time::Instant;
 use super::lex::{Line, Options, PlanError, Word};
 use super::write::VERSIONS;
 use crate::attack::Attack;
+use crate::board::Size;
 use crate::fate::{Fates, FrameId, Twist, Way};
-use crate::host::Size;
 use crate::link::Link;
 use crate::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 

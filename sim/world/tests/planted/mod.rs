@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::task::Poll;
 
 use cygnet::{Backlog, Node, service};
-use cygnet_world::{Allow, Fault, Faults, HostId, Instant, Link, Size, World, percent, secs, test};
+use cygnet_world::{
+    Allow, Bare, Fault, Faults, HostId, Instant, Link, Size, Step, Wait, World, percent, secs, test,
+};
+use smoltcp::iface::SocketSet;
 use smoltcp::wire::IpEndpoint;
 
 const PORT: u16 = 7;
@@ -119,6 +122,33 @@ test! { #[ignore = "it fails"] seeds = 0..3, fn a_host_hangs_on_nothing(world: &
 test! { #[ignore = "it fails"] seeds = 0..3, fn two_hosts_have_one_name(world: &mut World) {
     world.host("server", echo);
     pair(world, Link::LAN, swan);
+    world.until_done(secs(600));
+}}
+
+test! { #[ignore = "it fails"] seeds = 0..3, fn a_machine_hangs_on_nothing(world: &mut World) {
+    pair(world, Link::LAN, swan);
+    world.machine("stranger", Bare::echo(PORT, 1));
+    world.until_done(secs(600));
+}}
+
+test! { #[ignore = "it fails"] seeds = 0..3, fn a_machine_has_the_name_of_a_host(world: &mut World) {
+    pair(world, Link::LAN, swan);
+    world.machine("client", Bare::echo(PORT, 1));
+    world.until_done(secs(600));
+}}
+
+test! { #[ignore = "it fails"] seeds = 0..3, fn a_machine_never_ends(world: &mut World) {
+    let busy = |_: &mut SocketSet<'static>| -> Step { Box::new(|_, _, _| Wait::Frame) };
+    let server = world.machine("stranger", Bare::new(busy));
+    let client = world.host("client", |node| drop(node.spawn(node.sleep(secs(1)))));
+    world.connect(client, server, Link::LAN);
+    world.until_done(secs(600));
+}}
+
+test! { #[ignore = "it fails"] seeds = 0..3, fn more_is_lost_at_a_machine_than_there_is(world: &mut World) {
+    let server = world.machine("stranger", Bare::echo(PORT, 1));
+    let client = world.host("client", |node| drop(node.spawn(node.sleep(secs(1)))));
+    world.connect(client, server, Link { loss: percent(101), ..Link::LAN });
     world.until_done(secs(600));
 }}
 
