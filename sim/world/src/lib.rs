@@ -75,6 +75,13 @@
 //! [`sometimes`](World::sometimes) and [`reachable`](World::reachable). A plan that once
 //! failed and is kept as `tests/corpus/NAME/*.plan` is run before any seed.
 //!
+//! # Other machines
+//!
+//! A host can be anything that is stepped: a [`Machine`]. [`Bare`] is a loop around
+//! smoltcp, [`Process`] a program that is in lock step with the world;
+//! [`World::machine`] adds them. They meet the same links and faults; what they do is told,
+//! hashed, captured, shrunk and replayed in the same way.
+//!
 //! # Scenarios
 //!
 //! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
@@ -92,6 +99,8 @@ pub mod capture;
 mod card;
 mod caught;
 mod check;
+#[cfg(unix)]
+mod child;
 mod claims;
 mod clock;
 pub mod crew;
@@ -116,6 +125,8 @@ mod parts;
 pub mod plan;
 pub mod plan_text;
 mod play;
+#[cfg(unix)]
+mod process;
 mod queue;
 mod run;
 pub mod scenario;
@@ -145,6 +156,8 @@ pub use link::{Effects, Link, Ppm, Rule, Verdict};
 pub use log::{CHECKPOINT_EVENTS, Happening, Violation, Watch, Witness};
 pub use machine::{Broken, Entropy, Machine};
 pub use network::{Ended, World};
+#[cfg(unix)]
+pub use process::Process;
 pub use smoltcp::time::{Duration, Instant};
 pub use trial::Allow;
 pub use units::{millis, percent, secs};
