@@ -77,8 +77,8 @@
 //!
 //! # Other machines
 //!
-//! A host can be anything that is stepped: a [`Machine`]. [`Bare`] is a loop around
-//! smoltcp, [`Process`] a program that is in lock step with the world;
+//! A host can be anything that is stepped: a [`Machine`]. `Bare` (feature `bare`)
+//! is a loop around smoltcp, [`Process`] a program that is in lock step with the world;
 //! [`World::machine`] adds them. They meet the same links and faults; what they do is told,
 //! hashed, captured, shrunk and replayed in the same way.
 //!
@@ -93,6 +93,7 @@
 
 mod asked;
 pub mod attack;
+#[cfg(feature = "bare")]
 mod bare;
 mod board;
 pub mod capture;
@@ -142,6 +143,7 @@ mod units;
 mod visit;
 pub mod words;
 
+#[cfg(feature = "bare")]
 pub use bare::{Bare, Step, Wait};
 pub use board::Size;
 pub use card::{Card, Received, Room};

@@ -21,6 +21,9 @@
 //! must not take the time, or chance, from elsewhere: two runs of a seed would differ,
 //! and the world's tests say so.
 //!
+//! The feature `embassy` has the half of an embassy program: an executor, a network driver
+//! and a time driver.
+//!
 //! # On the wire
 //!
 //! Descriptor 0 of the process is a stream socket, in both directions; other languages
@@ -41,10 +44,14 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(all(unix, feature = "embassy"))]
+pub mod embassy;
 #[cfg(unix)]
 mod firmware;
 mod message;
+mod random;
 
 #[cfg(unix)]
 pub use firmware::{Firmware, Refused};
 pub use message::{Answer, Boot, FRAME_BYTES, Message, NoMessage, Turn, VERSION};
+pub use random::Random;
