@@ -23,6 +23,10 @@ const FAREWELL: WallTime = WallTime::from_secs(2);
 /// How many bytes of what is no message are shown.
 const SHOWN: usize = 24;
 
+/// Lines that a child may print in a turn, and how long one may be until it is cut.
+const LINES: usize = 100_000;
+const LINE_BYTES: usize = 4096;
+
 /// Why a child said nothing, or nothing good.
 #[derive(Debug)]
 pub(super) enum Silence {
@@ -32,6 +36,8 @@ pub(super) enum Silence {
     Ended(String),
     /// It said nothing for this long.
     Late(WallTime),
+    /// It prints and prints.
+    Loud,
     /// It wrote something else; the first bytes of it.
     Garbage(NoMessage, Vec<u8>),
 }
@@ -95,7 +101,7 @@ impl Child {
         let answered = self.write(message).and_then(|()| self.read(printed));
         if answered.is_err() {
             // Whatever is left of its last words.
-            self.listen(printed);
+            let _ = self.listen(printed);
             let rest = std::mem::take(&mut self.line);
             if !rest.is_empty() {
                 printed.push(words(&rest));
@@ -119,7 +125,7 @@ impl Child {
             match Message::decode(&self.unread) {
                 Ok(Some((message, length))) => {
                     self.unread.drain(..length);
-                    self.listen(printed);
+                    self.listen(printed)?;
                     return Ok(message);
                 }
                 Ok(None) => (),
@@ -140,7 +146,7 @@ impl Child {
                 Ok(count) => self.unread.extend(&more[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) if is_timeout(&error) => {
-                    self.listen(printed);
+                    self.listen(printed)?;
                     if begun.elapsed() >= self.patience {
                         return Err(Silence::Late(self.patience));
                     }
@@ -151,16 +157,22 @@ impl Child {
     }
 
     /// Takes what it printed. That is there before its answer is.
-    fn listen(&mut self, printed: &mut Vec<String>) {
+    fn listen(&mut self, printed: &mut Vec<String>) -> Result<(), Silence> {
         let mut more = [0; 1 << 12];
-        while let Ok(count @ 1..) = self.console.read(&mut more) {
+        while printed.len() < LINES {
+            let Ok(count @ 1..) = self.console.read(&mut more) else {
+                return Ok(());
+            };
             for &byte in &more[..count] {
-                match byte {
-                    b'\n' => printed.push(words(&std::mem::take(&mut self.line))),
-                    byte => self.line.push(byte),
+                if byte != b'\n' {
+                    self.line.push(byte);
+                }
+                if byte == b'\n' || self.line.len() >= LINE_BYTES {
+                    printed.push(words(&std::mem::take(&mut self.line)));
                 }
             }
         }
+        Err(Silence::Loud)
     }
 
     /// How it ended.

@@ -92,7 +92,8 @@ impl World {
     /// An empty world in which these frames meet these twists, and no others.
     /// No random number is drawn, whatever rates its links have.
     ///
-    /// Hosts need [`host_with_secret`](Self::host_with_secret) here.
+    /// Hosts need [`host_with_secret`](Self::host_with_secret) here, and machines
+    /// [`machine_with_secret`](Self::machine_with_secret).
     pub fn told(fates: Fates) -> Self {
         Self::with(Chance::Told(fates), Draws::none())
     }

@@ -133,6 +133,10 @@ impl Process {
                  of this world (a real clock, a thread, a socket), or it never ends its turn: it \
                  must answer every turn, and ask for the next"
             ),
+            Silence::Loud => format!(
+                "the firmware {name} prints without end {what}: say less in a turn than 100,000 \
+                 lines"
+            ),
             Silence::Garbage(NoMessage::Version(version), _) => format!(
                 "the firmware {name} speaks version {version} of the lock step, and this world \
                  version {}: build both with the same cygnet-lockstep",

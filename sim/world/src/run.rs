@@ -2,6 +2,7 @@
 //! takes a turn.
 
 use cygnet::event::Event;
+use cygnet_lockstep::FRAME_BYTES;
 use smoltcp::time::{Duration, Instant};
 
 use super::fault::Fault;
@@ -113,7 +114,12 @@ impl World {
         let next = match host.turn(self.now) {
             None => return,
             Some(Ok(next)) => next,
-            Some(Err(broken)) => return self.broke(HostId(index), &broken),
+            Some(Err(broken)) => {
+                // What it was shown last is told, and what it sent is not sent.
+                self.hosts[index].card.outbox.clear();
+                self.tell_turn(index, None);
+                return self.broke(HostId(index), &broken);
+            }
         };
         let clock = host.clock;
         let (taken, sent) = (host.card.taken, host.card.outbox.len());
@@ -151,6 +157,16 @@ impl World {
         for line in std::mem::take(&mut host.card.printed) {
             self.log.printed(id, &line);
             host.printed.push(line);
+        }
+        let mut sizes = host.card.outbox.iter().map(Vec::len);
+        if let Some(bytes) = sizes.find(|bytes| !FRAME_BYTES.contains(bytes)) {
+            let name = &host.name;
+            let detail = format!(
+                "{name}: it sent a frame of {bytes} bytes; an Ethernet frame has 14 to 1514 \
+                 without its checksum"
+            );
+            self.log.violated("machine", detail);
+            host.card.outbox.clear();
         }
         for frame in &host.card.outbox {
             self.log.host(id, local, &Event::FrameOut(frame));

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use cygnet::Node;
+use cygnet::event::Event;
 use cygnet_world::{
     Bare, Broken, Card, Duration, Entropy, Fault, Faults, Happening, HostId, Identity, Instant,
     Link, Machine, Wait, Watch, World, millis, percent, secs,
@@ -119,10 +120,28 @@ fn the_same_seed_is_the_same_run_and_another_seed_another() {
     assert_ne!(run(0).0, run(1).0);
 }
 
+/// The sequence numbers of SYNs, of whoever calls.
+#[derive(Clone, Default)]
+struct Syns(Rc<RefCell<Vec<u32>>>);
+
+impl Watch for Syns {
+    fn happened(&mut self, _: u64, _: Instant, what: &Happening<'_>) {
+        if let Happening::Host(_, _, Event::FrameOut(frame)) = what
+            && let Some(segment) = frame.get(34..).filter(|_| frame[12..14] == [8, 0])
+            && segment.len() >= 20
+            && segment[13] & 0x12 == 2
+        {
+            let sequence = segment[4..8].try_into().expect("four bytes");
+            self.0.borrow_mut().push(u32::from_be_bytes(sequence));
+        }
+    }
+}
+
 #[test]
-fn a_smoltcp_client_begins_anew_at_every_boot() {
-    let begun = Rc::new(RefCell::new(Vec::new()));
+fn a_smoltcp_client_begins_anew_at_every_boot_with_other_numbers() {
+    let (begun, syns) = (Rc::new(RefCell::new(Vec::new())), Syns::default());
     let mut world = World::new(3);
+    world.watch(syns.clone());
     let server = world.machine("server", Bare::echo(PORT, 4));
     let (target, seen) = (world.endpoint(server, PORT), begun.clone());
     let program = move |sockets: &mut smoltcp::iface::SocketSet<'static>| -> cygnet_world::Step {
@@ -160,6 +179,8 @@ fn a_smoltcp_client_begins_anew_at_every_boot() {
     world.run_for(secs(60));
     assert!(world.is_done(client), "{}", world.waiting());
     assert_eq!(begun.borrow().len(), 2);
+    let syns = syns.0.take();
+    assert!(syns.len() == 2 && syns[0] != syns[1], "{syns:?}");
     assert!(
         begun
             .borrow()
@@ -173,6 +194,7 @@ struct Teller {
     drawn: Rc<RefCell<Vec<u64>>>,
     breaks_at: Option<Instant>,
     floods: usize,
+    frame_bytes: usize,
 }
 
 impl Machine for Teller {
@@ -188,7 +210,7 @@ impl Machine for Teller {
     fn turn(&mut self, card: &mut Card, now: Instant) -> Result<Option<Instant>, Broken> {
         card.print(format!("it is {now}"));
         for _ in 0..self.floods {
-            card.send(vec![0xff; 60]);
+            card.send(vec![0xff; self.frame_bytes]);
         }
         match self.breaks_at {
             Some(at) if now >= at => Err(Broken::new("the swan has flown: bring another")),
@@ -204,6 +226,7 @@ fn teller(breaks_at: Option<Instant>, floods: usize) -> (World, HostId, Rc<RefCe
         drawn: Rc::clone(&drawn),
         breaks_at,
         floods,
+        frame_bytes: 60,
     };
     let host = world.machine("teller", machine);
     (world, host, drawn)
@@ -248,6 +271,87 @@ fn a_machine_that_cannot_go_on_is_a_violation_with_its_name() {
         "teller: the swan has flown: bring another"
     );
     assert!(!world.is_done(host), "it is off");
+}
+
+/// Sends this, prints this, and wants this many turns more, a second apart.
+struct Does(&'static [u8], &'static str, u32);
+
+impl Machine for Does {
+    fn boot(&mut self, _: &Identity, _: Entropy, _: Instant) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    fn turn(&mut self, card: &mut Card, now: Instant) -> Result<Option<Instant>, Broken> {
+        card.send(self.0.to_vec());
+        card.print(self.1);
+        self.2 -= 1;
+        Ok((self.2 > 0).then_some(now + Duration::from_secs(1)))
+    }
+}
+
+#[test]
+fn what_a_machine_sends_prints_and_wants_is_in_the_digest() {
+    let digest = |does: Does, time| {
+        let mut world = World::new(1);
+        world.machine("it", does);
+        world.run_for(time);
+        (world.digest(), world.events())
+    };
+    let run = |does| digest(does, millis(500));
+    let (a, b) = (&[1; 60], &[2; 60]);
+    let plain = run(Does(a, "swan", 1));
+    assert_eq!(run(Does(a, "swan", 1)), plain);
+    for other in [Does(b, "swan", 1), Does(a, "sway", 1), Does(a, "swan", 2)] {
+        let other = run(other);
+        assert_eq!(other.1, plain.1, "the same events");
+        assert_ne!(other.0, plain.0);
+    }
+}
+
+#[test]
+fn a_machine_that_sends_what_is_no_frame_is_a_violation() {
+    for (frame_bytes, is_frame) in [
+        (0, false),
+        (13, false),
+        (14, true),
+        (1514, true),
+        (1515, false),
+    ] {
+        let mut world = World::new(9);
+        let machine = Teller {
+            drawn: Rc::default(),
+            breaks_at: None,
+            floods: 1,
+            frame_bytes,
+        };
+        let host = world.machine("teller", machine);
+        let other = world.host("other", |_| ());
+        let link = Link {
+            corrupt: percent(100),
+            ..Link::LAN
+        };
+        world.connect(host, other, link);
+        world.run_for(secs(1));
+        let violation = world.violation().map(|it| it.detail);
+        let said = format!("teller: it sent a frame of {frame_bytes} bytes; ");
+        assert_eq!(violation.is_none(), is_frame, "{violation:?}");
+        assert!(violation.is_none_or(|it| it.starts_with(&said)));
+    }
+}
+
+#[test]
+fn what_a_machine_saw_last_is_told() {
+    let lines = Lines::default();
+    let (mut world, host, _) = teller(Some(Instant::ZERO), 3);
+    world.watch(lines.clone());
+    world.run_for(secs(1));
+    assert_eq!(world.printed(host), ["it is 0.000s"]);
+    let lines = lines.0.take();
+    let last = lines.last().expect("events");
+    assert!(
+        last.contains("Turned { host: HostId(0), received: 0, sent: 0"),
+        "{last}"
+    );
 }
 
 #[test]

@@ -158,6 +158,18 @@ fn prints_much() {
 
 #[test]
 #[ignore = "a child"]
+fn prints_without_end() {
+    run(|number| {
+        if number == 1 {
+            loop {
+                println!("again and again");
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "a child"]
 fn panics() {
     run(|number| {
         println!("turn {number}");
