@@ -1,5 +1,6 @@
 //! The options of `sim world`, `replay`, `shrink` and `diff`.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use smoltcp::time::Duration;
 use super::values::duration;
 use crate::report::Format;
 use crate::world::scenario::{SCENARIOS, Scenario};
+use crate::world::timeline::EVENTS;
 
 /// Where a run's files go, and what is printed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +18,10 @@ pub struct Keep {
     pub pcap: Option<PathBuf>,
     /// Every event, a line each.
     pub events: Option<PathBuf>,
+    /// A page to look at.
+    pub page: Option<PathBuf>,
+    /// The events that the page has, if not the last ones.
+    pub page_events: Option<Range<u64>>,
     /// Print the digest and nothing else.
     pub digest: bool,
     /// How to print the table.
@@ -87,6 +93,7 @@ pub struct DiffConfig {
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \
+    sim world --seed 7 --page run.html                  then open run.html in a browser\n  \
     sim world --seed 7 --plan-out plan.txt              everything that happens, as text\n  \
     sim replay plan.txt --events events.txt             the same run, each event a line"
 )]
@@ -112,7 +119,7 @@ pub(super) struct WorldWords {
     after_help = "A plan is text, one fact a line; edit it, and the run changes there.\n\n\
     Examples:\n  \
     sim world --seed 7 --plan-out plan.txt\n  \
-    sim replay plan.txt --pcap run.pcapng"
+    sim replay plan.txt --pcap run.pcapng --page run.html"
 )]
 pub(super) struct ReplayWords {
     /// The plan, from `sim world --plan-out` or `sim shrink`
@@ -161,6 +168,13 @@ struct KeepWords {
     /// Write every event to this file, a line each
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Draw the run as one HTML page that opens from disk: who sent what to whom, what
+    /// each task waits for, faults
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// The events that the page has, by number [default: the last 50000]
+    #[arg(long, value_name = "A..B", value_parser = events, requires = "page")]
+    page_events: Option<Range<u64>>,
     /// Print the digest of all events and nothing else: equal digests, equal runs
     #[arg(long)]
     digest: bool,
@@ -177,6 +191,8 @@ impl From<KeepWords> for Keep {
         Keep {
             pcap: words.pcap,
             events: words.events,
+            page: words.page,
+            page_events: words.page_events,
             digest: words.digest,
             format: words.format,
         }
@@ -236,10 +252,43 @@ pub(super) fn scenario(text: &str) -> Result<String, String> {
     }
 }
 
+/// `A..B`, at least one event and no more than a page has.
+fn events(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text:?} is no range of events; say A..B, such as 0..10000");
+    let (start, end) = text.split_once("..").ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+    let (start, end) = (number(start)?, number(end)?);
+    match end.checked_sub(start) {
+        None | Some(0) => Err(format!("{text}: no event is in it")),
+        Some(events) if events > EVENTS as u64 => Err(format!(
+            "{text}: {events} events are too many for a page; it has at most {EVENTS}"
+        )),
+        Some(_) => Ok(start..end),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_page_has_some_events_and_not_too_many() {
+        assert_eq!(events("5..50005"), Ok(5..50_005));
+        for (text, why) in [
+            ("7", "say A..B"),
+            ("a..b", "say A..B"),
+            ("9..9", "no event is in it"),
+            ("9..3", "no event is in it"),
+            (
+                "0..50001",
+                "50001 events are too many for a page; it has at most 50000",
+            ),
+        ] {
+            let error = events(text).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
 
     #[test]
     fn the_help_knows_every_scenario() {

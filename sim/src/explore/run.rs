@@ -6,7 +6,8 @@ use std::io::IsTerminal;
 use std::rc::Rc;
 use std::time::Duration as WallTime;
 
-use cygnet_world::files::Files;
+use cygnet_world::files::{Files, Notes, Wanted};
+use cygnet_world::page::About;
 use cygnet_world::plan::Plan;
 use cygnet_world::scenario::Scenario;
 use cygnet_world::stage::{Outcome, Staging, run};
@@ -28,19 +29,15 @@ pub fn world(config: &WorldConfig) -> Result<u8, String> {
     let plan = scenario.plan(config.seed, horizon);
     let staging = Staging {
         seed: Some(config.seed),
-        record: config.plan_out.is_some(),
+        record: config.plan_out.is_some() || config.keep.page.is_some(),
         budget: config.budget,
         ..Staging::default()
     };
-    let done = perform(&plan, staging, &config.keep)?;
-    if let Some(path) = &config.plan_out {
-        let told = Plan {
-            fates: done.0.fates.clone(),
-            ..plan.clone()
-        };
-        write(path, &told.to_string())?;
-    }
     let title = format!("{} seed {}", scenario.name, config.seed);
+    let done = perform(&title, &plan, staging, &config.keep)?;
+    if let Some(path) = &config.plan_out {
+        write(path, &told(&plan, &done.0).to_string())?;
+    }
     let again = match &config.plan_out {
         Some(path) => format!("sim shrink {}", path.display()),
         None => {
@@ -65,8 +62,8 @@ pub fn replay(config: &ReplayConfig) -> Result<u8, String> {
         budget: config.budget,
         ..Staging::default()
     };
-    let done = perform(&plan, staging, &config.keep)?;
     let title = config.plan.display().to_string();
+    let done = perform(&title, &plan, staging, &config.keep)?;
     let again = format!("sim shrink {title}");
     Ok(finish(&title, &plan, &done, &config.keep, &again))
 }
@@ -74,9 +71,24 @@ pub fn replay(config: &ReplayConfig) -> Result<u8, String> {
 /// What came of a run, and how many damaged frames its capture has.
 type Done = (Outcome, u64);
 
+/// A plan with the fates that were drawn, if they were.
+fn told(plan: &Plan, outcome: &Outcome) -> Plan {
+    let mut told = plan.clone();
+    for (frame, twist) in outcome.fates.iter() {
+        told.fates.add(frame, twist);
+    }
+    told
+}
+
 /// Runs with files, a progress bar, and an ear for Ctrl-C.
-fn perform(plan: &Plan, mut staging: Staging, keep: &Keep) -> Result<Done, String> {
-    let files = Files::open(plan, keep.events.as_deref(), keep.pcap.as_deref())?;
+fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Result<Done, String> {
+    let wanted = Wanted {
+        events: keep.events.as_deref(),
+        capture: keep.pcap.as_deref(),
+        page: keep.page.as_deref(),
+        page_events: keep.page_events.clone(),
+    };
+    let files = Files::open(plan, &wanted)?;
     let mut notes = None;
     if let Some((files, about)) = files {
         staging.watch = Some(Box::new(files));
@@ -102,11 +114,13 @@ fn perform(plan: &Plan, mut staging: Staging, keep: &Keep) -> Result<Done, Strin
         );
         std::process::exit(130);
     }
-    let notes = notes.unwrap_or_default();
-    match notes.failed.take() {
-        Some(error) => Err(error),
-        None => Ok((outcome, notes.damaged.get())),
-    }
+    let notes: Rc<Notes> = notes.unwrap_or_default();
+    notes.finish(&About {
+        title,
+        plan: &told(plan, &outcome),
+        violation: outcome.violation.as_ref(),
+    })?;
+    Ok((outcome, notes.damaged.get()))
 }
 
 /// A bar of the world's seconds, on a terminal.

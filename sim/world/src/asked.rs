@@ -3,8 +3,9 @@
 
 use smoltcp::time::Instant;
 
+use super::effects::Effects;
 use super::fault::Fault;
-use super::link::{Effects, Link};
+use super::link::Link;
 use super::network::World;
 use super::queue::What;
 use super::trial::Allow;

@@ -34,15 +34,15 @@ const TWICE: u64 = 16;
 /// ```text
 ///   CYGNET_SEEDS=0..100000   these seeds instead
 ///   CYGNET_SEED=33           one seed: it fails as it failed, or leaves its plan,
-///                            capture and events
+///                            page, capture and events
 ///   CYGNET_PLAN=FILE         one plan, the same way
 ///   CYGNET_OUT=FOLDER        leave files there; otherwise in cargo's target folder
 /// ```
 ///
 /// # Panics
 /// When a run fails: with the seed, the command that runs it again, where and when,
-/// the facts that are left of it, the last events, and where its plan, capture and
-/// events are.
+/// the facts that are left of it, the last events, and where its plan, page, capture
+/// and events are.
 #[track_caller]
 pub fn check(name: &str, seeds: Range<u64>, test: impl Fn(&mut World) + Sync) {
     let setting = Setting::new(name, seeds, |name| std::env::var(name).ok());

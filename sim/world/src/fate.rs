@@ -48,6 +48,43 @@ impl Twist {
     }
 }
 
+/// Why a frame never arrives at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// The link was cut that way.
+    Cut,
+    /// The test's own rule dropped it.
+    Ruled,
+    /// It was longer than the link carries.
+    TooLong,
+    /// By the link's rate of loss, or because the plan says so.
+    Chance,
+    /// It found no place in the link's queue.
+    QueueFull,
+}
+
+impl Lost {
+    /// Every reason.
+    pub const ALL: [Lost; 5] = [
+        Lost::Cut,
+        Lost::Ruled,
+        Lost::TooLong,
+        Lost::Chance,
+        Lost::QueueFull,
+    ];
+
+    /// The reason in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Lost::Cut => "the link is cut",
+            Lost::Ruled => "dropped by the test's rule",
+            Lost::TooLong => "longer than the link's MTU",
+            Lost::Chance => "lost",
+            Lost::QueueFull => "the link's queue is full",
+        }
+    }
+}
+
 /// The twists of one frame, in the order in which they are applied.
 pub(super) type Twists = heapless::Vec<Twist, 6>;
 

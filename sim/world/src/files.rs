@@ -1,11 +1,12 @@
-//! What a run leaves behind: a line for every event, a capture of every frame.
-//! Both name the same event by the same number, so that what looks odd in
+//! What a run leaves behind: a line for every event, a capture of every frame, a page
+//! to look at. All name the same event by the same number, so that what looks odd in
 //! Wireshark is found in the lines, and the other way around.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cygnet::event::Event;
@@ -13,12 +14,29 @@ use smoltcp::time::Instant;
 
 use crate::capture::{CaptureFile, Direction, Epoch};
 use crate::frame::is_damaged;
+use crate::ids::End;
+use crate::page::{About, page};
 use crate::plan::Plan;
 use crate::story::{Story, host_names};
-use crate::{Happening, Watch};
+use crate::timeline::{EVENTS, Timeline};
+use crate::{Arrival, Happening, Watch};
 
 /// The first line of a file of events.
 pub const EVENTS_HEAD: &str = "cygnet-events 1";
+
+/// What is to be left, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'p> {
+    /// Every event, a line each.
+    pub events: Option<&'p Path>,
+    /// Every frame, for Wireshark.
+    pub capture: Option<&'p Path>,
+    /// A page to look at.
+    pub page: Option<&'p Path>,
+    /// The numbers of the events that the page has, if they are all that it should have;
+    /// without them it has the last [`EVENTS`].
+    pub page_events: Option<Range<u64>>,
+}
 
 /// Writes what is asked for.
 pub struct Files {
@@ -35,30 +53,73 @@ pub struct Notes {
     /// Frames in the capture that a host received damaged: what cannot be read,
     /// or has a wrong checksum.
     pub damaged: Cell<u64>,
+    page: RefCell<Option<Page>>,
+}
+
+/// A page to be written at the end.
+struct Page {
+    path: PathBuf,
+    file: File,
+    timeline: Timeline,
+}
+
+impl Notes {
+    /// After the run: writes what can be written only then, the page.
+    ///
+    /// # Errors
+    /// What went wrong with any of the files: one line.
+    pub fn finish(&self, about: &About<'_>) -> Result<(), String> {
+        if let Some(mut made) = self.page.take() {
+            let html = page(about, &made.timeline);
+            let written = made.file.write_all(html.as_bytes());
+            written.map_err(|error| named(&made.path, &error))?;
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+fn named(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
 }
 
 impl Files {
     /// Opens the files; `None` when none is asked for.
-    pub fn open(
-        plan: &Plan,
-        events: Option<&Path>,
-        pcap: Option<&Path>,
-    ) -> Result<Option<(Files, Rc<Notes>)>, String> {
-        if events.is_none() && pcap.is_none() {
+    ///
+    /// # Errors
+    /// A file cannot be made: one line.
+    pub fn open(plan: &Plan, wanted: &Wanted<'_>) -> Result<Option<(Files, Rc<Notes>)>, String> {
+        let Wanted {
+            events,
+            capture,
+            page,
+            page_events,
+        } = wanted;
+        if events.is_none() && capture.is_none() && page.is_none() {
             return Ok(None);
         }
-        let named = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         let events = events.map(|path| {
-            let mut file = BufWriter::new(File::create(path).map_err(|error| named(path, error))?);
-            writeln!(file, "{EVENTS_HEAD}").map_err(|error| named(path, error))?;
+            let file = File::create(path).map_err(|error| named(path, &error))?;
+            let mut file = BufWriter::new(file);
+            writeln!(file, "{EVENTS_HEAD}").map_err(|error| named(path, &error))?;
             Ok::<_, String>((file, Story::new(plan)))
         });
         let names: Vec<&str> = host_names(plan).collect();
-        let capture = pcap.map(|path| {
+        let capture = capture.map(|path| {
             let file = CaptureFile::create_for(path, &names, Epoch::Virtual);
             file.map_err(|error| error.to_string())
         });
-        let notes = Rc::default();
+        let page = page.map(|path| {
+            let range = page_events.clone().unwrap_or(0..u64::MAX);
+            Ok::<_, String>(Page {
+                path: path.into(),
+                file: File::create(path).map_err(|error| named(path, &error))?,
+                timeline: Timeline::new(plan, range, EVENTS),
+            })
+        });
+        let notes = Rc::new(Notes {
+            page: RefCell::new(page.transpose()?),
+            ..Notes::default()
+        });
         let files = Files {
             events: events.transpose()?,
             capture: capture.transpose()?,
@@ -76,6 +137,9 @@ impl Watch for Files {
             *self.notes.failed.borrow_mut() = Some(format!("the events are incomplete: {error}"));
             self.events = None;
         }
+        if let Some(page) = &mut *self.notes.page.borrow_mut() {
+            page.timeline.happened(number, at, what);
+        }
         let Some(capture) = &mut self.capture else {
             return;
         };
@@ -89,6 +153,18 @@ impl Watch for Files {
         }
         let comment = format!("event {number}");
         capture.record(host.number(), at, direction, frame, Some(&comment));
+    }
+
+    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        if let Some(page) = &mut *self.notes.page.borrow_mut() {
+            page.timeline.arrived(sent, at, to, how);
+        }
+    }
+
+    fn healed(&mut self, at: Instant) {
+        if let Some(page) = &mut *self.notes.page.borrow_mut() {
+            page.timeline.healed(at);
+        }
     }
 }
 

@@ -11,8 +11,10 @@ use std::time::{Duration as WallTime, Instant as WallClock};
 use smoltcp::time::Instant;
 
 use super::diff::{Difference, Lines};
-use super::files::Files;
-use super::log::{Happening, Violation, Watch};
+use super::files::{Files, Notes, Wanted};
+use super::ids::End;
+use super::log::{Arrival, Happening, Violation, Watch};
+use super::page::About;
 use super::plan::{Blow, Plan};
 use super::play::{How, Run, Test, play, way};
 use super::setting::Setting;
@@ -154,10 +156,11 @@ fn report(
     let paths = paths(setting, &stem);
     let kept = open(&paths, plan);
     let lines = Rc::<RefCell<VecDeque<String>>>::default();
-    let (files, trouble) = match kept {
-        Ok(files) => (files, None),
+    let (kept, mut trouble) = match kept {
+        Ok(kept) => (kept, None),
         Err(error) => (None, Some(error)),
     };
+    let (files, notes) = kept.unzip();
     let last = Last {
         files,
         story: Story::new(plan),
@@ -168,6 +171,14 @@ fn report(
     let Some(violation) = &run.violation else {
         return format!("{name}: {title}: it failed, and now it does not");
     };
+    if let Some(notes) = notes {
+        let about = About {
+            title: &format!("{name}: {stem}"),
+            plan,
+            violation: Some(violation),
+        };
+        trouble = notes.finish(&about).err();
+    }
     let mut rows = Rows(format!("{name}: {title}: {}\n", what(violation)));
     rows.add("where", &place(&run, violation));
     for (label, command) in &again {
@@ -178,7 +189,7 @@ fn report(
     match trouble {
         Some(trouble) => rows.add("files", &format!("none: {trouble}")),
         None => {
-            for (label, path) in ["plan", "capture", "events"].iter().zip(&paths) {
+            for (label, path) in ["plan", "page", "capture", "events"].iter().zip(&paths) {
                 rows.add(label, &shown(path));
             }
         }
@@ -217,13 +228,16 @@ impl Rows {
     }
 }
 
-/// Where the plan, the capture and the events of a run are left.
-fn paths(setting: &Setting, stem: &str) -> [PathBuf; 3] {
-    ["plan", "pcapng", "txt"].map(|end| setting.out.join(format!("{stem}.{end}")))
+/// Where the plan, the page, the capture and the events of a run are left.
+fn paths(setting: &Setting, stem: &str) -> [PathBuf; 4] {
+    ["plan", "html", "pcapng", "txt"].map(|end| setting.out.join(format!("{stem}.{end}")))
 }
 
 /// Writes the plan, unless it is there, perhaps with comments; opens the other files.
-fn open([file, capture, events]: &[PathBuf; 3], plan: &Plan) -> Result<Option<Files>, String> {
+fn open(
+    [file, page, capture, events]: &[PathBuf; 4],
+    plan: &Plan,
+) -> Result<Option<(Files, Rc<Notes>)>, String> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let old = std::fs::read_to_string(file).ok();
     let is_there = old.and_then(|text| text.parse().ok()).as_ref() == Some(plan);
@@ -233,8 +247,13 @@ fn open([file, capture, events]: &[PathBuf; 3], plan: &Plan) -> Result<Option<Fi
             false => std::fs::write(file, plan.to_string()),
         })
         .map_err(|error| format!("{}: {error}", folder.display()))?;
-    let files = Files::open(plan, Some(events), Some(capture))?;
-    Ok(files.map(|(files, _)| files))
+    let wanted = Wanted {
+        events: Some(events),
+        capture: Some(capture),
+        page: Some(page),
+        page_events: None,
+    };
+    Files::open(plan, &wanted)
 }
 
 /// Leaves the files of a run that does not fail, for who asked for that run alone: to
@@ -260,12 +279,18 @@ pub(super) fn leave(
     let stem = stem.unwrap_or_else(|| format!("seed-{seed}"));
     let paths = paths(setting, &stem);
     let name = &setting.name;
-    let files = open(&paths, &plan).map_err(|error| format!("{name}: {error}"))?;
-    if let Some(files) = files {
+    let wrong = |error| format!("{name}: {error}");
+    if let Some((files, notes)) = open(&paths, &plan).map_err(wrong)? {
         play(name, test, how().watched(files));
+        let about = About {
+            title: &format!("{name}: {stem}"),
+            plan: &plan,
+            violation: None,
+        };
+        notes.finish(&about).map_err(wrong)?;
     }
-    let [plan, capture, events] = paths.each_ref().map(|path| shown(path));
-    println!("{name}: {stem} passes: {plan}, {capture}, {events}");
+    let [plan, page, capture, events] = paths.each_ref().map(|path| shown(path));
+    println!("{name}: {stem} passes: {plan}, {page}, {capture}, {events}");
     Ok(())
 }
 
@@ -343,5 +368,17 @@ impl Watch for Last {
             lines.pop_front();
         }
         lines.push_back(self.story.line(number, at, what));
+    }
+
+    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        if let Some(files) = &mut self.files {
+            files.arrived(sent, at, to, how);
+        }
+    }
+
+    fn healed(&mut self, at: Instant) {
+        if let Some(files) = &mut self.files {
+            files.healed(at);
+        }
     }
 }

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use smoltcp::time::{Duration, Instant};
 
 use super::draws::{Draws, Kind};
-use super::fate::{Fates, FrameId, Twist, Twists, Way};
+use super::effects::Effects;
+use super::fate::{Fates, FrameId, Lost, Twist, Twists, Way};
 
 /// Where fates come from.
 pub(super) enum Chance {
@@ -99,60 +100,6 @@ pub enum Verdict {
 /// A test's own rule: the time, the frame, and what to do with it.
 pub type Rule = Rc<dyn Fn(Instant, &[u8]) -> Verdict>;
 
-macro_rules! effects {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How many frames each fault has touched.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Effects { $($(#[$doc])* pub $name: u64,)* }
-
-        impl Effects {
-            /// Name and count of every fault.
-            pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-                [$((stringify!($name), self.$name),)*].into_iter()
-            }
-
-            pub(super) fn add(&mut self, other: &Effects) {
-                $(self.$name += other.$name;)*
-            }
-        }
-    };
-}
-
-effects! {
-    /// Lost by rate.
-    lost,
-    /// Delivered twice.
-    duplicated,
-    /// Held back.
-    reordered,
-    /// Delivered with a flipped bit.
-    corrupted,
-    /// Delayed by a spike.
-    spiked,
-    /// Dropped because the queue was full.
-    overflowed,
-    /// Dropped because it was longer than the link carries.
-    oversized,
-    /// Dropped by a partition.
-    partitioned,
-    /// Touched by the test's own rule.
-    ruled,
-    /// Dropped because the host was down.
-    unheard,
-    /// Dropped because a paused host's ring was full.
-    overrun,
-    /// Hosts that crashed.
-    crashed,
-    /// Hosts that came up again.
-    rebooted,
-    /// Hosts that were paused.
-    paused,
-    /// Clocks that were changed.
-    clocked,
-    /// Frames that attackers sent.
-    attacked,
-}
-
 /// One direction of a link.
 pub(super) struct Direction {
     pub(super) link: Link,
@@ -175,8 +122,8 @@ pub(super) type Arrival = (Instant, Vec<u8>);
 pub(super) struct Fate {
     pub(super) frame: FrameId,
     pub(super) twists: Twists,
-    /// When it would arrive without twists; `None` when it is dropped.
-    at: Option<Instant>,
+    /// When it would arrive without twists, or why it never does.
+    at: Result<Instant, Lost>,
     /// The test's own rule wants it twice.
     ruled_twice: bool,
 }
@@ -189,9 +136,14 @@ impl Fate {
             .iter()
             .any(|twist| matches!(twist, Twist::Twice(_)));
         match self.at {
-            Some(_) => 1 + usize::from(twice || self.ruled_twice),
-            None => 0,
+            Ok(_) => 1 + usize::from(twice || self.ruled_twice),
+            Err(_) => 0,
         }
+    }
+
+    /// Why it never arrives.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        self.at.err()
     }
 }
 
@@ -237,7 +189,7 @@ impl Direction {
         let mut fate = Fate {
             frame: id,
             twists: Twists::new(),
-            at: None,
+            at: Err(Lost::Cut),
             ruled_twice: false,
         };
         if self.blocked {
@@ -250,10 +202,12 @@ impl Direction {
         };
         self.effects.ruled += u64::from(verdict != Verdict::Pass);
         if verdict == Verdict::Drop {
+            fate.at = Err(Lost::Ruled);
             return fate;
         }
         if frame.len() > self.link.mtu {
             self.effects.oversized += 1;
+            fate.at = Err(Lost::TooLong);
             return fate;
         }
         fate.twists = match chance {
@@ -262,10 +216,12 @@ impl Direction {
         };
         if fate.twists.contains(&Twist::Lose) {
             self.effects.lost += 1;
+            fate.at = Err(Lost::Chance);
             return fate;
         }
         let Some(left) = self.queue(now, frame.len() as u64) else {
             self.effects.overflowed += 1;
+            fate.at = Err(Lost::QueueFull);
             return fate;
         };
         let more = match verdict {
@@ -273,14 +229,14 @@ impl Direction {
             _ => Duration::ZERO,
         };
         fate.ruled_twice = verdict == Verdict::Duplicate;
-        fate.at = Some(left + self.link.latency + more);
+        fate.at = Ok(left + self.link.latency + more);
         fate
     }
 
     /// Applies its fate to a frame: what arrives, and when.
     pub(super) fn arrive(&mut self, fate: &Fate, mut frame: Vec<u8>) -> heapless::Vec<Arrival, 2> {
         let mut arrivals = heapless::Vec::new();
-        let Some(mut at) = fate.at else {
+        let Ok(mut at) = fate.at else {
             return arrivals;
         };
         let mut twice = fate.ruled_twice.then_some(self.link.latency);

@@ -20,10 +20,11 @@ use siphasher::sip::SipHasher13;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpAddress;
 
-use super::fate::{FrameId, Twist, Way};
+use super::fate::{FrameId, Lost, Twist, Way};
 use super::fault::Fault;
-use super::ids::HostId;
+use super::ids::{End, HostId};
 use super::ledger::Ledger;
+use super::link::Fate;
 
 /// Something that happened in a world.
 #[derive(Debug)]
@@ -34,10 +35,14 @@ pub enum Happening<'e> {
     Sent {
         /// Which frame of which link.
         frame: FrameId,
+        /// Who sent it, and who is at the link's other end.
+        ends: (End, End),
         /// What happens to it.
         twists: &'e [Twist],
         /// How many copies arrive: none, one, two.
         copies: usize,
+        /// Why none does.
+        lost: Option<Lost>,
         /// The frame, before anything happened to it.
         bytes: &'e [u8],
     },
@@ -68,10 +73,33 @@ pub trait Watch {
     /// Event `number` happened at `at`. It must not call back into the world.
     fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>);
 
+    /// A frame that event `sent` put into a link came to the other end, at `at`. It is
+    /// no event: it has no number, and is not in the digest. The host takes frames in
+    /// the order in which they come.
+    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        let _ = (sent, at, to, how);
+    }
+
+    /// Every fault ended. It is no event either.
+    fn healed(&mut self, at: Instant) {
+        let _ = at;
+    }
+
     /// Every so many events, and at the end: the digest of all before `number`.
     fn checkpoint(&mut self, number: u64, at: Instant, digest: u128) {
         let _ = (number, at, digest);
     }
+}
+
+/// How a frame was received at the end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is in the ring of a host's card, or at a switch or an attacker.
+    Taken,
+    /// The host was down.
+    Down,
+    /// The host was paused, and the ring of its card full.
+    RingFull,
 }
 
 /// How many events lie between two checkpoints.
@@ -221,7 +249,9 @@ impl Log {
         }
     }
 
-    pub(super) fn sent(&self, frame: FrameId, twists: &[Twist], copies: usize, bytes: &[u8]) {
+    /// Gives the number of the event.
+    pub(super) fn sent(&self, ends: (End, End), fate: &Fate, bytes: &[u8]) -> u64 {
+        let (frame, twists, copies) = (fate.frame, &*fate.twists, fate.copies());
         let FrameId { link, way, number } = frame;
         let mut numbers: heapless::Vec<u64, 16> = heapless::Vec::new();
         numbers.extend([
@@ -244,10 +274,26 @@ impl Log {
         self.digest.numbers(&numbers);
         self.show(&Happening::Sent {
             frame,
+            ends,
             twists,
             copies,
+            lost: fate.lost(),
             bytes,
         });
+        self.events() - 1
+    }
+
+    /// What event `sent` put into a link came to its end.
+    pub(super) fn arrived(&self, sent: u64, to: End, how: Arrival) {
+        if let Some(watch) = self.watch.borrow_mut().as_mut() {
+            watch.arrived(sent, self.now.get(), to, how);
+        }
+    }
+
+    pub(super) fn healed(&self) {
+        if let Some(watch) = self.watch.borrow_mut().as_mut() {
+            watch.healed(self.now.get());
+        }
     }
 
     pub(super) fn fault(&self, fault: &Fault) {

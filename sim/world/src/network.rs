@@ -15,11 +15,12 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 use super::attack::{Attacker, Target};
 use super::board::{Board, Size};
 use super::draws::{Draws, Kind};
+use super::effects::Effects;
 use super::fate::{Fates, FrameId, Twist, Way};
 use super::host::{Host, Kind as HostKind};
 use super::identity::{self, Identity};
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
-use super::link::{Chance, Direction, Effects, Link, Rule};
+use super::link::{Chance, Direction, Link, Rule};
 use super::log::{Log, Violation, Watch, Witness};
 use super::machine::Machine;
 use super::parts::{Intruder, Switch, Wire};
@@ -322,6 +323,7 @@ impl World {
     /// spikes, partitions and rules; hosts up and running, clocks right. Faults
     /// that are still planned stay planned.
     pub fn heal(&mut self) {
+        self.log.healed();
         for wire in &mut self.wires {
             for direction in &mut wire.directions {
                 direction.heal();

@@ -19,6 +19,8 @@ pub(super) enum What {
         link: LinkId,
         to: End,
         frame: Vec<u8>,
+        /// The number of the event that sent it.
+        sent: u64,
     },
     /// A host takes a turn.
     Turn { host: usize },
@@ -94,6 +96,7 @@ mod tests {
             link: LinkId(0),
             to: End::Host(HostId(0)),
             frame: vec![byte],
+            sent: 0,
         };
         queue.push(at(5), What::Turn { host: 1 });
         queue.push(at(5), What::Turn { host: 0 });

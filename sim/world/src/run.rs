@@ -7,6 +7,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
+use super::log::Arrival;
 use super::machine::Broken;
 use super::network::World;
 use super::parts::{Intruder, Switch, Wire};
@@ -24,7 +25,12 @@ impl World {
         match what {
             What::Fault(fault) => self.strike(fault),
             What::Attack { attacker } => self.attack(attacker),
-            What::Deliver { link, to, frame } => self.deliver(link, to, frame),
+            What::Deliver {
+                link,
+                to,
+                frame,
+                sent,
+            } => self.deliver(link, to, frame, sent),
             What::Turn { host } => {
                 if self.hosts[host].wake_at == Some(at) {
                     self.hosts[host].wake_at = None;
@@ -201,31 +207,45 @@ impl World {
         let to = ends[1 - way];
         let direction = &mut directions[way];
         let fate = direction.decide(self.now, &frame, &self.chance);
-        self.log
-            .sent(fate.frame, &fate.twists, fate.copies(), &frame);
+        let sent = self.log.sent((from, to), &fate, &frame);
         if let Some(facts) = &mut self.recorded {
             facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
         }
         for (at, frame) in direction.arrive(&fate, frame) {
-            self.queue.push(at, What::Deliver { link, to, frame });
+            let what = What::Deliver {
+                link,
+                to,
+                frame,
+                sent,
+            };
+            self.queue.push(at, what);
         }
     }
 
-    fn deliver(&mut self, link: LinkId, to: End, frame: Vec<u8>) {
-        match to {
+    fn deliver(&mut self, link: LinkId, to: End, frame: Vec<u8>, sent: u64) {
+        let how = match to {
             End::Host(HostId(index)) => {
                 let host = &mut self.hosts[index];
                 if !host.is_up() {
                     self.effects.unheard += 1;
+                    Arrival::Down
                 } else if !host.card.deliver(frame) {
                     self.effects.overrun += 1;
-                } else if !host.paused {
-                    self.wake(index, self.now);
+                    Arrival::RingFull
+                } else {
+                    if !host.paused {
+                        self.wake(index, self.now);
+                    }
+                    Arrival::Taken
                 }
             }
-            End::Attacker(_) => (),
-            End::Switch(SwitchId(index)) => self.forward(index, link, frame),
-        }
+            End::Attacker(_) => Arrival::Taken,
+            End::Switch(SwitchId(index)) => {
+                self.log.arrived(sent, to, Arrival::Taken);
+                return self.forward(index, link, frame);
+            }
+        };
+        self.log.arrived(sent, to, how);
     }
 
     /// A learning switch: to where the address was seen, or to everywhere else.

@@ -128,12 +128,19 @@ fn what_fails_fails_again_by_its_seed_and_by_its_plan() {
         .join(format!("lost_answers_stop_a_client/seed-{seed}.pcapng"));
     let bytes = std::fs::read(capture).unwrap();
     assert!(bytes.windows(6).any(|part| part == b"event "));
+    // So does the page, which says what went wrong by itself.
+    let page = after(&said, "page");
+    let name = format!("lost_answers_stop_a_client/seed-{seed}.html");
+    assert!(page.ends_with(&name), "{page}");
+    let html = folder.text(&name);
+    let title = format!("<h1>lost_answers_stop_a_client: seed-{seed}</h1>");
+    assert!(html.contains(&title) && html.len() > 20_000);
 }
 
 #[test]
 fn whoever_asks_for_one_run_finds_its_files() {
     let folder = Folder::new("files");
-    let files = ["seed-7.plan", "seed-7.pcapng", "seed-7.txt"].map(|name| format!("calm/{name}"));
+    let files = ["plan", "html", "pcapng", "txt"].map(|end| format!("calm/seed-7.{end}"));
     let bytes = || {
         files
             .each_ref()
