@@ -9,6 +9,7 @@
 //! Not here: what clients do (`client.rs`), what lines look like (`trace.rs`).
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::time::Instant as Clock;
 
 use cygnet::event::Observer;
@@ -50,6 +51,8 @@ const SPARE_SLOTS: usize = 8;
 const CHATTY_CLIENTS: usize = 16;
 /// Turns without anything moving after which a run counts as stuck.
 const STUCK_TURNS: u64 = 5_000_000;
+/// The hosts, as a capture names them.
+const NAMES: [(u8, &str); 2] = [(1, "server"), (2, "clients")];
 /// A client that is not answered begins anew after this, with another port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,7 +65,13 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let pcap = config.pcap.as_deref();
     let pcap = pcap.map(|path| CaptureFile::create(path, "server", Epoch::Virtual));
-    let pcap = pcap.transpose().map_err(|error| text(&error))?;
+    let mut pcap = pcap.transpose().map_err(|error| text(&error))?;
+    if let Some(file) = &mut pcap {
+        file.resolve(NAMES.into_iter().flat_map(|(number, name)| {
+            let v6 = [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(number)];
+            [(IpAddr::from([10, 0, 0, number]), name), (v6.into(), name)]
+        }));
+    }
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| text(&error))?;
     let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));

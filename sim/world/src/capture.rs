@@ -1,5 +1,5 @@
 //! Frames to a file that Wireshark opens: pcapng with nanosecond timestamps, one
-//! interface for each host. On virtual time they count from 1970, so that a run
+//! interface for each host, and names for their addresses. On virtual time they count from 1970, so that a run
 //! repeats to the byte. Blocks reach the file whole: a process that is killed
 //! leaves a file that is short, not one that is broken.
 //!
@@ -9,6 +9,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,6 +128,13 @@ impl CaptureFile {
         })
     }
 
+    /// Names addresses, for a reader that shows names. Before the first frame.
+    pub fn resolve<'n>(&mut self, names: impl IntoIterator<Item = (IpAddr, &'n str)>) {
+        if !self.started {
+            resolution(&mut self.blocks, names);
+        }
+    }
+
     /// Empties the file and writes the header.
     pub fn start(&mut self) {
         self.started = true;
@@ -217,6 +225,7 @@ impl Drop for CaptureFile {
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
+const NAME_RESOLUTION: u32 = 4;
 const ENHANCED_PACKET: u32 = 6;
 const ETHERNET: u16 = 1;
 
@@ -227,6 +236,10 @@ const SECTION_PROGRAM: u16 = 4;
 const INTERFACE_NAME: u16 = 2;
 const INTERFACE_RESOLUTION: u16 = 9;
 const PACKET_FLAGS: u16 = 2;
+
+/// Records of a name resolution.
+const NAME_OF_IPV4: u16 = 1;
+const NAME_OF_IPV6: u16 = 2;
 
 /// The blocks that come first: who wrote the file, and its interfaces.
 fn header(names: &[&str]) -> Vec<u8> {
@@ -249,6 +262,22 @@ fn header(names: &[&str]) -> Vec<u8> {
         });
     }
     bytes
+}
+
+/// A block with the names of addresses: each is an address, a name, and a zero.
+fn resolution<'n>(bytes: &mut Vec<u8>, names: impl IntoIterator<Item = (IpAddr, &'n str)>) {
+    block(bytes, NAME_RESOLUTION, |bytes| {
+        for (address, name) in names {
+            let (kind, mut value) = match address {
+                IpAddr::V4(address) => (NAME_OF_IPV4, address.octets().to_vec()),
+                IpAddr::V6(address) => (NAME_OF_IPV6, address.octets().to_vec()),
+            };
+            value.extend(name.bytes().filter(|byte| *byte != 0));
+            value.push(0);
+            option(bytes, kind, &value);
+        }
+        option(bytes, END, &[]);
+    });
 }
 
 fn packet(
@@ -311,6 +340,10 @@ mod tests {
     fn a_file_is_what_the_format_says() {
         let path = path("format");
         let mut file = CaptureFile::create(&path, "cyg0", Epoch::Virtual).unwrap();
+        file.resolve([
+            (IpAddr::from([10, 0, 0, 1]), "swan"),
+            (IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]), "swan"),
+        ]);
         let at = Instant::from_micros(5_000_000);
         file.record(0, at, Direction::Out, &[7; 61], Some("event 3"));
         assert_eq!(file.finish().unwrap(), 1);
@@ -326,8 +359,14 @@ mod tests {
             at += length;
         }
         let kinds: Vec<u32> = blocks.iter().map(|(kind, _)| *kind).collect();
-        assert_eq!(kinds, [SECTION, INTERFACE, ENHANCED_PACKET]);
-        let packet = blocks[2].1;
+        let expected = [SECTION, INTERFACE, NAME_RESOLUTION, ENHANCED_PACKET];
+        assert_eq!(kinds, expected);
+        let (names, packet) = (blocks[2].1, blocks[3].1);
+        let first = b"\x01\x00\x09\x00\x0a\x00\x00\x01swan\x00\x00\x00\x00";
+        assert_eq!(bytes[names + 8..][..16], *first);
+        let second = b"\x02\x00\x15\x00\xfd\x00";
+        assert_eq!(bytes[names + 24..][..6], *second);
+        assert_eq!(bytes[names + 43..][..6], *b"\x01swan\0");
         let nanos = u64::from(word(packet + 12)) << 32 | u64::from(word(packet + 16));
         assert_eq!((nanos, word(packet + 20)), (5_000_000_000, 61));
         assert_eq!(

@@ -9,16 +9,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cygnet::event::Event;
 use smoltcp::time::Instant;
 
 use crate::capture::{CaptureFile, Direction, Epoch};
 use crate::frame::is_damaged;
-use crate::ids::End;
+use crate::host::addresses;
+use crate::ids::{End, HostId};
 use crate::page::{About, page};
 use crate::plan::Plan;
 use crate::story::{Story, host_names};
 use crate::timeline::{EVENTS, Timeline};
+use crate::verdicts::{Packet, Verdicts};
 use crate::{Arrival, Happening, Watch};
 
 /// The first line of a file of events.
@@ -41,7 +42,7 @@ pub struct Wanted<'p> {
 /// Writes what is asked for.
 pub struct Files {
     events: Option<(BufWriter<File>, Story)>,
-    capture: Option<CaptureFile>,
+    capture: Option<(CaptureFile, Verdicts)>,
     notes: Rc<Notes>,
 }
 
@@ -106,7 +107,12 @@ impl Files {
         let names: Vec<&str> = host_names(plan).collect();
         let capture = capture.map(|path| {
             let file = CaptureFile::create_for(path, &names, Epoch::Virtual);
-            file.map_err(|error| error.to_string())
+            let mut file = file.map_err(|error| error.to_string())?;
+            file.resolve(names.iter().enumerate().flat_map(|(host, name)| {
+                let addresses = addresses(HostId(host)).map(Into::into);
+                addresses.map(|address| (address, *name))
+            }));
+            Ok::<_, String>((file, Verdicts::new(plan)))
         });
         let page = page.map(|path| {
             let range = page_events.clone().unwrap_or(0..u64::MAX);
@@ -140,22 +146,18 @@ impl Watch for Files {
         if let Some(page) = &mut *self.notes.page.borrow_mut() {
             page.timeline.happened(number, at, what);
         }
-        let Some(capture) = &mut self.capture else {
-            return;
-        };
-        let (host, direction, frame) = match what {
-            Happening::Host(host, _, Event::FrameIn(frame)) => (host, Direction::In, frame),
-            Happening::Host(host, _, Event::FrameOut(frame)) => (host, Direction::Out, frame),
-            _ => return,
-        };
-        if matches!(direction, Direction::In) && is_damaged(frame) {
-            self.notes.damaged.set(self.notes.damaged.get() + 1);
+        if let Some((file, verdicts)) = &mut self.capture {
+            while let Some(packet) = verdicts.next(at) {
+                record(file, &packet, &self.notes);
+            }
+            verdicts.happened(number, at, what);
         }
-        let comment = format!("event {number}");
-        capture.record(host.number(), at, direction, frame, Some(&comment));
     }
 
     fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        if let Some((_, verdicts)) = &mut self.capture {
+            verdicts.arrived(sent, at, to, how);
+        }
         if let Some(page) = &mut *self.notes.page.borrow_mut() {
             page.timeline.arrived(sent, at, to, how);
         }
@@ -168,8 +170,28 @@ impl Watch for Files {
     }
 }
 
+fn record(file: &mut CaptureFile, packet: &Packet, notes: &Notes) {
+    let Packet {
+        host,
+        at,
+        direction,
+        frame,
+        comment,
+        ..
+    } = packet;
+    if matches!(direction, Direction::In) && is_damaged(frame) {
+        notes.damaged.set(notes.damaged.get() + 1);
+    }
+    file.record(host.number(), *at, *direction, frame, Some(comment));
+}
+
 impl Drop for Files {
     fn drop(&mut self) {
+        if let Some((file, verdicts)) = &mut self.capture {
+            while let Some(packet) = verdicts.rest() {
+                record(file, &packet, &self.notes);
+            }
+        }
         if let Some((file, _)) = &mut self.events
             && let Err(error) = file.flush()
         {

@@ -146,6 +146,7 @@ mod tally;
 pub mod timeline;
 mod trial;
 mod units;
+mod verdicts;
 mod visit;
 pub mod words;
 
