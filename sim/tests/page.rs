@@ -173,6 +173,10 @@ fn what_a_page_cannot_have_is_one_line_and_status_two() {
     let folder = Folder::new("page-wrong");
     for (line, expected) in [
         ("world --page no/such/run.html", "no/such/run.html: "),
+        (
+            "world --perfetto no/such/run.pftrace",
+            "no/such/run.pftrace: ",
+        ),
         ("world --page-events 0..9", "--page <FILE>"),
         (
             "world --page run.html --page-events 9..9",

@@ -22,6 +22,8 @@ pub struct Keep {
     pub page: Option<PathBuf>,
     /// The events that the page has, if not the last ones.
     pub page_events: Option<Range<u64>>,
+    /// A trace for ui.perfetto.dev.
+    pub perfetto: Option<PathBuf>,
     /// Print the digest and nothing else.
     pub digest: bool,
     /// How to print the table.
@@ -94,6 +96,7 @@ pub struct DiffConfig {
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \
     sim world --seed 7 --page run.html                  then open run.html in a browser\n  \
+    sim world --seed 7 --perfetto run.pftrace           then open it on ui.perfetto.dev\n  \
     sim world --seed 7 --plan-out plan.txt              everything that happens, as text\n  \
     sim replay plan.txt --events events.txt             the same run, each event a line"
 )]
@@ -175,6 +178,10 @@ struct KeepWords {
     /// The events that the page has, by number [default: the last 50000]
     #[arg(long, value_name = "A..B", value_parser = events, requires = "page")]
     page_events: Option<Range<u64>>,
+    /// Write the run as a trace, for ui.perfetto.dev: polls, waits, counters, and arrows
+    /// from what is sent to the task that it wakes
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
     /// Print the digest of all events and nothing else: equal digests, equal runs
     #[arg(long)]
     digest: bool,
@@ -193,6 +200,7 @@ impl From<KeepWords> for Keep {
             events: words.events,
             page: words.page,
             page_events: words.page_events,
+            perfetto: words.perfetto,
             digest: words.digest,
             format: words.format,
         }

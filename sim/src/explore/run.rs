@@ -87,6 +87,7 @@ fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Resul
         capture: keep.pcap.as_deref(),
         page: keep.page.as_deref(),
         page_events: keep.page_events.clone(),
+        perfetto: keep.perfetto.as_deref(),
     };
     let files = Files::open(plan, &wanted)?;
     let mut notes = None;

@@ -1,5 +1,5 @@
 //! What a run leaves behind: a line for every event, a capture of every frame, a page
-//! to look at. All name the same event by the same number, so that what looks odd in
+//! to look at, a trace. All name the same event by the same number, so that what looks odd in
 //! Wireshark is found in the lines, and the other way around.
 
 use std::cell::{Cell, RefCell};
@@ -16,6 +16,7 @@ use crate::frame::is_damaged;
 use crate::host::addresses;
 use crate::ids::{End, HostId};
 use crate::page::{About, page};
+use crate::perfetto::Perfetto;
 use crate::plan::Plan;
 use crate::story::{Story, host_names};
 use crate::timeline::{EVENTS, Timeline};
@@ -37,12 +38,15 @@ pub struct Wanted<'p> {
     /// The numbers of the events that the page has, if they are all that it should have;
     /// without them it has the last [`EVENTS`].
     pub page_events: Option<Range<u64>>,
+    /// A trace for ui.perfetto.dev.
+    pub perfetto: Option<&'p Path>,
 }
 
 /// Writes what is asked for.
 pub struct Files {
     events: Option<(BufWriter<File>, Story)>,
     capture: Option<(CaptureFile, Verdicts)>,
+    perfetto: Option<Perfetto<BufWriter<File>>>,
     notes: Rc<Notes>,
 }
 
@@ -94,8 +98,12 @@ impl Files {
             capture,
             page,
             page_events,
+            perfetto,
         } = wanted;
-        if events.is_none() && capture.is_none() && page.is_none() {
+        if [events, capture, page, perfetto]
+            .iter()
+            .all(|path| path.is_none())
+        {
             return Ok(None);
         }
         let events = events.map(|path| {
@@ -122,6 +130,10 @@ impl Files {
                 timeline: Timeline::new(plan, range, EVENTS),
             })
         });
+        let perfetto = perfetto.map(|path| {
+            let file = File::create(path).map_err(|error| named(path, &error))?;
+            Ok::<_, String>(Perfetto::new(plan, BufWriter::new(file)))
+        });
         let notes = Rc::new(Notes {
             page: RefCell::new(page.transpose()?),
             ..Notes::default()
@@ -129,6 +141,7 @@ impl Files {
         let files = Files {
             events: events.transpose()?,
             capture: capture.transpose()?,
+            perfetto: perfetto.transpose()?,
             notes: Rc::clone(&notes),
         };
         Ok(Some((files, notes)))
@@ -146,6 +159,9 @@ impl Watch for Files {
         if let Some(page) = &mut *self.notes.page.borrow_mut() {
             page.timeline.happened(number, at, what);
         }
+        if let Some(trace) = &mut self.perfetto {
+            trace.happened(number, at, what);
+        }
         if let Some((file, verdicts)) = &mut self.capture {
             while let Some(packet) = verdicts.next(at) {
                 record(file, &packet, &self.notes);
@@ -155,6 +171,9 @@ impl Watch for Files {
     }
 
     fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        if let Some(trace) = &mut self.perfetto {
+            trace.arrived(sent, at, to, how);
+        }
         if let Some((_, verdicts)) = &mut self.capture {
             verdicts.arrived(sent, at, to, how);
         }
@@ -164,6 +183,9 @@ impl Watch for Files {
     }
 
     fn healed(&mut self, at: Instant) {
+        if let Some(trace) = &mut self.perfetto {
+            trace.healed(at);
+        }
         if let Some(page) = &mut *self.notes.page.borrow_mut() {
             page.timeline.healed(at);
         }
@@ -191,6 +213,9 @@ impl Drop for Files {
             while let Some(packet) = verdicts.rest() {
                 record(file, &packet, &self.notes);
             }
+        }
+        if let Some(Err(error)) = self.perfetto.as_mut().map(Perfetto::finish) {
+            *self.notes.failed.borrow_mut() = Some(format!("the trace is incomplete: {error}"));
         }
         if let Some((file, _)) = &mut self.events
             && let Err(error) = file.flush()

@@ -252,6 +252,7 @@ fn open(
         capture: Some(capture),
         page: Some(page),
         page_events: None,
+        perfetto: None,
     };
     Files::open(plan, &wanted)
 }

@@ -128,6 +128,7 @@ mod network;
 pub mod page;
 mod parts;
 mod passage;
+mod perfetto;
 pub mod plan;
 pub mod plan_text;
 mod play;

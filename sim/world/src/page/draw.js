@@ -208,12 +208,18 @@ function painter(run, canvas) {
     return { groups, shown };
   }
 
+  // So that many do not hide what is behind them.
+  function faint(kind, many) {
+    if (kind === 'chosen' || many <= MANY) return 0.9;
+    return Math.max(kind === 'lost' ? 0.3 : 0.12, 0.75 - many / 8000);
+  }
+
   function frames({ groups, shown }, kinds) {
     for (const kind of kinds) {
       const lines = groups[kind];
       pen.strokeStyle = pen.fillStyle = colour[kind];
       pen.lineWidth = kind === 'chosen' ? 2.5 : kind === 'frame' ? 1 : 1.5;
-      pen.globalAlpha = kind === 'frame' && shown > MANY ? Math.max(0.12, 0.75 - shown / 8000) : 0.9;
+      pen.globalAlpha = faint(kind, kind === 'lost' ? lines.length * 4 : shown);
       pen.setLineDash(kind === 'damaged' ? [5, 3] : []);
       pen.beginPath();
       for (const [x0, y0, x1, y1] of lines) {
