@@ -108,6 +108,12 @@ fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Resul
     }));
     let outcome = run(plan, staging);
     bar.finish_and_clear();
+    let notes: Rc<Notes> = notes.unwrap_or_default();
+    notes.finish(&About {
+        title,
+        plan: &told(plan, &outcome),
+        violation: outcome.violation.as_ref(),
+    })?;
     if stopped.get() {
         eprintln!(
             "sim: stopped after {} events, before the end",
@@ -115,12 +121,6 @@ fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Resul
         );
         std::process::exit(130);
     }
-    let notes: Rc<Notes> = notes.unwrap_or_default();
-    notes.finish(&About {
-        title,
-        plan: &told(plan, &outcome),
-        violation: outcome.violation.as_ref(),
-    })?;
     Ok((outcome, notes.damaged.get()))
 }
 

@@ -138,6 +138,8 @@ fn slices_are_whole_time_goes_on_and_a_frame_is_followed_to_the_task_it_wakes() 
         assert!(flows.values().filter(whole).count() > 50, "{scenario}");
         assert!(flows.values().all(|names| names[0] == "send"));
         assert!(polls > 100);
+        // Nothing lasts but the server's wait for the next connection.
+        assert_eq!(open.values().sum::<i32>(), 1, "{scenario}");
     }
 }
 
