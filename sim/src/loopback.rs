@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant as Clock;
 
 use cygnet::event::Observer;
@@ -18,7 +19,11 @@ use cygnet::{
     Config, Digest, HeapError, HeapStorage, HeapTaskStorage, Node, Stack, StorageSizes, Tasks,
     TimeLimits,
 };
+use cygnet_world::files::{Files, Notes, Wanted};
 use cygnet_world::frame::Sequences;
+use cygnet_world::page::About;
+use cygnet_world::pair::Pair;
+use cygnet_world::plan::Plan;
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
@@ -81,12 +86,14 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
         loss_ppm: config.loss.0,
         ..Faults::NONE
     };
-    let wire = boxed(move || Wire::<WIRE_FRAMES>::new(faults));
+    let wire: &'static _ = Box::leak(boxed(move || Wire::<WIRE_FRAMES>::new(faults)));
+    let picture = Picture::new(config, wire)?;
     let (mut server_end, mut client_end) = wire.ends();
 
     let (server, clients) = hosts(config, &server_end).map_err(|error| text(&error))?;
     let digest: &'static Digest = Box::leak(Box::new(Digest::new()));
-    observe(config, level, (server, clients), (out, digest));
+    let watched = picture.as_ref().map(|picture| picture.pair);
+    observe(config, level, (server, clients), (out, digest, watched));
     let service = Serve {
         service: config.service,
         port: PORT,
@@ -118,6 +125,9 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     let wall = start.elapsed();
     run.progress.finish();
     out.flush();
+    if let Some(picture) = picture {
+        picture.finish(config)?;
+    }
     let lost = wire.stats().forth.lost + wire.stats().back.lost;
     let report = report(config, job, server, (lost, now, wall));
     let report = match config.digest {
@@ -127,6 +137,48 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     // A reader who went away is no failure of the run.
     let _ = report.print(config.format, &mut std::io::stdout().lock());
     Ok(verdict(config, job, &end))
+}
+
+/// The files of a run that are drawn or told event by event.
+struct Picture {
+    plan: Plan,
+    pair: &'static Pair,
+    notes: Rc<Notes>,
+}
+
+impl Picture {
+    /// Opens what the options ask for, if anything.
+    fn new(
+        config: &LoopbackConfig,
+        wire: &'static Wire<WIRE_FRAMES>,
+    ) -> Result<Option<Picture>, String> {
+        let plan = Pair::plan(NAMES.map(|(_, name)| name));
+        let wanted = Wanted {
+            page: config.page.as_deref(),
+            perfetto: config.perfetto.as_deref(),
+            ..Wanted::default()
+        };
+        let files = Files::open(&plan, &wanted)?;
+        let lost = move || {
+            let stats = wire.stats();
+            [stats.forth.lost, stats.back.lost]
+        };
+        Ok(files.map(|(files, notes)| {
+            let pair = Pair::new(Box::new(files), Box::new(lost));
+            let pair = Box::leak(Box::new(pair));
+            Picture { plan, pair, notes }
+        }))
+    }
+
+    /// Writes what is left to write.
+    fn finish(&self, config: &LoopbackConfig) -> Result<(), String> {
+        self.pair.finish();
+        self.notes.finish(&About {
+            title: &format!("loopback: {}", config.service),
+            plan: &self.plan,
+            violation: None,
+        })
+    }
 }
 
 /// The two hosts: the server with what the options give it, the clients with as
@@ -225,7 +277,7 @@ fn observe(
     config: &LoopbackConfig,
     level: Level,
     (server, clients): (Node<'static>, Node<'static>),
-    (out, digest): (&'static Out, &'static Digest),
+    (out, digest, watched): (&'static Out, &'static Digest, Option<&'static Pair>),
 ) {
     let mut on_server: Vec<&'static dyn Observer> = Vec::new();
     let mut on_clients: Vec<&'static dyn Observer> = Vec::new();
@@ -240,6 +292,10 @@ fn observe(
     if config.digest {
         on_server.push(digest);
         on_clients.push(digest);
+    }
+    if let Some([server, clients]) = watched.map(Pair::observers) {
+        on_server.push(Box::leak(Box::new(server)));
+        on_clients.push(Box::leak(Box::new(clients)));
     }
     for (node, mut observers) in [(server, on_server), (clients, on_clients)] {
         node.set_observer(match observers.len() {

@@ -173,6 +173,32 @@ fn a_capture_is_written_and_repeats() {
 }
 
 #[test]
+fn who_draws_a_run_changes_nothing_of_it() {
+    let path = |end: &str| {
+        let name = format!("cygnet-loopback-{}.{end}", std::process::id());
+        std::env::temp_dir().join(name)
+    };
+    let digest = |more: &str| {
+        let words = format!("--clients 2 --requests 9 --loss 5% --digest{more}");
+        table(&words)["digest"].to_string()
+    };
+    let (page, trace) = (path("html"), path("pftrace"));
+    let drawn = digest(&format!(
+        " --page {} --perfetto {}",
+        page.display(),
+        trace.display()
+    ));
+    assert_eq!(drawn, digest(""));
+    assert!(drawn.len() > 32, "{drawn}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("<h1>loopback: hello</h1>"));
+    assert!(html.ends_with("</html>\n") && html.len() > 50_000);
+    assert!(std::fs::metadata(&trace).unwrap().len() > 10_000);
+    std::fs::remove_file(page).unwrap();
+    std::fs::remove_file(trace).unwrap();
+}
+
+#[test]
 fn what_was_not_answered_is_status_1_and_one_line() {
     let output = sim("loopback --clients 2 --requests 3 --loss 100%");
     assert_eq!(output.status.code(), Some(1));
@@ -209,6 +235,7 @@ fn every_mistake_is_one_line_and_status_2() {
             "cannot write the capture /nowhere/at/all.pcapng",
         ),
         ("loopback --pcap /", "cannot write the capture /"),
+        ("loopback --page /nowhere/run.html", "/nowhere/run.html: "),
         ("loopback --bogus", "unexpected argument '--bogus'"),
         ("fly", "unrecognized subcommand 'fly'"),
         ("--log loud", "invalid value 'loud'"),

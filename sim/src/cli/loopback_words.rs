@@ -40,6 +40,10 @@ pub struct LoopbackConfig {
     pub digest: bool,
     /// Write the frames here.
     pub pcap: Option<PathBuf>,
+    /// Draw the run here.
+    pub page: Option<PathBuf>,
+    /// Write a trace for ui.perfetto.dev here.
+    pub perfetto: Option<PathBuf>,
     /// How to print the final table.
     pub format: Format,
 }
@@ -51,6 +55,7 @@ pub struct LoopbackConfig {
     sim loopback --clients 2 --requests 3 --trace    the lesson: who waits for what\n  \
     sim loopback --clients 1000 --slots 64           more clients than places\n  \
     sim loopback --loss 1% --seed 7 --digest         a bad wire, repeatable\n  \
+    sim loopback --clients 2 --page run.html         then open run.html in a browser\n  \
     sim loopback --pcap run.pcapng                   then: wireshark run.pcapng"
 )]
 pub(super) struct LoopbackWords {
@@ -83,6 +88,13 @@ pub(super) struct LoopbackWords {
     /// Print the digest of all events: equal digests, equal runs
     #[arg(long)]
     digest: bool,
+    /// Draw the run as one HTML page that opens from disk: who sent what to whom, what
+    /// each task waits for
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Write the run as a trace, for ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -114,6 +126,8 @@ impl LoopbackWords {
             trace: self.trace,
             digest: self.digest,
             pcap: self.output.pcap,
+            page: self.page,
+            perfetto: self.perfetto,
             format: self.output.format,
         })
     }

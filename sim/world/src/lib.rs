@@ -126,6 +126,7 @@ mod log;
 mod machine;
 mod network;
 pub mod page;
+pub mod pair;
 mod parts;
 mod passage;
 mod perfetto;

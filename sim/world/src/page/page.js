@@ -398,7 +398,7 @@ function show(run) {
     const cut = [];
     if (run.count < data.events) {
       const range = run.count ? `events ${data.first} to ${data.first + run.count - 1}` : 'none';
-      cut.push(`This page was cut: of ${data.events} events it has ${range}. The file of events has them all; sim's option --page-events A..B chooses others.`);
+      cut.push(`This page was cut: of ${data.events} events it has ${range}. The option --page-events A..B of sim world and sim replay chooses others.`);
     }
     if (data.factsLeft) cut.push(`Of the plan it lacks the last ${data.factsLeft} facts.`);
     $('cut').textContent = cut.join(' ');
