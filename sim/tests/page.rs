@@ -2,6 +2,7 @@
 //! every event by its number, and it is small. Without Chromium the test says so and
 //! is skipped; with `CYGNET_REQUIRE_ALL=1`, as in CI, it fails instead.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -77,7 +78,9 @@ fn chromium() -> Option<&'static str> {
             !all,
             "CYGNET_REQUIRE_ALL=1, and there is no Chromium: apt-get install chromium"
         );
-        eprintln!("skipped: there is no Chromium (apt-get install chromium)");
+        let mut past_the_runner = std::io::stderr();
+        let why = "there is no Chromium (apt-get install chromium)";
+        let _ = writeln!(past_the_runner, "skipped: {why}");
     }
     found
 }
