@@ -131,7 +131,7 @@ fn a_browser_finds_every_fact_of_the_plan_and_every_event() {
     let events = folder.text("run.txt");
     let count = events.lines().skip(1).count();
     println!("{count} events, a page of {bytes} bytes");
-    assert!(count > 10_000 && bytes < MOST_BYTES);
+    assert!(count > 5_000 && bytes * 10_000 / (count as u64) < MOST_BYTES);
 
     let plan = folder.text("plan.txt");
     let facts = plan
@@ -149,7 +149,7 @@ fn a_browser_finds_every_fact_of_the_plan_and_every_event() {
         .step_by(499)
         .map(|line| format!("E {line}"));
     let lines: Vec<String> = facts.chain(numbers).chain(pasted).collect();
-    assert!(lines.len() > 3000, "{}", lines.len());
+    assert!(lines.len() > 1000, "{}", lines.len());
     let verdict = looked_for(&folder, browser, &lines);
     assert_eq!(verdict, format!("{} looked for, 0 wrong. ", lines.len()));
 }

@@ -93,20 +93,53 @@ fn nothing_comes_from_elsewhere_and_no_name_is_left_open() {
     }
 }
 
+/// What the tasks of all hosts wait for after these events, as the events say it.
+fn waits<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<&'e str> {
+    let mut waits = BTreeMap::<(&str, &str), &str>::new();
+    for Entry { kind, words, .. } in entries {
+        let mut each = words.split(' ');
+        let (first, what, who) = (each.next(), each.next(), each.next());
+        let task = (first.unwrap(), who.unwrap_or_default());
+        match kind {
+            Kind::Yielded => _ = waits.insert(task, words),
+            Kind::Woken | Kind::Resumed | Kind::Done => _ = waits.remove(&task),
+            Kind::Fault if matches!(what, Some("crash" | "boot")) => {
+                waits.retain(|(host, _), _| *host != task.1);
+            }
+            _ => (),
+        }
+    }
+    waits.into_values().collect()
+}
+
 #[test]
 fn the_oldest_events_go_and_what_lasts_of_them_stays() {
-    let (outcome, _, timeline) = chaos(2, 0..u64::MAX, 100);
-    let timeline = timeline.borrow();
-    assert_eq!(timeline.events, outcome.events);
-    assert_eq!(timeline.kept(), outcome.events - 100..outcome.events);
-    assert_eq!(timeline.entries.len(), 100);
-    assert!(!timeline.waits.is_empty(), "the server waits in accept");
-    let all = chaos(2, 0..u64::MAX, EVENTS).2;
+    let (outcome, _, all) = chaos(2, 0..u64::MAX, EVENTS);
     let all = all.borrow();
-    let from = (outcome.events - 100) as usize;
-    for (kept, entry) in timeline.entries.iter().zip(all.entries.range(from..)) {
-        assert_eq!((kept.at, &kept.words), (entry.at, &entry.words));
+    let mut lasting = 0;
+    let events = all.entries.len();
+    for limit in [1, events / 50, events / 10, events / 2, events - 9] {
+        let (_, _, timeline) = chaos(2, 0..u64::MAX, limit);
+        let timeline = timeline.borrow();
+        let from = outcome.events - limit as u64;
+        assert_eq!(timeline.events, outcome.events);
+        assert_eq!(timeline.kept(), from..outcome.events);
+        let same = all.entries.range(from as usize..);
+        for (kept, entry) in timeline.entries.iter().zip(same) {
+            assert_eq!((kept.at, &kept.words), (entry.at, &entry.words));
+        }
+        let mut expected = waits(all.entries.range(..from as usize));
+        let waits = timeline.waits.values().map(|wait| wait.words.as_str());
+        let mut waits: Vec<&str> = waits.collect();
+        expected.sort_unstable();
+        waits.sort_unstable();
+        assert_eq!(waits, expected);
+        lasting += waits.len();
+        let before = all.entries.range(..from as usize);
+        let faults = before.filter(|entry| entry.kind == Kind::Fault).count();
+        assert_eq!(timeline.faults.len(), faults);
     }
+    assert!(lasting > 5, "{lasting}");
     let (_, _, some) = chaos(2, 50..60, EVENTS);
     assert_eq!(some.borrow().kept(), 50..60);
     assert_eq!(some.borrow().events, outcome.events);
