@@ -54,17 +54,18 @@ fn alone_it_serves_eight_clients_and_says_so() {
 
 #[test]
 fn every_service_is_verified() {
-    for (service, connections) in [
-        ("hello", 3),
-        ("echo", 3),
-        ("discard", 3),
-        ("chargen", 3),
-        ("daytime", 60),
+    for (service, connections, resets) in [
+        ("hello", 3, 0),
+        ("echo", 3, 0),
+        ("discard", 3, 0),
+        // It goes on and on, until it is told that nobody reads.
+        ("chargen", 3, 3),
+        ("daytime", 60, 0),
     ] {
         let table = table(&format!("--service {service} --clients 3 --requests 20"));
         assert_eq!(table["requests"], 60, "{service}");
         assert_eq!(table["connections"], connections, "{service}");
-        assert_eq!(table["resets"], 0, "{service}");
+        assert_eq!(table["resets"], resets, "{service}");
     }
 }
 

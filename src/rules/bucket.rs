@@ -18,9 +18,10 @@ pub(crate) struct Bucket {
 }
 
 /// One token in so many microseconds.
-const EVERY: i64 = 5_000;
+const EVERY: i64 = 1_250;
 
-/// How many tokens there are at most.
+/// How many tokens there are at most. A scan of a thousand ports is answered in seconds,
+/// and nobody gets a thousand answers from us in one.
 const BURST: i64 = 10;
 
 impl Bucket {
@@ -58,13 +59,13 @@ mod tests {
     #[test]
     fn a_burst_is_served_and_then_one_at_a_time() {
         let mut bucket = Bucket::FULL;
-        assert_eq!(taken(&mut bucket, 0, 1000), 10);
+        assert_eq!(taken(&mut bucket, 0, 1000), BURST as u32);
         assert_eq!(taken(&mut bucket, EVERY - 1, 1000), 0);
         assert_eq!(taken(&mut bucket, EVERY, 1000), 1);
         assert_eq!(taken(&mut bucket, 4 * EVERY, 1000), 3);
         assert_eq!(
             taken(&mut bucket, 100_000_000, 1000),
-            10,
+            BURST as u32,
             "not more than full"
         );
     }
@@ -72,11 +73,11 @@ mod tests {
     #[test]
     fn a_clock_that_begins_again_finds_it_full() {
         let mut bucket = Bucket::FULL;
-        assert_eq!(taken(&mut bucket, 1 << 50, 1000), 10);
-        assert_eq!(taken(&mut bucket, 0, 1000), 10);
+        assert_eq!(taken(&mut bucket, 1 << 50, 1000), BURST as u32);
+        assert_eq!(taken(&mut bucket, 0, 1000), BURST as u32);
         for at in [i64::MAX, i64::MIN] {
             taken(&mut bucket, at, 1000);
-            assert!(taken(&mut bucket, 0, 1000) <= 10, "{at}");
+            assert!(taken(&mut bucket, 0, 1000) <= BURST as u32, "{at}");
         }
     }
 

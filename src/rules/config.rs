@@ -50,7 +50,10 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// A handshake that we began must finish in this time.
     pub connect_timeout: Duration,
-    /// A closed stream's peer must finish the close in this time.
+    /// A closed stream's peer must finish the close in this time; of one that was dropped
+    /// it begins again with every byte that the peer acknowledges, so that nobody is cut
+    /// off because it reads slowly. [`TimeLimits::exchange`](crate::TimeLimits::exchange)
+    /// bounds all of it.
     pub close_timeout: Duration,
 }
 

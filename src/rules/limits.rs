@@ -43,10 +43,11 @@ pub struct TimeLimits {
     /// Bytes that were written, or the FIN behind them, wait this long without the peer
     /// taking any: it keeps its window shut, or is gone.
     pub write_progress: Option<Duration>,
-    /// The whole exchange, from when it was accepted or these limits were set.
+    /// The whole exchange, from when it was accepted or these limits were set, until the
+    /// peer has agreed to its close.
     pub exchange: Option<Duration>,
-    /// From when the stream was dropped until the peer has agreed; `None` is
-    /// [`Config::close_timeout`](crate::Config::close_timeout).
+    /// From when the stream was dropped, or the peer acknowledged bytes after that, until
+    /// it has agreed; `None` is [`Config::close_timeout`](crate::Config::close_timeout).
     pub close: Option<Duration>,
 }
 

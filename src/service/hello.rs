@@ -1,4 +1,4 @@
-//! The seed: whatever a client sends, it is told `Hello World`. Message for
+//! The lesson: whatever a client sends, it is told `Hello World`. Message for
 //! message, as the original does: one answer for each receive.
 
 use crate::service::serve::server;

@@ -28,7 +28,10 @@ use crate::task::waker::Parking;
 /// or [`Node::connect`](crate::Node::connect).
 ///
 /// Dropping it sends what was written and then a FIN, in the background; the
-/// peer has [`Config::close_timeout`](crate::Config) to agree.
+/// peer has [`Config::close_timeout`](crate::Config) to agree, from the last bytes that it
+/// acknowledged. Text that comes after that is answered by a reset (RFC 1122, 4.2.2.13):
+/// whoever wants the peer to read a last answer reads to the end first, or
+/// [shuts down](TcpStream::shutdown) and reads.
 #[derive(Debug)]
 pub struct TcpStream<'a> {
     read: ReadHalf<'a>,

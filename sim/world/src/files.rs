@@ -13,7 +13,7 @@ use smoltcp::time::Instant;
 
 use crate::capture::{CaptureFile, Direction, Epoch};
 use crate::frame::is_damaged;
-use crate::host::addresses;
+use crate::identity::addresses;
 use crate::ids::{End, HostId};
 use crate::page::{About, page};
 use crate::perfetto::Perfetto;

@@ -290,6 +290,11 @@ impl<W: Write> Watch for Perfetto<W> {
         match what {
             Happening::Host(host, _, event) => self.host(*host, event, &note),
             Happening::Fault(fault) => self.fault(fault, &note),
+            Happening::Turned { .. } => (),
+            Happening::Printed { host, line } => {
+                let frames = self.hosts[host.0].frames;
+                self.trace.noted(INSTANT, frames, &note, line);
+            }
             Happening::Sent {
                 frame,
                 copies,

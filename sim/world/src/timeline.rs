@@ -261,6 +261,9 @@ fn entry(at: Instant, what: &Happening<'_>, line: &str) -> Entry {
                 arrivals: Vec::new(),
             });
         }
+        Happening::Turned { host, .. } | Happening::Printed { host, .. } => {
+            entry.place = Some(End::Host(*host));
+        }
         Happening::Fault(fault) => {
             entry.kind = Kind::Fault;
             if let Fault::Crash(host) | Fault::Boot(host) = fault {
