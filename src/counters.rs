@@ -46,7 +46,8 @@ pub enum DropReason {
     /// way.
     RepeatedAck = 14,
     /// An answer about a hardware address that we did not ask for, or that an
-    /// open connection knows better.
+    /// open connection knows better; or a router's word about a packet that is not on its
+    /// way.
     Unsolicited = 15,
     /// The acknowledgement of a cookie whose connection is over already.
     OldDuplicate = 16,

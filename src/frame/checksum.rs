@@ -68,13 +68,14 @@ pub(crate) fn is_right(pseudo: usize, segment: &[u8]) -> bool {
 }
 
 /// Whether an ICMPv4 message is.
-#[cfg(test)]
+#[cold]
 pub(crate) fn is_icmp_right(message: &[u8]) -> bool {
     fold(sum(message, 0)) == u16::MAX
 }
 
 /// Whether an ICMPv6 message is, between these addresses.
-#[cfg(all(test, feature = "ipv6"))]
+#[cfg(feature = "ipv6")]
+#[cold]
 pub(crate) fn is_icmpv6_right(addresses: &[u8; 32], message: &[u8]) -> bool {
     // The pseudo header's last: the length and the protocol.
     let [a, b] = (message.len() as u16).to_be_bytes();

@@ -4,7 +4,7 @@
 
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::Ipv6Address;
-use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
+use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint, Ipv4Address};
 
 /// Words of the longest address.
 pub(crate) const WORDS: usize = if cfg!(feature = "ipv6") { 4 } else { 1 };
@@ -59,6 +59,11 @@ impl Flow {
         }
     }
 
+    /// How many bytes of text a packet of `mtu` bytes carries.
+    pub(crate) fn mss(&self, mtu: u16) -> u16 {
+        mtu.saturating_sub(if self.words == 1 { 40 } else { 60 })
+    }
+
     pub(crate) fn local_port(&self) -> u16 {
         (self.ports >> 16) as u16
     }
@@ -78,6 +83,11 @@ impl Flow {
 
     pub(crate) fn remote_addr(&self) -> IpAddress {
         self.address(&self.remote)
+    }
+
+    /// Where smoltcp has to listen for it.
+    pub(crate) fn listens(&self) -> IpListenEndpoint {
+        self.local().into()
     }
 
     /// Our address and port.

@@ -6,7 +6,6 @@ pub(crate) mod demux;
 pub(crate) mod flow;
 #[cfg(feature = "ipv6")]
 pub(crate) mod headers;
-#[cfg(test)]
 pub(crate) mod icmp;
 pub(crate) mod link;
 pub(crate) mod neighbor;

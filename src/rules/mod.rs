@@ -13,6 +13,5 @@ pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod normalise;
 pub(crate) mod passes;
-#[cfg(test)]
 pub(crate) mod pmtu;
 pub(crate) mod secrets;

@@ -2,8 +2,10 @@
 //!
 //! Not here: smoltcp's own timer (`poll_at`), and a slot's limits (`limits.rs`).
 
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
+use crate::rules::lifecycle::Before;
 use crate::time::FAR;
 
 /// How long a slot whose `poll_at` lies in the past is left alone before it
@@ -17,6 +19,14 @@ pub(crate) const REARM: Duration = Duration::from_secs(1);
 /// armed for is never later than one that began before, unless the slot says so
 /// (`Timer::Stale`). Armed too early, it is asked then.
 pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What became of a slot that was to send.
+pub(crate) struct Sent {
+    /// What its socket looked like before.
+    pub(crate) before: Before,
+    pub(crate) after: tcp::State,
+    pub(crate) again: Again,
+}
 
 /// When a slot is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -355,7 +355,8 @@ mod tests {
             size_of::<F>()
         }
         // With smoltcp's `alloc` a lent socket takes 8 bytes more.
-        assert!(size_of::<TcpStream<'_>>() <= 80);
+        let has_alloc = size_of::<smoltcp::iface::SocketSet<'_>>() > 16;
+        assert!(size_of::<TcpStream<'_>>() <= if has_alloc { 88 } else { 80 });
         assert!(size::<&'static mut [u8], _>(|stream, buf| stream.read(buf)) <= 32);
         assert!(size::<&'static [u8], _>(|stream, buf| stream.write_all(buf)) <= 32);
     }

@@ -25,6 +25,7 @@ use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
 use crate::frame::demux::{Control, Route, Segment, is_loopback};
 use crate::frame::flow::Flow;
+use crate::frame::icmp::too_big;
 use crate::frame::link::NOBODY;
 #[cfg(feature = "ipv6")]
 use crate::frame::patch::{COPY, without_headers};
@@ -236,10 +237,15 @@ impl Core<'_> {
                 let (neighbors, host) = (&mut self.neighbors, &mut self.host);
                 self.neighbor_news |= resolve::hear(neighbors, host, frame, token);
             }
-            Route::Host(from) if self.host.may_answer() => {
-                self.engine.answer(&self.host, from, frame, token);
-            }
-            Route::Host(_) => (),
+            Route::Host(from) => match too_big(frame) {
+                Some(message) => {
+                    resolve::narrow(&mut self.connections, &mut self.host, &message);
+                }
+                None if self.host.may_answer() => {
+                    self.engine.answer(&self.host, from, frame, token);
+                }
+                None => (),
+            },
             #[cfg(feature = "ipv6")]
             Route::Refuse(DropReason::Fragment) => self.headed_in(frame, token, scheduler),
             Route::Refuse(reason) => self.host.dropped(reason),
@@ -393,7 +399,9 @@ impl Core<'_> {
             }
             return;
         };
-        if host.outlet.repeats.get() && slot.repeats() {
+        if let Some(bytes) = host.outlet.repeats.get()
+            && slot.repeats(bytes)
+        {
             resolve::doubt(connections, neighbors, host, id);
             slot = &mut connections.slots[id];
         }

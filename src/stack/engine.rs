@@ -9,7 +9,7 @@ use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpListenEndpoint, TcpSeqNumber};
+use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
 use crate::frame::build::{self, Bare, SYN, window_of};
@@ -22,21 +22,13 @@ use crate::rules::cookie::Cookie;
 use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
 use crate::rules::isn;
 use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, is_unanswered, settle};
-use crate::rules::limits::{Pace, TimeLimits, patience};
+use crate::rules::limits::patience;
 use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
-use crate::rules::passes::{Again, Passes, SHORTEST};
+use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
 use crate::table::buffers::Buffers;
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
-use crate::time::{FAR, after};
-
-/// What became of a slot that was to send.
-pub(crate) struct Sent {
-    /// What its socket looked like before.
-    pub(crate) before: Before,
-    pub(crate) after: tcp::State,
-    pub(crate) again: Again,
-}
+use crate::time::FAR;
 
 /// smoltcp's interface, through which a host and its connections speak IP.
 pub(crate) struct Engine(pub(crate) Interface);
@@ -238,8 +230,11 @@ impl Engine {
         host.outlet.edge.set(slot.edge);
         host.outlet.heard.set(slot.heard);
         host.outlet.last.set(Carried::PureAck);
-        host.outlet.repeats.set(false);
-        let passes = passes(&mut self.0, host, &slot.peer, set, device);
+        host.outlet.repeats.set(None);
+        let passes = match slot.mtu {
+            0 => passes(&mut self.0, host, &slot.peer, set, device),
+            mtu => narrow_passes(mtu, host, &slot.peer, set, device),
+        };
         let after = tcp_of(set).state();
         slot.view = host.outlet.view.get();
         slot.edge = host.outlet.edge.get();
@@ -346,6 +341,27 @@ fn passes<D: Device + ?Sized>(
     Passes::Cut
 }
 
+/// The same over a path that is narrower than the link.
+#[cold]
+#[inline(never)]
+fn narrow_passes<D: Device + ?Sized>(
+    mtu: u16,
+    host: &Host<'_>,
+    peer: &Hardware,
+    set: &mut SocketSet<'_>,
+    device: &mut D,
+) -> Passes {
+    let mut narrow = host.capabilities.clone();
+    narrow.max_transmission_unit = mtu.into();
+    passes(
+        &mut interface(0, &narrow, host.now),
+        host,
+        peer,
+        set,
+        device,
+    )
+}
+
 /// Hands a frame to a slot's socket.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
@@ -384,15 +400,6 @@ fn show<T: TxToken>(
     slot.view.rcv_nxt += taken;
 }
 
-/// A handshake begins: what is known of a fresh slot.
-fn shake(host: &Host<'_>, slot: &mut Slot<'_>, listener: u32, segment: &Segment) {
-    slot.state = State::HalfOpen;
-    slot.listener = listener;
-    slot.peer = segment.remote_hardware;
-    slot.clocks.give_up = after(host.now, host.config.handshake_timeout);
-    slot.clocks.pace = Pace::begin(&TimeLimits::NONE, host.now);
-}
-
 /// Answers a SYN from a fresh slot, with this sequence number. False: smoltcp does
 /// not like it.
 pub(crate) fn begin<T: TxToken>(
@@ -404,11 +411,11 @@ pub(crate) fn begin<T: TxToken>(
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
     let mut scratch = interface(seed, &host.capabilities, host.now);
-    shake(host, slot, listener, segment);
+    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
     slot.view = TcpView::of_syn(segment.seq);
     let listens = slot
         .socket()
-        .is_some_and(|socket| listen(socket, &segment.flow));
+        .is_some_and(|socket| socket.listen(segment.flow.listens()).is_ok());
     hand(
         &mut scratch,
         (host, &host.outlet),
@@ -441,7 +448,7 @@ pub(crate) fn replay<'a, T: TxToken>(
     let Some(frame) = build::segment(peer, us, &syn) else {
         return false;
     };
-    shake(host, slot, listener, segment);
+    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
     // The number of draws depends on what else smoltcp was built for.
     for draws in isn::DRAWS..isn::DRAWS + 3 {
         let Some(set) = (*slot.set).as_mut() else {
@@ -450,7 +457,7 @@ pub(crate) fn replay<'a, T: TxToken>(
         buffers.renew(set);
         let seed = isn::seed(cookie.isn, draws);
         let mut scratch = interface(seed, &host.capabilities, host.now);
-        if !listen(tcp_of(set), &segment.flow) {
+        if tcp_of(set).listen(segment.flow.listens()).is_err() {
             return false;
         }
         let outlet = Outlet::new(host.outlet.checks.clone());
@@ -476,14 +483,6 @@ pub(crate) fn replay<'a, T: TxToken>(
         return true;
     }
     false
-}
-
-fn listen(socket: &mut tcp::Socket<'_>, flow: &Flow) -> bool {
-    let endpoint = IpListenEndpoint {
-        addr: Some(flow.local_addr()),
-        port: flow.local_port(),
-    };
-    socket.listen(endpoint).is_ok()
 }
 
 /// Has a fresh socket begin a connection, with this sequence number.

@@ -5,6 +5,8 @@
 //! nothing else elsewhere, and not even that: only the answer to a question that was
 //! asked is believed, and the first one.
 //!
+//! How wide the way is, a router may say; that is believed as far as `pmtu.rs` allows.
+//!
 //! A place holds a question or its answer. Questions of others are answered and
 //! forgotten. IPv6's neighbor discovery obeys the same rules.
 
@@ -12,8 +14,11 @@ use smoltcp::phy::{Device, TxToken};
 
 use crate::counters::DropReason;
 use crate::frame::build::{self, Frame};
+use crate::frame::icmp::TooBig;
 use crate::frame::link::NOBODY;
 use crate::frame::neighbor::read;
+use crate::rules::lifecycle::State;
+use crate::rules::pmtu::narrowed;
 use crate::stack::connections::Connections;
 use crate::table::host::Host;
 use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
@@ -125,4 +130,22 @@ fn find(
         connections.deadlines.set(id.number(), Some(due));
     }
     false
+}
+
+/// A router says that a packet of ours was too big.
+#[cold]
+pub(crate) fn narrow(connections: &mut Connections<'_>, host: &mut Host<'_>, message: &TooBig) {
+    let Some(id) = connections.find(&message.flow) else {
+        return host.dropped(DropReason::Unsolicited);
+    };
+    let slot = &mut connections.slots[id];
+    let link = host.capabilities.max_transmission_unit as u16;
+    let mtu = if slot.mtu == 0 { link } else { slot.mtu };
+    let flight = (slot.heard.snd_una, slot.view.snd_max);
+    let is_open = matches!(slot.state, State::Open | State::Closing);
+    let Some(mtu) = narrowed(message, mtu, flight).filter(|_| is_open) else {
+        return host.dropped(DropReason::Unsolicited);
+    };
+    slot.mtu = mtu;
+    host.paths.learn(message.flow.remote_addr(), mtu, host.now);
 }

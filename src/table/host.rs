@@ -8,7 +8,6 @@ use core::cell::Cell;
 
 use smoltcp::phy::{DeviceCapabilities, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::IpAddress;
 
 use crate::counters::{Counters, DropReason, Totals, count};
 use crate::event::{Audience, Event};
@@ -28,6 +27,7 @@ use crate::rules::leaving::InFlight;
 use crate::rules::limits::tick;
 use crate::rules::normalise::{PeerView, first_window, mss};
 use crate::rules::secrets::Secrets;
+use crate::table::paths::Paths;
 
 /// A host, without its connections.
 pub(crate) struct Host<'a> {
@@ -42,6 +42,7 @@ pub(crate) struct Host<'a> {
     pub(crate) totals: Totals,
     /// What no socket sends draws on it.
     pub(crate) bucket: Bucket,
+    pub(crate) paths: Paths,
     pub(crate) outlet: Outlet<'a>,
 }
 
@@ -56,6 +57,7 @@ impl<'a> Host<'a> {
             tick: tick(Instant::ZERO),
             totals: Totals::default(),
             bucket: Bucket::FULL,
+            paths: Paths::default(),
             outlet: Outlet::new(checks),
         }
     }
@@ -123,13 +125,8 @@ impl<'a> Host<'a> {
 
     /// The MSS that smoltcp would offer to this flow's peer.
     pub(crate) fn mss(&self, flow: &Flow) -> u16 {
-        let headers = match flow.local_addr() {
-            IpAddress::Ipv4(_) => 20 + 20,
-            #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(_) => 40 + 20,
-        };
         let mtu = self.capabilities.max_transmission_unit;
-        mtu.saturating_sub(headers).min(u16::MAX.into()) as u16
+        flow.mss(mtu.min(u16::MAX.into()) as u16)
     }
 
     /// The MSS that the sender of a SYN is taken for, and what it said otherwise; and the
@@ -138,7 +135,13 @@ impl<'a> Host<'a> {
     pub(crate) fn opening(&self, segment: &Segment, frame: &[u8]) -> (PeerView, Option<Frame>) {
         let (offer, window) = (offer_of(frame), window_of(frame));
         let is_ipv4 = segment.flow.words == 1;
-        let link = self.mss(&segment.flow);
+        let path = self.paths.mtu(segment.flow.remote_addr(), self.now);
+        let path = path.map_or(u16::MAX, |mtu| segment.flow.mss(mtu));
+        let ceiling = match self.config.mss_ceiling {
+            0 => u16::MAX,
+            ceiling => ceiling,
+        };
+        let link = self.mss(&segment.flow).min(path).min(ceiling);
         let mss = mss(offer.mss, is_ipv4, self.config.mss_floor, link);
         let acked = segment.has_ack.then_some(segment.ack);
         let heard = PeerView::of_syn(mss, offer.scale, window, acked);
@@ -225,8 +228,8 @@ pub(crate) struct Outlet<'o> {
     pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
     pub(crate) heard: Cell<PeerView>,
-    /// Numbers left that had left before.
-    pub(crate) repeats: Cell<bool>,
+    /// Numbers left that had left before, the last time with so many bytes.
+    pub(crate) repeats: Cell<Option<u16>>,
     pub(crate) checks: Checks,
     now: Instant,
     pub(crate) audience: Audience<'o>,
@@ -253,7 +256,7 @@ impl Outlet<'_> {
             view: Cell::new(TcpView::NOTHING),
             edge: Cell::new(Edge::NOTHING),
             heard: Cell::new(PeerView::NOTHING),
-            repeats: Cell::new(false),
+            repeats: Cell::new(None),
             checks,
             now: Instant::ZERO,
             audience: None,
@@ -282,7 +285,7 @@ impl Leaving for Outlet<'_> {
             let more = sent.syn | sent.fin | sent.rst;
             let occupies = sent.payload > 0 || sent.syn || sent.fin;
             if occupies && snd_max.0 != 0 && sent.seq < snd_max {
-                self.repeats.set(true);
+                self.repeats.set(Some(sent.payload as u16));
             }
             carried = match sent.payload {
                 0 if !more => Carried::PureAck,

@@ -9,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod listeners;
 pub(crate) mod neighbors;
+pub(crate) mod paths;
 pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod storage;

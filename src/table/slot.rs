@@ -10,15 +10,17 @@ use core::task::Waker;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 
+use crate::frame::demux::Segment;
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
 use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
-use crate::rules::limits::{Clocks, Due};
+use crate::rules::limits::{Clocks, Due, Pace, TimeLimits};
 use crate::rules::normalise::PeerView;
+use crate::rules::pmtu::in_vain;
 use crate::time::after;
 
 /// No listener.
@@ -92,6 +94,8 @@ initial! {
         pub(crate) listener: u32 = 0,
         /// How often in a row the same numbers left, while nothing good came.
         pub(crate) repeats: u8 = 0,
+        /// How long its packets may be; zero: as long as the link lets them.
+        pub(crate) mtu: u16 = 0,
         /// Owners: one stream, or one or two halves.
         pub(crate) owners: u8 = 0,
         /// While the socket was borrowed, or bytes had to be acknowledged first.
@@ -136,11 +140,28 @@ impl<'a> Slot<'a> {
         matches!(self.state, State::Open) && self.is_time_wait()
     }
 
-    /// Its numbers have left again. True: not for the first time in a row, and the way to
-    /// its peer is doubted.
+    /// A handshake begins: what is known of a fresh slot.
+    pub(crate) fn shakes(
+        &mut self,
+        listener: u32,
+        segment: &Segment,
+        now: Instant,
+        timeout: Duration,
+    ) {
+        self.state = State::HalfOpen;
+        self.listener = listener;
+        self.peer = segment.remote_hardware;
+        self.clocks.give_up = after(now, timeout);
+        self.clocks.pace = Pace::begin(&TimeLimits::NONE, now);
+    }
+
+    /// Its numbers have left again, the last time with so many bytes. True: not for the
+    /// first time in a row, and the way to its peer is doubted.
     #[cold]
-    pub(crate) fn repeats(&mut self) -> bool {
+    pub(crate) fn repeats(&mut self, bytes: u16) -> bool {
         self.repeats = self.repeats.saturating_add(1);
+        let mtu = in_vain(self.repeats, bytes, self.flow.words == 1);
+        self.mtu = mtu.unwrap_or(self.mtu);
         self.repeats > 1
     }
 

@@ -182,6 +182,7 @@ impl<'a> Slots<'a> {
         slot.timer = Timer::Exact;
         slot.is_asked = false;
         slot.repeats = 0;
+        slot.mtu = 0;
         slot.asked = Asked::Nothing;
         slot.missed = false;
         self.used += 1;

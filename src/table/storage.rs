@@ -188,7 +188,11 @@ mod tests {
         let one = size_of::<Storage<'_, 100, 8, 8>>();
         let two = size_of::<Storage<'_, 200, 8, 8>>();
         let slot = (two - one) / 100 - 16;
-        assert!(slot <= 804, "a slot takes {slot} bytes beyond its buffers");
+        // With smoltcp's `alloc`, for which another crate of a build may ask, a set and each
+        // buffer take 8 bytes more, and a slot begins where a line does.
+        let has_alloc = size_of::<smoltcp::iface::SocketSet<'_>>() > 16;
+        let most = if has_alloc { 868 } else { 804 };
+        assert!(slot <= most, "a slot takes {slot} bytes beyond its buffers");
         std::println!("{slot} bytes per slot");
     }
 }

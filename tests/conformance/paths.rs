@@ -37,7 +37,6 @@ fn big(seen: &[Seg]) -> &Seg {
 /// path; RFC 1122, 3.2.2.1: "A Destination Unreachable message that is received MUST be
 /// reported to the transport layer."
 #[test]
-#[ignore = "not yet: the message is ignored"]
 fn c030_a_narrower_path_is_learned() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
     writer(server, 3000);
@@ -66,7 +65,6 @@ fn c030_a_narrower_path_is_learned() {
 
 /// The next flow to that peer knows it, one to another peer does not.
 #[test]
-#[ignore = "not yet: the message is ignored"]
 fn a_narrower_path_is_known_to_the_next_connection() {
     host!(server, 1, slots: 4, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
     writer(server, 3000);
@@ -89,7 +87,6 @@ fn a_narrower_path_is_known_to_the_next_connection() {
 /// RFC 1191, 5: an old router says 0; "if the Next-Hop MTU field is zero", a host
 /// searches, by a table or otherwise.
 #[test]
-#[ignore = "not yet: the message is ignored"]
 fn a_router_that_says_no_number_is_understood() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
     writer(server, 3000);
@@ -166,4 +163,57 @@ fn a_message_makes_nothing_larger() {
         let small = again.iter().all(|seg| seg.payload.len() <= 500);
         assert!(small, "{}", show(&again, reply.seq));
     });
+}
+
+/// What gets through a path that swallows packets longer than this, within two minutes.
+fn through(widest: usize, config: impl Fn(&mut cygnet::Config)) -> (usize, usize) {
+    let mut settings = harness::config(1);
+    config(&mut settings);
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096, parked: 0, config: settings);
+    writer(server, 3000);
+    let (got, lost) = (Cell::new(0), Cell::new(0));
+    by_hand(server, |hands| {
+        let (reply, seen) = pours(hands, 9);
+        let answer = |seg: &Seg| {
+            if seg.payload.is_empty() {
+                return None;
+            }
+            if seg.payload.len() + 40 > widest {
+                lost.set(lost.get() + 1);
+                return None;
+            }
+            let at = seg.seq.0.wrapping_sub(reply.seq.0 + 1) as usize;
+            if at == got.get() {
+                got.set(at + seg.payload.len());
+            }
+            Some(piece(&reply, TcpControl::None, 0, b"", got.get()))
+        };
+        for seg in &seen {
+            if let Some(said) = answer(seg) {
+                hands.send(&said);
+            }
+        }
+        hands.pass_with(SEC * 120, answer);
+    });
+    (got.get(), lost.get())
+}
+
+/// RFC 4821, 3: a host has to find out for itself about a path on which too long packets
+/// vanish without a word.
+#[test]
+fn a_path_that_swallows_without_a_word_is_found_out() {
+    for widest in [1500, 1400, 1260, 1000, 576] {
+        let (got, lost) = through(widest, |_| ());
+        assert_eq!(got, 3000, "{widest}: {lost} lost");
+        assert_eq!(lost > 0, widest < 1500, "{widest}");
+    }
+}
+
+/// Whoever knows of it can say so.
+#[test]
+fn no_segment_is_longer_than_the_ceiling() {
+    for (widest, ceiling) in [(1260, 1220), (576, 536), (1400, 1)] {
+        let (got, lost) = through(widest, |config| config.mss_ceiling = ceiling);
+        assert_eq!((got, lost), (3000, 0), "{widest} {ceiling}");
+    }
 }

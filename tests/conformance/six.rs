@@ -330,7 +330,6 @@ fn pours(hands: &mut Hands<'_>, mss: Option<u16>) -> (Vec<Vec<u8>>, TcpSeqNumber
 /// of the PMTU for the relevant path"; and "A node MUST NOT reduce its estimate of the Path
 /// MTU below the IPv6 minimum link MTU".
 #[test]
-#[ignore = "not yet: the message is ignored"]
 fn a_narrower_path_is_learned() {
     for (mtu, right, most) in [
         (1400, true, 1340),
