@@ -448,6 +448,28 @@ fn what_was_taken_and_not_acknowledged_yet_is_no_room() {
 }
 
 #[test]
+fn a_syn_is_expected_to_be_followed_by_what_is_behind_it() {
+    let view = TcpView::of_syn(TcpSeqNumber(999));
+    assert_eq!((view.rcv_nxt.0, view.last_ack.0), (1000, 1000));
+    assert!(!view.spoke());
+}
+
+/// RFC 5961, 3.2: "the receiver sends an acknowledgment"; smoltcp does for a segment that
+/// lies before its window and acknowledges all there is.
+#[test]
+fn a_challenge_lies_before_the_window_and_acknowledges_all() {
+    let challenge = OPEN.view.challenge();
+    assert_eq!(challenge.flags, ACK);
+    assert_eq!((challenge.seq.0, challenge.ack.0), (999, 500));
+    assert_eq!((challenge.window, challenge.mss), (0, None));
+    let wraps = TcpView {
+        rcv_nxt: TcpSeqNumber(i32::MIN),
+        ..OPEN.view
+    };
+    assert_eq!(wraps.challenge().seq.0, i32::MAX);
+}
+
+#[test]
 fn what_left_is_learned_and_resets_teach_nothing() {
     let mut view = OPEN;
     let frame = Outgoing {
