@@ -40,7 +40,7 @@ pub enum DropReason {
     /// It acknowledges what was never sent; challenged (RFC 9293, 3.10.7.4).
     NeverSent = 12,
     /// Bytes outside the window, again within 65 ms; or what only an error or a reset
-    /// could have answered, more than 800 a second.
+    /// could have answered, more than 800 or 8,000 a second.
     Throttled = 13,
     /// An acknowledgement that repeats what is known while only our FIN is on its
     /// way.

@@ -3,7 +3,7 @@
 //! that draws on one bucket (RFC 4443, 2.4 (f): "an IPv6 node MUST limit the rate of ICMPv6
 //! error messages it originates", and it recommends a token bucket; RFC 1812, 4.3.2.8).
 //!
-//! It holds a few tokens and gets a new one every so often. That is one number: when it
+//! It holds the time of a few answers and fills as time passes. That is one number: when it
 //! will be full again.
 //!
 //! Not here: what is not sent without one, and what it was.
@@ -17,27 +17,29 @@ pub(crate) struct Bucket {
     full_at: i64,
 }
 
-/// One token in so many microseconds.
-const EVERY: i64 = 1_250;
+/// What an answer costs that smoltcp makes, an error above all: 800 a second.
+pub(crate) const ANSWER: i64 = 1_250;
 
-/// How many tokens there are at most. A scan of a thousand ports is answered in seconds,
-/// and nobody gets a thousand answers from us in one.
-const BURST: i64 = 10;
+/// What a reset costs: it is not longer than what it answers, and a scan of all ports ends
+/// with one for each.
+pub(crate) const RESET: i64 = 125;
+
+/// What the bucket holds: ten answers.
+const FULL: i64 = 10 * ANSWER;
 
 impl Bucket {
     pub(crate) const FULL: Bucket = Bucket { full_at: 0 };
 
-    /// Takes a token, if there is one.
+    /// Takes so much of it, if there is that much.
     #[inline]
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, cost: i64, now: Instant) -> bool {
         let now = now.total_micros();
         let missing = self.full_at.saturating_sub(now).max(0);
-        let most = BURST * EVERY;
         // It cannot miss more than all: the clock is another one.
-        let missing = if missing > most { 0 } else { missing };
-        let there = missing <= most - EVERY;
+        let missing = if missing > FULL { 0 } else { missing };
+        let there = missing <= FULL - cost;
         if there {
-            self.full_at = now.saturating_add(missing + EVERY);
+            self.full_at = now.saturating_add(missing + cost);
         }
         there
     }
@@ -50,9 +52,12 @@ mod tests {
     use proptest::prelude::*;
     use smoltcp::time::Duration;
 
+    /// How many answers it holds.
+    const BURST: i64 = FULL / ANSWER;
+
     fn taken(bucket: &mut Bucket, at: i64, tries: u32) -> u32 {
         (0..tries)
-            .map(|_| u32::from(bucket.take(Instant::from_micros(at))))
+            .map(|_| u32::from(bucket.take(ANSWER, Instant::from_micros(at))))
             .sum()
     }
 
@@ -60,14 +65,23 @@ mod tests {
     fn a_burst_is_served_and_then_one_at_a_time() {
         let mut bucket = Bucket::FULL;
         assert_eq!(taken(&mut bucket, 0, 1000), BURST as u32);
-        assert_eq!(taken(&mut bucket, EVERY - 1, 1000), 0);
-        assert_eq!(taken(&mut bucket, EVERY, 1000), 1);
-        assert_eq!(taken(&mut bucket, 4 * EVERY, 1000), 3);
+        assert_eq!(taken(&mut bucket, ANSWER - 1, 1000), 0);
+        assert_eq!(taken(&mut bucket, ANSWER, 1000), 1);
+        assert_eq!(taken(&mut bucket, 4 * ANSWER, 1000), 3);
         assert_eq!(
             taken(&mut bucket, 100_000_000, 1000),
             BURST as u32,
             "not more than full"
         );
+    }
+
+    #[test]
+    fn a_reset_costs_a_tenth() {
+        let mut bucket = Bucket::FULL;
+        let resets = (0..1000).filter(|_| bucket.take(RESET, Instant::ZERO));
+        assert_eq!(resets.count(), 100);
+        assert_eq!(taken(&mut bucket, ANSWER - RESET, 1), 0);
+        assert_eq!(taken(&mut bucket, ANSWER, 1), 1);
     }
 
     #[test]
@@ -90,11 +104,11 @@ mod tests {
             let began = now;
             for pause in pauses {
                 now += Duration::from_micros(pause);
-                let there = bucket.take(now);
+                let there = bucket.take(ANSWER, now);
                 given += i64::from(there);
-                prop_assert!(there || pause < EVERY as u64);
+                prop_assert!(there || pause < ANSWER as u64);
                 let passed = (now - began).total_micros() as i64;
-                prop_assert!(given <= BURST + passed / EVERY);
+                prop_assert!(given <= BURST + passed / ANSWER);
             }
         }
     }

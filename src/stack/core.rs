@@ -30,6 +30,7 @@ use crate::frame::link::NOBODY;
 #[cfg(feature = "ipv6")]
 use crate::frame::patch::{COPY, without_headers};
 use crate::prefetch;
+use crate::rules::bucket::{ANSWER, Bucket};
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
 use crate::rules::lifecycle::{Cut, State, Step};
@@ -42,6 +43,7 @@ use crate::stack::gate::Gate;
 use crate::stack::resolve;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
+use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::{SlotId, SlotKey};
 use crate::time::{FAR, after};
@@ -118,6 +120,9 @@ impl Core<'_> {
         connections.cookies = Cookies::new(derive_key(&secret, b"cookies"));
         host.config.secret = secret;
         host.secrets = Secrets::new(&secret);
+        host.bucket = Bucket::FULL;
+        host.paths = Paths::default();
+        self.late = 0;
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::default();
@@ -241,7 +246,7 @@ impl Core<'_> {
                 Some(message) => {
                     resolve::narrow(&mut self.connections, &mut self.host, &message);
                 }
-                None if self.host.may_answer() => {
+                None if self.host.may_answer(ANSWER) => {
                     self.engine.answer(&self.host, from, frame, token);
                 }
                 None => (),

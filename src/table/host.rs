@@ -20,7 +20,7 @@ use crate::frame::one_shot::{Leaving, Told};
 use crate::frame::patch::set_seq;
 use crate::frame::sent::outgoing;
 use crate::rules::addresses::Addresses;
-use crate::rules::bucket::Bucket;
+use crate::rules::bucket::{Bucket, RESET};
 use crate::rules::config::Config;
 use crate::rules::guard::{Edge, TcpView, learn};
 use crate::rules::leaving::InFlight;
@@ -181,8 +181,8 @@ impl<'a> Host<'a> {
 
     /// Whether what no socket sends may leave now; else what it would have answered is
     /// dropped.
-    pub(crate) fn may_answer(&mut self) -> bool {
-        let may = self.bucket.take(self.now);
+    pub(crate) fn may_answer(&mut self, cost: i64) -> bool {
+        let may = self.bucket.take(cost, self.now);
         if !may {
             self.dropped(DropReason::Throttled);
         }
@@ -191,7 +191,7 @@ impl<'a> Host<'a> {
 
     /// Answers a segment that belongs to nobody (RFC 9293, 3.10.7.1).
     pub(crate) fn refuse<T: TxToken>(&mut self, segment: &Segment, token: T) {
-        if !self.may_answer() {
+        if !self.may_answer(RESET) {
             return;
         }
         let syn = usize::from(segment.control == Control::Syn);

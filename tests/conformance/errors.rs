@@ -89,7 +89,9 @@ fn errors_are_limited() {
                 answers += hands.pass(Duration::from_millis(1)).len();
             }
             answers += hands.others.len();
-            assert!((1..=1_700).contains(&answers), "{what}: {answers} in 2 s");
+            // A reset is not longer than what it answers.
+            let most = if what == "closed port" { 2_000 } else { 1_700 };
+            assert!((1..=most).contains(&answers), "{what}: {answers} in 2 s");
         });
     }
 }
