@@ -47,7 +47,7 @@ impl Engine {
         frame: &[u8],
         token: T,
     ) {
-        host.outlet.heard.set(PeerView::NOTHING);
+        host.outlet.of_no_flow();
         let mut nobody = SocketSet::new(&mut [][..]);
         let (outlet, tx) = (&host.outlet, Some(Tx::Device(token)));
         let mut device = one_shot(host, outlet, &from, Some(frame), tx);

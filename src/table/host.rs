@@ -213,7 +213,7 @@ impl<'a> Host<'a> {
 
     /// Sends a frame made by hand.
     pub(crate) fn send<T: TxToken>(&self, frame: &Frame, token: T) {
-        self.outlet.heard.set(PeerView::NOTHING);
+        self.outlet.of_no_flow();
         let told = Told::new(token, &self.outlet);
         told.consume(frame.len(), |room| room.copy_from_slice(frame));
     }
@@ -247,6 +247,12 @@ pub(crate) enum Carried {
 }
 
 impl Outlet<'_> {
+    /// What leaves now is of no flow: what is known of the last one says nothing of it.
+    pub(crate) fn of_no_flow(&self) {
+        self.view.set(TcpView::NOTHING);
+        self.heard.set(PeerView::NOTHING);
+    }
+
     /// Nothing has left. Without an audience it is also for what nobody is to see.
     pub(crate) fn new(checks: Checks) -> Self {
         Outlet {

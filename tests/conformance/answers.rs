@@ -352,3 +352,20 @@ fn c001_a_syn_that_comes_before_ours_left_does_no_harm() {
     });
     assert_eq!(*log.borrow(), ["Ok(())"]);
 }
+
+/// What answers a segment of no flow has the numbers that RFC 9293, 3.5.2, gives it,
+/// whatever flow has sent something before: "the reset has sequence number zero".
+#[test]
+fn a_reset_for_nobody_has_its_own_number() {
+    for number in 0..64 {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+        reads_all(server);
+        by_hand(server, |hands| {
+            hands.open(&syn(9, 1000 + number, 7, 1)); // with another number of ours each
+            hands.send(&syn(9, 2000, 99, 5));
+            let seen = hands.pass(TICK);
+            let reset = seen.iter().find(|seg| seg.is_rst()).unwrap();
+            assert_eq!((reset.seq.0, reset.ack.unwrap().0), (0, 6), "{number}");
+        });
+    }
+}
