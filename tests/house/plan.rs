@@ -49,7 +49,7 @@ pub const FILE_LINES: usize = 500;
 /// How many code lines `src` may have, and what does not count because no machine of
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, and is to shrink to 8,200; the second of what TCP owes its peers.
-pub const CODE_LINES: usize = 8_273 + 1_019;
+pub const CODE_LINES: usize = 8_273 + 1_028;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
