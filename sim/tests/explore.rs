@@ -1,53 +1,8 @@
 //! `sim world`, `replay`, `shrink` and `diff`, run as a person runs them.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod folder;
 
-/// A folder of this test's own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("cygnet-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn sim(&self, line: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sim"))
-            .args(line.split_whitespace())
-            .current_dir(&self.0)
-            .output()
-            .unwrap()
-    }
-
-    /// What it prints when all is well.
-    fn said(&self, line: &str) -> String {
-        let output = self.sim(line);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.0.join(name)).unwrap()
-    }
-
-    fn text(&self, name: &str) -> String {
-        String::from_utf8(self.bytes(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let path: &Path = &self.0;
-        let _ = std::fs::remove_dir_all(path);
-    }
-}
+use folder::Folder;
 
 #[test]
 fn a_seed_has_one_digest_in_every_process_and_each_seed_its_own() {

@@ -2,9 +2,13 @@
 //! every event by its number, and it is small. Without Chromium the test says so and
 //! is skipped; with `CYGNET_REQUIRE_ALL=1`, as in CI, it fails instead.
 
+mod folder;
+
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
+
+use folder::Folder;
 
 /// No page of ten thousand events may have more.
 const MOST_BYTES: u64 = 2 << 20;
@@ -38,33 +42,6 @@ const ready = setInterval(() => {
   document.body.append(verdict);
 }, 10);
 </script>"#;
-
-/// A folder of this test's own, gone at the end.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("cygnet-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn sim(&self, line: &str) -> Output {
-        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-        let sim = sim.args(line.split_whitespace()).current_dir(&self.0);
-        sim.output().unwrap()
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-}
 
 /// The browser, or nothing, said aloud.
 fn chromium() -> Option<&'static str> {

@@ -79,11 +79,6 @@ impl Before {
     }
 }
 
-/// Whether a connection of ours has not been answered yet.
-pub(crate) fn is_unanswered(state: State, tcp: tcp::State) -> bool {
-    matches!(state, State::Connecting) && tcp != tcp::State::SynReceived
-}
-
 /// Whether the peer has cut the connection by a reset that the socket took. In
 /// TIME-WAIT nothing is left to cut (RFC 1337), and a connection that is not yet one
 /// was refused.

@@ -405,7 +405,7 @@ impl Core<'_> {
             return;
         };
         if let Some(bytes) = host.outlet.repeats.get()
-            && slot.repeats(bytes)
+            && slot.sent_again(bytes)
         {
             resolve::doubt(connections, neighbors, host, id);
             slot = &mut connections.slots[id];

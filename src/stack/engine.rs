@@ -21,7 +21,7 @@ use crate::frame::patch::{self, COPY};
 use crate::rules::cookie::Cookie;
 use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
 use crate::rules::isn;
-use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, is_unanswered, settle};
+use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, settle};
 use crate::rules::limits::patience;
 use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
 use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
@@ -71,8 +71,9 @@ impl Engine {
         };
         let (before, unread) = (Before::of(socket), socket.recv_queue());
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
-        let is_answered = before.tcp == tcp::State::SynReceived;
-        let verdict = match matches!(slot.state, State::Connecting) && !is_answered {
+        let is_unanswered =
+            matches!(slot.state, State::Connecting) && before.tcp != tcp::State::SynReceived;
+        let verdict = match is_unanswered {
             // smoltcp takes no bytes before its SYN is answered.
             true => Verdict::PassEmpty,
             false => judge(segment, &slot.view, &slot.edge, half_open, host.now),
@@ -89,7 +90,13 @@ impl Engine {
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
         } else {
-            self.look(host, slot, (segment, frame), (verdict, &before), token)?
+            self.look(
+                host,
+                slot,
+                (segment, frame),
+                (verdict, is_unanswered),
+                token,
+            )?
         };
         let socket = tcp_of((*slot.set).as_mut()?);
         if is_plain {
@@ -128,11 +135,10 @@ impl Engine {
         host: &mut Host<'_>,
         slot: &mut Slot<'_>,
         (segment, frame): (&Segment, &[u8]),
-        (verdict, before): (Verdict, &Before),
+        (verdict, is_unanswered): (Verdict, bool),
         token: T,
     ) -> Option<Control> {
         let snd_max = slot.view.snd_max;
-        let is_unanswered = is_unanswered(slot.state, before.tcp);
         let ours = Ours {
             rcv_nxt: slot.view.rcv_nxt,
             snd_max,

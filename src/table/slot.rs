@@ -158,7 +158,7 @@ impl<'a> Slot<'a> {
     /// Its numbers have left again, the last time with so many bytes. True: not for the
     /// first time in a row, and the way to its peer is doubted.
     #[cold]
-    pub(crate) fn repeats(&mut self, bytes: u16) -> bool {
+    pub(crate) fn sent_again(&mut self, bytes: u16) -> bool {
         self.repeats = self.repeats.saturating_add(1);
         let mtu = in_vain(self.repeats, bytes, self.flow.words == 1);
         self.mtu = mtu.unwrap_or(self.mtu);

@@ -91,6 +91,25 @@ pub trait Watch {
     }
 }
 
+/// One that is looked at after the run.
+impl<W: Watch> Watch for Rc<RefCell<W>> {
+    fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>) {
+        self.borrow_mut().happened(number, at, what);
+    }
+
+    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
+        self.borrow_mut().arrived(sent, at, to, how);
+    }
+
+    fn healed(&mut self, at: Instant) {
+        self.borrow_mut().healed(at);
+    }
+
+    fn checkpoint(&mut self, number: u64, at: Instant, digest: u128) {
+        self.borrow_mut().checkpoint(number, at, digest);
+    }
+}
+
 /// How a frame was received at the end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {

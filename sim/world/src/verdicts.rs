@@ -246,23 +246,20 @@ mod tests {
         most: usize,
     }
 
-    struct Shared(Rc<RefCell<Seen>>);
-
-    impl Watch for Shared {
+    impl Watch for Seen {
         fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>) {
-            let seen = &mut *self.0.borrow_mut();
-            while let Some(packet) = seen.verdicts.next(at) {
-                seen.packets.push(packet);
+            while let Some(packet) = self.verdicts.next(at) {
+                self.packets.push(packet);
             }
-            seen.verdicts.happened(number, at, what);
-            seen.most = seen.most.max(seen.verdicts.packets.len());
+            self.verdicts.happened(number, at, what);
+            self.most = self.most.max(self.verdicts.packets.len());
             if let Happening::Host(_, _, Event::FrameIn(_) | Event::FrameOut(_)) = what {
-                seen.frames.push(number);
+                self.frames.push(number);
             }
         }
 
         fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
-            self.0.borrow_mut().verdicts.arrived(sent, at, to, how);
+            self.verdicts.arrived(sent, at, to, how);
         }
     }
 
@@ -277,7 +274,7 @@ mod tests {
             }));
             let staging = Staging {
                 seed: Some(seed),
-                watch: Some(Box::new(Shared(Rc::clone(&seen)))),
+                watch: Some(Box::new(Rc::clone(&seen))),
                 ..Staging::default()
             };
             let outcome = run(&plan, staging);

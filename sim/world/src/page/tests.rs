@@ -1,30 +1,13 @@
 use smoltcp::time::Instant;
 
 use super::*;
+use crate::Duration;
 use crate::scenario::Scenario;
 use crate::stage::{Outcome, Staging, run};
 use crate::timeline::EVENTS;
-use crate::{Duration, Happening, Watch};
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
-
-/// A timeline that is looked at after the run.
-struct Shared(Rc<RefCell<Timeline>>);
-
-impl Watch for Shared {
-    fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>) {
-        self.0.borrow_mut().happened(number, at, what);
-    }
-
-    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
-        self.0.borrow_mut().arrived(sent, at, to, how);
-    }
-
-    fn healed(&mut self, at: Instant) {
-        self.0.borrow_mut().healed(at);
-    }
-}
 
 /// A run of chaos, its plan with all fates, and its timeline.
 fn chaos(seed: u64, range: Range<u64>, limit: usize) -> (Outcome, Plan, Rc<RefCell<Timeline>>) {
@@ -34,7 +17,7 @@ fn chaos(seed: u64, range: Range<u64>, limit: usize) -> (Outcome, Plan, Rc<RefCe
     let staging = Staging {
         seed: Some(seed),
         record: true,
-        watch: Some(Box::new(Shared(Rc::clone(&timeline)))),
+        watch: Some(Box::new(Rc::clone(&timeline))),
         ..Staging::default()
     };
     let outcome = run(&plan, staging);

@@ -61,30 +61,13 @@ fn bytes<'b>(fields: &[(u64, Value<'b>)], field: u64) -> Option<&'b [u8]> {
     })
 }
 
-/// A trace that is looked at after the run.
-struct Shared(Rc<RefCell<Perfetto<Vec<u8>>>>);
-
-impl Watch for Shared {
-    fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>) {
-        self.0.borrow_mut().happened(number, at, what);
-    }
-
-    fn arrived(&mut self, sent: u64, at: Instant, to: End, how: Arrival) {
-        self.0.borrow_mut().arrived(sent, at, to, how);
-    }
-
-    fn healed(&mut self, at: Instant) {
-        self.0.borrow_mut().healed(at);
-    }
-}
-
 fn traced(scenario: &str, seed: u64) -> Vec<u8> {
     let plan = Scenario::named(scenario).unwrap();
     let plan = plan.plan(seed, Duration::from_secs(10));
     let trace = Rc::new(RefCell::new(Perfetto::new(&plan, Vec::new())));
     let staging = Staging {
         seed: Some(seed),
-        watch: Some(Box::new(Shared(Rc::clone(&trace)))),
+        watch: Some(Box::new(Rc::clone(&trace))),
         ..Staging::default()
     };
     run(&plan, staging);
