@@ -196,11 +196,9 @@ impl Engine {
         if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
             self.tell::<T>(host, slot, segment, &end);
         }
-        let is_shown = !matches!(verdict, Verdict::Challenge(_) | Verdict::Drop(_));
-        Some(if is_shown {
-            segment.control
-        } else {
-            Control::Other
+        Some(match verdict {
+            Verdict::Challenge(_) | Verdict::Drop(_) => Control::Other,
+            _ => segment.control,
         })
     }
 
@@ -359,13 +357,8 @@ fn narrow_passes<D: Device + ?Sized>(
 ) -> Passes {
     let mut narrow = host.capabilities.clone();
     narrow.max_transmission_unit = mtu.into();
-    passes(
-        &mut interface(0, &narrow, host.now),
-        host,
-        peer,
-        set,
-        device,
-    )
+    let mut iface = interface(0, &narrow, host.now);
+    passes(&mut iface, host, peer, set, device)
 }
 
 /// Hands a frame to a slot's socket.
@@ -422,13 +415,8 @@ pub(crate) fn begin<T: TxToken>(
     let listens = slot
         .socket()
         .is_some_and(|socket| socket.listen(segment.flow.listens()).is_ok());
-    hand(
-        &mut scratch,
-        (host, &host.outlet),
-        slot,
-        frame,
-        Tx::Device(token),
-    );
+    let token = Tx::Device(token);
+    hand(&mut scratch, (host, &host.outlet), slot, frame, token);
     listens
         && slot
             .socket()

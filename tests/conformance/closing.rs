@@ -278,3 +278,45 @@ fn text_for_a_stream_that_was_shut_down_is_read() {
     });
     assert_ended_after(&log, "text");
 }
+
+/// RFC 9293, 3.10.2 and 3.10.4: a SEND after a CLOSE is an error, also while the FIN waits
+/// for bytes of ours; what was written before is not lost.
+#[test]
+fn nothing_is_written_behind_an_end_that_waits() {
+    for split in [false, true] {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+        let log = Log::default();
+        let theirs = log.clone();
+        serve(server, move |mut stream| async move {
+            read_all(&mut stream, &theirs).await;
+            stream.write_all(&[b'y'; 3000]).await.unwrap();
+            stream.shutdown();
+            let told = match split {
+                false => stream.write(b"more").await,
+                true => {
+                    let (reader, mut writer) = stream.into_split();
+                    let told = writer.write(b"more").await;
+                    drop((reader, writer));
+                    told
+                }
+            };
+            theirs.borrow_mut().push(format!("{told:?}"));
+        });
+        by_hand(server, |hands| {
+            let reply = hands.open(&syn(9, 1000, 7, 1));
+            hands.send(&answer(&reply, TcpControl::Fin, b""));
+            let (got, ended) = (Cell::new(0), Cell::new(false));
+            hands.pass_with(SEC * 20, |seg| {
+                let at = seg.seq.0.wrapping_sub(reply.seq.0 + 1) as usize;
+                if at == got.get() {
+                    got.set(at + seg.payload.len());
+                    ended.set(ended.get() || seg.control == TcpControl::Fin);
+                }
+                let next = got.get() + usize::from(ended.get());
+                Some(piece(&reply, TcpControl::None, 1, b"", next))
+            });
+            assert_eq!((got.get(), ended.get()), (3000, true), "{split}");
+        });
+        assert_eq!(*log.borrow(), ["", "Err(Closed)"], "{split}");
+    }
+}

@@ -29,6 +29,17 @@ fn writer(node: Node<'_>, bytes: usize) {
     node.spawn(Box::pin(task)).unwrap();
 }
 
+/// The same for each that comes, and holds no stream.
+fn drops(node: Node<'_>) {
+    let task = async move {
+        let listener = node.listen(7, Backlog(2)).unwrap();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(&[b'y'; 3000]).await;
+        }
+    };
+    node.spawn(Box::pin(task)).unwrap();
+}
+
 fn big(seen: &[Seg]) -> &Seg {
     seen.iter().find(|seg| seg.payload.len() == 1460).unwrap()
 }
@@ -81,6 +92,51 @@ fn a_narrower_path_is_known_to_the_next_connection() {
         );
         let (_, seen) = pours(hands, 8);
         assert!(seen.iter().any(|seg| seg.payload.len() == 1460));
+    });
+}
+
+/// What was known of a path goes with its connection, and with the host's memory.
+#[test]
+fn another_connection_in_the_same_slot_and_another_boot_know_nothing_of_it() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+    drops(server);
+    by_hand(server, |hands| {
+        let (reply, seen) = pours(hands, 9);
+        hands.send_frame(&ipv4(ROUTER, 1, &too_big(&packet_of(big(&seen)), 1280)));
+        hands.pass(TICK);
+        hands.send(&piece(&reply, TcpControl::Rst, 0, b"", 0));
+        hands.pass(TICK);
+        big(&pours(hands, 8).1);
+        server.reboot([7; 16]);
+        hands.pass(TICK);
+        drops(server);
+        hands.pass(TICK);
+        big(&pours(hands, 9).1);
+    });
+}
+
+/// A handshake has nothing on its way that could be too big.
+#[test]
+fn a_message_about_a_handshake_is_not_believed() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+    writer(server, 3000);
+    by_hand(server, |hands| {
+        let mut first = syn(9, 1000, 7, 1);
+        first.mss = Some(1460);
+        hands.send(&first);
+        let reply = hands.pass(TICK).into_iter().find(Seg::is_answer).unwrap();
+        for seq in [0, reply.seq.0] {
+            let mut quoted = reply.clone();
+            quoted.seq = smoltcp::wire::TcpSeqNumber(seq);
+            hands.send_frame(&ipv4(ROUTER, 1, &too_big(&packet_of(&quoted), 576)));
+            hands.pass(TICK);
+        }
+        let third = Seg {
+            window: 8000,
+            ..answer(&reply, TcpControl::None, b"")
+        };
+        hands.send(&third);
+        big(&hands.pass(TICK));
     });
 }
 
