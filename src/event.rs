@@ -9,47 +9,34 @@ use smoltcp::time::Instant;
 use smoltcp::wire::IpEndpoint;
 
 pub use crate::counters::{Counters, DropReason};
+use crate::worded::worded;
 
-/// Why a task gave control back: the first half of what it yields.
-///
-/// Numbered from one, so that `None` is zero and task storage all zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Reason {
-    /// A new connection on a listener.
-    Accept = 1,
-    /// The answer to our SYN.
-    Connect = 2,
-    /// Bytes, or the end of the stream.
-    Read = 3,
-    /// Room in the transmit buffer.
-    Write = 4,
-    /// Acknowledgement of everything written.
-    Flush = 5,
-    /// Acknowledgement of our FIN.
-    Close = 6,
-    /// A moment in time.
-    Sleep = 7,
-    /// Another turn: `yield_now`.
-    Turn = 8,
-    /// Something cygnet does not know: a channel, a signal.
-    Other = 9,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Accept => "accept",
-            Reason::Connect => "connect",
-            Reason::Read => "read",
-            Reason::Write => "write",
-            Reason::Flush => "flush",
-            Reason::Close => "close",
-            Reason::Sleep => "sleep",
-            Reason::Turn => "turn",
-            Reason::Other => "other",
-        })
+worded! {
+    /// Why a task gave control back: the first half of what it yields.
+    ///
+    /// Numbered from one, so that `None` is zero and task storage all zeros.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    #[repr(u8)]
+    pub enum Reason {
+        /// A new connection on a listener.
+        Accept = 1: "accept",
+        /// The answer to our SYN.
+        Connect = 2: "connect",
+        /// Bytes, or the end of the stream.
+        Read = 3: "read",
+        /// Room in the transmit buffer.
+        Write = 4: "write",
+        /// Acknowledgement of everything written.
+        Flush = 5: "flush",
+        /// Acknowledgement of our FIN.
+        Close = 6: "close",
+        /// A moment in time.
+        Sleep = 7: "sleep",
+        /// Another turn: `yield_now`.
+        Turn = 8: "turn",
+        /// Something cygnet does not know: a channel, a signal.
+        Other = 9: "other",
     }
 }
 

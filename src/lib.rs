@@ -93,7 +93,6 @@ mod initial;
 #[cfg(any(test, feature = "lab"))]
 pub mod lab;
 mod node;
-mod on_drop;
 mod prefetch;
 mod rules;
 mod scheduler;
@@ -105,6 +104,7 @@ pub mod task;
 #[cfg(any(test, feature = "on-target"))]
 mod test_list;
 mod time;
+mod worded;
 
 pub use digest::Digest;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};

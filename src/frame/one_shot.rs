@@ -190,29 +190,3 @@ pub(crate) fn without_ethernet(packets: &mut DeviceCapabilities) {
         segmentation.tcpv6 = segmentation.tcpv6.and_then(cuts);
     }
 }
-
-/// A device that is only asked what it can do.
-pub(crate) struct CapsOnly<'c>(pub(crate) &'c DeviceCapabilities);
-
-impl Device for CapsOnly<'_> {
-    type RxToken<'a>
-        = OneFrame<'a>
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = Discard
-    where
-        Self: 'a;
-
-    fn receive(&mut self, _: Instant) -> Option<(OneFrame<'_>, Discard)> {
-        None
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Discard> {
-        None
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.0.clone()
-    }
-}

@@ -2,6 +2,8 @@
 
 use smoltcp::time::Duration;
 
+use crate::worded::worded;
+
 /// What is longer is taken for this: 36,000 years, so that no sum with the time
 /// wraps, in smoltcp neither. For ever is not at once.
 pub(crate) const LONGEST: Duration = Duration::from_micros(1 << 60);
@@ -114,45 +116,32 @@ impl Config {
     }
 }
 
-/// A stack cannot be built this way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The hardware address is a broadcast or multicast address.
-    HardwareAddress,
-    /// The device says that it does not speak Ethernet. Where smoltcp is built
-    /// without `medium-ethernet`, as it is if nobody asks for more, there is no
-    /// word for Ethernet: a device leaves
-    /// [`medium`](smoltcp::phy::DeviceCapabilities::medium) as it is, and one that
-    /// speaks bare IP says the same and is taken for Ethernet. Ask for that feature
-    /// of smoltcp to have it refused.
-    Medium,
-    /// The device's MTU is too small: below 82 bytes with the Ethernet header
-    /// (RFC 791, 3.2: every host takes packets of 68), or below 1,294 for an IPv6
-    /// address (RFC 8200, 5: 1,280). A device that does not set
-    /// [`max_transmission_unit`](smoltcp::phy::DeviceCapabilities) says 0.
-    Mtu,
-    /// An IP address that is not a unicast address.
-    Address,
-    /// More than four addresses.
-    TooMany,
-    /// Not even one slot: some part of the storage is empty.
-    Storage,
-}
-
-impl core::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            ConfigError::HardwareAddress => "the hardware address must be a unicast address",
-            ConfigError::Medium => "the device must be an Ethernet device",
-            ConfigError::Mtu => {
-                "the device's max_transmission_unit must be 82 or more with the \
-                 Ethernet header, 1294 or more for IPv6"
-            }
-            ConfigError::Address => "an IP address must be a unicast address",
-            ConfigError::TooMany => "a host has at most four addresses",
-            ConfigError::Storage => "the storage has no room for a single connection",
-        })
+worded! {
+    /// A stack cannot be built this way.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum ConfigError {
+        /// The hardware address is a broadcast or multicast address.
+        HardwareAddress: "the hardware address must be a unicast address",
+        /// The device says that it does not speak Ethernet. Where smoltcp is built
+        /// without `medium-ethernet`, as it is if nobody asks for more, there is no
+        /// word for Ethernet: a device leaves
+        /// [`medium`](smoltcp::phy::DeviceCapabilities::medium) as it is, and one that
+        /// speaks bare IP says the same and is taken for Ethernet. Ask for that feature
+        /// of smoltcp to have it refused.
+        Medium: "the device must be an Ethernet device",
+        /// The device's MTU is too small: below 82 bytes with the Ethernet header
+        /// (RFC 791, 3.2: every host takes packets of 68), or below 1,294 for an IPv6
+        /// address (RFC 8200, 5: 1,280). A device that does not set
+        /// [`max_transmission_unit`](smoltcp::phy::DeviceCapabilities) says 0.
+        Mtu: "the device's max_transmission_unit must be 82 or more with the \
+            Ethernet header, 1294 or more for IPv6",
+        /// An IP address that is not a unicast address.
+        Address: "an IP address must be a unicast address",
+        /// More than four addresses.
+        TooMany: "a host has at most four addresses",
+        /// Not even one slot: some part of the storage is empty.
+        Storage: "the storage has no room for a single connection",
     }
 }
 

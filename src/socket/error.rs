@@ -5,17 +5,15 @@
 use core::fmt;
 use embedded_io_async::ErrorKind;
 
+use crate::worded::worded;
+
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident: $text:literal, $kind:ident;)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($name::$variant => $text,)* })
-            }
+        worded! {
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            #[non_exhaustive]
+            pub enum $name { $($(#[$vdoc])* $variant: $text,)* }
         }
 
         impl core::error::Error for $name {}

@@ -9,6 +9,7 @@
 use core::future::poll_fn;
 use core::task::Poll;
 
+use scopeguard::guard;
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
@@ -147,11 +148,10 @@ impl<'a> Handle<'a> {
     /// Runs `f` on the borrowed socket: the stack is free meanwhile, so `f`
     /// may use any other socket of the node.
     pub(super) fn lent<R>(&self, f: impl FnOnce(&mut tcp::Socket<'a>) -> R) -> Option<R> {
-        let mut loan = Loan {
-            handle: *self,
-            set: self.with(|core, key| core.connections.lend(key)),
-        };
-        loan.set.as_mut().map(|set| f(tcp_of(set)))
+        let set = self.with(|core, key| core.connections.lend(key))?;
+        // Goes back also when `f` panics.
+        let mut loan = guard(set, |set| self.give_back(set));
+        Some(f(tcp_of(&mut loan)))
     }
 }
 
@@ -162,21 +162,6 @@ fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, parking: &mut Parki
     };
     parking.park(place);
     *at = until;
-}
-
-/// A socket out on loan; goes back when dropped, also when a closure panics.
-#[derive(Debug)]
-struct Loan<'a> {
-    handle: Handle<'a>,
-    set: Option<SocketSet<'a>>,
-}
-
-impl Drop for Loan<'_> {
-    fn drop(&mut self) {
-        if let Some(set) = self.set.take() {
-            self.handle.give_back(set);
-        }
-    }
 }
 
 /// When a wait is over, which is not known before it begins.

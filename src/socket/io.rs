@@ -65,31 +65,23 @@ macro_rules! writer {
     };
 }
 
-impl ErrorType for TcpStream<'_> {
-    type Error = StreamError;
+macro_rules! errors {
+    ($($type:ident: $error:ident,)*) => {$(
+        impl ErrorType for $type<'_> { type Error = $error; }
+    )*};
 }
-impl ErrorType for ReadHalf<'_> {
-    type Error = ReadError;
-}
-impl ErrorType for OwnedReadHalf<'_> {
-    type Error = ReadError;
-}
-impl ErrorType for WriteHalf<'_> {
-    type Error = WriteError;
-}
-impl ErrorType for OwnedWriteHalf<'_> {
-    type Error = WriteError;
+
+errors! {
+    TcpStream: StreamError,
+    ReadHalf: ReadError,
+    OwnedReadHalf: ReadError,
+    WriteHalf: WriteError,
+    OwnedWriteHalf: WriteError,
 }
 
 reader!(TcpStream, StreamError, |stream| stream.split().0);
-reader!(ReadHalf, ReadError, |half| same(half));
-reader!(OwnedReadHalf, ReadError, |half| same(&mut half.0));
+reader!(ReadHalf, ReadError, |half| half);
+reader!(OwnedReadHalf, ReadError, |half| half.0);
 writer!(TcpStream, StreamError, |stream| stream.split().1);
-writer!(WriteHalf, WriteError, |half| same(half));
-writer!(OwnedWriteHalf, WriteError, |half| same(&mut half.0));
-
-/// Inherent methods win over the traits' only on the type itself; this gives the
-/// macros a place to say so.
-fn same<T>(half: &mut T) -> &mut T {
-    half
-}
+writer!(WriteHalf, WriteError, |half| half);
+writer!(OwnedWriteHalf, WriteError, |half| half.0);

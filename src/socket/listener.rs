@@ -12,7 +12,7 @@ use crate::rules::limits::TimeLimits;
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 use crate::stack::stack::Stack;
-use crate::table::listeners::ListenerId;
+use crate::table::listeners::{Listener, ListenerId};
 use crate::task::waker::Parking;
 
 /// How many connections may be shaking hands or waiting for `accept`, at
@@ -26,10 +26,22 @@ pub struct Backlog(pub u16);
 /// Dropping it resets the connections that were not accepted and frees the
 /// port.
 #[derive(Debug)]
-pub struct TcpListener<'a> {
+pub struct TcpListener<'a>(Place<'a>);
+
+/// Names one listener of one stack. Stale once the listener was dropped.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
     stack: &'a Stack<'a>,
     id: ListenerId,
     port: u16,
+}
+
+impl Place<'_> {
+    fn set(&self, to: impl FnOnce(&mut Listener)) {
+        self.stack.with(|core| {
+            core.connections.listeners.get(self.id).map(to);
+        });
+    }
 }
 
 impl<'a> TcpListener<'a> {
@@ -48,13 +60,13 @@ impl<'a> TcpListener<'a> {
             }
             let id = listeners.open(port, backlog.0);
             let id = id.ok_or(ListenError::TooMany)?;
-            Ok(TcpListener { stack, id, port })
+            Ok(TcpListener(Place { stack, id, port }))
         })
     }
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// Waits for a connection and gives its stream and the peer's address.
@@ -77,22 +89,15 @@ impl<'a> TcpListener<'a> {
 
     /// For who accepts without a future, and drops this before the listener.
     pub(crate) fn line(&self) -> InLine<'a> {
-        let TcpListener { stack, id, port } = *self;
         InLine {
-            stack,
-            id,
-            port,
+            place: self.0,
             ticket: None,
         }
     }
 
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
-        self.stack.with(|core| {
-            if let Some(port) = core.connections.listeners.get(self.id) {
-                port.limits = limits;
-            }
-        });
+        self.0.set(|listener| listener.limits = limits);
     }
 
     /// When every slot is taken, the longest idle of this listener's
@@ -101,11 +106,9 @@ impl<'a> TcpListener<'a> {
     /// to. With cookies (see [`Config`](crate::Config)) only a peer that has
     /// proved that it is there takes the place.
     pub fn reclaim_idle(&self, after: Option<Duration>) {
-        self.stack.with(|core| {
-            if let Some(port) = core.connections.listeners.get(self.id) {
-                port.reclaim = after.map(|after| after.min(LONGEST));
-                port.none_idle_before = Instant::ZERO;
-            }
+        self.0.set(|listener| {
+            listener.reclaim = after.map(|after| after.min(LONGEST));
+            listener.none_idle_before = Instant::ZERO;
         });
     }
 
@@ -113,23 +116,21 @@ impl<'a> TcpListener<'a> {
     /// does. Connections already in the queue, and handshakes under way, can
     /// still be accepted.
     pub fn close(&self) {
-        self.stack
-            .with(|core| core.connections.listeners.close(self.id));
+        let Place { stack, id, .. } = self.0;
+        stack.with(|core| core.connections.listeners.close(id));
     }
 }
 
 impl Drop for TcpListener<'_> {
     fn drop(&mut self) {
-        self.stack
-            .with_unless_hurt(|core| core.connections.remove_listener(self.id, core.host.now));
+        let Place { stack, id, .. } = self.0;
+        stack.with_unless_hurt(|core| core.connections.remove_listener(id, core.host.now));
     }
 }
 
 /// A place in the line of tasks that wait in `accept`.
 pub(crate) struct InLine<'a> {
-    stack: &'a Stack<'a>,
-    id: ListenerId,
-    port: u16,
+    place: Place<'a>,
     ticket: Option<u64>,
 }
 
@@ -138,9 +139,7 @@ impl<'a> InLine<'a> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
-        let InLine {
-            stack, id, port, ..
-        } = *self;
+        let Place { stack, id, port } = self.place;
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|core| {
@@ -166,10 +165,10 @@ impl<'a> InLine<'a> {
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
+        let Place { stack, id, .. } = self.place;
         if let Some(ticket) = self.ticket {
             let mut left = None;
-            self.stack
-                .with_unless_hurt(|core| left = core.connections.listeners.leave(self.id, ticket));
+            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, ticket));
         }
     }
 }

@@ -5,13 +5,13 @@ use core::future::poll_fn;
 use core::mem::ManuallyDrop;
 use core::task::Poll;
 
+use scopeguard::guard;
 use smoltcp::socket::tcp;
 use smoltcp::time::Duration;
 use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::frame::flow::Flow;
-use crate::on_drop::OnDrop;
 use crate::rules::lifecycle::{Cut, State};
 use crate::rules::limits::{TimeLimits, WaitLimit};
 use crate::socket::handle::Handle;
@@ -57,7 +57,7 @@ impl<'a> TcpStream<'a> {
         })?;
         let handle = Handle { stack, key };
         // Dropped before it is a connection, it frees its slot.
-        let connecting = OnDrop(|| handle.release());
+        let connecting = guard((), |()| handle.release());
         poll_fn(|cx| {
             let mut parking = Parking::new(cx.waker());
             stack.with(|core| {

@@ -8,7 +8,6 @@
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
@@ -16,7 +15,7 @@ use crate::frame::build::{self, Bare, SYN, window_of};
 use crate::frame::demux::{Control, Segment};
 use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, Hardware};
-use crate::frame::one_shot::{CapsOnly, Ends, OneShot, Tx};
+use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
 use crate::rules::cookie::Cookie;
 use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
@@ -34,8 +33,8 @@ use crate::time::FAR;
 pub(crate) struct Engine(pub(crate) Interface);
 
 impl Engine {
-    pub(crate) fn new(capabilities: &DeviceCapabilities) -> Self {
-        Engine(interface(0, capabilities, Instant::ZERO))
+    pub(crate) fn new(host: &Host<'_>) -> Self {
+        Engine(interface(0, host, &host.capabilities))
     }
 
     /// Lets smoltcp answer a packet that belongs to no slot, such as a ping, to
@@ -300,10 +299,13 @@ fn one_shot<'f, 'o, T>(
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-fn interface(seed: u64, capabilities: &DeviceCapabilities, now: Instant) -> Interface {
+fn interface(seed: u64, host: &Host<'_>, capabilities: &DeviceCapabilities) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
-    let mut interface = Interface::new(config, &mut CapsOnly(capabilities), now);
+    let nobody = &host.config.hardware_addr;
+    let mut device = one_shot::<Discard>(host, &host.outlet, nobody, None, None);
+    device.capabilities = capabilities;
+    let mut interface = Interface::new(config, &mut device, host.now);
     interface.set_any_ip(true);
     interface
 }
@@ -357,7 +359,7 @@ fn narrow_passes<D: Device + ?Sized>(
 ) -> Passes {
     let mut narrow = host.capabilities.clone();
     narrow.max_transmission_unit = mtu.into();
-    let mut iface = interface(0, &narrow, host.now);
+    let mut iface = interface(0, host, &narrow);
     passes(&mut iface, host, peer, set, device)
 }
 
@@ -409,7 +411,7 @@ pub(crate) fn begin<T: TxToken>(
     token: T,
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, &host.capabilities, host.now);
+    let mut scratch = interface(seed, host, &host.capabilities);
     slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
     slot.view = TcpView::of_syn(segment.seq);
     let listens = slot
@@ -450,7 +452,7 @@ pub(crate) fn replay<'a, T: TxToken>(
         };
         buffers.renew(set);
         let seed = isn::seed(cookie.isn, draws);
-        let mut scratch = interface(seed, &host.capabilities, host.now);
+        let mut scratch = interface(seed, host, &host.capabilities);
         if tcp_of(set).listen(segment.flow.listens()).is_err() {
             return false;
         }
@@ -487,7 +489,7 @@ pub(crate) fn connect(
     isn: TcpSeqNumber,
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, &host.capabilities, host.now);
+    let mut scratch = interface(seed, host, &host.capabilities);
     let (remote, local) = (flow.remote(), flow.local());
     socket.connect(scratch.context(), remote, local).is_ok()
 }

@@ -6,6 +6,7 @@ use core::cell::{Cell, RefCell};
 use core::mem::ManuallyDrop;
 use core::task::Waker;
 
+use scopeguard::guard;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
@@ -14,7 +15,6 @@ use crate::event::Yield;
 use crate::frame::checksum::Checks;
 use crate::frame::link::{ETHERNET, is_unicast};
 use crate::frame::one_shot::without_ethernet;
-use crate::on_drop::OnDrop;
 #[cfg(feature = "ipv6")]
 use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
@@ -92,15 +92,14 @@ impl<'a> Stack<'a> {
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
+        let host = Host::new(config.bounded(), capabilities, checks);
         let secret = &config.secret;
-        let flow_key = derive_key(secret, b"flows");
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
-        let slots = Slots::new(parts.slots, parts.dirty);
         Ok(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
-                    flows: Flows::new(parts.buckets, flow_key),
-                    slots,
+                    flows: Flows::new(parts.buckets, derive_key(secret, b"flows")),
+                    slots: Slots::new(parts.slots, parts.dirty),
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
                     listeners: Listeners::new(parts.listeners, parts.acceptors),
@@ -110,8 +109,8 @@ impl<'a> Stack<'a> {
                 gate: Gate {
                     queue: SynQueue::new(parts.parked),
                 },
-                engine: Engine::new(&capabilities),
-                host: Host::new(config.bounded(), capabilities, checks),
+                engine: Engine::new(&host),
+                host,
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 late: 0,
@@ -195,7 +194,7 @@ impl<'a> Stack<'a> {
             self.refuse()
         };
         let mut core = ManuallyDrop::new(core);
-        let hurt = OnDrop(|| self.is_hurt.set(true));
+        let hurt = guard((), |()| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
         drop(ManuallyDrop::into_inner(core));

@@ -139,8 +139,9 @@ impl<'a> Listeners<'a> {
     }
 
     pub(crate) fn has_room(&self, index: u32) -> bool {
-        let listener = self.listeners.get(index as usize);
-        listener.is_some_and(|listener| listener.pending < listener.limit)
+        let all = &self.listeners;
+        all.get(index as usize)
+            .is_some_and(|listener| listener.pending < listener.limit)
     }
 
     /// A SYN for this listener took a slot.

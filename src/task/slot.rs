@@ -20,8 +20,9 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
+use scopeguard::guard;
+
 use crate::initial::initial;
-use crate::on_drop::OnDrop;
 use crate::prefetch::fetch;
 use crate::task::header::Header;
 use crate::task::spawn_error::SpawnRefused;
@@ -268,7 +269,7 @@ impl<'a> FutureSlots<'a> {
             return;
         };
         row.table.set(Some(&BUSY));
-        let _vacate = OnDrop(|| row.table.set(None));
+        let _vacate = guard((), |()| row.table.set(None));
         // SAFETY: `table` was taken out of this row, which is now busy, so the
         // future is dropped exactly once and never polled again.
         unsafe { (table.drop)(self.row(index)) }
@@ -302,7 +303,7 @@ impl Pinned<'_, '_> {
         let table = row.full()?;
         row.table.set(Some(&BUSY));
         // A future that panics has ended, like one that is ready.
-        let end = OnDrop(|| self.0.end(index, table));
+        let end = guard((), |()| self.0.end(index, table));
         // SAFETY: the row was full, so `put` wrote the future that `table`
         // belongs to; it is busy now, so this is the only reference; it is
         // dropped in place before its bytes can be reused or freed.
@@ -342,14 +343,14 @@ impl Drop for Pinned<'_, '_> {
         fn drop_rest(slots: &FutureSlots<'_>) {
             for (index, row) in slots.rows.iter().enumerate() {
                 if let Some(table) = row.full() {
-                    let again = OnDrop(|| drop_rest(slots));
+                    let again = guard((), |()| drop_rest(slots));
                     slots.end(index as u32, table);
                     core::mem::forget(again);
                 }
             }
         }
         self.0.ending.set(true);
-        let _reopen = OnDrop(|| {
+        let _reopen = guard((), |()| {
             self.0.ending.set(false);
             self.0.pinned.set(false);
         });

@@ -2,25 +2,19 @@
 
 use core::fmt;
 
-/// Why a future did not become a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpawnRefused {
-    /// Every task is taken: wait for one to end, or raise `TASKS`.
-    Full,
-    /// The future needs more bytes, or a stricter alignment than 16, than a
-    /// task has: raise `BYTES`, or keep large buffers out of the future.
-    TooLarge,
-    /// The event loop is dropping its last tasks.
-    Ending,
-}
+use crate::worded::worded;
 
-impl fmt::Display for SpawnRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SpawnRefused::Full => "every task is taken",
-            SpawnRefused::TooLarge => "the future does not fit into a task",
-            SpawnRefused::Ending => "the event loop is ending",
-        })
+worded! {
+    /// Why a future did not become a task.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum SpawnRefused {
+        /// Every task is taken: wait for one to end, or raise `TASKS`.
+        Full: "every task is taken",
+        /// The future needs more bytes, or a stricter alignment than 16, than a
+        /// task has: raise `BYTES`, or keep large buffers out of the future.
+        TooLarge: "the future does not fit into a task",
+        /// The event loop is dropping its last tasks.
+        Ending: "the event loop is ending",
     }
 }
 

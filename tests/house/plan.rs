@@ -21,9 +21,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("src/time.rs", 0),
     ("src/scheduler.rs", 0),
     ("src/initial.rs", 0),
-    ("src/on_drop.rs", 0),
     ("src/prefetch.rs", 0),
     ("src/test_list.rs", 0),
+    ("src/worded.rs", 0),
 ];
 
 /// Folders of one floor that do not know each other.
@@ -48,8 +48,8 @@ pub const FILE_LINES: usize = 500;
 
 /// How many code lines `src` may have, and what does not count because no machine of
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
-/// the house, and is to shrink to 8,200; the second of what TCP owes its peers.
-pub const CODE_LINES: usize = 8_273 + 1_028;
+/// the house, the second of what TCP owes its peers.
+pub const CODE_LINES: usize = 8_200 + 1_028;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
