@@ -20,10 +20,9 @@ use crate::task::waker::Parking;
 pub struct ReadHalf<'a> {
     pub(crate) handle: Handle<'a>,
     pub(crate) timeout: WaitLimit,
-    /// The socket, while what it has received is lent out.
-    pub(super) lent: Option<SocketSet<'a>>,
-    /// How many bytes `fill_buf` has shown, until they are consumed.
-    pub(super) shown: u32,
+    /// The socket, while what it has received is lent out; else how many bytes
+    /// `fill_buf` has shown of it, until they are consumed.
+    pub(super) lent: Result<SocketSet<'a>, u32>,
 }
 
 /// What a reader waits for has come: bytes, or the end of the stream.
@@ -38,14 +37,16 @@ impl<'a> ReadHalf<'a> {
     /// always there is none. Whoever drops a half calls this first.
     #[inline]
     pub(crate) fn give_back(&mut self) {
-        if self.lent.is_some() {
+        if self.lent.is_ok() {
             self.give_back_lent();
         }
     }
 
     #[cold]
     fn give_back_lent(&mut self) {
-        if let Some(set) = self.lent.take() {
+        if let Ok(mut set) = core::mem::replace(&mut self.lent, Err(0)) {
+            let shown = tcp_of(&mut set).peek(usize::MAX).map_or(0, <[u8]>::len);
+            self.lent = Err(shown as u32); // a buffer ends at 1 GiB
             self.handle.give_back(set);
         }
     }
@@ -64,7 +65,7 @@ impl<'a> ReadHalf<'a> {
 
     async fn ready(&mut self) -> Result<Readable, ReadError> {
         self.give_back();
-        self.shown = 0;
+        self.lent = Err(0);
         self.handle.wait(Reason::Read, self.timeout, look).await
     }
 
@@ -110,7 +111,7 @@ impl<'a> ReadHalf<'a> {
         buf: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
         self.give_back();
-        self.shown = 0;
+        self.lent = Err(0);
         let handle = self.handle;
         let mut parking = Parking::new(cx.waker());
         handle.stack.with_quiet(|core| {
@@ -170,13 +171,11 @@ impl<'a> ReadHalf<'a> {
         if self.ready().await? == Readable::End {
             return Ok(&[]);
         }
-        self.lent = self.handle.with(|core, key| core.connections.lend(key));
+        let lent = self.handle.with(|core, key| core.connections.lend(key));
+        self.lent = lent.ok_or(0);
         let socket = self.lent.as_mut().map(tcp_of);
         match socket.map(|socket| socket.peek(usize::MAX)) {
-            Some(Ok(bytes)) => {
-                self.shown = bytes.len() as u32; // a buffer ends at 1 GiB
-                Ok(bytes)
-            }
+            Ok(Ok(bytes)) => Ok(bytes),
             _ => Err(ReadError::Reset),
         }
     }
@@ -185,7 +184,8 @@ impl<'a> ReadHalf<'a> {
     /// lent, at most all of them.
     pub fn consume(&mut self, amount: usize) {
         self.give_back();
-        let amount = amount.min(core::mem::take(&mut self.shown) as usize);
+        let shown = core::mem::replace(&mut self.lent, Err(0)).err();
+        let amount = amount.min(shown.unwrap_or(0) as usize);
         if amount > 0 {
             let _ = recv(self.handle, |_| (amount, ()));
         }

@@ -324,8 +324,7 @@ fn halves(
     let read = ReadHalf {
         handle,
         timeout,
-        lent: None,
-        shown: 0,
+        lent: Err(0),
     };
     let write = WriteHalf {
         handle,
