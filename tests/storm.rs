@@ -11,15 +11,9 @@ use harness::storm::{Dice, storm};
 
 #[test]
 fn nothing_a_peer_sends_panics_spins_or_leaks() {
-    let asked = std::env::var("CYGNET_SEEDS").ok();
-    let range = asked.as_deref().and_then(|text| text.split_once(".."));
-    let (from, to) = match range.map(|(a, b)| (a.parse(), b.parse())) {
-        Some((Ok(a), Ok(b))) => (a, b),
-        _ => (0, 300),
-    };
     let began = std::time::Instant::now();
     let (mut frames, mut turns) = (0, 0);
-    for seed in from..to {
+    for seed in harness::seeds(0..300) {
         let ended = std::panic::catch_unwind(|| {
             storm(Dice {
                 state: seed,

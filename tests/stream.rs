@@ -10,6 +10,8 @@ mod halves;
 mod harness;
 #[path = "stream/loans.rs"]
 mod loans;
+#[path = "stream/outages.rs"]
+mod outages;
 #[path = "stream/timeouts.rs"]
 mod timeouts;
 

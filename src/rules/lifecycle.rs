@@ -79,12 +79,18 @@ impl Before {
     }
 }
 
-/// Whether the peer has cut the connection by a reset that the socket took. In
-/// TIME-WAIT nothing is left to cut (RFC 1337), and a connection that is not yet one
-/// was refused.
-pub(crate) fn is_cut(state: State, before: tcp::State, after: tcp::State) -> bool {
-    use tcp::State::{Closed, Listen, TimeWait};
-    state != State::Connecting && before != TimeWait && matches!(after, Closed | Listen)
+/// Whether the peer has cut the connection by a reset that the socket took. When both
+/// have said their last and every byte was taken, nothing is left to cut (RFC 1337; RFC
+/// 9293, 3.10.7.4, tells users of no reset then), and a connection that is not yet one was
+/// refused.
+pub(crate) fn is_cut(state: State, before: &Before, after: tcp::State) -> bool {
+    use tcp::State::{Closed, Closing, LastAck, Listen, TimeWait};
+    let is_over = match before.tcp {
+        TimeWait => true,
+        Closing | LastAck => before.unacknowledged == 1,
+        _ => false,
+    };
+    state != State::Connecting && !is_over && matches!(after, Closed | Listen)
 }
 
 /// Where a slot goes from here.

@@ -42,6 +42,8 @@ initial! {
         low: u16 = 0,
         /// The longest segment that it takes.
         pub(crate) mss: u16 = 0,
+        /// So many bytes from `snd_una` on left again, and none was acknowledged since.
+        resent: u16 = 0,
         /// By how much its windows are scaled.
         shift: u8 = 0,
         flags: u8 = 0,
@@ -58,6 +60,8 @@ const EARLY_END: u8 = 4;
 const HIDDEN: u8 = 8;
 /// The window shut on what was in flight, and something is still.
 const SHUT: u8 = 16;
+/// Of what left again the peer has a part, and the rest was lost.
+const LOST: u8 = 32;
 
 /// What our side of a flow knows: smoltcp's own numbers, and the highest that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,13 +191,7 @@ impl PeerView {
         if new >= 0 {
             self.believe(segment, flight, new, ours.queued);
         }
-        let numbers = Bare {
-            flags: ACK,
-            seq: ours.rcv_nxt,
-            ack: self.snd_una,
-            window: self.shown(),
-            ..Bare::default()
-        };
+        let numbers = self.acknowledges(ours.rcv_nxt);
         let rewrite = match taken {
             true => rewritten(segment, numbers),
             false => Rewrite::Besides(numbers),
@@ -265,6 +263,13 @@ impl PeerView {
         // "MUST probe" a window that shrank to zero (MUST-35); smoltcp does only when nothing
         // is in flight.
         let shut = bytes == 0 && flight > 0 && (counted > 0 || self.is(SHUT));
+        // RFC 6582, 3.2: on a partial ACK "retransmit the first unacknowledged segment"; else
+        // it waits for a timer that has backed off. What left again was one segment, which
+        // nobody acknowledges in pieces.
+        self.set(LOST, new > 0 && new < self.resent.into());
+        if new > 0 {
+            self.resent = 0;
+        }
         self.set(HIDDEN, useless && counted <= 0 && !probed);
         self.set(SHUT, shut);
         self.set(NEW, false);
@@ -301,7 +306,7 @@ impl PeerView {
     fn look_closely(&mut self) {
         let least = self.useful().div_ceil(1 << self.shift);
         self.low = match self.flags {
-            0 => least.saturating_sub(1) as u16,
+            0 if self.resent == 0 => least.saturating_sub(1) as u16,
             _ => u16::MAX,
         };
     }
@@ -319,14 +324,45 @@ impl PeerView {
     fn early_end(&mut self, rcv_nxt: TcpSeqNumber) -> Option<Bare> {
         self.set(EARLY_END, false);
         self.look_closely();
-        // Text that was there before the FIN may go past it: then it was none.
-        (self.end == rcv_nxt).then_some(Bare {
+        let end = Bare {
             flags: ACK | FIN,
+            ..self.acknowledges(rcv_nxt)
+        };
+        // Text that was there before the FIN may go past it: then it was none.
+        (self.end == rcv_nxt).then_some(end)
+    }
+
+    /// Whether a segment ends where all that came ends, and acknowledges what is
+    /// acknowledged: the last one, once more. Who knows both numbers is the peer.
+    pub(crate) fn is_last_again(&self, segment: &Segment, rcv_nxt: TcpSeqNumber) -> bool {
+        let end = text_end(segment) + usize::from(segment.fin);
+        end == rcv_nxt && segment.has_ack && segment.ack == self.snd_una
+    }
+
+    /// So many bytes from the first that is not acknowledged on have left again.
+    #[cold]
+    pub(crate) fn left_again(&mut self, bytes: u16) {
+        self.resent = bytes;
+        self.look_closely();
+    }
+
+    /// Whether the rest of what left again was lost, and is to leave at once; asked once.
+    pub(crate) fn take_lost(&mut self) -> bool {
+        let lost = self.is(LOST);
+        self.set(LOST, false);
+        self.look_closely();
+        lost
+    }
+
+    /// What it has acknowledged, and its window, in a segment that says nothing else.
+    pub(crate) fn acknowledges(&self, rcv_nxt: TcpSeqNumber) -> Bare {
+        Bare {
+            flags: ACK,
             seq: rcv_nxt,
             ack: self.snd_una,
             window: self.shown(),
             ..Bare::default()
-        })
+        }
     }
 
     fn is(&self, flag: u8) -> bool {

@@ -211,9 +211,12 @@ impl<'a> Connections<'a> {
         }
         let due = slot.due(now);
         let ends = due.at <= now && slot.set.is_some() && !slot.is_held();
+        let spares = ends && slot.spares(due.why);
         self.slots.wake(id, read, false);
         self.slots.wake(id, false, write);
-        if ends && let Some(deadline) = due.why {
+        if spares {
+            self.slots[id].clocks.give_up = now + self.close_timeout(id, host);
+        } else if ends && let Some(deadline) = due.why {
             count!(host, expired);
             host.tell(&Event::Expired {
                 slot: number,
@@ -341,7 +344,7 @@ impl<'a> Connections<'a> {
         slot.clocks.pace.taken(left, host.tick);
         // Who takes bytes is there: a close may take so long without any.
         if matches!(slot.state, State::Closing) && matches!(slot.cut, Cut::No) {
-            slot.clocks.give_up = closes_by;
+            (slot.clocks.give_up, slot.spared) = (closes_by, false);
         }
         if left == 0 && matches!(slot.asked, Asked::Fin) && slot.set.is_some() {
             slot.asked = Asked::Nothing;

@@ -38,8 +38,9 @@ use crate::rules::passes::Again;
 use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
-use crate::stack::engine::{self, Engine};
+use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
+use crate::stack::opening;
 use crate::stack::resolve;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
@@ -479,7 +480,7 @@ impl Core<'_> {
         let isn = host.secrets.isn(&flow, host.now);
         let connects = slot
             .socket()
-            .is_some_and(|socket| engine::connect(host, socket, &flow, isn));
+            .is_some_and(|socket| opening::connect(host, socket, &flow, isn));
         if !connects || !connections.serve(id, flow) {
             connections.free(id, host);
             return Err(CannotConnect::Unaddressable);

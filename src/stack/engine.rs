@@ -3,7 +3,8 @@
 //! number of passes. The only caller of smoltcp's `Interface`. What the guard says about
 //! a segment is done here, and what smoltcp is shown of it.
 //!
-//! Not here: whose a frame is, which slots send, and what follows (`core.rs`).
+//! Not here: whose a frame is, which slots send, and what follows (`core.rs`);
+//! connections that begin without a SYN of their peer's (`opening.rs`).
 
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
@@ -11,20 +12,17 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, Bare, SYN, window_of};
+use crate::frame::build::{self, Bare};
 use crate::frame::demux::{Control, Segment};
-use crate::frame::flow::Flow;
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
-use crate::rules::cookie::Cookie;
-use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
+use crate::rules::guard::{TcpView, Verdict, judge, moved};
 use crate::rules::isn;
 use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, settle};
 use crate::rules::limits::patience;
-use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
+use crate::rules::normalise::{Ours, Rewrite, connecting};
 use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
-use crate::table::buffers::Buffers;
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
 use crate::time::FAR;
@@ -117,7 +115,7 @@ impl Engine {
                 segment,
                 frame,
             );
-            settled.reset = control == Control::Rst && is_cut(slot.state, before.tcp, after);
+            settled.reset = control == Control::Rst && is_cut(slot.state, &before, after);
             if settled.reset {
                 slot.cut = Cut::ByPeer;
             }
@@ -148,6 +146,10 @@ impl Engine {
             true => (verdict, connecting(segment, snd_max)),
             false => slot.heard.hears(segment, verdict, &ours),
         };
+        if slot.heard.is_last_again(segment, slot.view.rcv_nxt) {
+            // The first may have been damaged where no checksum is.
+            slot.peer = segment.remote_hardware;
+        }
         match verdict {
             Verdict::Pass => {
                 slot.peer = segment.remote_hardware;
@@ -194,6 +196,10 @@ impl Engine {
         }
         if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
             self.tell::<T>(host, slot, segment, &end);
+        }
+        if slot.heard.take_lost() {
+            let repeated = slot.heard.acknowledges(slot.view.rcv_nxt);
+            (0..3).for_each(|_| self.tell::<T>(host, slot, segment, &repeated));
         }
         Some(match verdict {
             Verdict::Challenge(_) | Verdict::Drop(_) => Control::Other,
@@ -278,7 +284,7 @@ impl Engine {
 
 /// A device with this frame in it, and room for one to this peer.
 #[inline]
-fn one_shot<'f, 'o, T>(
+pub(crate) fn one_shot<'f, 'o, T>(
     host: &'f Host<'_>,
     outlet: &'f Outlet<'o>,
     to: &'f Hardware,
@@ -299,7 +305,11 @@ fn one_shot<'f, 'o, T>(
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-fn interface(seed: u64, host: &Host<'_>, capabilities: &DeviceCapabilities) -> Interface {
+pub(crate) fn interface(
+    seed: u64,
+    host: &Host<'_>,
+    capabilities: &DeviceCapabilities,
+) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let nobody = &host.config.hardware_addr;
@@ -423,73 +433,4 @@ pub(crate) fn begin<T: TxToken>(
         && slot
             .socket()
             .is_some_and(|socket| socket.state() == tcp::State::SynReceived)
-}
-
-/// Brings a fresh slot to where it would be had it answered the SYN and had the
-/// acknowledgement come. False: it cannot be.
-pub(crate) fn replay<'a, T: TxToken>(
-    host: &Host<'_>,
-    slot: &mut Slot<'a>,
-    buffers: &mut Buffers<'a>,
-    (listener, cookie): (u32, &Cookie),
-    (segment, acknowledgement): (&Segment, &[u8]),
-) -> bool {
-    let (us, peer) = host.both(segment);
-    let syn = Bare {
-        flags: SYN,
-        seq: cookie.irs,
-        mss: Some(cookie.mss),
-        ..Bare::default()
-    };
-    let Some(frame) = build::segment(peer, us, &syn) else {
-        return false;
-    };
-    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
-    // The number of draws depends on what else smoltcp was built for.
-    for draws in isn::DRAWS..isn::DRAWS + 3 {
-        let Some(set) = (*slot.set).as_mut() else {
-            return false;
-        };
-        buffers.renew(set);
-        let seed = isn::seed(cookie.isn, draws);
-        let mut scratch = interface(seed, host, &host.capabilities);
-        if tcp_of(set).listen(segment.flow.listens()).is_err() {
-            return false;
-        }
-        let outlet = Outlet::new(host.outlet.checks.clone());
-        let tx = Some(Tx::<T>::Discard);
-        let mut device = one_shot(host, &outlet, &slot.peer, Some(&frame), tx);
-        scratch.poll_ingress_single(host.now, &mut device, set);
-        device.tx = Some(Tx::Discard);
-        scratch.poll_egress(host.now, &mut device, set);
-        let (view, edge): (TcpView, Edge) = (outlet.view.get(), outlet.edge.get());
-        if view.snd_max != cookie.isn + 1 {
-            continue;
-        }
-        (device.frame, device.tx) = (acknowledgement.get(ETHERNET..), Some(Tx::Discard));
-        scratch.poll_ingress_single(host.now, &mut device, set);
-        (slot.view, slot.edge) = (view, edge);
-        slot.view.rcv_nxt = cookie.irs + 1;
-        slot.heard = PeerView::of_syn(
-            cookie.mss,
-            None,
-            window_of(acknowledgement),
-            Some(view.snd_max),
-        );
-        return true;
-    }
-    false
-}
-
-/// Has a fresh socket begin a connection, with this sequence number.
-pub(crate) fn connect(
-    host: &Host<'_>,
-    socket: &mut tcp::Socket<'_>,
-    flow: &Flow,
-    isn: TcpSeqNumber,
-) -> bool {
-    let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, host, &host.capabilities);
-    let (remote, local) = (flow.remote(), flow.local());
-    socket.connect(scratch.context(), remote, local).is_ok()
 }

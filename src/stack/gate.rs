@@ -18,6 +18,7 @@ use crate::rules::lifecycle::State;
 use crate::rules::normalise::first_window;
 use crate::stack::connections::Connections;
 use crate::stack::engine;
+use crate::stack::opening;
 use crate::table::host::Host;
 use crate::table::slots::SlotId;
 use crate::table::syn_queue::SynQueue;
@@ -428,7 +429,7 @@ fn let_in<T: TxToken>(
     let slot = &mut connections.slots[id];
     let buffers = &mut connections.buffers;
     let arrived = (segment, acknowledgement);
-    let replayed = engine::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
+    let replayed = opening::replay::<T>(host, slot, buffers, (listener, cookie), arrived);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
     listeners.admitted(listener, slots, id);
     let serves = connections.serve(id, segment.flow);

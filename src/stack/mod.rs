@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod core;
 pub(crate) mod engine;
 pub(crate) mod gate;
+pub(crate) mod opening;
 pub(crate) mod resolve;
 #[allow(
     clippy::module_inception,

@@ -12,6 +12,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
+use crate::event::Deadline;
 use crate::frame::demux::Segment;
 use crate::frame::flow::Flow;
 use crate::frame::link::NOBODY;
@@ -104,6 +105,8 @@ initial! {
         pub(crate) is_asked: bool = false,
         /// Somebody waits for the socket to come back.
         pub(crate) missed: bool = false,
+        /// Its close was given more time, and nothing was acknowledged since.
+        pub(crate) spared: bool = false,
     }
 }
 
@@ -160,9 +163,19 @@ impl<'a> Slot<'a> {
     #[cold]
     pub(crate) fn sent_again(&mut self, bytes: u16) -> bool {
         self.repeats = self.repeats.saturating_add(1);
+        self.heard.left_again(bytes);
         let mtu = in_vain(self.repeats, bytes, self.flow.words == 1);
         self.mtu = mtu.unwrap_or(self.mtu);
         self.repeats > 1
+    }
+
+    /// Whether a close that takes too long is given as much time again, once: something is
+    /// in flight and has left only once, because smoltcp's timer has backed off that far.
+    pub(crate) fn spares(&mut self, why: Option<Deadline>) -> bool {
+        let closes = matches!(self.state, State::Closing) && matches!(self.cut, Cut::No);
+        let untried = self.repeats == 0 && self.heard.snd_una != self.view.snd_max;
+        let over = closes && untried && matches!(why, Some(Deadline::Close));
+        over && !core::mem::replace(&mut self.spared, true)
     }
 
     /// With keep-alive: something left that the peer has to answer.

@@ -184,7 +184,7 @@ impl<'a> Slots<'a> {
         slot.repeats = 0;
         slot.mtu = 0;
         slot.asked = Asked::Nothing;
-        slot.missed = false;
+        (slot.missed, slot.spared) = (false, false);
         self.used += 1;
         Some(id)
     }

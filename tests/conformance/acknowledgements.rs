@@ -223,3 +223,37 @@ fn a_peer_that_counts_its_probes_gets_all_while_our_window_is_shut() {
     });
     assert_ended_after(&log, &("x".repeat(256) + "p"));
 }
+
+/// RFC 6582, 3.2: on a partial acknowledgement "retransmit the first unacknowledged
+/// segment". Of what left again after a long silence the peer had a part: the rest leaves
+/// at once, once, and not when a timer says so that has backed off. A part of what has left
+/// only once says nothing.
+#[test]
+fn the_rest_of_what_left_again_leaves_at_once() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    serve(server, move |mut stream| async move {
+        stream.write_all(&[b'y'; 300]).await.unwrap();
+        stream.flush().await.unwrap();
+        stream.write_all(&[b'y'; 300]).await.unwrap();
+        server.sleep(SEC * 1000).await;
+    });
+    by_hand(server, |hands| {
+        let (reply, _) = open_with(hands, &syn(9, 1000, 7, 1), 1000);
+        let sent = hands.pass(SEC * 8);
+        assert!(bytes_of(&sent) >= 3 * 300, "{sent:?}");
+        // So many bytes of what leaves next, after so many are acknowledged.
+        for (at, text, acked, expected) in [
+            (0, &b"abc"[..], 100, 200),
+            (3, b"", 100, 0),
+            (3, b"", 300, 300),
+            (3, b"", 400, 0),
+        ] {
+            hands.send(&Seg {
+                window: 1000,
+                ..piece(&reply, TcpControl::None, at, text, acked)
+            });
+            let sent = hands.pass(SEC / 2);
+            assert_eq!(bytes_of(&sent), expected, "{acked}: {sent:?}");
+        }
+    });
+}

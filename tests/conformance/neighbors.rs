@@ -131,3 +131,56 @@ fn c068_our_address_is_defended() {
         assert_eq!(hands.arps, 1);
     });
 }
+
+/// A bit of a frame's source was flipped, where no checksum is. What the peer then says
+/// again shows where it is, also when nothing of it is new.
+#[test]
+fn an_end_said_again_is_answered_to_where_it_came_from() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let log = reads_all(server);
+    by_hand(server, |hands| {
+        let (reply, _) = open_with(hands, &syn(9, 1000, 7, 1), 1000);
+        let end = piece(&reply, TcpControl::Fin, 0, b"", 0);
+        let mut damaged = end.frame();
+        damaged[6..12].copy_from_slice(NEW.as_bytes());
+        hands.sent_to.clear();
+        hands.send_frame(&damaged);
+        hands.pass(TICK * 20);
+        assert!(hands.sent_to.contains(&NEW), "{:?}", hands.sent_to);
+        hands.sent_to.clear();
+        hands.send(&end);
+        hands.pass(TICK * 20);
+        assert!(
+            !hands.sent_to.is_empty() && !hands.sent_to.contains(&NEW),
+            "{:?}",
+            hands.sent_to
+        );
+    });
+    assert_ended_after(&log, "");
+}
+
+/// Somebody who does not know the numbers turns nothing elsewhere by a segment that is old.
+#[test]
+fn an_old_segment_of_somebody_else_turns_nothing_elsewhere() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let log = reads_all(server);
+    by_hand(server, |hands| {
+        let (reply, _) = open_with(hands, &syn(9, 1000, 7, 1), 1000);
+        let text = piece(&reply, TcpControl::None, 0, b"abcd", 0);
+        hands.send(&text);
+        hands.pass(TICK * 20);
+        for (at, acked, text) in [(-1, 0, &b"abcd"[..]), (0, -1, b"abcd"), (0, 0, b"abc")] {
+            let mut old = piece(&reply, TcpControl::None, at, text, 0);
+            old.ack = old.ack.map(|ack| TcpSeqNumber(ack.0.wrapping_add(acked)));
+            let mut theirs = old.frame();
+            theirs[6..12].copy_from_slice(NEW.as_bytes());
+            hands.send_frame(&theirs);
+            hands.sent_to.clear();
+            hands.pass(SEC * 2);
+            assert!(!hands.sent_to.contains(&NEW), "{at} {acked}");
+        }
+        hands.send(&piece(&reply, TcpControl::Fin, 4, b"", 0));
+        hands.pass(TICK * 20);
+    });
+    assert_ended_after(&log, "abcd");
+}

@@ -232,6 +232,16 @@ pub fn alone<R>(node: Node<'_>, f: impl FnOnce(&mut dyn FnMut(Instant) -> Turn) 
     })
 }
 
+/// The seeds that `CYGNET_SEEDS=A..B` asks for, or else these.
+pub fn seeds(or_else: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let asked = std::env::var("CYGNET_SEEDS").ok();
+    let range = asked.as_deref().and_then(|text| text.split_once(".."));
+    match range.map(|(from, to)| (from.parse(), to.parse())) {
+        Some((Ok(from), Ok(to))) => from..to,
+        _ => or_else,
+    }
+}
+
 /// Virtual time in milliseconds.
 pub fn ms(millis: i64) -> Instant {
     Instant::from_millis(millis)
