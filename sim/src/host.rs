@@ -27,11 +27,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration as Clocked, Instant as Clock};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
 
 use cygnet::Platform;
+
+/// The signals that ask to stop, and the exit status of a second one: a shell's number
+/// for a program that ended by it.
+const STOPS: [(i32, i32); 3] = [(SIGHUP, 129), (SIGINT, 130), (SIGTERM, 143)];
 
 /// A device whose frames arrive through a file descriptor.
 pub trait Readable {
@@ -61,14 +65,15 @@ impl StopFlag {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// From now on the first SIGINT or SIGTERM sets it; a second one ends the
-    /// process at once, with status 130 or 143. Call it once per process:
-    /// handlers are never taken back.
+    /// From now on the first SIGINT, SIGTERM or SIGHUP sets it; a second one ends the
+    /// process at once, with status 130, 143 or 129. A SIGHUP that is ignored already,
+    /// as under `nohup`, stays ignored. Call it once per process: handlers are never
+    /// taken back.
     ///
     /// # Errors
     /// What the kernel said.
     pub fn on_signals(&self) -> io::Result<()> {
-        for (signal, status) in [(SIGINT, 130), (SIGTERM, 143)] {
+        for (signal, status) in stops() {
             let flag = &self.0;
             // In this order: the first signal finds the flag clear and sets it;
             // the second finds it set.
@@ -77,6 +82,24 @@ impl StopFlag {
         }
         Ok(())
     }
+}
+
+/// [`STOPS`], as far as whoever started this process wants them heard.
+fn stops() -> impl Iterator<Item = (i32, i32)> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let deaf = ignores_hangups(&status);
+    STOPS
+        .into_iter()
+        .filter(move |&(signal, _)| signal != SIGHUP || !deaf)
+}
+
+/// Whether a process that `/proc` describes so ignores SIGHUP.
+fn ignores_hangups(status: &str) -> bool {
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0)
 }
 
 /// A device, this machine's clock and its signals. One per process: wakes from
@@ -133,7 +156,7 @@ impl<D: Device + Readable> HostPlatform<D> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         self.stop.on_signals()?;
-        for signal in [SIGINT, SIGTERM] {
+        for (signal, _) in stops() {
             // After the flag: whoever is woken sees it set.
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
@@ -353,6 +376,14 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         let device = Pipe(near, Queue::default());
         (HostPlatform::new(device).unwrap(), far)
+    }
+
+    #[test]
+    fn a_hangup_that_is_ignored_stays_ignored() {
+        let status = |mask| format!("Name:\tsim\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+        assert!(ignores_hangups(&status("0000000000001001")));
+        assert!(!ignores_hangups(&status("0000000000001000")));
+        assert!(!ignores_hangups(""));
     }
 
     /// One test, because pokes and signals belong to the process.

@@ -1,8 +1,8 @@
 //! `sim tap`: one host on a TAP interface, for the programs of this machine.
 //!
-//! It ends in order. The first Ctrl-C closes the listeners; open streams may
-//! finish for a bounded time; those that do not are closed by us, and their
-//! peers are told; then the table is printed. A second Ctrl-C ends the process
+//! It ends in order. The first Ctrl-C, SIGTERM or SIGHUP closes the listeners; open
+//! streams may finish for a bounded time; those that do not are closed by us, and
+//! their peers are told; then the table is printed. A second signal ends the process
 //! at once.
 //!
 //! What can be wrong is found before anything is made: the capture file, then

@@ -13,12 +13,21 @@ use rustix::process::Signal;
 
 #[test]
 fn ctrl_c_lets_open_streams_finish_and_prints_the_table() {
+    open_streams_finish_after(Signal::INT);
+}
+
+#[test]
+fn a_terminal_that_goes_away_is_as_ctrl_c() {
+    open_streams_finish_after(Signal::HUP);
+}
+
+fn open_streams_finish_after(signal: Signal) {
     let Some(netns) = Netns::new(&[]) else { return };
     let mut sim = Sim::start(&netns, "--drain 60s");
     netns.inside(|| {
         let mut open = connect(V4, 7).unwrap();
         echo(&mut open, b"before").unwrap();
-        sim.signal(Signal::INT);
+        sim.signal(signal);
         // From some moment on, nobody new is let in.
         let start = Instant::now();
         let refused = loop {
@@ -67,17 +76,35 @@ fn a_stream_that_does_not_finish_is_closed_and_told() {
 #[test]
 fn a_second_ctrl_c_quits_at_once() {
     let Some(netns) = Netns::new(&[]) else { return };
-    let mut sim = Sim::start(&netns, "--drain 1000s");
+    for (signal, code) in [(Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut sim = Sim::start(&netns, "--drain 1000s");
+        netns.inside(|| {
+            let mut open = connect(V4, 7).unwrap();
+            echo(&mut open, b"stay").unwrap();
+            sim.signal(signal);
+            while connect(V4, 7).is_ok() {} // the first one has arrived
+            echo(&mut open, b"stay").unwrap();
+            sim.signal(signal);
+            let status = sim.end(Duration::from_secs(20));
+            assert_eq!(status.code(), Some(code));
+        });
+        no_tap_is_left(&netns);
+    }
+}
+
+#[test]
+fn a_hangup_under_nohup_stops_nothing() {
+    let Some(netns) = Netns::new(&["nohup"]) else {
+        return;
+    };
+    let sim = Sim::start_under(&netns, "nohup", "--format json");
+    sim.signal(Signal::HUP);
     netns.inside(|| {
         let mut open = connect(V4, 7).unwrap();
         echo(&mut open, b"stay").unwrap();
-        sim.signal(Signal::INT);
-        while connect(V4, 7).is_ok() {} // the first one has arrived
-        echo(&mut open, b"stay").unwrap();
-        sim.signal(Signal::INT);
-        let status = sim.end(Duration::from_secs(20));
-        assert_eq!(status.code(), Some(130));
+        echo(&mut connect(V4, 7).unwrap(), b"stay").unwrap();
     });
+    assert!(sim.finish()["connections"].as_u64() >= Some(2));
     no_tap_is_left(&netns);
 }
 

@@ -75,7 +75,7 @@ pub struct TapConfig {
     sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
     nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
     Ctrl-C stops accepting, lets open streams finish (--drain) and prints a table;\n\
-    a second Ctrl-C quits at once."
+    a second Ctrl-C quits at once. SIGTERM and SIGHUP do the same."
 )]
 pub(super) struct TapWords {
     /// The interface, at most 15 bytes

@@ -124,7 +124,12 @@ pub struct Sim {
 impl Sim {
     /// Starts `sim tap --create` and waits until it serves.
     pub fn start(netns: &Netns, words: &str) -> Sim {
-        let sim = Sim::spawn(netns, &format!("tap --create {words}"));
+        Sim::start_under(netns, "", words)
+    }
+
+    /// The same under another program, which becomes `sim`.
+    pub fn start_under(netns: &Netns, program: &str, words: &str) -> Sim {
+        let sim = Sim::spawn_under(netns, program, &format!("tap --create {words}"));
         let start = Instant::now();
         while !(sim.stdout().contains("Ctrl-C stops") || sim.stderr().contains("Ctrl-C stops")) {
             assert!(
@@ -141,10 +146,15 @@ impl Sim {
     /// runs, so the child is `sim` itself. `CYGNET_SIM` names another build of
     /// it, to compare with.
     pub fn spawn(netns: &Netns, words: &str) -> Sim {
+        Sim::spawn_under(netns, "", words)
+    }
+
+    fn spawn_under(netns: &Netns, program: &str, words: &str) -> Sim {
         let sim = std::env::var_os("CYGNET_SIM");
         let sim = sim.unwrap_or_else(|| env!("CARGO_BIN_EXE_sim").into());
         let mut child = Command::new("ip")
             .args(["netns", "exec", &netns.name])
+            .args(program.split_whitespace())
             .arg(sim)
             .args(words.split_whitespace())
             .stdout(Stdio::piped())
