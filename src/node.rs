@@ -129,6 +129,14 @@ impl<'a> Node<'a> {
             .with(|core| core.connections.listeners.close_all());
     }
 
+    /// Resets every connection, as [`TcpStream::abort`] does, also those whose streams
+    /// were dropped and whose peers have not closed: the last word of a host that goes
+    /// away. Who waits at a stream is told that its time is over. What nobody has accepted
+    /// is reset when its listener is dropped; in TIME-WAIT nothing is left to reset.
+    pub fn abort_all(&self) {
+        self.stack.with(|core| core.connections.abort_all());
+    }
+
     /// Forgets what a power cycle forgets. See [`Stack::reboot`].
     pub fn reboot(&self, secret: [u8; 16]) {
         self.stack.reboot(secret);

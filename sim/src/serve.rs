@@ -1,9 +1,9 @@
 //! `sim tap`: one host on a TAP interface, for the programs of this machine.
 //!
 //! It ends in order. The first Ctrl-C, SIGTERM or SIGHUP closes the listeners; open
-//! streams may finish for a bounded time; those that do not are closed by us, and
-//! their peers are told; then the table is printed. A second signal ends the process
-//! at once.
+//! streams may finish for a bounded time; then whatever connection is left gets one
+//! reset, because an end in order would say that its stream is complete, and silence
+//! nothing; then the table is printed. A second signal ends the process at once.
 //!
 //! What can be wrong is found before anything is made: the capture file, then
 //! the addresses, then memory, and only then the interface.
@@ -18,7 +18,7 @@ use cygnet::{
     Config, HeapStorage, HeapTaskStorage, Node, Platform, Stack, StorageSizes, Tasks, Turn, turns,
 };
 use cygnet_world::frame::Sequences;
-use smoltcp::phy::Device;
+use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
@@ -38,8 +38,7 @@ use crate::trace::Trace;
 /// 400 clients at once, the same with 64.
 const FRAMES_PER_TURN: u16 = 256;
 
-/// Streams that did not finish in time are closed, and their FINs have this
-/// long to leave.
+/// Resets at the end have this long to leave.
 const GOODBYE: Duration = Duration::from_millis(100);
 
 /// Runs it. Returns the exit status: 0, or 1 when the interface was taken away.
@@ -137,8 +136,8 @@ fn observer(level: Level, out: &'static Out) -> Option<&'static dyn Observer> {
 /// How a run ended.
 struct Over {
     ran: Duration,
-    /// Streams that we closed because they did not finish in time.
-    cut: u32,
+    /// Connections that we reset because they were not over in time.
+    reset: u64,
     device_gone: bool,
 }
 
@@ -156,7 +155,7 @@ fn drive<D: Device + Readable>(
     let stop = host.stop_flag();
     let by_itself = config.run_for.map(|after| Instant::ZERO + after);
     let mut drain_until = None;
-    let cut = turns(node, |turns| {
+    turns(node, |turns| {
         loop {
             let now = host.now();
             if by_itself.is_some_and(|at| now >= at) || out.is_closed() {
@@ -167,11 +166,8 @@ fn drive<D: Device + Readable>(
                 drain_until = Some(now + config.drain);
             }
             match turns.turn(host.device(), now) {
-                Turn::Done => return 0,
-                _ if drain_until.is_some_and(|at| now >= at) => {
-                    // Tasks that are left serve one stream each.
-                    return node.counters().tasks_used;
-                }
+                Turn::Done => return,
+                _ if drain_until.is_some_and(|at| now >= at) => return node.abort_all(),
                 Turn::Ready => (),
                 Turn::Idle(deadline) => {
                     out.flush();
@@ -185,12 +181,13 @@ fn drive<D: Device + Readable>(
             }
         }
     });
-    // The tasks are gone, and what they held closes: that is still to be sent.
+    // The tasks are gone, and with their listeners what nobody accepted.
+    let before = node.counters().frames_out;
     let until = host.now() + GOODBYE;
     turns(node, |turns| {
         loop {
             let now = host.now();
-            match turns.turn(host.device(), now) {
+            match turns.turn(&mut Deaf(host.device()), now) {
                 Turn::Done => return,
                 _ if now >= until => return,
                 Turn::Ready => (),
@@ -201,10 +198,37 @@ fn drive<D: Device + Readable>(
     out.flush();
     let over = Over {
         ran: host.now() - Instant::ZERO,
-        cut,
+        reset: node.counters().frames_out - before,
         device_gone: host.device_gone(),
     };
     Ok((over, host.into_device()))
+}
+
+/// A device that sends and does not hear: who goes on sending to a connection that was
+/// reset would be answered by a second one.
+struct Deaf<'d, D>(&'d mut D);
+
+impl<D: Device> Device for Deaf<'_, D> {
+    type RxToken<'t>
+        = D::RxToken<'t>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = D::TxToken<'t>
+    where
+        Self: 't;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        None
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Self::TxToken<'_>> {
+        self.0.transmit(now)
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.0.capabilities()
+    }
 }
 
 fn finish(
@@ -226,7 +250,7 @@ fn finish(
         )
         .row("connections", counters.accepts)
         .row("resets", counters.resets)
-        .row_unless_zero("closed at the end", over.cut)
+        .row_unless_zero("reset at the end", over.reset)
         .row("slots in use", counters.slots_used);
     let report = host_rows(report, &counters, given)
         .row_unless_zero("segments in", tap.rx_segments)

@@ -4,11 +4,11 @@
 
 mod netns;
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use netns::{LONG, Netns, Sim, V4, connect, echo, no_tap_is_left, text};
+use netns::{LONG, Netns, Sim, V4, connect, echo, no_tap_is_left, resets_in, text};
 use rustix::process::Signal;
 
 #[test]
@@ -50,22 +50,62 @@ fn open_streams_finish_after(signal: Signal) {
         out.contains("tap cyg0\n") && out.contains("connections "),
         "{out}"
     );
-    assert!(!out.contains("closed at the end"), "{out}");
+    assert!(!out.contains("reset at the end"), "{out}");
     no_tap_is_left(&netns);
 }
 
+/// An end in order would say that the stream is complete.
 #[test]
-fn a_stream_that_does_not_finish_is_closed_and_told() {
+fn what_is_left_at_the_end_of_a_drain_is_reset_once() {
     let Some(netns) = Netns::new(&[]) else { return };
-    let mut sim = Sim::start(&netns, "--drain 200ms");
-    netns.inside(|| {
-        let mut open = connect(V4, 7).unwrap();
-        echo(&mut open, b"before").unwrap();
+    let name = format!("cygnet-end-{}.pcapng", std::process::id());
+    let pcap = std::env::temp_dir().join(name);
+    let words = format!(
+        "--drain 300ms --serve echo:7 discard:9 daytime:13 chargen:19 --pcap {}",
+        pcap.display()
+    );
+    let mut sim = Sim::start(&netns, &words);
+    let ports = netns.inside(|| {
+        let mut idle = connect(V4, 7).unwrap();
+        echo(&mut idle, b"before").unwrap();
+        // The server waits until more can be written.
+        let mut full = connect(V4, 19).unwrap();
+        full.read_exact(&mut [0; 100]).unwrap();
+        // The server has closed, and this side does not.
+        let mut told = connect(V4, 13).unwrap();
+        told.read_to_end(&mut Vec::new()).unwrap();
+        let mut over = connect(V4, 7).unwrap();
+        echo(&mut over, b"in time").unwrap();
+        drop(over);
+        let mut pours = connect(V4, 9).unwrap();
+        let mut ports = [&idle, &full, &told, &pours].map(|of| of.local_addr().unwrap().port());
+        let ended = std::thread::spawn(move || {
+            loop {
+                if let Err(error) = pours.write_all(&[0; 4096]) {
+                    return error.kind();
+                }
+            }
+        });
         sim.signal(Signal::TERM);
-        assert_eq!(open.read(&mut [0; 8]).unwrap(), 0, "it is told");
+        let error = idle.read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(ended.join().unwrap(), ErrorKind::ConnectionReset);
+        let status = sim.end(Duration::from_secs(20));
+        assert!(status.success(), "{status}");
+        // What Linux calls a reset behind an end.
+        let error = told.take_error().unwrap().map(|error| error.kind());
+        assert_eq!(error, Some(ErrorKind::BrokenPipe));
+        ports.sort();
+        ports
     });
-    assert!(sim.end(Duration::from_secs(20)).success());
-    assert!(sim.stdout().contains("closed at the end"));
+    let (_, resets) = resets_in(&pcap);
+    std::fs::remove_file(&pcap).unwrap();
+    let mut reset: Vec<u16> = resets.iter().map(|&(_, client)| client).collect();
+    reset.sort();
+    assert_eq!(reset, ports);
+    let out = sim.stdout();
+    let row = out.lines().find(|line| line.contains("reset at the end"));
+    assert!(row.is_some_and(|row| row.ends_with(" 4")), "{out}");
     // By itself, as Ctrl-C would.
     let mut sim = Sim::start(&netns, "--for 50ms");
     assert!(sim.end(Duration::from_secs(20)).success());

@@ -164,12 +164,8 @@ impl<'a> Connections<'a> {
                 self.drain(id);
             }
             Step::Refuse => {
-                slot.cut = Cut::ByUs;
                 slot.clocks.give_up = host.now + LAST_WORD;
-                if let Some(socket) = slot.socket() {
-                    socket.abort();
-                }
-                self.slots.mark_dirty(id);
+                self.abort(self.slots.key(id));
             }
         }
     }
@@ -239,12 +235,10 @@ impl<'a> Connections<'a> {
                     State::Closing | State::TimeWait => host.now + LAST_WORD,
                     _ => FAR,
                 };
-                if !matches!(slot.state, State::Connecting)
-                    && let Some(socket) = self.slots[id].socket()
-                {
-                    socket.abort();
+                match slot.state {
+                    State::Connecting => self.slots.wake_both(id),
+                    _ => self.abort(self.slots.key(id)),
                 }
-                self.slots.wake_both(id);
             }
             State::Free | State::Lent | State::Queued => (),
         }
@@ -352,7 +346,8 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// Resets a connection; the slot is freed once the reset has left.
+    /// Resets a connection, and tells who waits for it; the slot is freed once the reset has
+    /// left.
     pub(crate) fn abort(&mut self, key: SlotKey) {
         let Some(slot) = self.slots.checked(key) else {
             return;
@@ -362,7 +357,17 @@ impl<'a> Connections<'a> {
             None => slot.asked = Asked::Abort,
         }
         slot.cut = Cut::ByUs;
+        self.slots.wake_both(key.id);
         self.slots.mark_dirty(key.id);
+    }
+
+    /// Resets what a program holds, and what it has closed and the peer has not.
+    pub(crate) fn abort_all(&mut self) {
+        for id in self.slots.ids() {
+            if matches!(self.slots[id].state, State::Open | State::Closing) {
+                self.abort(self.slots.key(id));
+            }
+        }
     }
 
     /// Sends a FIN after what was written.
@@ -482,18 +487,13 @@ impl<'a> Connections<'a> {
             // The next listener in its place has nothing to do with them.
             slot.listener = NO_LISTENER;
             let queued = matches!(slot.state, State::Queued);
-            if !queued && !matches!(slot.state, State::HalfOpen) {
-                continue;
+            if queued || matches!(slot.state, State::HalfOpen) {
+                slot.clocks.give_up = now + LAST_WORD;
+                self.abort(self.slots.key(id));
+                self.slots.begin_closing(id);
+                self.listeners
+                    .left(listener.index, &mut self.slots, id, queued);
             }
-            slot.clocks.give_up = now + LAST_WORD;
-            slot.cut = Cut::ByUs;
-            if let Some(socket) = self.slots[id].socket() {
-                socket.abort();
-            }
-            self.slots.begin_closing(id);
-            self.listeners
-                .left(listener.index, &mut self.slots, id, queued);
-            self.slots.mark_dirty(id);
         }
         self.listeners.remove(listener);
     }

@@ -430,4 +430,75 @@ fn a_close_that_gets_nowhere_is_given_up_in_time() {
             assert_eq!(server.counters().expired, 1, "{text:?} {acked}");
         });
     }
+
+/// RFC 9293, 3.10.5: in the ESTABLISHED, FIN-WAIT and CLOSE-WAIT states an ABORT sends a
+/// reset; in TIME-WAIT there is nothing to send.
+#[test]
+fn a_host_that_goes_away_resets_each_connection_once() {
+    host!(server, 1, slots: 8, tasks: 16, bytes: 64, rx: 1024, tx: 4096);
+    let log = Log::default();
+    let theirs = log.clone();
+    let serve = async move {
+        let listener = server.listen(7, Backlog(8)).unwrap();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = theirs.clone();
+            let client = async move {
+                let mut kind = [0];
+                stream.read(&mut kind).await.unwrap();
+                match kind[0] {
+                    b'r' => read_all(&mut stream, &log).await,
+                    b'w' => {
+                        let told = stream.write_all(&[0; 9000]).await;
+                        log.borrow_mut().push(format!("{told:?}"));
+                    }
+                    b'l' => {
+                        stream.fill_buf().await.unwrap();
+                        server.sleep(SEC).await;
+                        stream.consume(1);
+                        read_all(&mut stream, &log).await;
+                    }
+                    b'c' => stream.write_all(&[0; 3000]).await.unwrap(),
+                    _ => (),
+                }
+            };
+            server.spawn(Box::pin(client)).unwrap();
+        }
+    };
+    server.spawn(Box::pin(serve)).unwrap();
+    by_hand(server, |hands| {
+        let open = |hands: &mut Hands<'_>, port, text: &[u8], control, acked: Option<usize>| {
+            hands.send(&syn(9, port, 7, 1));
+            let seen = hands.pass(TICK);
+            let reply = seen.iter().find(|seg| seg.is_answer()).unwrap();
+            hands.send(&piece(reply, control, 0, text, 0));
+            hands.pass(TICK);
+            let after = text.len() as i32 + i32::from(control == TcpControl::Fin);
+            if let Some(acked) = acked {
+                hands.send(&piece(reply, TcpControl::None, after, b"", acked));
+                hands.pass(TICK);
+            }
+            reply.clone()
+        };
+        open(hands, 1001, b"r", TcpControl::Psh, None); // somebody reads
+        open(hands, 1002, b"w", TcpControl::Psh, None); // somebody writes
+        open(hands, 1003, b"ll", TcpControl::Psh, None); // its bytes are lent
+        open(hands, 1004, b"c", TcpControl::Fin, Some(1000)); // CLOSE-WAIT, dropped
+        open(hands, 1005, b"d", TcpControl::Psh, None); // FIN-WAIT-1
+        open(hands, 1006, b"d", TcpControl::Psh, Some(1)); // FIN-WAIT-2
+        let over = open(hands, 1007, b"d", TcpControl::Psh, Some(1)); // TIME-WAIT
+        hands.send(&piece(&over, TcpControl::Fin, 1, b"", 1));
+        hands.pass(TICK);
+        assert_eq!(server.counters().slots_used, 7);
+        server.abort_all();
+        let seen = hands.pass(SEC * 5);
+        let resets = seen.iter().filter(|seg| seg.is_rst());
+        let mut told: Vec<u16> = resets.map(|seg| seg.to_port).collect();
+        told.sort();
+        assert_eq!(told, [1001, 1002, 1003, 1004, 1005, 1006]);
+        assert_eq!(server.counters().slots_used, 1, "TIME-WAIT");
+        // The listener still listens.
+        hands.open(&syn(9, 998, 7, 1));
+    });
+    log.borrow_mut().sort();
+    assert_eq!(*log.borrow(), ["Err(TimedOut)", "TimedOut", "TimedOut"]);
 }

@@ -74,8 +74,8 @@ pub struct TapConfig {
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
     sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
     nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
-    Ctrl-C stops accepting, lets open streams finish (--drain) and prints a table;\n\
-    a second Ctrl-C quits at once. SIGTERM and SIGHUP do the same."
+    Ctrl-C stops accepting, lets open streams finish (--drain), resets what is left and\n\
+    prints a table; a second Ctrl-C quits at once. SIGTERM and SIGHUP do the same."
 )]
 pub(super) struct TapWords {
     /// The interface, at most 15 bytes

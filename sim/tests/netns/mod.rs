@@ -271,6 +271,27 @@ pub fn echo(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// How many frames a capture holds, and the ports, source first, of each RST segment of
+/// IPv4 among them.
+pub fn resets_in(path: &std::path::Path) -> (usize, Vec<(u16, u16)>) {
+    use pcap_file::pcapng::{Block, PcapNgReader};
+    let mut reader = PcapNgReader::new(File::open(path).unwrap()).unwrap();
+    let (mut frames, mut resets) = (0, Vec::new());
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block.unwrap() {
+            frames += 1;
+            // Ethernet 14, IPv4 20 without options, TCP flags at 13.
+            let bytes = &packet.data;
+            let tcp = bytes.get(12..14) == Some(&[8, 0]) && bytes.get(23) == Some(&6);
+            if tcp && bytes[47] & 4 != 0 {
+                let port = |at| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+                resets.push((port(34), port(36)));
+            }
+        }
+    }
+    (frames, resets)
+}
+
 /// `cyg0` went with its `sim`.
 pub fn no_tap_is_left(netns: &Netns) {
     let links = text(&netns.command("ip").args(["link"]).output().unwrap());
