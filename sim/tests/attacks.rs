@@ -47,10 +47,12 @@ use netns::{LONG, Netns, Sim, V4, connect, echo, no_tap_is_left, skip, text};
 use serde_json::Value;
 
 const SLOTS: usize = 8;
+/// Where `attacks/peer.py` finds it.
+const MAC: &str = "02:63:79:67:00:01";
 
 /// A `sim` with eight slots under attack.
 fn start(netns: &Netns, words: &str) -> Sim {
-    let words = format!("--slots {SLOTS} --format json --log warn {words}");
+    let words = format!("--slots {SLOTS} --mac {MAC} --format json --log warn {words}");
     Sim::start(netns, &words)
 }
 

@@ -36,7 +36,7 @@ fn nobody_falls_over_the_edge(rx: usize) {
     };
     let words = format!(
         "--slots 8 --rx {rx} --ipv6 fd69::2/64 --offload off --serve echo:7 discard:9 \
-         --format json --log warn"
+         --mac 02:63:79:67:00:01 --format json --log warn"
     );
     let sim = Sim::start(&netns, &words);
     for (version, ip) in [(4, V4), (6, V6)] {

@@ -40,7 +40,8 @@ fn seconds() -> u32 {
 /// clients found.
 fn traffic(netns: &Netns, sim_words: &str, words: &str) -> Value {
     let serve = "--ipv6 fd69::2/64 --serve echo:7 echo:8 --format json --log warn";
-    let sim = Sim::start(netns, &format!("{serve} {sim_words}"));
+    let mac = "--mac 02:63:79:67:00:01"; // where the script finds it
+    let sim = Sim::start(netns, &format!("{serve} {mac} {sim_words}"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trickle/traffic.py");
     let done = netns.inside(|| {
         // Whatever happens it ends, and what it made ends with the namespace.

@@ -10,7 +10,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
-    Limit, PARKED, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac,
+    Limit, PARKED, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac, mac_for,
     neighbor, parked,
 };
 use crate::offload::Offload;
@@ -96,9 +96,10 @@ pub(super) struct TapWords {
     /// The host's address on the link, for --create; repeatable [default: each network's lowest]
     #[arg(long, value_name = "CIDR", value_parser = host_cidr)]
     host_ip: Vec<IpCidr>,
-    /// Our hardware address
-    #[arg(long, value_name = "MAC", default_value = "02:63:79:67:00:01", value_parser = mac)]
-    mac: EthernetAddress,
+    /// Our hardware address [default: 02 and five bytes that follow from --name and
+    /// the first --ip, the same in every run]
+    #[arg(long, value_name = "MAC", value_parser = mac)]
+    mac: Option<EthernetAddress>,
     /// Who answers where; repeatable [default: hello:5000 echo:7]
     #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
     serve: Vec<Serve>,
@@ -159,6 +160,8 @@ impl TapWords {
                 ));
             }
         }
+        let by_name = || mac_for(&self.name, ips[0].address());
+        let mac = self.mac.unwrap_or_else(by_name);
         let mut limits = TimeLimits::DEFAULT;
         for limit in self.limit {
             limit.set(&mut limits);
@@ -176,7 +179,7 @@ impl TapWords {
             ips,
             gateways: self.gateway,
             host_ips,
-            mac: self.mac,
+            mac,
             serve,
             limits,
             slots,

@@ -68,6 +68,22 @@ fn tap_has_working_defaults() {
 }
 
 #[test]
+fn two_on_one_bridge_have_two_hardware_addresses() {
+    let mac = |words| tap(words).unwrap().mac;
+    let first = mac("");
+    assert_eq!(
+        first,
+        mac("--name cyg0 --ip 192.168.69.2/16 --ipv6 fd69::2/64")
+    );
+    assert_ne!(first, mac("--name cyg1"));
+    assert_ne!(first, mac("--ip 192.168.69.3/24"));
+    assert_eq!(
+        mac("--mac 02:63:79:67:00:01").0,
+        [2, 0x63, 0x79, 0x67, 0, 1]
+    );
+}
+
+#[test]
 fn limits_are_given_one_by_one() {
     assert_eq!(tap("").unwrap().limits, TimeLimits::DEFAULT);
     let limits = tap("--limit exchange=30s first-byte=1.5s write=0 --limit idle=5s");

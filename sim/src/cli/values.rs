@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cygnet::TimeLimits;
+use siphasher::sip::SipHasher13;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
@@ -340,6 +341,21 @@ pub(super) fn mac(text: &str) -> Result<EthernetAddress, String> {
             "{text:?} is no hardware address; say 02:63:79:67:00:01"
         )),
     }
+}
+
+/// The hardware address of whoever is not given one: locally administered, unicast, and
+/// the same in every run on every machine. 40 bits of a hash (SipHash-1-3 without a key)
+/// of the interface's name, a zero and the IP address in network order, so that several
+/// on one bridge are told apart, whether it is the name or the address that differs.
+pub(super) fn mac_for(name: &str, address: IpAddress) -> EthernetAddress {
+    let mut text = name.as_bytes().to_vec();
+    text.push(0);
+    match address {
+        IpAddress::Ipv4(ip) => text.extend(ip.octets()),
+        IpAddress::Ipv6(ip) => text.extend(ip.octets()),
+    }
+    let [a, b, c, d, e, ..] = SipHasher13::new().hash(&text).to_be_bytes();
+    EthernetAddress([0x02, a, b, c, d, e])
 }
 
 /// An address of a gateway.

@@ -143,3 +143,29 @@ fn the_neighbor_is_the_lowest_other_host() {
         assert_eq!(neighbor(ours.parse().unwrap()), theirs, "{ours}");
     }
 }
+
+#[test]
+fn a_hardware_address_follows_from_name_and_address() {
+    let of = |name, ip: &str| mac_for(name, ip.parse().unwrap()).to_string();
+    // Computed by another SipHash-1-3, in Python.
+    assert_eq!(of("cyg0", "192.168.69.2"), "02-bb-f3-a5-44-21");
+    assert_eq!(of("cyg0", "fd69::2"), "02-1b-78-41-01-7e");
+    let names = ["cyg0", "cyg1", "cyg", "a", "123456789012345"];
+    let ips = [
+        "192.168.69.2",
+        "192.168.69.3",
+        "10.0.0.1",
+        "fd69::2",
+        "fd69::3",
+    ];
+    let mut all = std::collections::BTreeSet::new();
+    for (name, ip) in names.iter().flat_map(|name| ips.map(|ip| (name, ip))) {
+        let mac = mac_for(name, ip.parse().unwrap());
+        assert!(
+            mac.is_unicast() && mac.0[0] == 2,
+            "{mac}: local, and of one host"
+        );
+        assert!(all.insert(mac.0), "{name} {ip}: {mac} is another's");
+        assert_eq!(super::mac(&mac.to_string()), Ok(mac));
+    }
+}
