@@ -18,12 +18,16 @@ mod errors;
 mod harness;
 #[path = "conformance/late.rs"]
 mod late;
+#[path = "conformance/musts.rs"]
+mod musts;
 #[path = "conformance/neighbors.rs"]
 mod neighbors;
 #[path = "conformance/numbers.rs"]
 mod numbers;
 #[path = "conformance/offers.rs"]
 mod offers;
+#[path = "conformance/options.rs"]
+mod options;
 #[path = "conformance/packets.rs"]
 mod packets;
 #[path = "conformance/paths.rs"]
@@ -33,6 +37,8 @@ mod rates;
 #[cfg(feature = "ipv6")]
 #[path = "conformance/six.rs"]
 mod six;
+#[path = "conformance/timers.rs"]
+mod timers;
 #[path = "conformance/windows.rs"]
 mod windows;
 
@@ -62,6 +68,18 @@ fn serve<'a, F: Future<Output = ()> + 'a>(node: Node<'a>, f: impl FnOnce(TcpStre
 
 /// What a program saw, one entry for each answer.
 type Log = Rc<RefCell<Vec<String>>>;
+
+/// What `connect` to 10.0.0.9 says, in time.
+fn connects(node: Node<'_>) -> Log {
+    let log = Log::default();
+    let theirs = log.clone();
+    let part = async move {
+        let got = node.connect(v4(9, 80)).await;
+        theirs.borrow_mut().push(format!("{:?}", got.map(|_| ())));
+    };
+    node.spawn(Box::pin(part)).unwrap();
+    log
+}
 
 /// Reads to the end and logs every answer, bytes as text; the last is empty or an
 /// error.

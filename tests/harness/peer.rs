@@ -250,6 +250,8 @@ pub struct Hands<'h> {
     pub mute: bool,
     /// Everything else that the host sent.
     pub others: Vec<Vec<u8>>,
+    /// Every frame that the host sent, for a test that puts a list here.
+    pub raw: Option<Vec<Vec<u8>>>,
 }
 
 /// Runs `f` with hands on the other end of `node`'s wire; after every turn the
@@ -283,6 +285,7 @@ pub fn by_hand(node: Node<'_>, f: impl FnOnce(&mut Hands<'_>)) {
             asked: Vec::new(),
             mute: false,
             others: Vec::new(),
+            raw: None,
         });
     });
 }
@@ -321,6 +324,9 @@ impl Hands<'_> {
             self.turns += 1;
             assert!(self.turns < most, "it spins at {}", self.now);
             while let Some(frame) = self.peer.take(self.now) {
+                if let Some(raw) = &mut self.raw {
+                    raw.push(frame.to_vec());
+                }
                 if let Some(addr) = asked_for(&frame) {
                     self.asked.push(addr);
                     if !self.mute {
