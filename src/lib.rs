@@ -80,6 +80,10 @@
 //! 3. At the next turn the list is taken whole and turned around: first woken,
 //!    first run. Each task is resumed once; what is woken meanwhile waits for
 //!    the next turn.
+//!
+//! # What is kept of RFC 9293
+//!
+//! Sentence by sentence, and by which test, or why not: [`tcp`].
 #![no_std]
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -124,6 +128,10 @@ pub use task::heap::HeapTaskStorage;
 pub use task::{
     Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskMemory, TaskStorage, Tasks,
 };
+
+#[cfg(doc)]
+#[doc = include_str!("docs/tcp.md")]
+pub mod tcp {}
 
 /// The README's programs compile.
 #[cfg(doctest)]

@@ -32,6 +32,9 @@ use crate::task::waker::Parking;
 /// acknowledged. Text that comes after that is answered by a reset (RFC 1122, 4.2.2.13):
 /// whoever wants the peer to read a last answer reads to the end first, or
 /// [shuts down](TcpStream::shutdown) and reads.
+///
+/// What of RFC 9293 is kept, and the known limits of the TCP underneath:
+/// [`tcp`](crate::tcp).
 #[derive(Debug)]
 pub struct TcpStream<'a> {
     read: ReadHalf<'a>,
@@ -281,7 +284,8 @@ impl<'a> TcpStream<'a> {
     /// Asks a silent peer every `interval` whether it is still there, and
     /// resets the connection when four times that passed without an answer
     /// (RFC 9293, 3.8.4). `None`, the default, never asks; less than a millisecond
-    /// is one.
+    /// is one. The first question leaves at once, and one that is due when there are to
+    /// be no more still leaves: known limits of the TCP underneath.
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
         self.read.give_back();
         let handle = &self.read.handle;

@@ -86,6 +86,27 @@ fn segments_that_wait_together_are_acknowledged_together() {
     }
 }
 
+/// RFC 9293, 3.10.7.4: "Segments with higher beginning sequence numbers SHOULD be held for
+/// later processing (SHLD-31)": the peer need not send them again.
+#[test]
+fn a_segment_that_comes_early_is_kept() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let log = reads_all(server);
+    by_hand(server, |hands| {
+        let reply = hands.open(&syn(9, 1000, 7, 1));
+        for (at, text) in [(12, &b"last"[..]), (4, b"song"), (0, b"swan")] {
+            hands.send(&piece(&reply, TcpControl::Psh, at, text, 0));
+            hands.pass(TICK * 2);
+        }
+        hands.send(&piece(&reply, TcpControl::Psh, 8, b"-the", 0));
+        let seen = hands.pass(TICK * 2);
+        assert_eq!(seen.last().unwrap().ack, Some(TcpSeqNumber(18)));
+        hands.send(&piece(&reply, TcpControl::Fin, 16, b"", 0));
+        hands.pass(TICK);
+    });
+    assert_ended_after(&log, "swansong-thelast");
+}
+
 /// RFC 9293, 3.9.1.2: without a PUSH flag a sender "(1) MUST NOT buffer data indefinitely
 /// (MUST-60), and (2) MUST set the PSH bit in the last buffered segment (MUST-61)".
 #[test]

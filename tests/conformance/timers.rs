@@ -57,6 +57,27 @@ fn each_timeout_is_twice_as_long_as_the_one_before() {
     });
 }
 
+/// RFC 9293, 3.8.6.1: "The transmitting host SHOULD send the first zero-window probe when a
+/// zero window has existed for the retransmission timeout period (SHLD-29), and SHOULD
+/// increase exponentially the interval between successive probes (SHLD-30)."
+#[test]
+fn a_shut_window_is_probed_after_a_timeout_and_ever_more_seldom() {
+    host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    serve(server, move |mut stream| async move {
+        stream.set_limits(cygnet::TimeLimits::NONE);
+        stream.write_all(b"anybody there?").await.unwrap();
+        server.sleep(SEC * 1000).await;
+    });
+    by_hand(server, |hands| {
+        let (_, seen) = open_with(hands, &syn(9, 1000, 7, 1), 0);
+        assert_eq!(seen, []);
+        assert_eq!(hands.pass(Duration::from_millis(950)), []);
+        let waits = waits(hands, SEC * 200);
+        assert!(waits.len() >= 6, "{waits:?}");
+        assert_doubling(&waits);
+    });
+}
+
 /// The same: slow start ends at half of what was on its way when a segment was lost, and
 /// from there a round trip brings a segment (RFC 5681, 3.1).
 #[test]
@@ -223,8 +244,9 @@ fn keep_alives_are_sent_when_asked_for_and_only_into_silence() {
     });
 }
 
-/// RFC 9293, 3.8.6.3: "the delay MUST be less than 0.5 seconds (MUST-40)"; every second
-/// segment is acknowledged at once.
+/// RFC 9293, 3.8.6.3: "A TCP endpoint SHOULD implement a delayed ACK (SHLD-18)", and "the
+/// delay MUST be less than 0.5 seconds (MUST-40)"; every second segment is acknowledged at
+/// once (SHLD-19).
 #[test]
 fn an_acknowledgement_is_less_than_half_a_second_late() {
     host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 4096, tx: 1024);
@@ -236,6 +258,7 @@ fn an_acknowledgement_is_less_than_half_a_second_late() {
         let reply = hands.open(&ethernet_syn());
         let first = piece(&reply, TcpControl::Psh, 0, b"x", 0);
         hands.send(&first);
+        assert_eq!(hands.pass(Duration::from_millis(5)), []);
         let seen = hands.pass(Duration::from_millis(400));
         assert!(seen.iter().any(|seg| seg.ack == Some(TcpSeqNumber(3))));
         for at in [1, 1461] {

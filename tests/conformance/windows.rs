@@ -194,3 +194,38 @@ fn a_window_shut_on_bytes_and_a_fin_is_probed() {
         });
     }
 }
+
+/// RFC 9293, 3.8.6: if a window shrinks, "the sender SHOULD NOT send new data (SHLD-15), but
+/// SHOULD retransmit normally the old unacknowledged data between SND.UNA and
+/// SND.UNA+SND.WND (SHLD-16)".
+#[test]
+fn into_a_window_that_shrank_what_fits_is_repeated() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+    serve(server, move |mut stream| async move {
+        stream.set_limits(cygnet::TimeLimits::NONE);
+        stream.write_all(&[b'y'; 3000]).await.unwrap();
+        server.sleep(SEC * 1000).await;
+    });
+    by_hand(server, |hands| {
+        let (reply, seen) = open_with(hands, &syn(9, 1000, 7, 1), 1000);
+        let sent = sent_up_to(&seen, &reply);
+        assert!((500..=1000).contains(&sent), "{sent}");
+        let shrunk = |acked, window| Seg {
+            window,
+            ..piece(&reply, TcpControl::None, 0, b"", acked)
+        };
+        hands.send(&shrunk(0, 300));
+        let seen = hands.pass(SEC * 10);
+        assert!(seen.len() >= 2, "{}", show(&seen, reply.seq));
+        for seg in &seen {
+            assert_eq!(seg.seq, reply.seq + 1);
+            assert!(seg.payload.len() <= 300, "{}", show(&seen, reply.seq));
+        }
+        // And whoever takes it gets on.
+        hands.send(&shrunk(300, 1000));
+        let seen = hands.pass_with(SEC * 10, |seg| {
+            Some(shrunk(sent_up_to(std::slice::from_ref(seg), &reply), 1000))
+        });
+        assert_eq!(sent_up_to(&seen, &reply), 3000);
+    });
+}

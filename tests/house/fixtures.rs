@@ -127,6 +127,7 @@ fn test_code_is_not_read() {
         "#[cfg(all(test, not(loom)))] #[allow(x)] use crate::table::Slot;",
         "#[test] fn f<A, B>() { crate::table::Slot; }",
         "#[cfg(doctest)] #[doc = \"x\"] struct S(crate::table::Slot);",
+        "#[cfg(doc)] #[doc = \"x\"] pub mod page { use crate::table::Slot; }",
         "#![cfg(test)] use crate::table::Slot;",
         "struct S { a: u8, #[cfg(test)] b: Vec<u8, crate::table::Slot>, c: u8 }",
         "impl S { #[cfg(test)] fn f() { crate::table::Slot; } fn g() {} }",

@@ -1,6 +1,7 @@
 //! What of a file is test code: it is cut out before anything is read.
 //!
-//! `#[test]`, what a `cfg` lets in for tests or doctests alone, and modules
+//! `#[test]`, what a `cfg` lets in for tests, doctests or pages of the documentation
+//! alone, and modules
 //! called `tests` or `…_tests` behind a `cfg` that names tests at all: they
 //! may be tests of a board's image too.
 
@@ -122,10 +123,10 @@ fn for_tests(attribute: &[Token<'_>], test_module: bool) -> bool {
     }
 }
 
-/// Whether such a `cfg` lets in nothing where nothing is tested.
+/// Whether such a `cfg` lets in nothing that is built for a program.
 fn never_holds(cfg: &[Token<'_>]) -> bool {
     match cfg {
-        [name] => name.is("test") || name.is("doctest"),
+        [name] => ["test", "doctest", "doc"].iter().any(|it| name.is(it)),
         [name, open, inside @ .., _] if open.is("(") => match name.text {
             "all" => inside.split_at_depth_zero().any(never_holds),
             "any" => inside.split_at_depth_zero().all(never_holds),
