@@ -76,7 +76,8 @@ fn what_is_left_at_the_end_of_a_drain_is_reset_once() {
         told.read_to_end(&mut Vec::new()).unwrap();
         let mut over = connect(V4, 7).unwrap();
         echo(&mut over, b"in time").unwrap();
-        drop(over);
+        over.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(over.read(&mut [0; 8]).unwrap(), 0);
         let mut pours = connect(V4, 9).unwrap();
         let mut ports = [&idle, &full, &told, &pours].map(|of| of.local_addr().unwrap().port());
         let ended = std::thread::spawn(move || {

@@ -360,3 +360,38 @@ fn a_narrower_path_is_learned() {
         });
     }
 }
+
+/// RFC 9293, 3.9.2.2: soft errors "MUST NOT abort the connection (MUST-56)"; "This applies
+/// to ICMPv6 in addition to IPv4 ICMP": unreachable, time exceeded, parameter problem.
+#[test]
+fn no_message_about_what_is_on_its_way_ends_a_connection() {
+    let after = |message: Option<[u8; 2]>| {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+        serve(server, move |mut stream| async move {
+            stream.write_all(&[b'y'; 3000]).await.unwrap();
+            server.sleep(SEC * 100).await;
+        });
+        let mut sent = Vec::new();
+        by_hand(server, |hands| {
+            hands.pass(TICK);
+            let (seen, _) = pours(hands, Some(1440));
+            if let Some(message) = message {
+                let mut message = message.to_vec();
+                message.resize(8, 0);
+                message.extend(&seen[0][14..14 + 40 + 20]);
+                let router = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xfe);
+                hands.send_frame(&icmp6((router, US), &message));
+            }
+            hands.others.clear();
+            hands.pass(SEC * 5);
+            sent = hands.others.clone();
+            assert_eq!(server.counters().slots_used, 1);
+        });
+        sent
+    };
+    let without = after(None);
+    assert!(!without.is_empty());
+    for message in [[1, 0], [1, 3], [3, 0], [3, 1], [4, 0], [4, 1], [4, 2]] {
+        assert_eq!(after(Some(message)), without, "{message:?}");
+    }
+}
