@@ -15,6 +15,8 @@ mod closing;
 mod early_ends;
 #[path = "conformance/errors.rs"]
 mod errors;
+#[path = "conformance/giving_up.rs"]
+mod giving_up;
 mod harness;
 #[path = "conformance/late.rs"]
 mod late;
