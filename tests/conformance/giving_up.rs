@@ -16,9 +16,8 @@ fn a_reset_when_only_our_end_is_left_cuts_nothing() {
                 read_all(&mut stream, &theirs).await;
             }
             stream.write_all(&[b'y'; 100]).await.unwrap();
-            theirs
-                .borrow_mut()
-                .push(format!("{:?}", stream.close().await));
+            let told = stream.close().await;
+            theirs.borrow_mut().push(format!("{told:?}"));
         });
         by_hand(server, |hands| {
             let (reply, _) = open_with(hands, &syn(9, 1000, 7, 1), 1000);
