@@ -165,6 +165,7 @@ impl<'a> Host<'a> {
     }
 
     /// Both ends of a segment that came: ours, and its sender's.
+    #[inline(never)]
     pub(crate) fn both(&self, segment: &Segment) -> (End, End) {
         let us = (self.config.hardware_addr, segment.flow.local());
         (us, (segment.remote_hardware, segment.flow.remote()))
@@ -181,6 +182,8 @@ impl<'a> Host<'a> {
 
     /// Whether what no socket sends may leave now; else what it would have answered is
     /// dropped.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn may_answer(&mut self, cost: i64) -> bool {
         let may = self.bucket.take(cost, self.now);
         if !may {

@@ -50,6 +50,7 @@ impl List {
         *self.prev_of(slots, next) = prev;
     }
 
+    #[inline(never)]
     fn link(&mut self, slots: &mut [Slot<'_>], prev: u32, index: u32, next: u32) {
         *self.next_of(slots, prev) = index + 1;
         *self.prev_of(slots, next) = index + 1;

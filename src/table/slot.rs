@@ -127,7 +127,8 @@ impl<'a> Slot<'a> {
     }
 
     /// The socket, unless it is borrowed.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn socket(&mut self) -> Option<&mut tcp::Socket<'a>> {
         Some(tcp_of(self.set.as_mut()?))
     }

@@ -65,14 +65,16 @@ pub(crate) struct Slots<'a> {
 impl<'a> Index<SlotId> for Slots<'a> {
     type Output = Slot<'a>;
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(&self, id: SlotId) -> &Slot<'a> {
         &self.slots[id.0 as usize]
     }
 }
 
 impl<'a> IndexMut<SlotId> for Slots<'a> {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn index_mut(&mut self, id: SlotId) -> &mut Slot<'a> {
         &mut self.slots[id.0 as usize]
     }
