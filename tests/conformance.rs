@@ -17,6 +17,9 @@ mod early_ends;
 mod errors;
 #[path = "conformance/giving_up.rs"]
 mod giving_up;
+#[cfg(feature = "ipv6")]
+#[path = "conformance/groups.rs"]
+mod groups;
 mod harness;
 #[path = "conformance/late.rs"]
 mod late;

@@ -240,6 +240,14 @@ fn packet(
     }
 }
 
+/// An IPv6 frame that begins like this.
+#[cfg(feature = "ipv6")]
+pub(crate) fn raw((from, to): (Hardware, Hardware), begins: &[u8]) -> Option<Frame> {
+    let mut frame = link(from, to, IPV6);
+    frame.extend_from_slice(begins).ok()?;
+    Some(frame)
+}
+
 fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Frame {
     let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (to, from);
     let mut frame = Frame::new();

@@ -84,6 +84,9 @@ pub(crate) enum Route {
     Host(Hardware),
     /// To the host: it says or asks who owns an address, ARP or neighbor discovery.
     Neighbor,
+    /// To the host: a router may be asking which groups it hears.
+    #[cfg(feature = "ipv6")]
+    Query,
     /// Nowhere.
     Refuse(DropReason),
 }
@@ -176,6 +179,9 @@ fn demux_ipv6(link: Link<'_>, bytes: &[u8]) -> Route {
         // that a slot could be waiting for.
         IpProtocol::Icmpv6 if matches!(payload.first(), Some(135 | 136)) => {
             return Route::Neighbor;
+        }
+        IpProtocol::HopByHop if matches!(payload, [58, _, _, _, _, _, _, _, 130, ..]) => {
+            return Route::Query;
         }
         IpProtocol::Ipv6NoNxt => return Route::Refuse(DropReason::NotOurs),
         // The first byte of these headers is the next header's number. smoltcp would

@@ -8,6 +8,8 @@ pub(crate) mod flow;
 pub(crate) mod headers;
 pub(crate) mod icmp;
 pub(crate) mod link;
+#[cfg(feature = "ipv6")]
+pub(crate) mod mld;
 pub(crate) mod neighbor;
 pub(crate) mod one_shot;
 pub(crate) mod patch;

@@ -72,6 +72,8 @@ fn demux_reads_what_smoltcp_reads(frame: &[u8], checks: u8) {
             assert!(!one || local.contains(&true), "taken for us: {segment:?}");
         }
         Route::Host(_) | Route::Neighbor => assert_eq!(read, None),
+        #[cfg(feature = "ipv6")]
+        Route::Query => assert_eq!(read, None),
         Route::Refuse(reason) => assert_eq!(read, None, "{reason:?}"),
     }
     if let Some(Outgoing { payload, start, .. }) = outgoing(frame) {

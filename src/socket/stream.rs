@@ -19,7 +19,7 @@ use crate::socket::{
     CloseError, ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, WriteError,
     WriteHalf,
 };
-use crate::stack::core::CannotConnect;
+use crate::stack::opening::{self, CannotConnect};
 use crate::stack::stack::Stack;
 use crate::table::slot::Slot;
 use crate::task::waker::Parking;
@@ -52,7 +52,8 @@ impl<'a> TcpStream<'a> {
         stack: &'a Stack<'a>,
         remote: IpEndpoint,
     ) -> Result<Self, ConnectError> {
-        let opened = stack.with(|core| core.connect(remote));
+        let opened =
+            stack.with(|core| opening::connect(&mut core.connections, &mut core.host, remote));
         let key = opened.map_err(|error| match error {
             CannotConnect::Unaddressable => ConnectError::Unaddressable,
             CannotConnect::NoSlot => ConnectError::NoSlot,

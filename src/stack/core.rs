@@ -19,12 +19,12 @@ use core::task::Waker;
 use smoltcp::phy::{Device, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpAddress, IpEndpoint};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::IpCidr;
 
 use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
-use crate::frame::demux::{Control, Route, Segment, is_loopback};
-use crate::frame::flow::Flow;
+use crate::frame::demux::{Control, Route, Segment};
 use crate::frame::icmp::too_big;
 use crate::frame::link::NOBODY;
 #[cfg(feature = "ipv6")]
@@ -40,13 +40,14 @@ use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
-use crate::stack::opening;
+#[cfg(feature = "ipv6")]
+use crate::stack::groups;
 use crate::stack::resolve;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
-use crate::table::slots::{SlotId, SlotKey};
+use crate::table::slots::SlotId;
 use crate::time::{FAR, after};
 
 /// When a device that took no more frames is asked again, at the latest.
@@ -57,14 +58,6 @@ const LATE: Duration = Duration::from_millis(100);
 
 /// After so many turns at the latest.
 const LATE_TURNS: u8 = 16;
-
-/// Why `connect` cannot begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CannotConnect {
-    Unaddressable,
-    NoSlot,
-    NoPort,
-}
 
 /// What is left after a turn has sent what it could.
 pub(crate) struct Transmitted {
@@ -127,6 +120,19 @@ impl Core<'_> {
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::default();
+        #[cfg(feature = "ipv6")]
+        self.hear_groups();
+    }
+
+    /// Begins to hear the groups of the host's addresses: one without an address for the
+    /// link waits until it is asked.
+    #[cfg(feature = "ipv6")]
+    pub(crate) fn hear_groups(&mut self) {
+        let mut own = self.host.addresses.own.iter();
+        if own.any(|own| matches!(own, IpCidr::Ipv6(own) if own.address().is_unicast_link_local()))
+        {
+            self.neighbors.groups.begin(self.host.now);
+        }
     }
 
     // ---- one turn -------------------------------------------------------
@@ -207,6 +213,15 @@ impl Core<'_> {
             self.connections.slots.retry_waiting();
         }
         self.device_full = false;
+        #[cfg(feature = "ipv6")]
+        if self
+            .neighbors
+            .groups
+            .due
+            .is_some_and(|due| due <= self.host.now)
+        {
+            self.device_full = !groups::say(&mut self.neighbors.groups, &self.host, device);
+        }
         // What becomes dirty meanwhile waits for the next turn.
         for _ in 0..self.connections.slots.dirty.storage_len() {
             let Some(id) = self.connections.slots.next_dirty() else {
@@ -230,7 +245,10 @@ impl Core<'_> {
             _ => self.gate.doubt_at(&self.connections, &self.host),
         };
         let slots = self.connections.deadlines.next();
-        slots.into_iter().chain(again).chain(doubt).min()
+        let wishes = slots.into_iter().chain(again).chain(doubt);
+        #[cfg(feature = "ipv6")]
+        let wishes = wishes.chain(self.neighbors.groups.due);
+        wishes.min()
     }
 
     // ---- frames in ------------------------------------------------------
@@ -252,6 +270,8 @@ impl Core<'_> {
                 }
                 None => (),
             },
+            #[cfg(feature = "ipv6")]
+            Route::Query => groups::hear(&mut self.neighbors.groups, &mut self.host, frame),
             #[cfg(feature = "ipv6")]
             Route::Refuse(DropReason::Fragment) => self.headed_in(frame, token, scheduler),
             Route::Refuse(reason) => self.host.dropped(reason),
@@ -447,50 +467,5 @@ impl Core<'_> {
                 connections.slots.mark_dirty(id);
             }
         }
-    }
-
-    // ---- connections of ours --------------------------------------------
-
-    /// Takes a slot and sends a SYN in this turn.
-    pub(crate) fn connect(&mut self, remote: IpEndpoint) -> Result<SlotKey, CannotConnect> {
-        let (connections, host) = (&mut self.connections, &mut self.host);
-        let addresses = &host.addresses;
-        let usable = |addr: IpAddress| {
-            addr.is_unicast()
-                && !is_loopback(addr)
-                && !addresses.is_broadcast(addr)
-                && !addresses.has(addr)
-        };
-        if remote.port == 0 || !usable(remote.addr) || addresses.next_hop(remote.addr).is_none() {
-            return Err(CannotConnect::Unaddressable);
-        }
-        let source = addresses.source(remote.addr);
-        let addr = source.ok_or(CannotConnect::Unaddressable)?;
-        // At most one port per slot is taken, so this many tries suffice.
-        let tries = connections.slots.len() + 1;
-        let taken = |flow: &Flow| connections.find(flow).is_some();
-        let flow = host
-            .secrets
-            .dynamic_flow(IpEndpoint { addr, port: 0 }, remote, tries, taken)
-            .ok_or(CannotConnect::NoPort)?;
-        let id = connections.take(host).ok_or(CannotConnect::NoSlot)?;
-        let slot = &mut connections.slots[id];
-        slot.owners = 1;
-        slot.clocks.give_up = host.now + host.config.connect_timeout;
-        let isn = host.secrets.isn(&flow, host.now);
-        let connects = slot
-            .socket()
-            .is_some_and(|socket| opening::connect(host, socket, &flow, isn));
-        if !connects || !connections.serve(id, flow) {
-            connections.free(id, host);
-            return Err(CannotConnect::Unaddressable);
-        }
-        host.tell(&Event::Connecting {
-            slot: id.number(),
-            local: flow.local(),
-            remote,
-        });
-        connections.slots.mark_dirty(id);
-        Ok(connections.slots.key(id))
     }
 }

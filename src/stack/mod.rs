@@ -5,6 +5,8 @@ pub(crate) mod connections;
 pub(crate) mod core;
 pub(crate) mod engine;
 pub(crate) mod gate;
+#[cfg(feature = "ipv6")]
+pub(crate) mod groups;
 pub(crate) mod opening;
 pub(crate) mod resolve;
 #[allow(

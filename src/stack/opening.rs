@@ -4,10 +4,11 @@
 
 use smoltcp::phy::TxToken;
 use smoltcp::socket::tcp;
-use smoltcp::wire::TcpSeqNumber;
+use smoltcp::wire::{IpAddress, IpEndpoint, TcpSeqNumber};
 
+use crate::event::Event;
 use crate::frame::build::{self, Bare, SYN, window_of};
-use crate::frame::demux::Segment;
+use crate::frame::demux::{Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::ETHERNET;
 use crate::frame::one_shot::Tx;
@@ -15,10 +16,12 @@ use crate::rules::cookie::Cookie;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::isn;
 use crate::rules::normalise::PeerView;
+use crate::stack::connections::Connections;
 use crate::stack::engine::{interface, one_shot};
 use crate::table::buffers::Buffers;
 use crate::table::host::{Host, Outlet};
 use crate::table::slot::{Slot, tcp_of};
+use crate::table::slots::SlotKey;
 
 /// Brings a fresh slot to where it would be had it answered the SYN and had the
 /// acknowledgement come. False: it cannot be.
@@ -76,13 +79,62 @@ pub(crate) fn replay<'a, T: TxToken>(
     false
 }
 
-/// Has a fresh socket begin a connection, with this sequence number.
+/// Why `connect` cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CannotConnect {
+    Unaddressable,
+    NoSlot,
+    NoPort,
+}
+
+/// Takes a slot and sends a SYN in this turn.
 pub(crate) fn connect(
-    host: &Host<'_>,
-    socket: &mut tcp::Socket<'_>,
-    flow: &Flow,
-    isn: TcpSeqNumber,
-) -> bool {
+    connections: &mut Connections<'_>,
+    host: &mut Host<'_>,
+    remote: IpEndpoint,
+) -> Result<SlotKey, CannotConnect> {
+    let addresses = &host.addresses;
+    let usable = |addr: IpAddress| {
+        addr.is_unicast()
+            && !is_loopback(addr)
+            && !addresses.is_broadcast(addr)
+            && !addresses.has(addr)
+    };
+    if remote.port == 0 || !usable(remote.addr) || addresses.next_hop(remote.addr).is_none() {
+        return Err(CannotConnect::Unaddressable);
+    }
+    let source = addresses.source(remote.addr);
+    let addr = source.ok_or(CannotConnect::Unaddressable)?;
+    // At most one port per slot is taken, so this many tries suffice.
+    let tries = connections.slots.len() + 1;
+    let taken = |flow: &Flow| connections.find(flow).is_some();
+    let flow = host
+        .secrets
+        .dynamic_flow(IpEndpoint { addr, port: 0 }, remote, tries, taken)
+        .ok_or(CannotConnect::NoPort)?;
+    let id = connections.take(host).ok_or(CannotConnect::NoSlot)?;
+    let slot = &mut connections.slots[id];
+    slot.owners = 1;
+    slot.clocks.give_up = host.now + host.config.connect_timeout;
+    let isn = host.secrets.isn(&flow, host.now);
+    let connects = slot
+        .socket()
+        .is_some_and(|socket| begin(host, socket, &flow, isn));
+    if !connects || !connections.serve(id, flow) {
+        connections.free(id, host);
+        return Err(CannotConnect::Unaddressable);
+    }
+    host.tell(&Event::Connecting {
+        slot: id.number(),
+        local: flow.local(),
+        remote,
+    });
+    connections.slots.mark_dirty(id);
+    Ok(connections.slots.key(id))
+}
+
+/// Has a fresh socket begin a connection, with this sequence number.
+fn begin(host: &Host<'_>, socket: &mut tcp::Socket<'_>, flow: &Flow, isn: TcpSeqNumber) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
     let mut scratch = interface(seed, host, &host.capabilities);
     let (remote, local) = (flow.remote(), flow.local());

@@ -138,7 +138,10 @@ impl<'a> Stack<'a> {
                 return Err(ConfigError::Mtu);
             }
             let added = core.host.addresses.own.push(address);
-            added.map_err(|_| ConfigError::TooMany)
+            added.map_err(|_| ConfigError::TooMany)?;
+            #[cfg(feature = "ipv6")]
+            core.hear_groups();
+            Ok(())
         })
     }
 

@@ -3,6 +3,8 @@
 pub(crate) mod buffers;
 pub(crate) mod deadlines;
 pub(crate) mod flows;
+#[cfg(feature = "ipv6")]
+pub(crate) mod groups;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
 pub(crate) mod host;

@@ -7,6 +7,8 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::frame::link::Hardware;
+#[cfg(feature = "ipv6")]
+use crate::table::groups::Groups;
 
 /// How many neighbors are known or asked for at a time.
 const PLACES: usize = 4;
@@ -35,6 +37,9 @@ pub(crate) struct Neighbors {
     /// Counts answers, and wraps.
     pub(crate) epoch: u8,
     places: [Option<Neighbor>; PLACES],
+    /// In which groups they find this host.
+    #[cfg(feature = "ipv6")]
+    pub(crate) groups: Groups,
 }
 
 /// What to do about an address.

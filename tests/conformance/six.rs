@@ -34,7 +34,11 @@ fn segment(seg: &Seg) -> Vec<u8> {
 }
 
 /// A packet from `from` to `to` in its frame.
-fn packet((from, to): (Ipv6Address, Ipv6Address), (next, hops): (u8, u8), body: &[u8]) -> Vec<u8> {
+pub fn packet(
+    (from, to): (Ipv6Address, Ipv6Address),
+    (next, hops): (u8, u8),
+    body: &[u8],
+) -> Vec<u8> {
     let mut frame = HOST_MAC.as_bytes().to_vec();
     if to.is_multicast() {
         frame = vec![

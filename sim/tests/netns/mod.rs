@@ -76,6 +76,10 @@ impl Netns {
         Some(netns)
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A program in the namespace. It is ended after a minute.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
@@ -129,7 +133,12 @@ impl Sim {
 
     /// The same under another program, which becomes `sim`.
     pub fn start_under(netns: &Netns, program: &str, words: &str) -> Sim {
-        let sim = Sim::spawn_under(netns, program, &format!("tap --create {words}"));
+        Sim::spawn_under(netns, program, &format!("tap --create {words}")).serving()
+    }
+
+    /// Waits until it serves.
+    pub fn serving(self) -> Sim {
+        let sim = self;
         let start = Instant::now();
         while !(sim.stdout().contains("Ctrl-C stops") || sim.stderr().contains("Ctrl-C stops")) {
             assert!(
