@@ -12,18 +12,23 @@ const ROUTERS: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
 const OURS: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 1);
 const ALERT: [u8; 8] = [58, 0, 5, 2, 0, 0, 1, 0];
 
-/// A query of a router about a group, with its time in milliseconds.
-fn query(group: Ipv6Address, version: u8, millis: u16) -> Vec<u8> {
+/// A query of a router about a group, with its code for a time: below 32,768 in
+/// milliseconds.
+fn query(group: Ipv6Address, version: u8, code: u16) -> Vec<u8> {
+    query_of(ROUTER, group, version, code)
+}
+
+fn query_of(router: Ipv6Address, group: Ipv6Address, version: u8, code: u16) -> Vec<u8> {
     let to = if group.is_unspecified() { NODES } else { group };
     let mut message = vec![130, 0, 0, 0];
-    message.extend(millis.to_be_bytes());
+    message.extend(code.to_be_bytes());
     message.extend([0, 0]);
     message.extend(group.octets());
     if version == 2 {
         message.extend([2, 125, 0, 0]);
     }
-    Icmpv6Packet::new_unchecked(&mut message[..]).fill_checksum(&ROUTER, &to);
-    packet((ROUTER, to), (0, 1), &[&ALERT[..], &message].concat())
+    Icmpv6Packet::new_unchecked(&mut message[..]).fill_checksum(&router, &to);
+    packet((router, to), (0, 1), &[&ALERT[..], &message].concat())
 }
 
 /// What a report says: of which version it is, from whom, to whom, of which group, and the
@@ -47,6 +52,10 @@ fn read(frame: &[u8]) -> Report {
         }
         kind => panic!("{kind}"),
     }
+}
+
+fn v6_of(number: u16) -> Ipv6Address {
+    Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, number)
 }
 
 fn reports(hands: &mut Hands<'_>, time: Duration) -> Vec<Report> {
@@ -87,6 +96,24 @@ fn a_router_that_asks_is_told_in_time() {
     assert!(waits.len() > 2 && waits.last() <= Some(&10), "{waits:?}");
 }
 
+/// RFC 3810, 5.1.3: a long time is a number with an exponent, here 8,387 s; and 6.2: an
+/// answer that is about to be given is not put off by another query.
+#[test]
+fn a_router_that_can_wait_is_told_later() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    server.spawn(Box::pin(server.sleep(SEC * 100_000))).unwrap();
+    let patient = query(Ipv6Address::UNSPECIFIED, 2, u16::MAX);
+    by_hand(server, |hands| {
+        hands.send_frame(&patient);
+        assert_eq!(reports(hands, SEC * 66), []);
+        assert_eq!(reports(hands, SEC * 8400).len(), 1);
+        hands.send_frame(&query(Ipv6Address::UNSPECIFIED, 2, 1000));
+        hands.send_frame(&patient);
+        assert_eq!(reports(hands, SEC).len(), 1);
+        assert_eq!(reports(hands, SEC * 8400), []);
+    });
+}
+
 /// RFC 3810, 6.2: what a node does not take for a query; and a group of somebody else.
 #[test]
 fn what_is_no_query_is_not_answered() {
@@ -102,8 +129,11 @@ fn what_is_no_query_is_not_answered() {
         for (what, frame) in [
             ("many hops", changed(21, 2)),
             ("no alert", changed(56, 1)),
-            ("damaged", changed(70, 1)),
-            ("not of the link", changed(22, 0xfd)),
+            ("damaged", changed(64, good[64] ^ 1)),
+            (
+                "not of the link",
+                query_of(v6_of(9), Ipv6Address::UNSPECIFIED, 2, 0),
+            ),
             ("cut off", good[..good.len() - 1].to_vec()),
             ("somebody else's", query(theirs, 2, 0)),
         ] {
