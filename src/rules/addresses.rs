@@ -44,6 +44,7 @@ impl Addresses {
 
     /// Who is asked to take a packet to `remote`: itself if it is on a network of
     /// ours, otherwise the gateway.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn next_hop(&self, remote: IpAddress) -> Option<IpAddress> {
         let near = self.own.iter().any(|cidr| cidr.contains_addr(&remote));
         if near {

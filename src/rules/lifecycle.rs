@@ -67,7 +67,8 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn of(socket: &tcp::Socket<'_>) -> Self {
         use tcp::State::{Closing, FinWait1, LastAck};
         let tcp = socket.state();

@@ -134,6 +134,7 @@ impl<'a> Slot<'a> {
     }
 
     /// Whether its connection is over but for TIME-WAIT.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn is_time_wait(&mut self) -> bool {
         let socket = self.socket();
         socket.is_some_and(|socket| socket.state() == tcp::State::TimeWait)
