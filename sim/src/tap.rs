@@ -173,6 +173,7 @@ impl Tap {
         tap.set_tx_queue_len(TX_QUEUE)
             .map_err(fail("could not set the queue length of"))?;
         tap.enabled(true).map_err(fail("could not bring up"))?;
+        wait_for_addresses(name);
         Tap::new(name, tap, offload)
     }
 
@@ -259,6 +260,27 @@ impl Tap {
     /// What went through so far.
     pub fn stats(&self) -> TapStats {
         self.stats
+    }
+}
+
+/// Waits until the kernel uses the IPv6 addresses of an interface that it has just
+/// brought up. Whoever connects to us earlier does so from `::1`, and goes on so.
+fn wait_for_addresses(name: &str) {
+    const TENTATIVE: u32 = 0x40;
+    let is_tentative = |line: &str| {
+        // Address, interface, prefix, scope, flags and name.
+        let mut words = line.split_whitespace().skip(4);
+        let flags = words
+            .next()
+            .and_then(|word| u32::from_str_radix(word, 16).ok());
+        words.next() == Some(name) && flags.is_some_and(|flags| flags & TENTATIVE != 0)
+    };
+    for _ in 0..400 {
+        let list = std::fs::read_to_string("/proc/thread-self/net/if_inet6");
+        if !list.is_ok_and(|list| list.lines().any(is_tentative)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

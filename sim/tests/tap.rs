@@ -4,7 +4,7 @@
 
 mod netns;
 
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -99,6 +99,26 @@ fn ping_is_answered() {
     for name in ["cygping", "cygtwice"] {
         assert!(is_gone(name), "{name} is left");
     }
+}
+
+/// A client that comes the moment a TAP was made speaks from the address it was given.
+#[test]
+fn an_address_of_the_host_can_be_used_at_once() {
+    let Some(netns) = Netns::new(&[]) else {
+        return;
+    };
+    netns.inside(|| {
+        let hosts = cidrs(&["192.168.69.1/24", "fd69::1/64"]);
+        for round in 0..50 {
+            let tap = Tap::create("cygonce", &hosts, Offload::On).unwrap();
+            let client = UdpSocket::bind("[::]:0").unwrap();
+            client.connect("[fd69::2]:7").unwrap();
+            let from = client.local_addr().unwrap().ip();
+            assert_eq!(from.to_string(), "fd69::1", "round {round}");
+            drop(tap);
+            assert!(is_gone("cygonce"));
+        }
+    });
 }
 
 /// Whether a TAP went with its last descriptor. A program that another test is
