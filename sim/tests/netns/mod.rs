@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -264,7 +265,25 @@ pub const LONG: Duration = Duration::from_secs(100);
 /// A connection whose every step must end in time.
 pub fn connect(ip: &str, port: u16) -> std::io::Result<TcpStream> {
     let address = SocketAddr::new(ip.parse().unwrap(), port);
-    let stream = TcpStream::connect_timeout(&address, LONG)?;
+    patient(TcpStream::connect_timeout(&address, LONG)?)
+}
+
+/// As [`connect`], and the kernel never offers more than about so many bytes: what is
+/// set later would take back what a SYN has offered.
+pub fn connect_narrow(ip: &str, port: u16, bytes: usize) -> std::io::Result<TcpStream> {
+    let address = SocketAddr::new(ip.parse().unwrap(), port);
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+    rustix::net::connect(&socket, &address)?;
+    patient(socket.into())
+}
+
+/// Every step must end in time, and leaves at once.
+fn patient(stream: TcpStream) -> std::io::Result<TcpStream> {
     stream.set_read_timeout(Some(LONG))?;
     stream.set_write_timeout(Some(LONG))?;
     stream.set_nodelay(true)?;
