@@ -89,6 +89,22 @@ impl Netns {
         command
     }
 
+    /// Its name, for programs that connect it with another one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a program with these words in the namespace and gives what it prints; it
+    /// must succeed.
+    pub fn does(&self, line: &str) -> String {
+        let mut words = line.split_whitespace();
+        let mut command = self.command(words.next().unwrap());
+        let done = command.args(words).output().unwrap();
+        let errors = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{line}: {errors}");
+        text(&done)
+    }
+
     /// Runs `f` on a thread in the namespace; what that thread starts is in it
     /// too.
     pub fn inside<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {

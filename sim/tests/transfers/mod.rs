@@ -64,25 +64,26 @@ struct Pace {
 }
 
 impl Pace {
+    const QUICK: Pace = Pace {
+        piece: 64 << 10,
+        ahead: Duration::ZERO,
+        after: Duration::ZERO,
+        pauses: 0,
+    };
+
     fn drawn(chance: &mut Chance) -> Pace {
         let millis = |count| Duration::from_millis(count as u64);
-        let quick = Pace {
-            piece: 64 << 10,
-            ahead: Duration::ZERO,
-            after: Duration::ZERO,
-            pauses: 0,
-        };
         match chance.below(10) {
-            0..5 => quick,
+            0..5 => Pace::QUICK,
             5..8 => Pace {
                 ahead: millis(1 + chance.below(40)),
-                ..quick
+                ..Pace::QUICK
             },
             _ => Pace {
                 piece: 1 + chance.below(4000),
                 after: millis(1 + chance.below(10)),
                 pauses: 8,
-                ..quick
+                ..Pace::QUICK
             },
         }
     }
@@ -165,8 +166,23 @@ impl Transfer {
         }
     }
 
+    /// So many characters from chargen, as fast as may be, and what is still on its way.
+    pub fn download(bytes: usize) -> Transfer {
+        Transfer {
+            number: 0,
+            what: What::Chargen,
+            bytes,
+            writes: Pace::QUICK,
+            reads: Pace::QUICK,
+            receive_buffer: None,
+        }
+    }
+
     /// Makes the transfer. Gives how many bytes came back.
-    fn run(&self, server: &Server<'_>) -> Result<usize, String> {
+    ///
+    /// # Errors
+    /// One line: what was wrong, and after how much.
+    pub fn run(&self, server: &Server<'_>) -> Result<usize, String> {
         let port = server.ports[match self.what {
             What::Echo | What::GivenUp => 0,
             What::Discard => 1,
@@ -179,8 +195,6 @@ impl Transfer {
             Some(bytes) => connect_narrow(ip, port, bytes),
         };
         let stream = stream.map_err(said)?;
-        let start = self.number as usize % 4096;
-        let pattern = &PATTERN[start..][..self.bytes];
         if self.what == What::Chargen {
             return self.read(
                 &stream,
@@ -193,6 +207,8 @@ impl Transfer {
                 },
             );
         }
+        let start = self.number as usize % 4096;
+        let pattern = &PATTERN[start..][..self.bytes];
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| self.write(&stream, pattern));
             let got = self.read(
