@@ -105,6 +105,13 @@ impl Netns {
         text(&done)
     }
 
+    /// What its kernel has counted under this name, such as `IcmpInDestUnreachs`.
+    pub fn counted(&self, name: &str) -> u64 {
+        let lines = self.does(&format!("nstat -asz {name}"));
+        let mut words = lines.split_whitespace().skip_while(|word| *word != name);
+        words.nth(1).map_or(0, |count| count.parse().unwrap())
+    }
+
     /// Runs `f` on a thread in the namespace; what that thread starts is in it
     /// too.
     pub fn inside<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
