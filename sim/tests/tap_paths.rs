@@ -70,6 +70,7 @@ fn downloads_finish(all: &[Netns; 3], offload: &str) {
                 ips: &[ip],
                 ports: [7, 9, 19],
                 rx: 64 << 10,
+                clients: 1,
             };
             Transfer::download(DOWNLOAD).run(&server)
         });

@@ -49,6 +49,7 @@ fn every_byte_or_an_error(scaled: bool) {
                 ips: &[V4, V6],
                 ports: [7, 9, 19],
                 rx,
+                clients: 8,
             };
             transfers::run(&server, seed, numbers.clone())
         });

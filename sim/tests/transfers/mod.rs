@@ -295,6 +295,8 @@ pub struct Server<'a> {
     pub ports: [u16; 3],
     /// The server's receive buffer.
     pub rx: usize,
+    /// How many clients it is to have at the same time.
+    pub clients: usize,
 }
 
 /// What transfers came to.
@@ -305,7 +307,7 @@ pub struct Sum {
     pub bytes: usize,
 }
 
-/// Makes the transfers with these numbers, up to eight at the same time.
+/// Makes the transfers with these numbers, each client the next one.
 ///
 /// # Panics
 /// When one fails: with all that did.
@@ -333,7 +335,7 @@ pub fn run(server: &Server<'_>, seed: u64, numbers: std::ops::Range<u32>) -> Sum
     };
     // Threads of this one are in its namespace.
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..server.clients {
             scope.spawn(worker);
         }
     });
