@@ -42,6 +42,9 @@ mod rates;
 #[cfg(feature = "ipv6")]
 #[path = "conformance/six.rs"]
 mod six;
+#[cfg(feature = "observer")]
+#[path = "conformance/slow_ends.rs"]
+mod slow_ends;
 #[path = "conformance/timers.rs"]
 mod timers;
 #[path = "conformance/windows.rs"]
