@@ -77,10 +77,6 @@ impl Netns {
         Some(netns)
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// A program in the namespace. It is ended after a minute.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
