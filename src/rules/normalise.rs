@@ -177,10 +177,14 @@ impl PeerView {
         let verdict = self.judged_again(segment, verdict, ours.rcv_nxt);
         let taken = verdict == Verdict::Pass;
         // smoltcp takes three of these for a sign to send bytes again at once: when only our
-        // FIN is in flight it finds none, and forgets the FIN's timer; and answers to probes
-        // of a window that shut are no such sign.
+        // FIN is in flight it finds none, and forgets the FIN's timer; answers to probes of a
+        // window that shut are no such sign; and it would send a whole segment where the
+        // window takes less, and not know it for sent past the edge (RFC 9293, 3.8.6:
+        // segments "fit the current window").
+        let bytes = usize::from(segment.window) << self.shift;
+        let less = bytes < ours.queued.min(self.mss.into()) && segment.window == self.snd_wnd;
         let only_fin = ours.queued == 0 && flight == 1;
-        let idle = only_fin || (self.is(SHUT) && segment.window == 0);
+        let idle = only_fin || (less && (bytes > 0 || self.is(SHUT)));
         if taken && new == 0 && !carries && idle {
             let repeated = Verdict::Drop(DropReason::RepeatedAck);
             return (repeated, Rewrite::AsItIs);
@@ -304,7 +308,7 @@ impl PeerView {
 
     /// Decides up to which window a segment is no plain one.
     fn look_closely(&mut self) {
-        let least = self.useful().div_ceil(1 << self.shift);
+        let least = u32::from(self.mss).div_ceil(1 << self.shift);
         self.low = match self.flags {
             0 if self.resent == 0 => least.saturating_sub(1) as u16,
             _ => u16::MAX,

@@ -229,3 +229,36 @@ fn into_a_window_that_shrank_what_fits_is_repeated() {
         assert_eq!(sent_up_to(&seen, &reply), 3000);
     });
 }
+
+/// RFC 9293, 3.8.6: segments "fit the current window", also what three acknowledgements in
+/// a row ask for again. What is past it would be thrown away, and counted as sent.
+#[test]
+fn what_is_asked_for_again_fits_the_window() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+    serve(server, move |mut stream| async move {
+        stream.write_all(&[b'y'; 4096]).await.unwrap();
+        while stream.read(&mut [0; 64]).await.is_ok() {}
+    });
+    by_hand(server, |hands| {
+        let first = Seg {
+            mss: Some(1024),
+            window: 300,
+            ..ethernet_syn()
+        };
+        let (reply, seen) = open_with(hands, &first, 300);
+        assert_eq!(sent_up_to(&seen, &reply), 300);
+        let says = |acked| Seg {
+            window: 300,
+            ..piece(&reply, TcpControl::None, 0, b"", acked)
+        };
+        for _ in 0..4 {
+            hands.send(&says(0));
+        }
+        let seen = hands.pass(TICK * 10);
+        assert!(bytes_of(&seen) <= 300, "{}", show(&seen, reply.seq));
+        // What follows comes at once when there is room for it.
+        hands.send(&says(300));
+        let seen = hands.pass(TICK * 10);
+        assert_eq!(sent_up_to(&seen, &reply), 600);
+    });
+}
