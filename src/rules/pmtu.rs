@@ -47,16 +47,16 @@ pub(crate) fn narrowed(
 }
 
 /// How wide a path is for packets of a flow, over IPv4 or IPv6, of which one with so many
-/// bytes of text has been repeated in vain; `None`: as before. A router that drops what is
+/// bytes of text has now been repeated so often; `None`: as before. A router that drops what is
 /// too big and says nothing is the exception, so a peer gets three timeouts first (RFC 4821,
 /// 3: "the absence of ICMP messages"), and what is tried then is what nearly every path
 /// carries: 1,220 bytes, and two timeouts later 536, half a minute after the first.
 #[cold]
 pub(crate) fn in_vain(repeats: u8, bytes: u16, is_ipv4: bool) -> Option<u16> {
     match (repeats, is_ipv4) {
-        (3..=4, true) if bytes > 1220 => Some(1220 + 40),
-        (3.., false) if bytes > 1220 => Some(1220 + 60),
-        (5.., true) if bytes > 536 => Some(536 + 40),
+        (2..=3, true) if bytes > 1220 => Some(1220 + 40),
+        (2.., false) if bytes > 1220 => Some(1220 + 60),
+        (4.., true) if bytes > 536 => Some(536 + 40),
         _ => None,
     }
 }
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn three_timeouts_of_a_long_segment_make_the_next_ones_shorter() {
         for (repeats, bytes, v4, v6) in [
-            (2, 1460, None, None),
-            (3, 1460, Some(1260), Some(1280)),
-            (4, 1221, Some(1260), Some(1280)),
-            (4, 1220, None, None),
-            (5, 1220, Some(576), None),
-            (5, 1221, Some(576), Some(1280)),
+            (1, 1460, None, None),
+            (2, 1460, Some(1260), Some(1280)),
+            (3, 1221, Some(1260), Some(1280)),
+            (3, 1220, None, None),
+            (4, 1220, Some(576), None),
+            (4, 1221, Some(576), Some(1280)),
             (200, 537, Some(576), None),
             (200, 536, None, None),
         ] {

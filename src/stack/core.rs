@@ -331,6 +331,7 @@ impl Core<'_> {
         }
         if let Some(left) = settled.taken {
             slot.clocks.pace.taken(left, host.tick);
+            slot.repeats = 0;
             if matches!(slot.state, State::Closing) || !matches!(slot.asked, Asked::Nothing) {
                 connections.taken(id, left, host);
                 slot = &mut connections.slots[id];

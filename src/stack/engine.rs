@@ -82,7 +82,6 @@ impl Engine {
         let control = if is_plain {
             // A peer that moves takes its flow with it.
             slot.peer = segment.remote_hardware;
-            slot.repeats = 0;
             let token = Tx::Device(token);
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
@@ -109,6 +108,7 @@ impl Engine {
         let mut settled = settle(slot.state, Some(before), socket);
         let after = socket.state();
         if after != before.tcp {
+            slot.repeats = 0;
             moved(
                 (&mut slot.view, &mut slot.edge),
                 (before.tcp, after),
@@ -153,7 +153,10 @@ impl Engine {
         match verdict {
             Verdict::Pass => {
                 slot.peer = segment.remote_hardware;
-                slot.repeats = 0;
+                // Probes of a shut window that are answered are not in vain.
+                if segment.window == 0 {
+                    slot.repeats = 0;
+                }
             }
             Verdict::PassEmpty => (),
             Verdict::PassOnce => slot.view.answered(host.now),

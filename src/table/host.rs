@@ -294,7 +294,8 @@ impl Leaving for Outlet<'_> {
             let more = sent.syn | sent.fin | sent.rst;
             let occupies = sent.payload > 0 || sent.syn || sent.fin;
             if occupies && snd_max.0 != 0 && sent.seq < snd_max {
-                self.repeats.set(Some(sent.payload as u16));
+                let longest = self.repeats.get().max(Some(sent.payload as u16));
+                self.repeats.set(longest);
             }
             carried = match sent.payload {
                 0 if !more => Carried::PureAck,

@@ -265,6 +265,38 @@ fn a_path_that_swallows_without_a_word_is_found_out() {
     }
 }
 
+/// The peer may talk all the while: what it says acknowledges nothing. Three timeouts in
+/// vain take 7 seconds, and two more 31.
+#[test]
+fn a_path_that_swallows_is_found_out_while_the_peer_talks() {
+    for (widest, seconds) in [(1400, 8), (1000, 33)] {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+        writer(server, 1460);
+        by_hand(server, |hands| {
+            let (reply, _) = pours(hands, 9);
+            let got = Cell::new(0);
+            let says = |acked| piece(&reply, TcpControl::None, 0, b"", acked);
+            let answer = |seg: &Seg| {
+                if seg.payload.is_empty() || seg.payload.len() + 40 > widest {
+                    return None;
+                }
+                let at = seg.seq.0.wrapping_sub(reply.seq.0 + 1) as usize;
+                if at == got.get() {
+                    got.set(at + seg.payload.len());
+                }
+                Some(says(got.get()))
+            };
+            for second in 0..seconds {
+                // One byte of text, and not the same again.
+                let text = piece(&reply, TcpControl::Psh, second, b"t", got.get());
+                hands.send(&text);
+                hands.pass_with(SEC, answer);
+            }
+            assert_eq!(got.get(), 1460, "{widest}");
+        });
+    }
+}
+
 /// Whoever knows of it can say so.
 #[test]
 fn no_segment_is_longer_than_the_ceiling() {
