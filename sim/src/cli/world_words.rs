@@ -91,7 +91,11 @@ pub struct DiffConfig {
     chaos      every fault there is\n  \
     synflood   10,000 SYNs a second from nowhere, 8 slots, 300 honest visits\n  \
     chaos-syn  chaos, and SYNs from nowhere; also: chaos-borrowed, chaos-rst, chaos-ack,\n  \
-    \u{20}          chaos-land, chaos-fragment, chaos-arp, chaos-junk\n\n\
+    \u{20}          chaos-land, chaos-fragment, chaos-arp, chaos-junk\n  \
+    strangers  honest peers that are unlike smoltcp\n  \
+    liars      peers that obey TCP's rules but for one\n  \
+    late       hosts that stop for seconds\n  \
+    narrow     paths narrower than their ends, whose routers tell or do not\n\n\
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \

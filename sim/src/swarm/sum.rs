@@ -12,6 +12,7 @@ use super::order::Order;
 use super::results::Done;
 use super::tally::{Failure, Tally, kinds};
 use crate::report::Report;
+use cygnet_world::Effects;
 
 /// What is done so far.
 pub(super) struct Sum {
@@ -81,9 +82,9 @@ impl Sum {
             .row_with_note("no room", room, "conversations that could not begin");
         let mut silent = Vec::new();
         for (name, &(effects, idle)) in kinds().zip(&tally.effects) {
-            // No scenario has rules of its own (`World::rule`), and few have attackers:
-            // that these had no effect says nothing.
-            if name == "ruled" || (name == "attacked" && (effects, idle) == (0, 0)) {
+            // No scenario has rules of its own (`World::rule`), and few have attackers, liars
+            // and strangers: that these had no effect says nothing.
+            if name == "ruled" || (Effects::is_rare(name) && (effects, idle) == (0, 0)) {
                 continue;
             }
             if effects == 0 {

@@ -78,6 +78,7 @@ impl World {
         planned.duplicated += u64::from(link.duplicate > 0);
         planned.reordered += u64::from(link.reorder > 0);
         planned.corrupted += u64::from(link.corrupt > 0);
+        planned.told += u64::from(link.tells);
         planned.spiked += u64::from(link.spike > 0);
     }
 }

@@ -15,6 +15,13 @@ macro_rules! effects {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
 
+            /// Whether only some plans ask for this one: that it had no effect in others
+            /// says nothing.
+            pub fn is_rare(name: &str) -> bool {
+                let rare = ["attacked", "told", "lied_", "strange_"];
+                rare.iter().any(|rare| name.starts_with(rare))
+            }
+
             pub(super) fn add(&mut self, other: &Effects) {
                 $(self.$name += other.$name;)*
             }
@@ -55,4 +62,42 @@ effects! {
     clocked,
     /// Frames that attackers sent.
     attacked,
+    /// Messages of routers about packets that were too long for a link.
+    told,
+    /// Segments past the window, of liars.
+    lied_past,
+    /// Windows that liars took back.
+    lied_shrink,
+    /// FINs of liars before, or behind, text that they do not belong to.
+    lied_early,
+    /// FINs of liars behind text past the window.
+    lied_trimmed,
+    /// Text of liars after their FIN.
+    lied_twice,
+    /// Acknowledgements of liars that are older than others.
+    lied_old,
+    /// Acknowledgements that liars repeated.
+    lied_repeat,
+    /// SYNs of liars with odd options.
+    lied_odd,
+    /// Packets that were longer than liars took, though not longer than they said.
+    lied_narrow,
+    /// Resets of liars with other flags or text.
+    lied_beside,
+    /// Windows too small to be offered, of liars.
+    lied_silly,
+    /// Datagrams of liars to closed ports.
+    lied_knock,
+    /// Probes of windows that strangers counted as sent.
+    strange_counts,
+    /// Acknowledgements that strangers delayed.
+    strange_delays,
+    /// Conversations of strangers without scaled windows.
+    strange_plain,
+    /// Acknowledgements of strangers that say what came out of order.
+    strange_sacks,
+    /// Texts that strangers repeated with other boundaries.
+    strange_recuts,
+    /// Moves of strangers to another hardware address.
+    strange_moves,
 }

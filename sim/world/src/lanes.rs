@@ -33,7 +33,9 @@ pub(super) fn lanes(plan: &Plan, timeline: &Timeline) -> Vec<Lane> {
         match place.role {
             Role::Switch => switches.push(place.name.clone()),
             Role::Attacker(_) => attackers.push(place.name.clone()),
-            Role::Server(_) | Role::Visitor(_) | Role::Host => hosts.push(place.name.clone()),
+            Role::Server(_) | Role::Visitor(_) | Role::Caller(_) | Role::Host => {
+                hosts.push(place.name.clone())
+            }
             Role::Link => (),
         }
     }

@@ -37,6 +37,8 @@ pub struct Link {
     pub queue_bytes: u64,
     /// The longest frame, Ethernet header included; longer ones are dropped.
     pub mtu: usize,
+    /// Who sends a longer one is told so, as by a router (RFC 1191, RFC 8201).
+    pub tells: bool,
     /// Frames that never arrive.
     pub loss: Ppm,
     /// Frames that arrive twice.
@@ -62,6 +64,7 @@ impl Link {
         bytes_per_second: 0,
         queue_bytes: 256 << 10,
         mtu: 1514,
+        tells: false,
         loss: 0,
         duplicate: 0,
         reorder: 0,

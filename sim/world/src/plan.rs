@@ -16,6 +16,7 @@ use smoltcp::time::{Duration, Instant};
 use super::attack::Attack;
 use super::board::Size;
 use super::fate::Fates;
+use super::lie::{Habits, Lie};
 use super::link::Link;
 
 /// See the [module](self).
@@ -60,6 +61,8 @@ pub enum Role {
     Server(Server),
     /// A host that opens connections to a server.
     Visitor(Visitor),
+    /// A TCP peer that is unlike ours, and visits a server.
+    Caller(Caller),
     /// No host at all, and no friend.
     Attacker(Siege),
     /// A link of a test's own world.
@@ -69,9 +72,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it is a host, with a stack and tasks.
+    /// Whether it is a host, which can be switched off.
     pub fn is_host(&self) -> bool {
-        matches!(self, Role::Server(_) | Role::Visitor(_) | Role::Host)
+        use Role::{Caller, Host, Server, Visitor};
+        matches!(self, Server(_) | Visitor(_) | Caller(_) | Host)
     }
 
     /// Whether a test makes it, and a plan only names it.
@@ -161,6 +165,53 @@ pub struct Visitor {
     pub gap: Duration,
     /// How it ends a connection.
     pub goodbye: Goodbye,
+}
+
+/// A host with a TCP of its own: a stranger, or a liar. It says a stream to the server's
+/// echo, hears it again, judges what it hears, and comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What its numbers, words and lies follow from.
+    pub secret: u64,
+    /// The place of the server.
+    pub to: usize,
+    /// Over IPv6.
+    pub v6: bool,
+    /// In what it does not obey the RFCs.
+    pub lie: Option<Lie>,
+    /// In what it is unlike smoltcp, and obeys them.
+    pub habits: Habits,
+    /// So many connections, one after the other.
+    pub visits: u32,
+    /// No new connection after this.
+    pub until: Instant,
+    /// The longest stream; that of a liar.
+    pub bytes: u32,
+    /// It ends its stream when all is heard, not before.
+    pub waits: bool,
+    /// Its receive buffer.
+    pub window: u32,
+    /// Bytes a second that its program reads; 0 is no limit.
+    pub reads: u32,
+    /// Its program reads nothing for so long at first.
+    pub holds: Duration,
+    /// The longest segment that it says it takes.
+    pub mss: u16,
+    /// By how much it scales its windows.
+    pub shift: u8,
+    /// The longest frame that a liar of that kind takes, and whether it tells.
+    pub takes: u16,
+    /// See `takes`.
+    pub tells: bool,
+    /// Nothing is lost on its way to the server and back: what it has to repeat was not
+    /// heard.
+    pub lossless: bool,
+    /// How long nothing may move while it could.
+    pub patience: Duration,
+    /// Before the first connection.
+    pub start: Duration,
+    /// Between two connections.
+    pub pause: Duration,
 }
 
 /// Something that goes wrong, or right again.

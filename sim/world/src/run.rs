@@ -5,6 +5,7 @@ use cygnet::event::Event;
 use cygnet_lockstep::FRAME_BYTES;
 use smoltcp::time::{Duration, Instant};
 
+use super::fate::Lost;
 use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
 use super::log::Arrival;
@@ -12,6 +13,7 @@ use super::machine::Broken;
 use super::network::World;
 use super::parts::{Intruder, Switch, Wire};
 use super::queue::What;
+use super::router::too_big;
 
 impl World {
     pub(super) fn step(&mut self) {
@@ -207,6 +209,10 @@ impl World {
         let to = ends[1 - way];
         let direction = &mut directions[way];
         let fate = direction.decide(self.now, &frame, &self.chance);
+        let told = match fate.lost() == Some(Lost::TooLong) && direction.link.tells {
+            true => too_big(&frame, direction.link.mtu),
+            false => None,
+        };
         let sent = self.log.sent((from, to), &fate, &frame);
         if let Some(facts) = &mut self.recorded {
             facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
@@ -219,6 +225,10 @@ impl World {
                 sent,
             };
             self.queue.push(at, what);
+        }
+        if let Some(told) = told {
+            self.effects.told += 1;
+            self.send(Some(link), to, told);
         }
     }
 

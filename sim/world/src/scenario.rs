@@ -11,6 +11,7 @@ use super::board::Size;
 use super::link::Link;
 use super::plan::{Goodbye, Plan, Visitor};
 use super::scene::{SERVER, Scene};
+use super::scenes;
 
 /// A scenario that ships.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +128,30 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "chaos, and bytes without sense",
         horizon: Duration::from_secs(30),
         scene: |scene| besieged(scene, Attack::Junk),
+    },
+    Scenario {
+        name: "strangers",
+        about: "honest peers that are unlike smoltcp",
+        horizon: Duration::from_secs(10),
+        scene: scenes::strangers,
+    },
+    Scenario {
+        name: "liars",
+        about: "peers that obey TCP's rules but for one",
+        horizon: Duration::from_secs(10),
+        scene: scenes::liars,
+    },
+    Scenario {
+        name: "late",
+        about: "hosts that stop for seconds",
+        horizon: Duration::from_secs(60),
+        scene: scenes::late,
+    },
+    Scenario {
+        name: "narrow",
+        about: "paths narrower than their ends, whose routers tell or do not",
+        horizon: Duration::from_secs(20),
+        scene: scenes::narrow,
     },
 ];
 
@@ -337,7 +362,7 @@ fn chaos(scene: &mut Scene) {
         match scene.draw(5) {
             0 => scene.cut(place),
             1 => scene.crash(place),
-            2 => scene.pause(place),
+            2 => scene.pause(place, Duration::from_secs(8)),
             3 => scene.clock(place),
             _ => scene.worse_link(place),
         }

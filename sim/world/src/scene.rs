@@ -7,8 +7,9 @@ use super::attack::Attack;
 use super::board::Size;
 use super::draws::{Draws, Kind};
 use super::fate::Fates;
+use super::lie::Habits;
 use super::link::Link;
-use super::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
+use super::plan::{Blow, Caller, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 
 /// How long after the heal everything must be finished: retransmissions back off
 /// to a minute, and a client may lose patience a few times more.
@@ -91,6 +92,9 @@ impl Scene {
     /// Adds `count` visitors; each like this, but with a secret, a start and an
     /// address of its own.
     pub(super) fn visitors(&mut self, count: u64, link: Link, visitor: Visitor) {
+        let places = self.plan.places.iter();
+        let visitors = places.filter(|place| matches!(place.role, Role::Visitor(_)));
+        let before = visitors.count() as u64;
         for number in 1..=count {
             let visitor = Visitor {
                 secret: self.secret(),
@@ -99,7 +103,7 @@ impl Scene {
                 ..visitor
             };
             self.plan.places.push(Place {
-                name: format!("c{number}"),
+                name: format!("c{}", before + number),
                 on: None,
                 link,
                 role: Role::Visitor(visitor),
@@ -122,6 +126,53 @@ impl Scene {
             pause: Duration::from_millis(100),
             gap: Duration::from_millis(20),
             goodbye: Goodbye::Close,
+        }
+    }
+
+    /// Adds a host like this, with a secret, an address and a name of its own.
+    pub(super) fn callers(&mut self, link: Link, caller: Caller) {
+        let caller = Caller {
+            secret: self.secret(),
+            v6: caller.v6 && self.flip(),
+            ..caller
+        };
+        let what = if caller.lie.is_some() {
+            "liar"
+        } else {
+            "stranger"
+        };
+        let number = self.plan.places.len();
+        self.plan.places.push(Place {
+            name: format!("{what}{number}"),
+            on: None,
+            link,
+            role: Role::Caller(caller),
+        });
+    }
+
+    /// A peer that comes until the faults end.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            secret: 0,
+            to: SERVER,
+            v6: true,
+            lie: None,
+            habits: Habits::default(),
+            visits: 1,
+            until: self.plan.heal,
+            bytes: 600,
+            waits: false,
+            window: 2048,
+            reads: 0,
+            holds: Duration::ZERO,
+            mss: 1460,
+            shift: 0,
+            takes: 1514,
+            tells: false,
+            lossless: false,
+            patience: Duration::from_secs(60),
+            start: Duration::ZERO,
+            pause: Duration::ZERO,
         }
     }
 
@@ -174,8 +225,9 @@ impl Scene {
         self.strike(end, place, Blow::Boot);
     }
 
-    pub(super) fn pause(&mut self, place: usize) {
-        let (begin, end) = self.spell(Duration::from_secs(8));
+    /// For at most so long.
+    pub(super) fn pause(&mut self, place: usize, most: Duration) {
+        let (begin, end) = self.spell(most);
         self.strike(begin, place, Blow::Pause);
         self.strike(end, place, Blow::Resume);
     }

@@ -9,7 +9,8 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::fate::{Fates, FrameId, Twist};
-use super::plan::{Blow, Plan, Role, Strike, Visitor};
+use super::lie::{Habit, Habits};
+use super::plan::{Blow, Caller, Plan, Role, Strike, Visitor};
 
 /// How far it is, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,7 @@ fn kind(fact: &Fact) -> &'static str {
 fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
     let needed = |role: &Role| match role {
         Role::Visitor(visitor) => visitor.to == gone,
+        Role::Caller(caller) => caller.to == gone,
         Role::Attacker(siege) => siege.to == gone,
         _ => false,
     };
@@ -121,6 +123,7 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
         place.on = place.on.map(moved);
         match &mut place.role {
             Role::Visitor(visitor) => visitor.to = moved(visitor.to),
+            Role::Caller(caller) => caller.to = moved(caller.to),
             Role::Attacker(siege) => siege.to = moved(siege.to),
             _ => (),
         }
@@ -246,6 +249,9 @@ impl<F: FnMut(&Plan) -> Option<bool>, P: FnMut(Progress)> Search<F, P> {
             for change in VISITOR_CHANGES {
                 while self.change_visitor(place, change) {}
             }
+            for change in CALLER_CHANGES {
+                while self.change_caller(place, change) {}
+            }
         }
         let heals = |plan: &mut Plan, heal: Instant| {
             let after = plan.limit - plan.heal;
@@ -278,6 +284,14 @@ impl<F: FnMut(&Plan) -> Option<bool>, P: FnMut(Progress)> Search<F, P> {
             }
             index += 1;
         }
+    }
+
+    fn change_caller(&mut self, place: usize, change: fn(&mut Caller)) -> bool {
+        let mut small = self.best.clone();
+        if let Role::Caller(caller) = &mut small.places[place].role {
+            change(caller);
+        }
+        self.keep(small)
     }
 
     fn change_visitor(&mut self, place: usize, change: fn(&mut Visitor)) -> bool {
@@ -319,6 +333,21 @@ fn smaller(fact: &Fact) -> Option<Fact> {
         }),
     })
 }
+
+const CALLER_CHANGES: [fn(&mut Caller); 12] = [
+    |caller| caller.visits = caller.visits.min(1),
+    |caller| caller.visits /= 2,
+    |caller| caller.habits = Habits::default(),
+    |caller| caller.habits = caller.habits.without(Habit::Counts),
+    |caller| caller.habits = caller.habits.without(Habit::Delays),
+    |caller| caller.habits = caller.habits.without(Habit::Plain),
+    |caller| caller.habits = caller.habits.without(Habit::Sacks),
+    |caller| caller.habits = caller.habits.without(Habit::Recuts),
+    |caller| caller.start = Duration::ZERO,
+    |caller| caller.bytes = caller.bytes.div_ceil(2),
+    |caller| caller.pause /= 2,
+    |caller| caller.v6 = false,
+];
 
 const VISITOR_CHANGES: [fn(&mut Visitor); 10] = [
     |visitor| visitor.visits = visitor.visits.min(1),

@@ -1,6 +1,7 @@
 //! A run of a plan: the world is built, faults strike until they end, then
 //! everything must finish, and at last nothing may be left: no slot, no task.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
@@ -15,7 +16,9 @@ use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId};
 use super::log::{Violation, Watch};
 use super::network::{Ended, World};
-use super::plan::{Blow, Place, Plan, Role, Siege};
+use super::plan::{Blow, Caller, Place, Plan, Role, Siege};
+use super::segment::Address;
+use super::stranger::Stranger;
 use super::tally::VisitTally;
 use super::visit::{self, PORT, Visit};
 
@@ -84,6 +87,9 @@ struct Stage<'p> {
     world: World,
     tally: Rc<VisitTally>,
     visitors: Vec<HostId>,
+    callers: Vec<HostId>,
+    /// What those did that smoltcp does not.
+    strange: Rc<RefCell<Effects>>,
     servers: Vec<HostId>,
     /// The host of each place.
     hosts: Vec<Option<HostId>>,
@@ -127,6 +133,7 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
         stage.world.abandon();
     }
     stage.world.unwatch();
+    stage.world.effects.add(&stage.strange.borrow());
     let Stage { world, tally, .. } = &stage;
     Outcome {
         violation: world.violation(),
@@ -151,6 +158,8 @@ impl<'p> Stage<'p> {
             world,
             tally: Rc::default(),
             visitors: Vec::new(),
+            callers: Vec::new(),
+            strange: Rc::default(),
             servers: Vec::new(),
             hosts: Vec::new(),
             look: None,
@@ -161,7 +170,9 @@ impl<'p> Stage<'p> {
         for place in &plan.places {
             let end = match place.role {
                 Role::Switch => End::Switch(stage.world.switch()),
-                Role::Server(_) | Role::Visitor(_) => End::Host(stage.host(place)),
+                Role::Server(_) | Role::Visitor(_) | Role::Caller(_) => {
+                    End::Host(stage.host(place))
+                }
                 Role::Attacker(siege) => End::Attacker(stage.attacker(siege)),
                 Role::Link | Role::Host => panic!("a test's plan, and no scenario's"),
             };
@@ -218,8 +229,39 @@ impl<'p> Stage<'p> {
                 self.visitors.push(id);
                 id
             }
+            Role::Caller(caller) => {
+                let id = self.caller(&place.name, caller);
+                self.callers.push(id);
+                id
+            }
             _ => unreachable!("it is no host"),
         }
+    }
+
+    fn caller(&mut self, name: &str, caller: Caller) -> HostId {
+        let world = &mut self.world;
+        let server = self.hosts[caller.to].expect("a server comes before its callers");
+        let ip = match caller.v6 {
+            false => world.address(server),
+            true => world.address_v6(server),
+        };
+        let hardware = world.target(server, PORT, &[]).hardware;
+        let stranger = Stranger {
+            caller,
+            honest: self.plan.honest,
+            server: Address { hardware, ip },
+            witness: world.witness(),
+            tally: Rc::clone(&self.tally),
+            effects: Rc::clone(&self.strange),
+            running: None,
+        };
+        if let Some(lie) = caller.lie {
+            *lie.row(&mut world.planned) += 1;
+        }
+        for habit in caller.habits.iter() {
+            *habit.row(&mut world.planned) += 1;
+        }
+        world.machine_with_secret(name, caller.secret, stranger)
     }
 
     /// It uses the names of all visitors.
@@ -265,7 +307,10 @@ impl<'p> Stage<'p> {
             return;
         }
         self.world.heal();
-        let done = |stage: &Stage<'_>| stage.visitors.iter().all(|&id| stage.world.is_done(id));
+        let done = |stage: &Stage<'_>| {
+            let mut all = stage.visitors.iter().chain(&stage.callers);
+            all.all(|&id| stage.world.is_done(id))
+        };
         if self.reach(self.plan.limit, done) {
             return;
         }

@@ -108,7 +108,7 @@ async fn sleep(node: Node<'static>, visit: &Visit, time: Duration) {
 }
 
 /// Byte `at` of a conversation.
-fn word(key: u64, at: u64) -> u8 {
+pub(super) fn word(key: u64, at: u64) -> u8 {
     (key.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 56) as u8
 }
 

@@ -10,8 +10,9 @@ use super::write::VERSIONS;
 use crate::attack::Attack;
 use crate::board::Size;
 use crate::fate::{Fates, FrameId, Twist, Way};
+use crate::lie::{Habit, Habits, Lie};
 use crate::link::Link;
-use crate::plan::{Blow, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
+use crate::plan::{Blow, Caller, Goodbye, Place, Plan, Role, Server, Siege, Strike, Visitor};
 
 /// The most places of a plan.
 const PLACES_MAX: usize = 1 << 14;
@@ -161,7 +162,7 @@ fn fresh<'t>(plan: &Plan, line: &mut Line<'t>) -> Result<Word<'t>, PlanError> {
 
 fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(), PlanError> {
     let name = fresh(plan, line)?;
-    const LINK: [&str; 5] = ["latency", "rate", "queue", "mtu", "on"];
+    const LINK: [&str; 6] = ["latency", "rate", "queue", "mtu", "tells", "on"];
     let (role, mut options) = if kind.text == "switch" {
         (Role::Switch, line.options(&LINK)?)
     } else if kind.text == "attacker" {
@@ -178,7 +179,7 @@ fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(),
         let mut options = line.options(&[&words[..], &LINK].concat())?;
         (Role::Attacker(siege(plan, attack, &mut options)?), options)
     } else {
-        let does = line.word("serve or visit")?;
+        let does = line.word("serve, visit, stranger or liar")?;
         match does.text {
             "serve" => {
                 let words = [
@@ -201,7 +202,25 @@ fn place<'t>(plan: &mut Plan, kind: Word<'t>, line: &mut Line<'t>) -> Result<(),
                 let mut options = line.options(&[&words[..], &LINK].concat())?;
                 (Role::Visitor(visitor(plan, &mut options)?), options)
             }
-            other => return Err(does.wrong(format!("expected serve or visit, found {other:?}"))),
+            "stranger" | "liar" => {
+                let lie = match does.text {
+                    "liar" => Some(lie(line)?),
+                    _ => None,
+                };
+                let words = [
+                    "to", "secret", "v6", "waits", "informs", "lossless", "visits", "until",
+                    "bytes", "window", "reads", "holds", "mss", "shift", "takes", "patience",
+                    "start", "pause",
+                ];
+                let habits = Habit::ALL.map(Habit::word);
+                let mut options = line.options(&[&words[..], &habits, &LINK].concat())?;
+                (Role::Caller(caller(plan, lie, &mut options)?), options)
+            }
+            other => {
+                return Err(does.wrong(format!(
+                    "expected serve, visit, stranger or liar, found {other:?}"
+                )));
+            }
         }
     };
     let on = match options.take("on") {
@@ -280,6 +299,47 @@ fn visitor(plan: &Plan, options: &mut Options<'_>) -> Result<Visitor, PlanError>
     })
 }
 
+fn lie(line: &mut Line<'_>) -> Result<Lie, PlanError> {
+    let word = line.word("a lie")?;
+    let found = Lie::ALL.into_iter().find(|lie| lie.word() == word.text);
+    found.ok_or_else(|| {
+        let (known, found) = (Lie::ALL.map(Lie::word).join(", "), word.text);
+        word.wrong(format!("expected one of {known}, found {found:?}"))
+    })
+}
+
+fn caller(plan: &Plan, lie: Option<Lie>, options: &mut Options<'_>) -> Result<Caller, PlanError> {
+    let to = server_named(plan, options)?;
+    let mut habits = Habits::default();
+    for habit in Habit::ALL {
+        if options.take(habit.word()).is_some() {
+            habits = habits.with(habit);
+        }
+    }
+    Ok(Caller {
+        secret: options.secret()?,
+        to,
+        v6: options.take("v6").is_some(),
+        lie,
+        habits,
+        visits: options.number("visits", 0, u32::MAX.into())? as u32,
+        until: Instant::ZERO + options.time("until")?,
+        bytes: options.number("bytes", 1, 1 << 30)? as u32,
+        waits: options.take("waits").is_some(),
+        window: options.number("window", 1, 1 << 20)? as u32,
+        reads: options.number("reads", 0, 1 << 30)? as u32,
+        holds: options.time("holds")?,
+        mss: options.number("mss", 1, 1460)? as u16,
+        shift: options.number("shift", 0, 14)? as u8,
+        takes: options.number("takes", 68, 1514)? as u16,
+        tells: options.take("informs").is_some(),
+        lossless: options.take("lossless").is_some(),
+        patience: options.time("patience")?,
+        start: options.time("start")?,
+        pause: options.time("pause")?,
+    })
+}
+
 /// The place that a word names.
 fn known(plan: &Plan, word: Word<'_>) -> Result<usize, PlanError> {
     plan.place(word.text).ok_or_else(|| {
@@ -316,6 +376,7 @@ fn link(options: &mut Options<'_>) -> Result<Link, PlanError> {
         bytes_per_second: options.number("rate", 0, 1 << 40)?,
         queue_bytes: options.number("queue", 0, 1 << 40)?,
         mtu: options.number("mtu", 60, 1514)? as usize,
+        tells: options.take("tells").is_some(),
         ..Link::LAN
     })
 }
@@ -345,7 +406,7 @@ fn strike(plan: &mut Plan, line: &mut Line<'_>) -> Result<(), PlanError> {
         }
         "join" => Blow::Join,
         "link" => Blow::Link(link(
-            &mut line.options(&["latency", "rate", "queue", "mtu"])?,
+            &mut line.options(&["latency", "rate", "queue", "mtu", "tells"])?,
         )?),
         "crash" | "boot" | "pause" | "resume" | "drift" | "jump" if !is_host => {
             let (what, name) = (does.text, name.text);

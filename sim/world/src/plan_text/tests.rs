@@ -38,6 +38,7 @@ fn without_rates(mut plan: Plan) -> Plan {
             bytes_per_second: link.bytes_per_second,
             queue_bytes: link.queue_bytes,
             mtu: link.mtu,
+            tells: link.tells,
             ..Link::LAN
         }
     };
@@ -148,7 +149,7 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ),
         (
             with(2, "host server"),
-            "2:12: expected serve or visit, found the end of the line",
+            "2:12: expected serve, visit, stranger or liar, found the end of the line",
         ),
         (
             with(10, "# end"),

@@ -6,7 +6,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::fate::{Twist, Way};
 use crate::link::Link;
-use crate::plan::{Blow, Place, Plan, Role, Server, Strike};
+use crate::plan::{Blow, Caller, Place, Plan, Role, Server, Strike};
 
 /// The versions of the text that this program reads: 1 has scenarios, 2 has tests too.
 /// It writes the least that has what the plan needs. A version is read for ever.
@@ -39,12 +39,14 @@ impl fmt::Display for LinkText<'_> {
             bytes_per_second,
             queue_bytes,
             mtu,
+            tells,
             ..
         } = self.0;
         let latency = Time(*latency);
         write!(
             f,
-            "latency={latency} rate={bytes_per_second} queue={queue_bytes} mtu={mtu}"
+            "latency={latency} rate={bytes_per_second} queue={queue_bytes} mtu={mtu}{}",
+            if *tells { " tells" } else { "" }
         )
     }
 }
@@ -140,6 +142,7 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
             Time(siege.every),
             Time(siege.start),
         ),
+        Role::Caller(caller) => caller_text(plan, name, caller),
         Role::Visitor(visitor) => {
             let mut line = format!(
                 "host {name} visit to={} secret={:016x}{} lanes={} visits=",
@@ -170,4 +173,42 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
         write!(line, " on={}", plan.places[*on].name)?;
     }
     writeln!(f, "{line} {}", LinkText(link))
+}
+
+fn caller_text(plan: &Plan, name: &str, caller: &Caller) -> String {
+    let what = match caller.lie {
+        None => "stranger".into(),
+        Some(lie) => format!("liar {}", lie.word()),
+    };
+    let mut line = format!(
+        "host {name} {what} to={} secret={:016x}",
+        plan.places[caller.to].name, caller.secret
+    );
+    let habits = caller.habits.iter().map(|habit| (true, habit.word()));
+    let flags = [
+        (caller.v6, "v6"),
+        (caller.waits, "waits"),
+        (caller.tells, "informs"),
+        (caller.lossless, "lossless"),
+    ];
+    for (_, word) in flags.into_iter().chain(habits).filter(|(is, _)| *is) {
+        line += " ";
+        line += word;
+    }
+    line + &format!(
+        " visits={} until={} bytes={} window={} reads={} holds={} mss={} shift={} takes={} \
+         patience={} start={} pause={}",
+        caller.visits,
+        since_start(caller.until),
+        caller.bytes,
+        caller.window,
+        caller.reads,
+        Time(caller.holds),
+        caller.mss,
+        caller.shift,
+        caller.takes,
+        Time(caller.patience),
+        Time(caller.start),
+        Time(caller.pause),
+    )
 }

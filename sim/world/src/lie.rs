@@ -1,0 +1,108 @@
+//! What a TCP peer of this world can be that smoltcp is not: a habit, which the RFCs
+//! allow, or a lie, which they do not.
+//!
+//! Not here: the peer itself (`stranger`).
+
+use super::effects::Effects;
+
+macro_rules! words {
+    ($(#[$head:meta])* $name:ident, $count:literal, $($(#[$doc:meta])* $variant:ident $word:literal $row:ident,)*) => {
+        $(#[$head])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: [$name; $count] = [$($name::$variant,)*];
+
+            /// The word that plans use.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+
+            /// Where it is counted.
+            pub(super) fn row(self, effects: &mut Effects) -> &mut u64 {
+                match self { $($name::$variant => &mut effects.$row,)* }
+            }
+        }
+    };
+}
+
+words! {
+    /// The one respect in which a liar does not obey the RFCs.
+    Lie, 12,
+    /// Sends text past the window that it was offered.
+    Past "past" lied_past,
+    /// Takes back a window that it has offered (RFC 9293, 3.8.6, MUST-34).
+    Shrink "shrink" lied_shrink,
+    /// Sends the FIN before, or behind, text that it does not belong to.
+    Early "early" lied_early,
+    /// Sends the FIN behind text that does not fit into the window.
+    Trimmed "trimmed" lied_trimmed,
+    /// Goes on after its FIN, and ends again.
+    Twice "twice" lied_twice,
+    /// Sends text with an acknowledgement that is older than what it has said.
+    Old "old" lied_old,
+    /// Says every acknowledgement four times.
+    Repeat "repeat" lied_repeat,
+    /// Has odd options in its SYN.
+    Odd "odd" lied_odd,
+    /// Takes shorter packets than it says, and tells so or does not.
+    Narrow "narrow" lied_narrow,
+    /// Resets with other flags and text beside the reset.
+    Beside "beside" lied_beside,
+    /// Offers each byte of its buffer as it gets free (RFC 9293, 3.8.6.2.2).
+    Silly "silly" lied_silly,
+    /// Knocks at many closed ports at once.
+    Knock "knock" lied_knock,
+}
+
+words! {
+    /// What an honest peer may do, and smoltcp does not.
+    Habit, 6,
+    /// Counts the byte of a window probe as sent.
+    Counts "counts" strange_counts,
+    /// Acknowledges 200 ms late (RFC 1122, 4.2.3.2).
+    Delays "delays" strange_delays,
+    /// Does not scale its window.
+    Plain "plain" strange_plain,
+    /// Says which text has come out of order (RFC 2018).
+    Sacks "sacks" strange_sacks,
+    /// Repeats text with other boundaries than it was sent with.
+    Recuts "recuts" strange_recuts,
+    /// Moves to another hardware address in the middle of a conversation, and says so.
+    Moves "moves" strange_moves,
+}
+
+/// Some of the [`Habit`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habits(u8);
+
+impl Habits {
+    /// Those whose bits are set, in the order of [`Habit::ALL`].
+    pub fn of_bits(bits: u8) -> Habits {
+        Habits(bits & ((1 << Habit::ALL.len()) - 1))
+    }
+
+    /// Whether this is one of them.
+    pub fn has(self, habit: Habit) -> bool {
+        self.0 & (1 << habit as u8) != 0
+    }
+
+    /// With this one.
+    #[must_use]
+    pub fn with(self, habit: Habit) -> Habits {
+        Habits(self.0 | 1 << habit as u8)
+    }
+
+    /// Without this one.
+    #[must_use]
+    pub fn without(self, habit: Habit) -> Habits {
+        Habits(self.0 & !(1 << habit as u8))
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Habit> {
+        Habit::ALL.into_iter().filter(move |habit| self.has(*habit))
+    }
+}

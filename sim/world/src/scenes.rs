@@ -1,0 +1,251 @@
+//! Scenarios with peers that are unlike smoltcp, or lie, and with hosts and paths that
+//! such peers are behind.
+//!
+//! Not here: what a peer does (`stranger`).
+
+use smoltcp::time::Duration;
+
+use super::board::Size;
+use super::lie::{Habit, Habits, Lie};
+use super::link::Link;
+use super::plan::{Caller, Role, Visitor};
+use super::scene::{SERVER, Scene};
+
+/// Loss of a link that loses.
+const LOSS: u32 = 10_000;
+
+/// How long nothing may move where nothing is lost, and where repeats back off.
+const SOON: Duration = Duration::from_secs(8);
+const LATER: Duration = Duration::from_secs(90);
+
+/// Honest peers, each with some habits.
+pub(super) fn strangers(scene: &mut Scene) {
+    let net = Net::draw(scene);
+    for _ in 0..scene.pick(1, 3) {
+        let mut habits = Habits::of_bits(scene.draw(64) as u8);
+        if net.loss == 0 {
+            habits = habits.without(Habit::Recuts);
+        }
+        if scene.draw(4) > 0 {
+            habits = habits.without(Habit::Moves);
+        }
+        net.caller(scene, None, habits);
+    }
+    net.visitor(scene);
+}
+
+/// Peers that lie, and an honest one.
+pub(super) fn liars(scene: &mut Scene) {
+    let net = Net::draw(scene);
+    for _ in 0..scene.pick(1, 2) {
+        let lie = Lie::ALL[scene.draw(Lie::ALL.len() as u64) as usize];
+        let habits = Habits::of_bits(scene.draw(64) as u8);
+        let habits = habits.without(Habit::Moves).without(Habit::Recuts);
+        net.caller(scene, Some(lie), habits);
+    }
+    net.visitor(scene);
+}
+
+/// Hosts that stop for seconds, and go on.
+pub(super) fn late(scene: &mut Scene) {
+    let net = Net::draw(scene);
+    let count = scene.pick(1, 2);
+    for _ in 0..count {
+        net.caller(scene, None, Habits::default());
+    }
+    net.visitor(scene);
+    for place in &mut scene.plan.places {
+        match &mut place.role {
+            Role::Caller(caller) => {
+                (caller.lossless, caller.patience) = (false, Duration::from_secs(240));
+            }
+            Role::Visitor(visitor) => visitor.requests = 20,
+            _ => (),
+        }
+    }
+    let gap = scene.millis(1, 4000);
+    if let Some(Role::Visitor(visitor)) = scene.plan.places.last_mut().map(|place| &mut place.role)
+    {
+        visitor.gap = gap;
+    }
+    let places = scene.plan.places.len() as u64;
+    for _ in 0..scene.pick(1, 3) {
+        // A handshake is given up after 20 seconds, a close after 30.
+        let (place, most) = match scene.draw(3) {
+            0 => (scene.draw(places) as usize, 3),
+            _ => (SERVER, 20),
+        };
+        scene.pause(place, Duration::from_secs(most));
+    }
+}
+
+/// Paths that carry less than the links at their ends.
+pub(super) fn narrow(scene: &mut Scene) {
+    let mut net = Net::draw(scene);
+    net.size.rx_bytes = net.size.rx_bytes.max(4096);
+    net.size.tx_bytes = net.size.tx_bytes.max(4096);
+    if let Role::Server(server) = &mut scene.plan.places[SERVER].role {
+        server.size = net.size;
+    }
+    net.caller(scene, None, Habits::default());
+    for _ in 0..2 {
+        net.visitor(scene);
+    }
+    for place in 0..scene.plan.places.len() {
+        if place != SERVER || scene.draw(4) == 0 {
+            make_narrow(scene, place);
+        }
+    }
+    // Whoever is behind the server's link is behind its width.
+    let widths: Vec<usize> = scene
+        .plan
+        .places
+        .iter()
+        .map(|place| place.link.mtu)
+        .collect();
+    for (place, width) in scene.plan.places.iter_mut().zip(&widths) {
+        let is_six = *width.min(&widths[SERVER]) >= 1280 + 14;
+        match &mut place.role {
+            Role::Visitor(visitor) => {
+                visitor.v6 &= is_six;
+                (visitor.bytes, visitor.requests) = (6000, 4);
+            }
+            Role::Caller(caller) => {
+                caller.v6 &= is_six;
+                (caller.lossless, caller.patience) = (false, LATER);
+                // What it says itself is short enough.
+                caller.mss = 536;
+                caller.bytes = 6000;
+            }
+            _ => (),
+        }
+    }
+}
+
+fn make_narrow(scene: &mut Scene, place: usize) {
+    let mtu = match scene.flip() {
+        true => scene.pick(576, 1279),
+        false => scene.pick(1280, 1400),
+    };
+    let tells = scene.flip();
+    let link = &mut scene.plan.places[place].link;
+    (link.mtu, link.tells) = (mtu as usize + 14, tells);
+}
+
+/// What all hosts of a scene are behind, and what they talk to.
+struct Net {
+    loss: u32,
+    latency: Duration,
+    size: Size,
+}
+
+impl Net {
+    /// Draws it, and the server.
+    fn draw(scene: &mut Scene) -> Net {
+        scene.plan.honest = true;
+        let loss = if scene.flip() { LOSS } else { 0 };
+        let latency = Duration::from_micros([50, 2_000, 20_000][scene.draw(3) as usize]);
+        let mut bytes = || match scene.draw(16) {
+            // So much that windows are scaled.
+            0 => 128 << 10,
+            1..4 => 16 << 10,
+            4..12 => 2048,
+            _ => 512,
+        };
+        let size = Size {
+            slots: 8,
+            tasks: 10,
+            rx_bytes: bytes(),
+            tx_bytes: bytes(),
+            ..Size::SMALL
+        };
+        let net = Net {
+            loss,
+            latency,
+            size,
+        };
+        let link = Link {
+            // Frames come one after the other, as the ring of a card is short.
+            bytes_per_second: 20_000_000,
+            queue_bytes: 1 << 20,
+            ..net.link()
+        };
+        scene.server(size, 8, link);
+        net
+    }
+
+    fn link(&self) -> Link {
+        Link {
+            loss: self.loss,
+            latency: self.latency,
+            ..Link::LAN
+        }
+    }
+
+    fn visitor(&self, scene: &mut Scene) {
+        let visitor = Visitor {
+            pause: Duration::from_millis(500),
+            ..scene.visitor()
+        };
+        scene.visitors(1, self.link(), visitor);
+    }
+
+    fn caller(&self, scene: &mut Scene, lie: Option<Lie>, habits: Habits) {
+        let both = (self.size.rx_bytes + self.size.tx_bytes) as u32;
+        let window = [64, 256, 2048, 16 << 10, 256 << 10][scene.draw(5) as usize];
+        let much = both + window.min(8192) + 4096;
+        let is_long = lie.is_some() || scene.flip();
+        let bytes = if is_long { much } else { 600 };
+        let mut caller = Caller {
+            lie,
+            habits,
+            visits: scene.pick(1, 4) as u32,
+            bytes,
+            waits: lie.is_none() && !is_long && scene.flip(),
+            window,
+            // It takes some seconds.
+            reads: if scene.flip() {
+                bytes / scene.pick(1, 5) as u32
+            } else {
+                0
+            },
+            holds: if scene.flip() {
+                scene.millis(50, 3000)
+            } else {
+                Duration::ZERO
+            },
+            mss: scene.pick(536, 1460) as u16,
+            // What is left of a window is worth something.
+            shift: (scene.draw(8) as u8).min((window / 64).ilog2() as u8),
+            takes: 1514,
+            lossless: self.loss == 0 && !habits.has(Habit::Moves),
+            start: scene.millis(0, 200),
+            pause: scene.millis(10, 1000),
+            ..scene.caller()
+        };
+        match lie {
+            Some(Lie::Narrow) => {
+                // Who tells nobody is found out in half a minute, unless it takes what nearly
+                // all paths carry; a close is given up before.
+                caller.tells = scene.flip();
+                let least = if caller.tells { 590 } else { 1274 };
+                caller.takes = scene.pick(least, 1414) as u16;
+                (caller.mss, caller.v6, caller.lossless) = (1460, false, false);
+                caller.window = caller.window.max(4096);
+            }
+            Some(Lie::Silly) => {
+                caller.window = scene.pick(64, 512) as u32;
+                (caller.bytes, caller.reads) =
+                    (both.min(8192) + 2000, scene.pick(500, 4000) as u32);
+                (caller.visits, caller.habits) = (1, caller.habits.with(Habit::Plain));
+            }
+            Some(Lie::Odd) => caller.bytes = 4096,
+            // Its windows must shut.
+            Some(Lie::Trimmed | Lie::Past) => caller.holds = scene.millis(300, 3000),
+            _ => (),
+        }
+        let is_quick = caller.lossless && lie != Some(Lie::Shrink);
+        caller.patience = if is_quick { SOON } else { LATER };
+        scene.callers(self.link(), caller);
+    }
+}
