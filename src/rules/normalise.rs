@@ -274,7 +274,7 @@ impl PeerView {
         if new > 0 {
             self.resent = 0;
         }
-        self.set(HIDDEN, useless && counted <= 0 && !probed);
+        self.set(HIDDEN, useless && counted <= 0 && flight <= 1 && !probed);
         self.set(SHUT, shut);
         self.set(NEW, false);
         self.set(YOUNG, self.is(YOUNG) && new == 0);

@@ -262,3 +262,30 @@ fn what_is_asked_for_again_fits_the_window() {
         assert_eq!(sent_up_to(&seen, &reply), 600);
     });
 }
+
+/// RFC 9293, 3.8.6, MUST-34: a window that shrinks on what is in flight, though not to
+/// nothing. What was sent past its new edge is no probe: it is sent again.
+#[test]
+fn what_a_smaller_window_cut_off_is_sent_again() {
+    host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 4096);
+    let _log = writes(server, 3000);
+    by_hand(server, |hands| {
+        let first = Seg {
+            mss: Some(600),
+            ..ethernet_syn()
+        };
+        let (reply, seen) = open_with(hands, &first, 1800);
+        assert_eq!(sent_up_to(&seen, &reply), 1800);
+        for acked in [600, 1200] {
+            hands.send(&Seg {
+                window: 100,
+                ..piece(&reply, TcpControl::None, 0, b"", acked)
+            });
+        }
+        let seen = hands.pass(SEC * 5);
+        let again = seen
+            .iter()
+            .any(|seg| seg.seq == reply.seq + 1201 && !seg.payload.is_empty());
+        assert!(again, "{}", show(&seen, reply.seq));
+    });
+}
