@@ -232,6 +232,13 @@ impl Scene {
         self.strike(end, place, Blow::Resume);
     }
 
+    /// From then on, for so long.
+    pub(super) fn pause_at(&mut self, place: usize, at: Duration, lasts: Duration) {
+        let begin = Instant::ZERO + at;
+        self.strike(begin, place, Blow::Pause);
+        self.strike(begin + lasts, place, Blow::Resume);
+    }
+
     pub(super) fn clock(&mut self, place: usize) {
         let at = self.moment();
         let blow = match self.flip() {

@@ -15,7 +15,7 @@ use super::scene::{SERVER, Scene};
 const LOSS: u32 = 10_000;
 
 /// How long nothing may move where nothing is lost, and where repeats back off.
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = Duration::from_secs(6);
 const LATER: Duration = Duration::from_secs(90);
 
 /// Honest peers, each with some habits.
@@ -68,15 +68,43 @@ pub(super) fn late(scene: &mut Scene) {
     {
         visitor.gap = gap;
     }
+    if net.loss == 0 && scene.flip() {
+        return mid_handshake(scene, net.latency);
+    }
     let places = scene.plan.places.len() as u64;
     for _ in 0..scene.pick(1, 3) {
-        // A handshake is given up after 20 seconds, a close after 30.
+        // A handshake is given up after 20 seconds, a close after 30; and a round trip that
+        // took as long as its host was away makes repeats late.
         let (place, most) = match scene.draw(3) {
             0 => (scene.draw(places) as usize, 3),
+            _ if net.loss > 0 => (SERVER, 5),
             _ => (SERVER, 20),
         };
         scene.pause(place, Duration::from_secs(most));
     }
+}
+
+/// The server stops when the last word of a handshake is on its way, and for longer than
+/// one may take: when it goes on, that word waits for it.
+fn mid_handshake(scene: &mut Scene, latency: Duration) {
+    let mut begins = None;
+    for place in &mut scene.plan.places {
+        match &mut place.role {
+            Role::Caller(caller) if begins.is_none() => {
+                // So little that all of it fits into the ring of a card.
+                (caller.bytes, begins) = (400, Some(caller.start));
+            }
+            // Nobody else begins then.
+            Role::Caller(caller) => caller.start = Duration::from_secs(30),
+            Role::Visitor(visitor) => visitor.start = Duration::from_secs(30),
+            _ => (),
+        }
+    }
+    // The SYN has come over two links, and what it is answered with goes and comes as far.
+    let way = latency.total_micros() * 2;
+    let after = Duration::from_micros(way + 10 + scene.draw(way));
+    let lasts = scene.millis(20_200, 24_000);
+    scene.pause_at(SERVER, begins.unwrap_or_default() + after, lasts);
 }
 
 /// Paths that carry less than the links at their ends.
@@ -240,12 +268,22 @@ impl Net {
                 (caller.visits, caller.habits) = (1, caller.habits.with(Habit::Plain));
             }
             Some(Lie::Odd) => caller.bytes = 4096,
+            Some(Lie::Shrink) => caller.bytes = caller.bytes.min(24_000),
             // Its windows must shut.
             Some(Lie::Trimmed | Lie::Past) => caller.holds = scene.millis(300, 3000),
             _ => (),
         }
+        if is_long && lie.is_none() && scene.draw(8) == 0 {
+            // A live reader whom a close takes longer than it would without progress.
+            (caller.window, caller.reads) = (256, (both / 100).max(20));
+            (caller.bytes, caller.shift, caller.visits) = (both + 2500, 0, 1);
+        }
+        let is_told = lie == Some(Lie::Narrow) && caller.tells;
         let is_quick = caller.lossless && lie != Some(Lie::Shrink);
-        caller.patience = if is_quick { SOON } else { LATER };
+        caller.patience = match is_quick || (is_told && self.loss == 0) {
+            true => SOON,
+            false => LATER,
+        };
         scene.callers(self.link(), caller);
     }
 }

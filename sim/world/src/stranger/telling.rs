@@ -102,7 +102,9 @@ impl Telling {
         match self.lie {
             Some(Lie::Past) => tx.past = 1 + self.kind % (2 * tx.mss),
             Some(Lie::Shrink) if self.shut.is_some_and(|(until, _)| now >= until) => {
-                (self.shut, rx.due) = (None, true);
+                // What says that it is open again may be lost: it waits to be asked.
+                let says = self.kind & 2 == 0;
+                (self.shut, rx.due) = (None, rx.due || says);
             }
             // The stream ends a little behind what fits into the window.
             Some(Lie::Trimmed) if is_open => {
