@@ -270,7 +270,8 @@ impl PeerView {
         // RFC 6582, 3.2: on a partial ACK "retransmit the first unacknowledged segment"; else
         // it waits for a timer that has backed off. What left again was one segment, which
         // nobody acknowledges in pieces.
-        self.set(LOST, new > 0 && new < self.resent.into());
+        let fits = bytes as usize >= queued.min(self.mss.into());
+        self.set(LOST, new > 0 && new < self.resent.into() && fits);
         if new > 0 {
             self.resent = 0;
         }
