@@ -125,6 +125,10 @@ impl PeerView {
         let is_plain = segment.has_ack
             && new <= flight
             && flight - new != 1
+            // Nor is one that repeats itself, and has no room for a segment.
+            && (new > 0
+                || segment.payload > 0
+                || u32::from(segment.window) << self.shift >= u32::from(self.mss))
             && self.low < segment.window
             && segment.window <= self.max_wnd;
         if is_plain {
@@ -309,7 +313,7 @@ impl PeerView {
 
     /// Decides up to which window a segment is no plain one.
     fn look_closely(&mut self) {
-        let least = u32::from(self.mss).div_ceil(1 << self.shift);
+        let least = self.useful().div_ceil(1 << self.shift);
         self.low = match self.flags {
             0 if self.resent == 0 => least.saturating_sub(1) as u16,
             _ => u16::MAX,
