@@ -21,9 +21,14 @@ fn a_terminal_that_goes_away_is_as_ctrl_c() {
     open_streams_finish_after(Signal::HUP);
 }
 
+/// Who runs these tests may have ignored a hangup, and `sim` would go on doing so.
+const HEARS: &str = "env --default-signal=HUP";
+
 fn open_streams_finish_after(signal: Signal) {
-    let Some(netns) = Netns::new(&[]) else { return };
-    let mut sim = Sim::start(&netns, "--drain 60s");
+    let Some(netns) = Netns::new(&["env"]) else {
+        return;
+    };
+    let mut sim = Sim::start_under(&netns, HEARS, "--drain 60s");
     netns.inside(|| {
         let mut open = connect(V4, 7).unwrap();
         echo(&mut open, b"before").unwrap();
@@ -116,9 +121,11 @@ fn what_is_left_at_the_end_of_a_drain_is_reset_once() {
 
 #[test]
 fn a_second_ctrl_c_quits_at_once() {
-    let Some(netns) = Netns::new(&[]) else { return };
+    let Some(netns) = Netns::new(&["env"]) else {
+        return;
+    };
     for (signal, code) in [(Signal::INT, 130), (Signal::HUP, 129)] {
-        let mut sim = Sim::start(&netns, "--drain 1000s");
+        let mut sim = Sim::start_under(&netns, HEARS, "--drain 1000s");
         netns.inside(|| {
             let mut open = connect(V4, 7).unwrap();
             echo(&mut open, b"stay").unwrap();
