@@ -342,10 +342,12 @@ impl PeerView {
     }
 
     /// Whether a segment ends where all that came ends, and acknowledges what is
-    /// acknowledged: the last one, once more. Who knows both numbers is the peer.
+    /// acknowledged: the last one, once more. Who knows both numbers is the peer, once it
+    /// has acknowledged our SYN.
     pub(crate) fn is_last_again(&self, segment: &Segment, rcv_nxt: TcpSeqNumber) -> bool {
         let end = text_end(segment) + usize::from(segment.fin);
-        end == rcv_nxt && segment.has_ack && segment.ack == self.snd_una
+        let exact = end == rcv_nxt && segment.has_ack && segment.ack == self.snd_una;
+        exact && self.snd_una.0 != 0
     }
 
     /// So many bytes from the first that is not acknowledged on have left again.

@@ -184,3 +184,26 @@ fn an_old_segment_of_somebody_else_turns_nothing_elsewhere() {
     });
     assert_ended_after(&log, "abcd");
 }
+
+/// Before our SYN is answered there are no numbers that only the peer knows, and zero is
+/// none.
+#[test]
+fn nothing_turns_a_connect_elsewhere_before_it_is_answered() {
+    host!(client, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    let part = async move {
+        let _ = client.connect(v4(9, 80)).await;
+    };
+    client.spawn(Box::pin(part)).unwrap();
+    by_hand(client, |hands| {
+        let asks = hands.pass(TICK).pop().unwrap();
+        let mut zeros = answer(&asks, TcpControl::None, b"");
+        (zeros.seq, zeros.ack) = (TcpSeqNumber(0), Some(TcpSeqNumber(0)));
+        let mut theirs = zeros.frame();
+        theirs[6..12].copy_from_slice(NEW.as_bytes());
+        hands.sent_to.clear();
+        hands.send_frame(&theirs);
+        hands.pass(SEC * 2);
+        assert!(!hands.sent_to.is_empty());
+        assert!(!hands.sent_to.contains(&NEW), "{:?}", hands.sent_to);
+    });
+}
