@@ -3,6 +3,15 @@
 
 use super::*;
 
+/// Writes to whoever connects, and waits without a limit.
+fn asks_for_ever(node: Node<'_>) {
+    serve(node, move |mut stream| async move {
+        stream.set_limits(cygnet::TimeLimits::NONE);
+        stream.write_all(b"anybody there?").await.unwrap();
+        node.sleep(SEC * 1000).await;
+    });
+}
+
 /// RFC 9293, 3.8.3: "SYN retransmissions MUST be handled in the general way just described
 /// for data retransmissions, including notification of the application layer" (MUST-22).
 #[test]
@@ -42,11 +51,7 @@ fn assert_doubling(waits: &[i64]) {
 #[test]
 fn each_timeout_is_twice_as_long_as_the_one_before() {
     host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
-    serve(server, move |mut stream| async move {
-        stream.set_limits(cygnet::TimeLimits::NONE);
-        stream.write_all(b"anybody there?").await.unwrap();
-        server.sleep(SEC * 1000).await;
-    });
+    asks_for_ever(server);
     by_hand(server, |hands| {
         hands.send(&syn(9, 1000, 7, 1));
         let reply = hands.pass(TICK).pop().unwrap();
@@ -63,11 +68,7 @@ fn each_timeout_is_twice_as_long_as_the_one_before() {
 #[test]
 fn a_shut_window_is_probed_after_a_timeout_and_ever_more_seldom() {
     host!(server, 1, slots: 1, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
-    serve(server, move |mut stream| async move {
-        stream.set_limits(cygnet::TimeLimits::NONE);
-        stream.write_all(b"anybody there?").await.unwrap();
-        server.sleep(SEC * 1000).await;
-    });
+    asks_for_ever(server);
     by_hand(server, |hands| {
         let (_, seen) = open_with(hands, &syn(9, 1000, 7, 1), 0);
         assert_eq!(seen, []);
