@@ -120,6 +120,8 @@ pub struct Counters {
     /// Slots given to a newer connection: in TIME-WAIT, half-open under pressure,
     /// or idle at a listener that asked for it.
     pub reclaimed: u64,
+    /// Times that another host used an address of ours (feature `addressing`).
+    pub conflicts: u64,
     /// Slots in use now.
     pub slots_used: u32,
     /// Most slots ever in use.

@@ -140,6 +140,10 @@ impl Record<'_> {
                 reason,
                 source,
             } => self.u32(17).u32(task).u32(reason as u32).source(source),
+            Event::Conflict { addr, hardware } => self
+                .u32(30)
+                .endpoint(IpEndpoint::new(addr, 0))
+                .put(hardware),
             Event::Parked(reason) => self.u32(19).u32(reason as u32),
             Event::Done { task, failed } => self.u32(18).u32(task).u32(failed.into()),
         };

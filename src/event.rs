@@ -6,7 +6,7 @@
 
 use core::fmt;
 use smoltcp::time::Instant;
-use smoltcp::wire::IpEndpoint;
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 pub use crate::counters::{Counters, DropReason};
 use crate::worded::worded;
@@ -37,6 +37,10 @@ worded! {
         Turn = 8: "turn",
         /// Something cygnet does not know: a channel, a signal.
         Other = 9: "other",
+        /// An address that is asked for before it is taken.
+        Address = 12: "address",
+        /// The link or the addresses of the host.
+        Config = 13: "config",
     }
 }
 
@@ -81,7 +85,9 @@ impl Yield {
     pub(crate) fn source(self) -> Source {
         match self.reason {
             Reason::Accept => Source::Listener(self.number as u16),
-            Reason::Sleep | Reason::Turn | Reason::Other => Source::None,
+            Reason::Sleep | Reason::Turn | Reason::Other | Reason::Address | Reason::Config => {
+                Source::None
+            }
             _ => Source::Stream(self.number),
         }
     }
@@ -173,6 +179,13 @@ pub enum Event<'e> {
     Reset {
         /// The slot.
         slot: u32,
+    },
+    /// Another host says that it has an address of ours.
+    Conflict {
+        /// The address.
+        addr: IpAddress,
+        /// Who says so.
+        hardware: [u8; 6],
     },
     /// A deadline passed.
     Expired {

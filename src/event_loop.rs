@@ -37,6 +37,12 @@ pub trait Platform {
     /// The time since some fixed moment. It must never go backwards.
     fn now(&mut self) -> Instant;
 
+    /// Whether the link is up, if the board can tell. Asked before every turn; used with
+    /// the feature `addressing`.
+    fn is_link_up(&mut self) -> bool {
+        true
+    }
+
     /// Sleeps until `deadline`, a frame or a wake, whichever is first; `None`
     /// means no deadline. To return early is allowed and costs a turn.
     ///
@@ -140,6 +146,8 @@ pub fn event_loop<P: Platform + ?Sized>(platform: &mut P, node: Node<'_>) {
     turns(node, |turns| {
         loop {
             let now = platform.now();
+            #[cfg(feature = "addressing")]
+            node.set_link(platform.is_link_up());
             match turns.turn(platform.device(), now) {
                 Turn::Ready => (),
                 Turn::Idle(deadline) => platform.wait(deadline),

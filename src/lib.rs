@@ -113,8 +113,12 @@ mod worded;
 pub use digest::Digest;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
 pub use node::Node;
+#[cfg(feature = "addressing")]
+pub use rules::addresses::NetworkConfig;
 pub use rules::config::{Config, ConfigError};
 pub use rules::limits::TimeLimits;
+#[cfg(feature = "addressing")]
+pub use socket::ClaimError;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
     ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,

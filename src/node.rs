@@ -2,8 +2,17 @@
 //! tasks behind one lifetime, two words, `Copy`. One handle with one lifetime
 //! is what lets a task spawn tasks that borrow the same things.
 
+#[cfg(feature = "addressing")]
+use core::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
+#[cfg(feature = "addressing")]
+use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::counters::Counters;
 #[cfg(feature = "observer")]
@@ -13,6 +22,13 @@ use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
 use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
 use crate::time::after;
+#[cfg(feature = "addressing")]
+use crate::{
+    event::Reason,
+    rules::addresses::NetworkConfig,
+    socket::{ClaimError, Claiming, Look, look},
+    stack::{addressing, core::Core},
+};
 
 /// A host: the network and the tasks.
 #[derive(Clone, Copy, Debug)]
@@ -156,3 +172,155 @@ impl<'a> Node<'a> {
         self.tasks.set_audience(observer);
     }
 }
+
+/// Addresses and links that come and go.
+#[cfg(feature = "addressing")]
+impl<'a> Node<'a> {
+    /// Takes `address` once nobody else on the link has it: asks for it first, four to seven
+    /// seconds for IPv4 (RFC 5227), one to two for IPv6 (RFC 4862, 5.4). Until then
+    /// the host does not answer for it. [`Stack::add_address`] takes one without asking.
+    ///
+    /// While it is used, another host that says it has it too is counted
+    /// ([`Counters::conflicts`]) and answered once in ten seconds.
+    ///
+    /// ```
+    /// # use cygnet::{ClaimError, Node};
+    /// # use smoltcp::wire::{IpAddress, IpCidr};
+    /// async fn take_one(node: Node<'_>) -> Result<IpCidr, ClaimError> {
+    ///     for last in 2..254 {
+    ///         let address = IpCidr::new(IpAddress::v4(192, 168, 69, last), 24);
+    ///         match node.claim_address(address).await {
+    ///             Err(ClaimError::InUse) => continue,
+    ///             other => return other.map(|()| address),
+    ///         }
+    ///     }
+    ///     Err(ClaimError::InUse)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClaimError::InUse`] says to take another one.
+    ///
+    /// # Cancel safety
+    /// **Safe.** Dropped before it is ready, the address is not taken.
+    pub async fn claim_address(&self, address: IpCidr) -> Result<(), ClaimError> {
+        let claiming = Claiming::begin(self.stack, address)?;
+        self.until(|cx| claiming.poll(cx)).await
+    }
+
+    /// Uses `address` no more for anything new: no connection begins from it or to it. Those
+    /// that are open go on, and with the last of them it is forgotten. False: it is none of
+    /// the host's.
+    pub fn retire_address(&self, address: IpAddress) -> bool {
+        self.change(|core| addressing::retire(&core.connections, &mut core.host, address))
+    }
+
+    /// Forgets `address` now. What is open from it is reset (RFC 5227, 2.4), and who waits at
+    /// such a stream is told that its time is over. False: it is none of the host's.
+    pub fn remove_address(&self, address: IpAddress) -> bool {
+        self.change(|core| addressing::remove(&mut core.connections, &mut core.host, address))
+    }
+
+    /// Has no such gateway any more.
+    pub fn remove_gateway(&self, gateway: IpAddress) {
+        self.change(|core| {
+            core.host.addresses.remove_gateway(gateway);
+            true
+        });
+    }
+
+    /// What the host's network is now.
+    pub fn config(&self) -> NetworkConfig {
+        self.stack
+            .with_quiet(|core| NetworkConfig::of(&core.host.addresses))
+    }
+
+    /// Says whether the link is up; at first it is. [`event_loop`](crate::event_loop()) asks
+    /// [`Platform::is_link_up`](crate::Platform::is_link_up) and says so here. When it
+    /// comes up, what was known of neighbors is forgotten, and the host's addresses are
+    /// announced: it may be another network.
+    pub fn set_link(&self, is_up: bool) {
+        self.change(|core| addressing::set_link(&mut core.neighbors, &mut core.host, is_up));
+    }
+
+    /// Whether the link is up.
+    pub fn is_link_up(&self) -> bool {
+        self.config().is_link_up
+    }
+
+    /// Waits until the link is up.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It holds nothing.
+    pub async fn wait_link_up(&self) {
+        self.wait_for(|config| config.is_link_up).await;
+    }
+
+    /// Waits until the link is down.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It holds nothing.
+    pub async fn wait_link_down(&self) {
+        self.wait_for(|config| !config.is_link_up).await;
+    }
+
+    /// Waits until the link is up and the host has an address.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It holds nothing.
+    pub async fn wait_config_up(&self) {
+        self.wait_for(NetworkConfig::is_up).await;
+    }
+
+    /// Waits until the link is down or the host has no address.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It holds nothing.
+    pub async fn wait_config_down(&self) {
+        self.wait_for(|config| !config.is_up()).await;
+    }
+
+    async fn wait_for(&self, is_so: impl Fn(&NetworkConfig) -> bool) {
+        let stack = self.stack;
+        self.until(|cx| {
+            look(stack, Reason::Config, cx, |core| {
+                is_so(&NetworkConfig::of(&core.host.addresses)).then_some(())
+            })
+        })
+        .await;
+    }
+
+    /// Looks until there is something to see. Who finds no place among those that are
+    /// woken looks again ten times a second.
+    async fn until<R>(&self, mut looks: impl FnMut(&Context<'_>) -> Look<R>) -> R {
+        let mut pause = None;
+        poll_fn(|cx| match looks(cx) {
+            Look::Sees(seen) => Poll::Ready(seen),
+            Look::Waits => Poll::Pending,
+            Look::NoPlace => {
+                let again = pause.get_or_insert_with(|| self.sleep(LOOK_AGAIN));
+                if Pin::new(again).poll(cx).is_ready() {
+                    pause = None;
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Changes something that others wait for. False: nothing has changed.
+    fn change(&self, f: impl FnOnce(&mut Core<'a>) -> bool) -> bool {
+        self.stack.with(|core| {
+            let changed = f(core);
+            if changed {
+                core.has_changed();
+            }
+            changed
+        })
+    }
+}
+
+/// When a task looks again that finds no place among those that are woken.
+#[cfg(feature = "addressing")]
+const LOOK_AGAIN: Duration = Duration::from_millis(100);

@@ -203,7 +203,7 @@ fn options_of(frame: &[u8]) -> Option<&[u8]> {
 }
 
 /// A frame with its IP header, for a payload of `bytes`.
-fn packet(
+pub(crate) fn packet(
     link_layer: (Hardware, Hardware),
     addresses: (IpAddress, IpAddress),
     protocol: IpProtocol,
@@ -260,7 +260,7 @@ fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Frame {
 
 /// Nothing made here is too long.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-fn put(frame: &mut Frame, bytes: &[u8]) {
+pub(crate) fn put(frame: &mut Frame, bytes: &[u8]) {
     let _ = frame.extend_from_slice(bytes);
 }
 

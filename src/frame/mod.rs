@@ -13,4 +13,6 @@ pub(crate) mod mld;
 pub(crate) mod neighbor;
 pub(crate) mod one_shot;
 pub(crate) mod patch;
+#[cfg(feature = "addressing")]
+pub(crate) mod probe;
 pub(crate) mod sent;

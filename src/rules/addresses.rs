@@ -8,6 +8,8 @@
 use heapless::Vec;
 use smoltcp::wire::{IpAddress, IpCidr};
 
+use crate::frame::flow::Flow;
+
 /// Most addresses of a host: with IPv6 it has one of IPv4, one for the link, and
 /// one or two for the world.
 const MOST: usize = 4;
@@ -19,11 +21,72 @@ pub(crate) struct Addresses {
     gateway: Option<IpAddress>,
     #[cfg(feature = "ipv6")]
     gateway_v6: Option<IpAddress>,
+    #[cfg(feature = "addressing")]
+    pub(crate) change: Change,
+}
+
+/// What of the addresses may change while the host runs.
+#[cfg(feature = "addressing")]
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// Addresses that are used only by so many connections that began before.
+    pub(crate) retired: Vec<(IpCidr, u32), MOST>,
+    pub(crate) link_is_down: bool,
+}
+
+#[cfg(feature = "addressing")]
+impl Change {
+    #[cold]
+    fn left(&mut self, addr: IpAddress) {
+        self.retired.retain_mut(|(cidr, connections)| {
+            if cidr.address() == addr {
+                *connections = connections.saturating_sub(1);
+            }
+            *connections > 0
+        });
+    }
+}
+
+/// What a host's network is: what [`Node::config`](crate::Node::config) gives.
+#[cfg(feature = "addressing")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkConfig {
+    /// Its addresses, each with its network.
+    pub addresses: Vec<IpCidr, MOST>,
+    /// Who takes along what is not for these networks, of each version of IP.
+    pub gateways: Vec<IpAddress, 2>,
+    /// Whether the link is up.
+    pub is_link_up: bool,
+}
+
+#[cfg(feature = "addressing")]
+impl NetworkConfig {
+    pub(crate) fn of(addresses: &Addresses) -> Self {
+        NetworkConfig {
+            addresses: addresses.own.clone(),
+            gateways: addresses.gateways().collect(),
+            is_link_up: !addresses.change.link_is_down,
+        }
+    }
+
+    /// Whether the link is up and there is an address.
+    pub fn is_up(&self) -> bool {
+        self.is_link_up && !self.addresses.is_empty()
+    }
 }
 
 impl Addresses {
     pub(crate) fn has(&self, addr: IpAddress) -> bool {
-        self.own.iter().any(|cidr| cidr.address() == addr)
+        self.networks().any(|cidr| cidr.address() == addr)
+    }
+
+    /// Every address that is used, also by connections that began before alone.
+    fn networks(&self) -> impl Iterator<Item = &IpCidr> {
+        let networks = self.own.iter();
+        #[cfg(feature = "addressing")]
+        let networks = networks.chain(self.change.retired.iter().map(|(cidr, _)| cidr));
+        networks
     }
 
     pub(crate) fn is_broadcast(&self, addr: IpAddress) -> bool {
@@ -42,11 +105,58 @@ impl Addresses {
         }
     }
 
+    /// The gateway for the addresses of its own version.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = IpAddress> {
+        let gateways = self.gateway.into_iter();
+        #[cfg(feature = "ipv6")]
+        let gateways = gateways.chain(self.gateway_v6);
+        gateways
+    }
+
+    /// Has no such gateway any more.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn remove_gateway(&mut self, gateway: IpAddress) {
+        self.gateway.take_if(|it| *it == gateway);
+        #[cfg(feature = "ipv6")]
+        self.gateway_v6.take_if(|it| *it == gateway);
+    }
+
+    /// Does not use an address for anything new; `connections` go on with it. `None`: it
+    /// is not in use.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn retire(&mut self, addr: IpAddress, connections: u32) -> Option<()> {
+        let cidr = self.take(addr)?;
+        if connections > 0 {
+            // As many addresses are retired as were in use, so one may be too many.
+            let _ = self.change.retired.push((cidr, connections));
+        }
+        Some(())
+    }
+
+    /// An address that is in use, which is not any more.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn take(&mut self, addr: IpAddress) -> Option<IpCidr> {
+        let index = self.own.iter().position(|cidr| cidr.address() == addr)?;
+        Some(self.own.remove(index))
+    }
+
+    /// A connection is over: a retired address is forgotten with its last.
+    #[inline]
+    pub(crate) fn left(&mut self, flow: Option<&Flow>) {
+        #[cfg(feature = "addressing")]
+        if let Some(flow) = flow.filter(|_| !self.change.retired.is_empty()) {
+            self.change.left(flow.local_addr());
+        }
+        #[cfg(not(feature = "addressing"))]
+        let _ = flow;
+    }
+
     /// Who is asked to take a packet to `remote`: itself if it is on a network of
     /// ours, otherwise the gateway.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn next_hop(&self, remote: IpAddress) -> Option<IpAddress> {
-        let near = self.own.iter().any(|cidr| cidr.contains_addr(&remote));
+        let near = self.networks().any(|cidr| cidr.contains_addr(&remote));
         if near {
             return Some(remote);
         }

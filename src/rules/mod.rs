@@ -3,6 +3,8 @@
 pub(crate) mod addresses;
 pub(crate) mod admit;
 pub(crate) mod bucket;
+#[cfg(feature = "addressing")]
+pub(crate) mod claim;
 pub(crate) mod config;
 pub(crate) mod cookie;
 pub(crate) mod guard;

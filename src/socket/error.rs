@@ -86,6 +86,23 @@ errors! {
     }
 }
 
+#[cfg(feature = "addressing")]
+errors! {
+    /// Why an address was not taken.
+    ClaimError {
+        /// It is no unicast address.
+        Address: "an IP address must be a unicast address", InvalidInput;
+        /// The device's MTU is too small for IPv6: 1,294 bytes with the Ethernet header.
+        Mtu: "the device's MTU is too small for IPv6", InvalidInput;
+        /// A host has at most four addresses: remove one.
+        TooMany: "a host has at most four addresses", OutOfMemory;
+        /// Another host has it, or is about to take it: take another one.
+        InUse: "another host has this address", AddrInUse;
+        /// The host was rebooted meanwhile.
+        Forgotten: "the host was rebooted meanwhile", NotConnected;
+    }
+}
+
 /// What the `embedded-io-async` traits give for a whole stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamError {

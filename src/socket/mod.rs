@@ -1,5 +1,7 @@
 //! What tasks hold: listeners and streams.
 
+#[cfg(feature = "addressing")]
+mod address;
 mod error;
 mod handle;
 mod io;
@@ -9,6 +11,10 @@ mod read;
 mod stream;
 mod write;
 
+#[cfg(feature = "addressing")]
+pub(crate) use address::{Claiming, Look, look};
+#[cfg(feature = "addressing")]
+pub use error::ClaimError;
 pub use error::{
     AcceptError, CloseError, ConnectError, ListenError, ReadError, StreamError, WriteError,
 };

@@ -1,10 +1,8 @@
-//! Every connection, and the tables that know of it: its slot, its flow, its deadline,
-//! its socket, and the listener it came for. What one of them forgets, all forget, so
-//! slots are taken, moved on and given back here alone; and here is what programs ask
-//! of their streams.
+//! Every connection, and the tables that know of it: its slot, flow, deadline, socket, and
+//! the listener it came for. What one forgets, all forget, so slots are taken, moved on and
+//! given back here alone; and here is what programs ask of their streams.
 //!
-//! Not here: frames (`engine.rs`), and what a slot does when its socket
-//! has moved, which is a rule ([`lifecycle`](crate::rules::lifecycle)).
+//! Not here: frames (`engine.rs`), and the rule for a slot whose socket has moved (`lifecycle.rs`).
 
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
@@ -103,6 +101,7 @@ impl<'a> Connections<'a> {
         }
         self.room_made = true;
         let flow = self.flows.remove(self.slots.all(), id.number());
+        host.addresses.left(flow.as_ref());
         if state == State::HalfOpen {
             self.cookies.doubt(host.now);
         } else if host.config.gives_cookies()
@@ -155,7 +154,8 @@ impl<'a> Connections<'a> {
             }
             Step::Hold => slot.clocks.give_up = host.now + TIME_WAIT,
             Step::Forget => {
-                self.flows.remove(self.slots.all(), number);
+                let flow = self.flows.remove(self.slots.all(), number);
+                host.addresses.left(flow.as_ref());
             }
             Step::Rest => {
                 slot.clocks.give_up = FAR;

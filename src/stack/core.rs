@@ -37,6 +37,8 @@ use crate::rules::lifecycle::{Cut, State, Step};
 use crate::rules::passes::Again;
 use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
+#[cfg(feature = "addressing")]
+use crate::stack::addressing;
 use crate::stack::connections::Connections;
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
@@ -48,6 +50,8 @@ use crate::table::neighbors::Neighbors;
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::SlotId;
+#[cfg(feature = "addressing")]
+use crate::table::watchers::Watchers;
 use crate::time::{FAR, after};
 
 /// When a device that took no more frames is asked again, at the latest.
@@ -76,6 +80,8 @@ pub(crate) struct Core<'a> {
     pub(crate) gate: Gate<'a>,
     pub(crate) engine: Engine,
     pub(crate) neighbors: Neighbors,
+    #[cfg(feature = "addressing")]
+    pub(crate) watchers: Watchers,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
     /// For how many more turns deadlines wait, because one passed long ago.
@@ -92,13 +98,23 @@ impl Core<'_> {
         }
     }
 
+    /// Whether somebody was woken whose waker is not ours.
+    pub(crate) fn has_woken(&self) -> bool {
+        let woken = self.connections.slots.woken || self.connections.listeners.woken;
+        #[cfg(feature = "addressing")]
+        let woken = woken || self.watchers.woken;
+        woken
+    }
+
     /// Wakers to be woken when the stack is free. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         let connections = &mut self.connections;
         connections.slots.pop_woken().or_else(|| {
-            let acceptor = connections.listeners.take_woken();
-            acceptor.map(|waker| [Some(waker), None])
+            let waker = connections.listeners.take_woken();
+            #[cfg(feature = "addressing")]
+            let waker = waker.or_else(|| self.watchers.take_woken());
+            waker.map(|waker| [Some(waker), None])
         })
     }
 
@@ -120,18 +136,20 @@ impl Core<'_> {
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::default();
-        #[cfg(feature = "ipv6")]
-        self.hear_groups();
+        self.has_changed();
     }
 
-    /// Begins to hear the groups of the host's addresses: one without an address for the
-    /// link waits until it is asked.
-    #[cfg(feature = "ipv6")]
-    pub(crate) fn hear_groups(&mut self) {
-        let mut own = self.host.addresses.own.iter();
-        if own.any(|own| matches!(own, IpCidr::Ipv6(own) if own.address().is_unicast_link_local()))
+    /// The addresses or the link are others than before. A host without an address for the
+    /// link waits until it is asked before it says which groups it hears.
+    pub(crate) fn has_changed(&mut self) {
+        #[cfg(feature = "addressing")]
+        self.watchers.wake();
+        #[cfg(feature = "ipv6")]
         {
-            self.neighbors.groups.begin(self.host.now);
+            let is_for_link = |own: &IpCidr| matches!(own, IpCidr::Ipv6(own) if own.address().is_unicast_link_local());
+            if self.host.addresses.own.iter().any(is_for_link) {
+                self.neighbors.groups.begin(self.host.now);
+            }
         }
     }
 
@@ -213,14 +231,14 @@ impl Core<'_> {
             self.connections.slots.retry_waiting();
         }
         self.device_full = false;
-        #[cfg(feature = "ipv6")]
-        if self
-            .neighbors
-            .groups
-            .due
-            .is_some_and(|due| due <= self.host.now)
-        {
-            self.device_full = !groups::say(&mut self.neighbors.groups, &self.host, device);
+        #[cfg(any(feature = "ipv6", feature = "addressing"))]
+        if self.neighbors.due().is_some_and(|due| due <= self.host.now) {
+            let has_changed;
+            (self.device_full, has_changed) =
+                resolve::say(&mut self.neighbors, &mut self.host, device);
+            if has_changed {
+                self.has_changed();
+            }
         }
         // What becomes dirty meanwhile waits for the next turn.
         for _ in 0..self.connections.slots.dirty.storage_len() {
@@ -246,9 +264,7 @@ impl Core<'_> {
         };
         let slots = self.connections.deadlines.next();
         let wishes = slots.into_iter().chain(again).chain(doubt);
-        #[cfg(feature = "ipv6")]
-        let wishes = wishes.chain(self.neighbors.groups.due);
-        wishes.min()
+        wishes.chain(self.neighbors.due()).min()
     }
 
     // ---- frames in ------------------------------------------------------
@@ -258,6 +274,15 @@ impl Core<'_> {
         match self.host.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => {
+                #[cfg(feature = "addressing")]
+                let Some(token) = addressing::hear(
+                    (&mut self.neighbors.claims, &mut self.watchers),
+                    &mut self.host,
+                    frame,
+                    token,
+                ) else {
+                    return;
+                };
                 let (neighbors, host) = (&mut self.neighbors, &mut self.host);
                 self.neighbor_news |= resolve::hear(neighbors, host, frame, token);
             }

@@ -1,6 +1,8 @@
 //! Where rules and tables meet, and frames move: device to demux to slot to socket,
 //! and back. The only caller of smoltcp's `Interface`.
 
+#[cfg(feature = "addressing")]
+pub(crate) mod addressing;
 pub(crate) mod connections;
 pub(crate) mod core;
 pub(crate) mod engine;

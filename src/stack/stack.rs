@@ -112,6 +112,8 @@ impl<'a> Stack<'a> {
                 engine: Engine::new(&host),
                 host,
                 neighbors: Neighbors::default(),
+                #[cfg(feature = "addressing")]
+                watchers: Default::default(),
                 neighbor_news: false,
                 late: 0,
                 device_full: false,
@@ -127,22 +129,28 @@ impl<'a> Stack<'a> {
     /// [`ConfigError::Address`], [`ConfigError::TooMany`]; [`ConfigError::Mtu`] for
     /// an IPv6 address on a device that cannot send 1,280 bytes.
     pub fn add_address(&self, address: IpCidr) -> Result<(), ConfigError> {
+        self.may_have(address)?;
+        self.with(|core| {
+            let added = core.host.addresses.own.push(address);
+            added.map_err(|_| ConfigError::TooMany)?;
+            core.has_changed();
+            Ok(())
+        })
+    }
+
+    /// Whether the host can have such an address.
+    pub(crate) fn may_have(&self, address: IpCidr) -> Result<(), ConfigError> {
         if !address.address().is_unicast() {
             return Err(ConfigError::Address);
         }
-        self.with(|core| {
-            #[cfg(feature = "ipv6")]
-            if matches!(address, IpCidr::Ipv6(_))
-                && core.host.capabilities.max_transmission_unit < LEAST_MTU_V6
-            {
+        #[cfg(feature = "ipv6")]
+        if matches!(address, IpCidr::Ipv6(_)) {
+            let mtu = self.with_quiet(|core| core.host.capabilities.max_transmission_unit);
+            if mtu < LEAST_MTU_V6 {
                 return Err(ConfigError::Mtu);
             }
-            let added = core.host.addresses.own.push(address);
-            added.map_err(|_| ConfigError::TooMany)?;
-            #[cfg(feature = "ipv6")]
-            core.hear_groups();
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Sends what is not for the local network to `gateway`, instead of to the one
@@ -179,12 +187,7 @@ impl<'a> Stack<'a> {
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let (out, woken) = self.with_quiet(|core| {
-            (
-                f(core),
-                core.connections.slots.woken || core.connections.listeners.woken,
-            )
-        });
+        let (out, woken) = self.with_quiet(|core| (f(core), core.has_woken()));
         if woken {
             self.wake_others();
         }

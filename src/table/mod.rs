@@ -1,6 +1,8 @@
 //! What is held: tables of fixed capacity in the caller's memory. Full is an answer.
 
 pub(crate) mod buffers;
+#[cfg(feature = "addressing")]
+pub(crate) mod claims;
 pub(crate) mod deadlines;
 pub(crate) mod flows;
 #[cfg(feature = "ipv6")]
@@ -16,3 +18,5 @@ pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod storage;
 pub(crate) mod syn_queue;
+#[cfg(feature = "addressing")]
+pub(crate) mod watchers;

@@ -7,6 +7,8 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::frame::link::Hardware;
+#[cfg(feature = "addressing")]
+use crate::table::claims::Claims;
 #[cfg(feature = "ipv6")]
 use crate::table::groups::Groups;
 
@@ -40,6 +42,8 @@ pub(crate) struct Neighbors {
     /// In which groups they find this host.
     #[cfg(feature = "ipv6")]
     pub(crate) groups: Groups,
+    #[cfg(feature = "addressing")]
+    pub(crate) claims: Claims,
 }
 
 /// What to do about an address.
@@ -90,6 +94,23 @@ impl Neighbors {
         if let Some(place) = self.places.iter_mut().find(known) {
             *place = None;
         }
+    }
+
+    /// When there is something to say that nobody asked for.
+    #[inline]
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let due = None.into_iter();
+        #[cfg(feature = "ipv6")]
+        let due = due.chain(self.groups.due);
+        #[cfg(feature = "addressing")]
+        let due = due.chain(self.claims.due());
+        due.min()
+    }
+
+    /// Nothing is known any more of who is where.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn forget(&mut self) {
+        self.places = [None; PLACES];
     }
 
     /// Whether this is the answer to a question.

@@ -382,6 +382,12 @@ impl<'w> Parking<'w> {
         *self.spare = Some(self.waker.clone());
     }
 
+    /// Whether who waits at `place` is the same.
+    #[cfg(feature = "addressing")]
+    pub(crate) fn wakes_as(&self, place: &Option<Waker>) -> bool {
+        place.as_ref().is_some_and(|it| it.will_wake(self.waker))
+    }
+
     /// Leaves the waker at `place`, once.
     pub(crate) fn park(&mut self, place: &mut Option<Waker>) {
         if self.foreign || place.is_some() {

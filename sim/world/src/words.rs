@@ -43,6 +43,11 @@ impl Words {
             Event::Read { slot, bytes } => ("read", format!("#{slot} {}", Bytes(bytes))),
             Event::Written { slot, bytes } => ("write", format!("#{slot} {}", Bytes(bytes))),
             Event::Reset { slot } => ("reset", format!("#{slot} by the peer")),
+            Event::Conflict { addr, hardware } => {
+                let [a, b, c, d, e, f] = hardware;
+                let at = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+                ("conflict", format!("{addr} is used by {at} too"))
+            }
             Event::Expired { slot, deadline } => {
                 ("expire", format!("#{slot} {}", deadline_words(deadline)))
             }

@@ -1,0 +1,108 @@
+//! A link that goes down and comes up, gateways, and who waits for them.
+
+use super::*;
+use harness::GATEWAY;
+use smoltcp::wire::IpAddress;
+
+/// What a task waits for is what it gets, and nothing runs meanwhile.
+#[test]
+fn tasks_wait_for_a_link_and_for_addresses() {
+    host!(node, 1, slots: 2, tasks: 12, bytes: 64, rx: 1024, tx: 1024);
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    // More than there are places for: those look again ten times a second.
+    for number in 0..7 {
+        let seen = seen.clone();
+        let part = async move {
+            node.wait_link_down().await;
+            seen.borrow_mut().push((number, "down", node.now()));
+            node.wait_link_up().await;
+            seen.borrow_mut().push((number, "up", node.now()));
+            node.wait_config_down().await;
+            seen.borrow_mut().push((number, "no address", node.now()));
+            node.wait_config_up().await;
+            seen.borrow_mut().push((number, "an address", node.now()));
+        };
+        node.spawn(Box::pin(part)).unwrap();
+    }
+    by_hand(node, |hands| {
+        hands.mute = true;
+        let said = |what: &str, now: Instant| {
+            let seen = std::mem::take(&mut *seen.borrow_mut());
+            assert_eq!(seen.len(), 7, "{what}: {seen:?}");
+            let in_time = |at: Instant| at <= now && at + TICK * 11 > now - TICK * 11;
+            assert!(
+                seen.iter()
+                    .all(|(_, said, at)| *said == what && in_time(*at)),
+                "{seen:?}"
+            );
+        };
+        hands.pass(SEC * 10);
+        assert!(seen.borrow().is_empty());
+        node.set_link(false);
+        node.set_link(false);
+        assert!(!node.is_link_up());
+        hands.pass(TICK * 11);
+        said("down", hands.now);
+        node.set_link(true);
+        hands.pass(TICK * 11);
+        said("up", hands.now);
+        for addr in node.config().addresses {
+            node.remove_address(addr.address());
+        }
+        hands.pass(TICK * 11);
+        said("no address", hands.now);
+        let waits = node
+            .waiting()
+            .filter(|task| format!("{task:?}").contains("Config"));
+        assert_eq!(waits.count(), 7);
+        let claiming = claims(node, cidr(NEW));
+        hands.pass(SEC * 8);
+        assert_eq!(claiming.borrow().len(), 1);
+        assert_eq!(seen.borrow().len(), 7);
+    });
+}
+
+/// A wait that is over leaves nothing that runs: an hour takes few turns.
+#[test]
+fn who_waits_for_a_link_costs_nothing() {
+    host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+    node.spawn(Box::pin(async move { node.wait_link_down().await }))
+        .unwrap();
+    by_hand(node, |hands| {
+        hands.pass(SEC);
+        let before = hands.turns;
+        hands.pass(SEC * 3600);
+        assert!(hands.turns - before < 10, "{}", hands.turns - before);
+    });
+}
+
+/// When the link comes up it may be another network: addresses are announced, and what was
+/// known of neighbors is forgotten.
+#[test]
+fn a_host_whose_link_comes_up_says_which_addresses_it_uses() {
+    host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+    by_hand(node, |hands| {
+        hands.mute = true;
+        hands.pass(SEC);
+        node.set_link(false);
+        assert_eq!(arps(hands, SEC * 5), []);
+        node.set_link(true);
+        let seen = arps(hands, SEC * 5);
+        let from: Vec<_> = seen.iter().map(|(_, from, to)| (*from, *to)).collect();
+        assert_eq!(from, [(HOST, HOST), (HOST, HOST)]);
+    });
+}
+
+/// A gateway that goes takes the way to other networks with it.
+#[test]
+fn a_gateway_that_goes_is_not_used() {
+    host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+    assert!(node.config().gateways.contains(&GATEWAY.into()));
+    node.remove_gateway(IpAddress::v4(10, 0, 0, 253));
+    assert!(
+        node.config().gateways.contains(&GATEWAY.into()),
+        "another one"
+    );
+    node.remove_gateway(GATEWAY.into());
+    assert!(!node.config().gateways.contains(&GATEWAY.into()));
+}
