@@ -37,10 +37,8 @@ worded! {
         Turn = 8: "turn",
         /// Something cygnet does not know: a channel, a signal.
         Other = 9: "other",
-        /// An address that is asked for before it is taken.
-        Address = 12: "address",
         /// The link or the addresses of the host.
-        Config = 13: "config",
+        Config = 12: "config",
     }
 }
 
@@ -85,9 +83,7 @@ impl Yield {
     pub(crate) fn source(self) -> Source {
         match self.reason {
             Reason::Accept => Source::Listener(self.number as u16),
-            Reason::Sleep | Reason::Turn | Reason::Other | Reason::Address | Reason::Config => {
-                Source::None
-            }
+            Reason::Sleep | Reason::Turn | Reason::Other | Reason::Config => Source::None,
             _ => Source::Stream(self.number),
         }
     }

@@ -3,11 +3,7 @@
 //! is what lets a task spawn tasks that borrow the same things.
 
 #[cfg(feature = "addressing")]
-use core::{
-    future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use core::future::poll_fn;
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
@@ -24,9 +20,8 @@ use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
 use crate::time::after;
 #[cfg(feature = "addressing")]
 use crate::{
-    event::Reason,
     rules::addresses::NetworkConfig,
-    socket::{ClaimError, Claiming, Look, look},
+    socket::{ClaimError, Watch, What},
     stack::{addressing, core::Core},
 };
 
@@ -176,7 +171,7 @@ impl<'a> Node<'a> {
 /// Addresses and links that come and go.
 #[cfg(feature = "addressing")]
 impl<'a> Node<'a> {
-    /// Takes `address` once nobody else on the link has it: asks for it first, four to seven
+    /// Takes `address` once nobody else on the link has it: asks for it from now on, four to seven
     /// seconds for IPv4 (RFC 5227), one to two for IPv6 (RFC 4862, 5.4). Until then
     /// the host does not answer for it. [`Stack::add_address`] takes one without asking.
     ///
@@ -203,9 +198,12 @@ impl<'a> Node<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** Dropped before it is ready, the address is not taken.
-    pub async fn claim_address(&self, address: IpCidr) -> Result<(), ClaimError> {
-        let claiming = Claiming::begin(self.stack, address)?;
-        self.until(|cx| claiming.poll(cx)).await
+    pub fn claim_address(
+        &self,
+        address: IpCidr,
+    ) -> impl Future<Output = Result<(), ClaimError>> + use<'a> {
+        let watch = Watch::claim(self.stack, address);
+        poll_fn(move |cx| watch.poll(cx))
     }
 
     /// Uses `address` no more for anything new: no connection begins from it or to it. Those
@@ -252,61 +250,37 @@ impl<'a> Node<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** It holds nothing.
-    pub async fn wait_link_up(&self) {
-        self.wait_for(|config| config.is_link_up).await;
+    pub fn wait_link_up(&self) -> impl Future<Output = ()> + use<'a> {
+        self.wait(What::Link { up: true })
     }
 
     /// Waits until the link is down.
     ///
     /// # Cancel safety
     /// **Safe.** It holds nothing.
-    pub async fn wait_link_down(&self) {
-        self.wait_for(|config| !config.is_link_up).await;
+    pub fn wait_link_down(&self) -> impl Future<Output = ()> + use<'a> {
+        self.wait(What::Link { up: false })
     }
 
     /// Waits until the link is up and the host has an address.
     ///
     /// # Cancel safety
     /// **Safe.** It holds nothing.
-    pub async fn wait_config_up(&self) {
-        self.wait_for(NetworkConfig::is_up).await;
+    pub fn wait_config_up(&self) -> impl Future<Output = ()> + use<'a> {
+        self.wait(What::Config { up: true })
     }
 
     /// Waits until the link is down or the host has no address.
     ///
     /// # Cancel safety
     /// **Safe.** It holds nothing.
-    pub async fn wait_config_down(&self) {
-        self.wait_for(|config| !config.is_up()).await;
+    pub fn wait_config_down(&self) -> impl Future<Output = ()> + use<'a> {
+        self.wait(What::Config { up: false })
     }
 
-    async fn wait_for(&self, is_so: impl Fn(&NetworkConfig) -> bool) {
-        let stack = self.stack;
-        self.until(|cx| {
-            look(stack, Reason::Config, cx, |core| {
-                is_so(&NetworkConfig::of(&core.host.addresses)).then_some(())
-            })
-        })
-        .await;
-    }
-
-    /// Looks until there is something to see. Who finds no place among those that are
-    /// woken looks again ten times a second.
-    async fn until<R>(&self, mut looks: impl FnMut(&Context<'_>) -> Look<R>) -> R {
-        let mut pause = None;
-        poll_fn(|cx| match looks(cx) {
-            Look::Sees(seen) => Poll::Ready(seen),
-            Look::Waits => Poll::Pending,
-            Look::NoPlace => {
-                let again = pause.get_or_insert_with(|| self.sleep(LOOK_AGAIN));
-                if Pin::new(again).poll(cx).is_ready() {
-                    pause = None;
-                    cx.waker().wake_by_ref();
-                }
-                Poll::Pending
-            }
-        })
-        .await
+    fn wait(&self, what: What) -> impl Future<Output = ()> + use<'a> {
+        let watch = Watch::new(self.stack, what);
+        poll_fn(move |cx| watch.poll(cx).map(|_| ()))
     }
 
     /// Changes something that others wait for. False: nothing has changed.
@@ -320,7 +294,3 @@ impl<'a> Node<'a> {
         })
     }
 }
-
-/// When a task looks again that finds no place among those that are woken.
-#[cfg(feature = "addressing")]
-const LOOK_AGAIN: Duration = Duration::from_millis(100);

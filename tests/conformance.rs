@@ -58,7 +58,7 @@ use cygnet::{Backlog, Node, TcpStream, Turn, turns};
 use harness::peer::{HOST, HOST_MAC, Hands, Seg, answer, arp, by_hand, mac, mend, syn};
 use harness::*;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{ArpOperation, EthernetAddress, Ipv4Address, TcpControl, TcpSeqNumber};
+use smoltcp::wire::{ArpOperation, EthernetAddress, IpCidr, Ipv4Address, TcpControl, TcpSeqNumber};
 
 const TICK: Duration = Duration::from_millis(10);
 const SEC: Duration = Duration::from_secs(1);

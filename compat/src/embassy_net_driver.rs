@@ -22,8 +22,9 @@
 //! # }
 //! ```
 //!
-//! Not here: the link. A frame sent while it is down is lost, as on any wire;
-//! ask [`Driven::is_link_up`] where that matters.
+//! A driver that knows whether its link is up says so to the node where the platform hands
+//! it on: [`Platform::is_link_up`](cygnet::Platform::is_link_up) is
+//! [`Driven::is_link_up`]. A frame sent while it is down is lost, as on any wire.
 
 use core::cell::RefCell;
 use core::future::poll_fn;

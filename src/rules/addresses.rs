@@ -30,7 +30,7 @@ pub(crate) struct Addresses {
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     /// Addresses that are used only by so many connections that began before.
-    pub(crate) retired: Vec<(IpCidr, u32), MOST>,
+    pub(crate) retired: [Option<(IpCidr, u32)>; MOST],
     pub(crate) link_is_down: bool,
 }
 
@@ -38,12 +38,14 @@ pub(crate) struct Change {
 impl Change {
     #[cold]
     fn left(&mut self, addr: IpAddress) {
-        self.retired.retain_mut(|(cidr, connections)| {
-            if cidr.address() == addr {
+        for place in &mut self.retired {
+            if let Some((cidr, connections)) = place
+                && cidr.address() == addr
+            {
                 *connections = connections.saturating_sub(1);
+                place.take_if(|(_, connections)| *connections == 0);
             }
-            *connections > 0
-        });
+        }
     }
 }
 
@@ -85,7 +87,7 @@ impl Addresses {
     fn networks(&self) -> impl Iterator<Item = &IpCidr> {
         let networks = self.own.iter();
         #[cfg(feature = "addressing")]
-        let networks = networks.chain(self.change.retired.iter().map(|(cidr, _)| cidr));
+        let networks = networks.chain(self.change.retired.iter().flatten().map(|(cidr, _)| cidr));
         networks
     }
 
@@ -128,8 +130,10 @@ impl Addresses {
     pub(crate) fn retire(&mut self, addr: IpAddress, connections: u32) -> Option<()> {
         let cidr = self.take(addr)?;
         if connections > 0 {
-            // As many addresses are retired as were in use, so one may be too many.
-            let _ = self.change.retired.push((cidr, connections));
+            // When as many are retired as may be in use, the first makes room.
+            let places = &mut self.change.retired;
+            let place = places.iter().position(Option::is_none).unwrap_or(0);
+            places[place] = Some((cidr, connections));
         }
         Some(())
     }
@@ -138,14 +142,18 @@ impl Addresses {
     #[cfg(feature = "addressing")]
     pub(crate) fn take(&mut self, addr: IpAddress) -> Option<IpCidr> {
         let index = self.own.iter().position(|cidr| cidr.address() == addr)?;
-        Some(self.own.remove(index))
+        // The others stay in their order.
+        for at in index + 1..self.own.len() {
+            self.own.swap(at - 1, at);
+        }
+        self.own.pop()
     }
 
     /// A connection is over: a retired address is forgotten with its last.
     #[inline]
     pub(crate) fn left(&mut self, flow: Option<&Flow>) {
         #[cfg(feature = "addressing")]
-        if let Some(flow) = flow.filter(|_| !self.change.retired.is_empty()) {
+        if let Some(flow) = flow {
             self.change.left(flow.local_addr());
         }
         #[cfg(not(feature = "addressing"))]

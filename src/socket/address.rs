@@ -1,10 +1,11 @@
-//! What a task holds while it waits for something of the host: an address that it is about
-//! to take, a link that comes up.
+//! What a task waits for that is no socket's: an address that it is about to take, a link
+//! that comes up.
 
-use core::task::Context;
+use core::task::{Context, Poll};
 
 use smoltcp::wire::IpCidr;
 
+use crate::counters::count;
 use crate::event::{Reason, Yield};
 use crate::rules::config::ConfigError;
 use crate::socket::ClaimError;
@@ -14,81 +15,93 @@ use crate::stack::stack::Stack;
 use crate::table::claims::Standing;
 use crate::task::waker::Parking;
 
-/// What a look at the host gives.
-pub(crate) enum Look<R> {
-    Sees(R),
-    /// Nothing yet; the waker is left.
-    Waits,
-    /// Nothing yet, and no place for one more waker: it is time to look again later.
-    NoPlace,
+/// What a task may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Link {
+        up: bool,
+    },
+    /// A link that is up, and an address; or one of the two missing.
+    Config {
+        up: bool,
+    },
+    /// An address that is asked for, by its ticket.
+    Claim(IpCidr, u32),
+    /// One that cannot be.
+    Refused(ClaimError),
 }
 
-/// Looks at the host for what `sees` finds, and leaves the waker for its next change.
-pub(crate) fn look<'a, R>(
-    stack: &Stack<'a>,
-    reason: Reason,
-    cx: &Context<'_>,
-    sees: impl FnOnce(&mut Core<'a>) -> Option<R>,
-) -> Look<R> {
-    let mut parking = Parking::new(cx.waker());
-    stack.with(|core| {
-        if let Some(seen) = sees(core) {
-            return Look::Sees(seen);
-        }
-        stack.leave_note(Yield::of(reason, 0));
-        match core.watchers.watch(&mut parking) {
-            true => Look::Waits,
-            false => Look::NoPlace,
-        }
-    })
-}
-
-/// An address that is asked for. Dropped before it is taken, it is asked for no more.
-pub(crate) struct Claiming<'a> {
+/// A task that waits for something about its host. An address that is asked for and not
+/// taken yet is asked for no more when this is dropped.
+pub(crate) struct Watch<'a> {
     stack: &'a Stack<'a>,
-    cidr: IpCidr,
-    ticket: u32,
+    what: What,
 }
 
-impl<'a> Claiming<'a> {
-    pub(crate) fn begin(stack: &'a Stack<'a>, cidr: IpCidr) -> Result<Self, ClaimError> {
-        stack.may_have(cidr).map_err(|error| match error {
-            ConfigError::Mtu => ClaimError::Mtu,
-            _ => ClaimError::Address,
-        })?;
-        let ticket = stack.with(|core| {
-            let has_room = core.host.addresses.own.len() < core.host.addresses.own.capacity();
-            let claims = &mut core.neighbors.claims;
-            has_room.then(|| addressing::begin(claims, &core.host, cidr))?
-        });
-        let ticket = ticket.ok_or(ClaimError::TooMany)?;
-        Ok(Claiming {
-            stack,
-            cidr,
-            ticket,
-        })
+impl<'a> Watch<'a> {
+    pub(crate) fn new(stack: &'a Stack<'a>, what: What) -> Self {
+        Watch { stack, what }
     }
 
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Look<Result<(), ClaimError>> {
-        let Claiming { cidr, ticket, .. } = *self;
-        look(self.stack, Reason::Address, cx, |core| {
-            match core.neighbors.claims.standing(ticket) {
-                Some(Standing::Open) => None,
-                Some(Standing::Contested) => Some(Err(ClaimError::InUse)),
-                Some(Standing::Ours) => Some(Ok(())),
-                None => Some(match core.host.addresses.has(cidr.address()) {
-                    true => Ok(()),
-                    false => Err(ClaimError::Forgotten),
-                }),
+    /// Begins to ask for an address.
+    pub(crate) fn claim(stack: &'a Stack<'a>, cidr: IpCidr) -> Self {
+        let ticket = match stack.may_have(cidr) {
+            Err(ConfigError::Mtu) => Err(ClaimError::Mtu),
+            Err(_) => Err(ClaimError::Address),
+            Ok(()) => stack
+                .with(|core| addressing::begin(&mut core.neighbors.claims, &core.host, cidr))
+                .ok_or(ClaimError::TooMany),
+        };
+        let what = match ticket {
+            Ok(ticket) => What::Claim(cidr, ticket),
+            Err(error) => What::Refused(error),
+        };
+        Watch { stack, what }
+    }
+
+    #[inline(never)]
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), ClaimError>> {
+        let mut parking = Parking::new(cx.waker());
+        self.stack.with(|core| {
+            if let Some(result) = self.look(core) {
+                return Poll::Ready(result);
             }
+            self.stack.leave_note(Yield::of(Reason::Config, 0));
+            if !core.watchers.watch(&mut parking) {
+                // It looks in every turn, as a timer without a place does.
+                count!(core.host, timers_refused);
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
         })
+    }
+
+    fn look(&self, core: &Core<'_>) -> Option<Result<(), ClaimError>> {
+        let addresses = &core.host.addresses;
+        let link = !addresses.change.link_is_down;
+        let is_so = match self.what {
+            What::Link { up } => link == up,
+            What::Config { up } => (link && !addresses.own.is_empty()) == up,
+            What::Claim(cidr, ticket) => {
+                return match core.neighbors.claims.standing(ticket) {
+                    Some(Standing::Open) => None,
+                    Some(Standing::Contested) => Some(Err(ClaimError::InUse)),
+                    Some(Standing::Ours) => Some(Ok(())),
+                    None if addresses.has(cidr.address()) => Some(Ok(())),
+                    None => Some(Err(ClaimError::Forgotten)),
+                };
+            }
+            What::Refused(error) => return Some(Err(error)),
+        };
+        is_so.then_some(Ok(()))
     }
 }
 
-impl Drop for Claiming<'_> {
+impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let ticket = self.ticket;
-        self.stack
-            .with_unless_hurt(|core| core.neighbors.claims.leave(ticket));
+        if let What::Claim(_, ticket) = self.what {
+            self.stack
+                .with_unless_hurt(|core| core.neighbors.claims.leave(ticket));
+        }
     }
 }

@@ -12,7 +12,7 @@ mod stream;
 mod write;
 
 #[cfg(feature = "addressing")]
-pub(crate) use address::{Claiming, Look, look};
+pub(crate) use address::{Watch, What};
 #[cfg(feature = "addressing")]
 pub use error::ClaimError;
 pub use error::{

@@ -26,11 +26,15 @@ use crate::time::after;
 /// Begins to ask who has an address. `None`: too many are asked for.
 #[cold]
 pub(crate) fn begin(claims: &mut Claims, host: &Host<'_>, cidr: IpCidr) -> Option<u32> {
+    if host.addresses.own.is_full() {
+        return None;
+    }
     let due = after(host.now, part(FIRST_WAIT, host, cidr, 0));
     claims.begin(cidr, due)
 }
 
 /// A random part of `most`, which nobody foresees.
+#[inline(never)]
 fn part(most: Duration, host: &Host<'_>, cidr: IpCidr, step: u8) -> Duration {
     let end = |port| IpEndpoint::new(cidr.address(), port);
     let flow = Flow::new(end(step.into()), end(0));
@@ -134,11 +138,11 @@ pub(crate) fn remove(
     host: &mut Host<'_>,
     addr: IpAddress,
 ) -> bool {
-    let taken = host.addresses.take(addr).is_some();
-    let retired = host.addresses.change.retired.len();
-    let is_other = |(cidr, _): &(IpCidr, u32)| cidr.address() != addr;
-    host.addresses.change.retired.retain(is_other);
-    let was_ours = taken || host.addresses.change.retired.len() < retired;
+    let mut was_ours = host.addresses.take(addr).is_some();
+    for place in &mut host.addresses.change.retired {
+        let retired = place.take_if(|(cidr, _)| cidr.address() == addr);
+        was_ours |= retired.is_some();
+    }
     for id in connections.slots.ids() {
         if !uses(connections, id, addr) {
             continue;

@@ -7,8 +7,8 @@ use core::task::Waker;
 
 use crate::task::waker::{Parking, wake_ours};
 
-/// More than wait on most hosts. Who finds no place looks again now and then.
-const PLACES: usize = 4;
+/// More than wait on most hosts. Who finds no place looks in every turn.
+const PLACES: usize = 8;
 
 /// Tasks that wait until something about the host changes.
 #[derive(Debug, Default)]

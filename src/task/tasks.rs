@@ -311,7 +311,7 @@ impl<'a> Tasks<'a> {
             spawns_refused: self.counters.refused.get(),
             tasks_failed: self.counters.failed.get(),
             polls: self.counters.polls.get(),
-            timers_refused: self.timers.refused.get(),
+            timers_refused: stack.timers_refused + self.timers.refused.get(),
             ..stack
         }
     }

@@ -9,8 +9,7 @@ use smoltcp::wire::IpAddress;
 fn tasks_wait_for_a_link_and_for_addresses() {
     host!(node, 1, slots: 2, tasks: 12, bytes: 64, rx: 1024, tx: 1024);
     let seen = Rc::new(RefCell::new(Vec::new()));
-    // More than there are places for: those look again ten times a second.
-    for number in 0..7 {
+    for number in 0..4 {
         let seen = seen.clone();
         let part = async move {
             node.wait_link_down().await;
@@ -28,8 +27,8 @@ fn tasks_wait_for_a_link_and_for_addresses() {
         hands.mute = true;
         let said = |what: &str, now: Instant| {
             let seen = std::mem::take(&mut *seen.borrow_mut());
-            assert_eq!(seen.len(), 7, "{what}: {seen:?}");
-            let in_time = |at: Instant| at <= now && at + TICK * 11 > now - TICK * 11;
+            assert_eq!(seen.len(), 4, "{what}: {seen:?}");
+            let in_time = |at: Instant| at <= now && at + TICK > now;
             assert!(
                 seen.iter()
                     .all(|(_, said, at)| *said == what && in_time(*at)),
@@ -41,24 +40,24 @@ fn tasks_wait_for_a_link_and_for_addresses() {
         node.set_link(false);
         node.set_link(false);
         assert!(!node.is_link_up());
-        hands.pass(TICK * 11);
+        hands.pass(TICK / 2);
         said("down", hands.now);
         node.set_link(true);
-        hands.pass(TICK * 11);
+        hands.pass(TICK / 2);
         said("up", hands.now);
         for addr in node.config().addresses {
             node.remove_address(addr.address());
         }
-        hands.pass(TICK * 11);
+        hands.pass(TICK / 2);
         said("no address", hands.now);
         let waits = node
             .waiting()
             .filter(|task| format!("{task:?}").contains("Config"));
-        assert_eq!(waits.count(), 7);
+        assert_eq!(waits.count(), 4);
         let claiming = claims(node, cidr(NEW));
         hands.pass(SEC * 8);
         assert_eq!(claiming.borrow().len(), 1);
-        assert_eq!(seen.borrow().len(), 7);
+        assert_eq!(seen.borrow().len(), 4);
     });
 }
 
@@ -105,4 +104,51 @@ fn a_gateway_that_goes_is_not_used() {
     );
     node.remove_gateway(GATEWAY.into());
     assert!(!node.config().gateways.contains(&GATEWAY.into()));
+}
+
+/// More wait than there are places for: those look in every turn, and that is counted.
+#[cfg(feature = "counters")]
+#[test]
+fn who_finds_no_place_to_wait_looks_in_every_turn() {
+    host!(node, 1, slots: 2, tasks: 9, bytes: 64, rx: 1024, tx: 1024);
+    for _ in 0..9 {
+        node.spawn(Box::pin(node.wait_link_down())).unwrap();
+    }
+    by_hand(node, |hands| {
+        hands.pass(Duration::from_micros(50));
+        assert!(node.counters().timers_refused > 10);
+        node.set_link(false);
+        hands.pass(Duration::from_micros(50));
+        assert_eq!(node.counters().tasks_used, 0);
+    });
+}
+
+/// What was known of neighbors is forgotten with the link: it may be another network.
+#[test]
+fn neighbors_are_asked_for_again_when_the_link_comes_up() {
+    host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+    let nine = Ipv4Address::new(10, 0, 0, 9);
+    let connects = move || Box::pin(async move { node.connect(harness::v4(9, 80)).await.is_ok() });
+    by_hand(node, |hands| {
+        for (flaps, asked) in [(false, 1), (false, 0), (true, 1)] {
+            if flaps {
+                node.set_link(false);
+                node.set_link(true);
+            }
+            hands.asked.clear();
+            node.spawn(Box::pin(async move {
+                connects().await;
+            }))
+            .unwrap();
+            hands.pass_with(TICK, |seg| {
+                Some(harness::peer::answer(
+                    seg,
+                    smoltcp::wire::TcpControl::Rst,
+                    b"",
+                ))
+            });
+            let questions = hands.asked.iter().filter(|addr| **addr == nine).count();
+            assert_eq!(questions, asked, "flaps: {flaps}");
+        }
+    });
 }

@@ -59,3 +59,19 @@ fn an_ipv6_address_in_use_is_not_taken() {
         "{log:?}"
     );
 }
+
+/// Some networks bring back what was sent to a group (RFC 7527, 2): that is no conflict.
+#[test]
+fn a_solicitation_of_ours_that_comes_back_is_no_conflict() {
+    host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+    let log = claims(node, IpCidr::new(LINK.into(), 64));
+    by_hand(node, |hands| {
+        for _ in 0..500 {
+            hands.pass(TICK);
+            for frame in std::mem::take(&mut hands.others) {
+                hands.send_frame(&frame);
+            }
+        }
+        assert!(matches!(log.borrow()[..], [(_, Ok(()))]), "{log:?}");
+    });
+}

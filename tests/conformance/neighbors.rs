@@ -110,14 +110,21 @@ fn who_gets_on_is_not_moved_by_what_others_say() {
 /// specification MUST test to see if the address is already in use, by broadcasting ARP
 /// Probe packets": questions from no address for ours.
 #[test]
-#[ignore = "not yet: nobody asks before using an address"]
 fn an_address_is_asked_for_before_it_is_used() {
     host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+    server.remove_address(HOST.into());
+    let claims = async move {
+        let ours = IpCidr::new(HOST.into(), 24);
+        server.claim_address(ours).await.unwrap();
+        server.sleep(SEC * 1000).await;
+    };
+    server.spawn(Box::pin(claims)).unwrap();
     by_hand(server, |hands| {
         hands.mute = true;
         hands.pass(SEC * 10);
-        let probes = hands.asked.iter().filter(|&&addr| addr == HOST).count();
-        assert_eq!(probes, 3, "probes");
+        // Three questions, and two announcements, which ask for what they name.
+        let asked = hands.asked.iter().filter(|&&addr| addr == HOST).count();
+        assert_eq!(asked, 3 + 2);
     });
 }
 

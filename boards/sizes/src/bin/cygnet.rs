@@ -48,6 +48,17 @@ async fn echo(mut stream: TcpStream<'_>) {
     }
 }
 
+/// Asks for an address before it takes it, and again when the link was down.
+#[cfg(feature = "addressing")]
+async fn addresses(node: Node<'_>, address: IpCidr) {
+    loop {
+        node.wait_link_up().await;
+        let _ = node.claim_address(address).await;
+        node.wait_link_down().await;
+        node.remove_address(address.address());
+    }
+}
+
 struct Board(&'static mut Dummy);
 
 impl Platform for Board {
@@ -129,9 +140,13 @@ fn main() -> ! {
         let stack = Stack::new(MEMORY.take(), &config, capabilities);
         stack.unwrap_or_else(|_| panic!())
     });
-    let _ = stack.add_address(IpCidr::new(IpAddress::v4(10, 0, 2, 15), 24));
+    let address = IpCidr::new(IpAddress::v4(10, 0, 2, 15), 24);
+    #[cfg(not(feature = "addressing"))]
+    let _ = stack.add_address(address);
     let tasks = TASKS.init_with(|| Tasks::new(FUTURES.take(), &READY));
     let node = Node::new(stack, tasks);
+    #[cfg(feature = "addressing")]
+    let _ = node.spawn_named("address", addresses(node, address));
     let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
     let echo = service::serve(node, "echo", 7, Backlog(2), echo);
     let _ = node.spawn_named("echo", echo);
