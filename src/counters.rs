@@ -11,12 +11,13 @@ pub enum DropReason {
     Malformed = 0,
     /// The hardware or IP address was somebody else's.
     NotOurs = 1,
-    /// TCP to a broadcast or multicast address (RFC 9293, MUST-57).
+    /// TCP to a broadcast or multicast address (RFC 9293, MUST-57), or a datagram to one that
+    /// no socket asked for.
     NotUnicast = 2,
     /// The source address cannot be a peer: ours, loopback, broadcast,
     /// multicast or unspecified.
     BadSource = 3,
-    /// A fragment of a TCP segment, or one behind IPv6 options.
+    /// A fragment of a TCP segment or of a datagram, or a segment behind IPv6 options.
     Fragment = 4,
     /// A SYN for a listener whose backlog is full.
     BacklogFull = 5,
@@ -29,7 +30,7 @@ pub enum DropReason {
     BadSegment = 7,
     /// The stream's socket is borrowed: `fill_buf` without its `consume`.
     Borrowed = 8,
-    /// A TCP segment or an IPv4 header that was damaged on its way: the
+    /// A TCP segment, a datagram or an IPv4 header that was damaged on its way: the
     /// checksum is wrong.
     Checksum = 9,
     /// A reset that is not exactly at the next byte we expect (RFC 5961, 3). In
@@ -46,8 +47,8 @@ pub enum DropReason {
     /// way.
     RepeatedAck = 14,
     /// An answer about a hardware address that we did not ask for, or that an
-    /// open connection knows better; or a router's word about a packet that is not on its
-    /// way.
+    /// open connection knows better; or the word of a router or a peer about a packet that is
+    /// not on its way.
     Unsolicited = 15,
     /// The acknowledgement of a cookie whose connection is over already.
     OldDuplicate = 16,
@@ -56,11 +57,18 @@ pub enum DropReason {
     PastEdge = 17,
     /// Bytes after the peer's FIN (RFC 9293, 3.10.7.4).
     AfterEnd = 18,
+    /// A datagram that nobody read in time: the ring of its socket was full, or the socket
+    /// was dropped first.
+    Unread = 19,
+    /// A datagram longer than the storage has places for.
+    TooLong = 20,
+    /// A datagram of ours whose neighbor did not answer, or to make room for a later one.
+    NoNeighbor = 21,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 22;
 }
 
 /// Counters as a room keeps them: without the feature `counters` it keeps none.
@@ -122,6 +130,10 @@ pub struct Counters {
     pub reclaimed: u64,
     /// Times that another host used an address of ours (feature `addressing`).
     pub conflicts: u64,
+    /// Datagrams taken for a socket.
+    pub datagrams_in: u64,
+    /// Datagrams of sockets that left.
+    pub datagrams_out: u64,
     /// Slots in use now.
     pub slots_used: u32,
     /// Most slots ever in use.

@@ -144,6 +144,23 @@ impl Record<'_> {
                 .u32(30)
                 .endpoint(IpEndpoint::new(addr, 0))
                 .put(hardware),
+            Event::Bound { port } => self.u32(20).u32(port.into()),
+            Event::Received {
+                port,
+                remote,
+                bytes,
+            } => {
+                let record = self.u32(21).u32(port.into());
+                record.endpoint(remote).bytes(bytes)
+            }
+            Event::Sent {
+                port,
+                remote,
+                bytes,
+            } => {
+                let record = self.u32(22).u32(port.into());
+                record.endpoint(remote).bytes(bytes)
+            }
             Event::Parked(reason) => self.u32(19).u32(reason as u32),
             Event::Done { task, failed } => self.u32(18).u32(task).u32(failed.into()),
         };
@@ -178,6 +195,7 @@ impl Record<'_> {
             Source::None => self.u32(0).u32(0),
             Source::Listener(port) => self.u32(1).u32(port.into()),
             Source::Stream(slot) => self.u32(2).u32(slot),
+            Source::Socket(port) => self.u32(3).u32(port.into()),
         }
     }
 }

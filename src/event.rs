@@ -37,6 +37,10 @@ worded! {
         Turn = 8: "turn",
         /// Something cygnet does not know: a channel, a signal.
         Other = 9: "other",
+        /// A datagram.
+        Receive = 10: "receive",
+        /// Room for a datagram.
+        Send = 11: "send",
         /// The link or the addresses of the host.
         Config = 12: "config",
     }
@@ -51,6 +55,8 @@ pub enum Source {
     Listener(u16),
     /// The stream in this slot.
     Stream(u32),
+    /// The socket for datagrams on this port.
+    Socket(u16),
 }
 
 impl fmt::Display for Source {
@@ -59,6 +65,7 @@ impl fmt::Display for Source {
             Source::None => f.write_str("-"),
             Source::Listener(port) => write!(f, ":{port}"),
             Source::Stream(slot) => write!(f, "#{slot}"),
+            Source::Socket(port) => write!(f, "udp:{port}"),
         }
     }
 }
@@ -74,7 +81,7 @@ pub(crate) struct Yield {
 impl Yield {
     pub(crate) const OTHER: Yield = Yield::of(Reason::Other, 0);
 
-    /// A reason, and the number that goes with it: a listener's port, a stream's slot,
+    /// A reason, and the number that goes with it: a port, a stream's slot,
     /// one of a sleep that ends; zero of everything else.
     pub(crate) const fn of(reason: Reason, number: u32) -> Self {
         Yield { reason, number }
@@ -84,6 +91,7 @@ impl Yield {
         match self.reason {
             Reason::Accept => Source::Listener(self.number as u16),
             Reason::Sleep | Reason::Turn | Reason::Other | Reason::Config => Source::None,
+            Reason::Receive | Reason::Send => Source::Socket(self.number as u16),
             _ => Source::Stream(self.number),
         }
     }
@@ -200,6 +208,29 @@ pub enum Event<'e> {
     Freed {
         /// The slot.
         slot: u32,
+    },
+    /// A port was bound for datagrams.
+    Bound {
+        /// The port.
+        port: u16,
+    },
+    /// A task took a datagram from a socket, or so much of it.
+    Received {
+        /// The socket's port.
+        port: u16,
+        /// Who sent it.
+        remote: IpEndpoint,
+        /// What it took.
+        bytes: &'e [u8],
+    },
+    /// A task gave a datagram to a socket.
+    Sent {
+        /// The socket's port.
+        port: u16,
+        /// Where it is to go.
+        remote: IpEndpoint,
+        /// What it gave.
+        bytes: &'e [u8],
     },
     /// A task was spawned.
     Spawned {

@@ -117,16 +117,22 @@ pub use node::Node;
 pub use rules::addresses::NetworkConfig;
 pub use rules::config::{Config, ConfigError};
 pub use rules::limits::TimeLimits;
+#[cfg(feature = "udp")]
+pub use rules::peers::{Hears, Peer, Target};
 #[cfg(feature = "addressing")]
 pub use socket::ClaimError;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
     ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,
 };
+#[cfg(feature = "udp")]
+pub use socket::{BindError, HearError, RecvError, SendError, UdpSocket};
 pub use stack::stack::Stack;
 #[cfg(feature = "alloc")]
 pub use table::heap::{HeapError, HeapStorage, StorageSizes};
 pub use table::storage::{StackMemory, Storage};
+#[cfg(feature = "udp")]
+pub use table::udp_storage::UdpStorage;
 #[cfg(feature = "alloc")]
 pub use task::heap::HeapTaskStorage;
 pub use task::{

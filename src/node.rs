@@ -7,6 +7,8 @@ use core::future::poll_fn;
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
+#[cfg(feature = "udp")]
+use smoltcp::wire::IpListenEndpoint;
 #[cfg(feature = "addressing")]
 use smoltcp::wire::{IpAddress, IpCidr};
 
@@ -14,6 +16,8 @@ use crate::counters::Counters;
 #[cfg(feature = "observer")]
 use crate::event::Observer;
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
+#[cfg(feature = "udp")]
+use crate::socket::{BindError, UdpSocket};
 use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
 use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
@@ -131,6 +135,18 @@ impl<'a> Node<'a> {
         remote: impl Into<IpEndpoint>,
     ) -> Result<TcpStream<'a>, ConnectError> {
         TcpStream::connect(self.stack, remote.into()).await
+    }
+
+    /// Binds a port for datagrams: `bind(7)` of every address of this host and of both
+    /// versions of IP, `bind((address, 7))` of that one alone. Port 0 is one that nobody can
+    /// foresee (RFC 6056). Needs the feature `udp`, and memory from
+    /// [`Stack::add_datagrams`](crate::Stack::add_datagrams).
+    ///
+    /// # Errors
+    /// [`BindError`] says what to change.
+    #[cfg(feature = "udp")]
+    pub fn bind(&self, local: impl Into<IpListenEndpoint>) -> Result<UdpSocket<'a>, BindError> {
+        UdpSocket::open(self.stack, local.into())
     }
 
     /// Refuses new connections on every listener. Connections that wait in a

@@ -48,6 +48,13 @@ impl Observer for Defmt {
             }
             Event::Reclaimed { slot } => defmt::debug!("{=i64:us} #{} reclaimed", at, slot),
             Event::Freed { slot } => defmt::debug!("{=i64:us} #{} free", at, slot),
+            Event::Bound { port } => defmt::debug!("{=i64:us} udp:{} bound", at, port),
+            Event::Received { port, bytes, .. } => {
+                defmt::debug!("{=i64:us} udp:{} received {}", at, port, bytes.len())
+            }
+            Event::Sent { port, bytes, .. } => {
+                defmt::debug!("{=i64:us} udp:{} sent {}", at, port, bytes.len())
+            }
             Event::Spawned { task, name, line } => {
                 defmt::debug!("{=i64:us} task {}: {=str}:{}", at, task, name, line)
             }

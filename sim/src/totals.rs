@@ -29,6 +29,8 @@ pub fn host_rows(report: Report, counters: &Counters, given: Given) -> Report {
         .row_unless_zero("deadlines passed", counters.expired)
         .row_unless_zero("spawns refused", counters.spawns_refused)
         .row_unless_zero("tasks failed", counters.tasks_failed)
+        .row_unless_zero("datagrams in", counters.datagrams_in)
+        .row_unless_zero("datagrams out", counters.datagrams_out)
         .row("turns", counters.turns)
         .row("polls", counters.polls)
         .row("frames in", counters.frames_in)

@@ -83,6 +83,22 @@ pub(crate) fn is_icmpv6_right(addresses: &[u8; 32], message: &[u8]) -> bool {
     fold(sum(message, rest)) == u16::MAX
 }
 
+/// What is missing in the sum of a message of this protocol between these addresses: zero if
+/// it is as its sender wrote it, its checksum if that is zero so far. ICMP's of IPv4 is of the
+/// message alone.
+#[cfg(feature = "udp")]
+pub(crate) fn of_message(pseudo: usize, protocol: u8, message: &[u8]) -> u16 {
+    let (kind, length) = (u16::from(protocol), message.len() as u16);
+    let rest = match protocol {
+        1 => 0,
+        _ => add(
+            pseudo,
+            usize::from(kind.to_be()) + usize::from(length.to_be()),
+        ),
+    };
+    !fold(sum(message, rest))
+}
+
 /// Writes the checksum of a segment, which has at least a header.
 pub(crate) fn fill(pseudo: usize, segment: &mut [u8]) {
     if segment.len() >= 18 {

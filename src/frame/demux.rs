@@ -273,7 +273,7 @@ fn refuse_tcp(between: Flow, addrs: &[IpCidr], reason: DropReason) -> Route {
 
 /// See [`Segment::refusal`].
 #[inline(never)]
-fn refusal(between: &Flow, addrs: &[IpCidr]) -> Option<DropReason> {
+pub(crate) fn refusal(between: &Flow, addrs: &[IpCidr]) -> Option<DropReason> {
     #[cfg(feature = "ipv6")]
     if between.words != 1 {
         return refusal_v6(between.local_addr(), between.remote_addr(), addrs);

@@ -16,3 +16,5 @@ pub(crate) mod patch;
 #[cfg(feature = "addressing")]
 pub(crate) mod probe;
 pub(crate) mod sent;
+#[cfg(feature = "udp")]
+pub(crate) mod udp;

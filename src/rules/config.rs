@@ -143,6 +143,8 @@ worded! {
         Address: "an IP address must be a unicast address",
         /// More than four addresses.
         TooMany: "a host has at most four addresses",
+        /// Memory for datagrams was given before.
+        Datagrams: "the host has memory for datagrams already",
         /// Not even one slot: some part of the storage is empty.
         Storage: "the storage has no room for a single connection",
     }

@@ -15,5 +15,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod normalise;
 pub(crate) mod passes;
+#[cfg(feature = "udp")]
+pub(crate) mod peers;
 pub(crate) mod pmtu;
 pub(crate) mod secrets;

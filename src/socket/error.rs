@@ -25,6 +25,8 @@ macro_rules! errors {
         }
     )*};
 }
+#[cfg(feature = "udp")]
+pub(super) use errors;
 
 errors! {
     /// Why a port cannot be listened on.

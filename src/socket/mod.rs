@@ -9,6 +9,10 @@ mod listener;
 mod owned;
 mod read;
 mod stream;
+#[cfg(feature = "udp")]
+mod udp;
+#[cfg(feature = "udp")]
+mod udp_error;
 mod write;
 
 #[cfg(feature = "addressing")]
@@ -24,4 +28,8 @@ pub use listener::{Backlog, TcpListener};
 pub use owned::{OwnedReadHalf, OwnedWriteHalf};
 pub use read::ReadHalf;
 pub use stream::TcpStream;
+#[cfg(feature = "udp")]
+pub use udp::UdpSocket;
+#[cfg(feature = "udp")]
+pub use udp_error::{BindError, HearError, RecvError, SendError};
 pub use write::WriteHalf;

@@ -40,6 +40,8 @@ use crate::scheduler::Scheduler;
 #[cfg(feature = "addressing")]
 use crate::stack::addressing;
 use crate::stack::connections::Connections;
+#[cfg(feature = "udp")]
+use crate::stack::datagrams;
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
 #[cfg(feature = "ipv6")]
@@ -82,6 +84,8 @@ pub(crate) struct Core<'a> {
     pub(crate) neighbors: Neighbors,
     #[cfg(feature = "addressing")]
     pub(crate) watchers: Watchers,
+    #[cfg(feature = "udp")]
+    pub(crate) binds: crate::table::binds::Binds<'a>,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
     /// For how many more turns deadlines wait, because one passed long ago.
@@ -98,23 +102,27 @@ impl Core<'_> {
         }
     }
 
-    /// Whether somebody was woken whose waker is not ours.
+    /// Whether there are wakers to be woken when the stack is free.
     pub(crate) fn has_woken(&self) -> bool {
         let woken = self.connections.slots.woken || self.connections.listeners.woken;
+        #[cfg(feature = "udp")]
+        let woken = woken || self.binds.waiters.woken;
         #[cfg(feature = "addressing")]
         let woken = woken || self.watchers.woken;
         woken
     }
 
-    /// Wakers to be woken when the stack is free. `None`: there are no more.
+    /// One or two of those. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         let connections = &mut self.connections;
         connections.slots.pop_woken().or_else(|| {
-            let waker = connections.listeners.take_woken();
+            let other = connections.listeners.take_woken();
+            #[cfg(feature = "udp")]
+            let other = other.or_else(|| self.binds.waiters.take_woken());
             #[cfg(feature = "addressing")]
-            let waker = waker.or_else(|| self.watchers.take_woken());
-            waker.map(|waker| [Some(waker), None])
+            let other = other.or_else(|| self.watchers.take_woken());
+            other.map(|waker| [Some(waker), None])
         })
     }
 
@@ -136,6 +144,8 @@ impl Core<'_> {
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::default();
+        #[cfg(feature = "udp")]
+        self.binds.reset();
         self.has_changed();
     }
 
@@ -240,6 +250,11 @@ impl Core<'_> {
                 self.has_changed();
             }
         }
+        #[cfg(feature = "udp")]
+        if self.binds.outbox.line.head != 0 {
+            let (neighbors, host) = (&mut self.neighbors, &mut self.host);
+            self.device_full |= !datagrams::send(&mut self.binds, neighbors, host, device);
+        }
         // What becomes dirty meanwhile waits for the next turn.
         for _ in 0..self.connections.slots.dirty.storage_len() {
             let Some(id) = self.connections.slots.next_dirty() else {
@@ -264,6 +279,8 @@ impl Core<'_> {
         };
         let slots = self.connections.deadlines.next();
         let wishes = slots.into_iter().chain(again).chain(doubt);
+        #[cfg(feature = "udp")]
+        let wishes = wishes.chain(self.binds.outbox.due);
         wishes.chain(self.neighbors.due()).min()
     }
 
@@ -271,6 +288,10 @@ impl Core<'_> {
 
     fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T, scheduler: &impl Scheduler) {
         self.host.heard(frame);
+        #[cfg(feature = "udp")]
+        if datagrams::are_in(frame) {
+            return datagrams::hear(&mut self.binds, &mut self.host, frame, token);
+        }
         match self.host.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => {

@@ -5,6 +5,8 @@
 pub(crate) mod addressing;
 pub(crate) mod connections;
 pub(crate) mod core;
+#[cfg(feature = "udp")]
+pub(crate) mod datagrams;
 pub(crate) mod engine;
 pub(crate) mod gate;
 #[cfg(feature = "ipv6")]

@@ -25,6 +25,8 @@ use crate::stack::connections::Connections;
 use crate::stack::core::{Core, Transmitted};
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
+#[cfg(feature = "udp")]
+use crate::table::binds::Binds;
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
@@ -34,6 +36,8 @@ use crate::table::neighbors::Neighbors;
 use crate::table::slots::Slots;
 use crate::table::storage::{StackMemory, StackParts};
 use crate::table::syn_queue::SynQueue;
+#[cfg(feature = "udp")]
+use crate::table::udp_storage::UdpStorage;
 
 /// The network stack of one host.
 ///
@@ -114,6 +118,8 @@ impl<'a> Stack<'a> {
                 neighbors: Neighbors::default(),
                 #[cfg(feature = "addressing")]
                 watchers: Default::default(),
+                #[cfg(feature = "udp")]
+                binds: Binds::default(),
                 neighbor_news: false,
                 late: 0,
                 device_full: false,
@@ -164,6 +170,25 @@ impl<'a> Stack<'a> {
         }
         self.with(|core| core.host.addresses.set_gateway(gateway));
         Ok(())
+    }
+
+    /// Gives the host memory for datagrams, once: without it nothing can be bound.
+    ///
+    /// # Errors
+    /// [`ConfigError::Datagrams`]: it has such memory already.
+    #[cfg(feature = "udp")]
+    pub fn add_datagrams<const S: usize, const D: usize, const B: usize, const W: usize>(
+        &self,
+        storage: &'a mut UdpStorage<S, D, B, W>,
+    ) -> Result<(), ConfigError> {
+        let binds = storage.binds();
+        self.with(|core| match core.binds.len() {
+            0 => {
+                core.binds = binds;
+                Ok(())
+            }
+            _ => Err(ConfigError::Datagrams),
+        })
     }
 
     /// Forgets everything that a power cycle forgets: connections, listeners,

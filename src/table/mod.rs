@@ -1,5 +1,7 @@
 //! What is held: tables of fixed capacity in the caller's memory. Full is an answer.
 
+#[cfg(feature = "udp")]
+pub(crate) mod binds;
 pub(crate) mod buffers;
 #[cfg(feature = "addressing")]
 pub(crate) mod claims;
@@ -10,13 +12,21 @@ pub(crate) mod groups;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
 pub(crate) mod host;
+#[cfg(feature = "udp")]
+pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod listeners;
 pub(crate) mod neighbors;
+#[cfg(feature = "udp")]
+pub(crate) mod outbox;
 pub(crate) mod paths;
 pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod storage;
 pub(crate) mod syn_queue;
+#[cfg(feature = "udp")]
+pub(crate) mod udp_storage;
+#[cfg(feature = "udp")]
+pub(crate) mod waiters;
 #[cfg(feature = "addressing")]
 pub(crate) mod watchers;

@@ -12,8 +12,9 @@ use crate::table::claims::Claims;
 #[cfg(feature = "ipv6")]
 use crate::table::groups::Groups;
 
-/// How many neighbors are known or asked for at a time.
-const PLACES: usize = 4;
+/// How many neighbors are known or asked for at a time. Connections know their own; of
+/// datagrams that are not answers each needs one.
+const PLACES: usize = if cfg!(feature = "udp") { 16 } else { 4 };
 
 /// How long an answer is good for (RFC 1122, 2.3.2.1).
 const LIFE: Duration = Duration::from_secs(60);

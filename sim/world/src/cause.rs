@@ -87,7 +87,7 @@ impl Host {
         let came = match self.waits.remove(&task)? {
             Source::Stream(slot) => self.flows.get(self.slots.get(&slot)?),
             Source::Listener(port) => self.ports.get(&port),
-            Source::None => None,
+            Source::Socket(_) | Source::None => None,
         };
         came.filter(|(_, came)| *came == at)
             .map(|(number, _)| *number)

@@ -53,6 +53,17 @@ impl Words {
             }
             Event::Reclaimed { slot } => ("reclaim", format!("#{slot}")),
             Event::Freed { slot } => ("free", format!("#{slot}")),
+            Event::Bound { port } => ("bind", format!("udp:{port}")),
+            Event::Received {
+                port,
+                remote,
+                bytes,
+            } => ("take", datagram(port, remote, bytes)),
+            Event::Sent {
+                port,
+                remote,
+                bytes,
+            } => ("give", datagram(port, remote, bytes)),
             Event::Spawned { task, name, line } => {
                 self.name(task, name, line);
                 ("spawn", self.task(task))
@@ -90,6 +101,10 @@ impl Words {
             line => format!("{name}:{line}"),
         };
     }
+}
+
+fn datagram(port: u16, remote: IpEndpoint, bytes: &[u8]) -> String {
+    format!("udp:{port} {} {}", endpoint(remote), Bytes(bytes))
 }
 
 /// How many bytes, and the first of them as text.
@@ -156,6 +171,9 @@ pub fn drop_words(reason: DropReason) -> &'static str {
         DropReason::AfterEnd => "after the end",
         DropReason::RepeatedAck => "repeated acknowledgement",
         DropReason::Unsolicited => "unsolicited neighbor",
+        DropReason::Unread => "unread datagram",
+        DropReason::TooLong => "datagram too long",
+        DropReason::NoNeighbor => "neighbor silent",
         _ => "other",
     }
 }
@@ -181,6 +199,9 @@ pub const DROP_REASONS: [DropReason; DropReason::COUNT] = [
     DropReason::OldDuplicate,
     DropReason::PastEdge,
     DropReason::AfterEnd,
+    DropReason::Unread,
+    DropReason::TooLong,
+    DropReason::NoNeighbor,
 ];
 
 #[cfg(test)]

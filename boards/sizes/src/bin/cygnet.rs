@@ -24,10 +24,12 @@ const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
     size_of::<F>()
 }
 
+const PLACES: usize = if cfg!(feature = "udp") { 7 } else { 6 };
+
 static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2, 0>> =
     ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<6, BYTES>> = ConstStaticCell::new(TaskStorage::new());
-static READY: ReadySet<6> = ReadySet::new();
+static FUTURES: ConstStaticCell<TaskStorage<PLACES, BYTES>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<PLACES> = ReadySet::new();
 static DUMMY: ConstStaticCell<Dummy> = ConstStaticCell::new(Dummy::new());
 static STACK: StaticCell<Stack<'static>> = StaticCell::new();
 static TASKS: StaticCell<Tasks<'static>> = StaticCell::new();
@@ -56,6 +58,20 @@ async fn addresses(node: Node<'_>, address: IpCidr) {
         let _ = node.claim_address(address).await;
         node.wait_link_down().await;
         node.remove_address(address.address());
+    }
+}
+
+#[cfg(feature = "udp")]
+static DATAGRAMS: ConstStaticCell<cygnet::UdpStorage<1, 2, 576, 2>> =
+    ConstStaticCell::new(cygnet::UdpStorage::new());
+
+/// Sends back what comes to port 7.
+#[cfg(feature = "udp")]
+async fn echo_datagrams(node: Node<'_>) {
+    let Ok(socket) = node.bind(7) else { return };
+    let mut buf = [0; 32];
+    while let Ok((count, peer)) = socket.recv_from(&mut buf).await {
+        let _ = socket.send_to(&buf[..count], peer).await;
     }
 }
 
@@ -150,6 +166,11 @@ fn main() -> ! {
     let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
     let echo = service::serve(node, "echo", 7, Backlog(2), echo);
     let _ = node.spawn_named("echo", echo);
+    #[cfg(feature = "udp")]
+    {
+        let _ = stack.add_datagrams(DATAGRAMS.take());
+        let _ = node.spawn_named("echo udp", echo_datagrams(node));
+    }
     #[cfg(feature = "observer")]
     node.set_observer(Some(&Watch));
     event_loop(&mut board, node);

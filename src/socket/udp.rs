@@ -1,0 +1,345 @@
+//! A socket for datagrams (RFC 768): a bound port and a ring of what came for it. What is sent
+//! leaves at the end of the turn.
+//!
+//! It is what RFC 8085 calls a bare transport: nothing is repeated, put in order or slowed
+//! down. That is for the protocol on it.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+
+use crate::counters::DropReason;
+use crate::event::{Event, Reason, Yield};
+use crate::frame::flow::Flow;
+use crate::rules::peers::{Hears, Peer, Target, way};
+use crate::socket::{BindError, HearError, RecvError, SendError};
+use crate::stack::core::Core;
+use crate::stack::datagrams::{self, CannotSend};
+use crate::stack::stack::Stack;
+use crate::table::binds::{BindId, Words};
+use crate::task::waker::Parking;
+
+/// A bound port. Made by [`Node::bind`](crate::Node::bind).
+///
+/// Several tasks may receive and send on it at once; each datagram wakes the one that has
+/// waited longest. Dropping it frees the port: what it sent still leaves, what it had
+/// not read is gone, and counted as [`Unread`](crate::event::DropReason::Unread).
+///
+/// ```
+/// use cygnet::{Node, RecvError};
+///
+/// /// The echo service of datagrams (RFC 862).
+/// async fn echo(node: Node<'_>) -> Result<(), RecvError> {
+///     let Ok(socket) = node.bind(7) else { return Ok(()) };
+///     let mut buf = [0; 512];
+///     loop {
+///         let (len, peer) = socket.recv_from(&mut buf).await?;
+///         // A stranger's datagram must not end this: port 0, perhaps.
+///         let _ = socket.send_to(&buf[..len], peer).await;
+///     }
+/// }
+/// # let _ = echo;
+/// ```
+#[derive(Debug)]
+pub struct UdpSocket<'a> {
+    stack: &'a Stack<'a>,
+    id: BindId,
+    port: u16,
+}
+
+impl<'a> UdpSocket<'a> {
+    pub(crate) fn open(stack: &'a Stack<'a>, local: IpListenEndpoint) -> Result<Self, BindError> {
+        stack.with(|core| {
+            let addr = local.addr.filter(|addr| !addr.is_unspecified());
+            if addr.is_some_and(|addr| !core.host.addresses.has(addr)) {
+                return Err(BindError::NotOurs);
+            }
+            let (binds, secrets) = (&mut core.binds, &mut core.host.secrets);
+            let at = addr.map(words);
+            let port = match local.port {
+                0 => {
+                    // Each begins elsewhere: of one port the next is not known.
+                    let nobody = smoltcp::wire::IpAddress::v4(0, 0, 0, 0);
+                    let drawn = IpEndpoint::new(nobody, binds.drawn);
+                    binds.drawn = binds.drawn.wrapping_add(1);
+                    let taken = |flow: &Flow| binds.is_taken(flow.local_port(), at);
+                    let nobody = IpEndpoint::new(nobody, 0);
+                    let flow = secrets.dynamic_flow(nobody, drawn, binds.len() + 1, taken);
+                    flow.map_or(0, |flow| flow.local_port())
+                }
+                port if binds.is_taken(port, at) => return Err(BindError::InUse),
+                port => port,
+            };
+            let id = binds.open(port, at).ok_or(BindError::TooMany)?;
+            core.host.tell(&Event::Bound { port });
+            Ok(UdpSocket { stack, id, port })
+        })
+    }
+
+    /// The port it is bound to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Says what else the socket hears than what is sent to this host; see [`Hears`].
+    ///
+    /// # Errors
+    /// [`HearError`] says why it does not.
+    pub fn hear(&self, what: Hears) -> Result<(), HearError> {
+        let group = match what {
+            Hears::Group(group) if !group.is_multicast() => return Err(HearError::NotAGroup),
+            Hears::Group(group) => Some(words(group)),
+            _ => None,
+        };
+        self.stack.with(|core| {
+            let Some(bind) = core.binds.get(self.id) else {
+                return Ok(());
+            };
+            let Some(group) = group else {
+                bind.hears_anything = what == Hears::Anything;
+                bind.groups = Default::default();
+                return Ok(());
+            };
+            let mut groups = bind.groups.iter_mut();
+            let place = groups.find(|held| held.0 == 0 || **held == group);
+            *place.ok_or(HearError::TooMany)? = group;
+            Ok(())
+        })
+    }
+
+    /// Waits for a datagram, puts it into `buf`, and gives how many bytes that are and who sent
+    /// it. What does not fit is gone, and [`Peer::is_cut`] says so. It is no error: a stranger's
+    /// datagram must not end a loop over those that can be received.
+    ///
+    /// # Errors
+    /// [`RecvError`] says what to do.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has taken no datagram, and if one was meant for it, the task
+    /// that has waited next longest is woken.
+    pub fn recv_from(
+        &self,
+        buf: &mut [u8],
+    ) -> impl Future<Output = Result<(usize, Peer), RecvError>> {
+        let mut line = self.line(Reason::Receive);
+        poll_fn(move |cx| {
+            let full = Err(RecvError::TooManyWaiting);
+            line.poll(cx, full, |core, id| receive(core, id, buf))
+        })
+    }
+
+    /// [`recv_from`](Self::recv_from) without the sender, for a connected socket; `None` for a
+    /// datagram that was longer than `buf`.
+    ///
+    /// # Errors
+    /// As [`recv_from`](Self::recv_from).
+    ///
+    /// # Cancel safety
+    /// **Safe**, as [`recv_from`](Self::recv_from).
+    pub async fn recv(&self, buf: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        let (len, peer) = self.recv_from(buf).await?;
+        Ok((!peer.is_cut).then_some(len))
+    }
+
+    /// Sends a datagram: an [`IpEndpoint`], an address and a port, or a [`Peer`] say where; see
+    /// [`Target`]. It waits for room and for nothing else: the datagram leaves at the end of
+    /// the turn, or when its neighbor was found. One that does not answer is asked three times;
+    /// then the datagram is dropped, and counted as
+    /// [`NoNeighbor`](crate::event::DropReason::NoNeighbor). It is never fragmented.
+    ///
+    /// # Errors
+    /// [`SendError`] says what to do; nothing was sent.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has sent nothing.
+    pub fn send_to(
+        &self,
+        payload: &[u8],
+        to: impl Into<Target>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        self.give(payload, Some(to.into()))
+    }
+
+    /// Sends a datagram to where the socket is connected. See [`send_to`](Self::send_to).
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to).
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has sent nothing.
+    pub fn send(&self, payload: &[u8]) -> impl Future<Output = Result<(), SendError>> {
+        self.give(payload, None)
+    }
+
+    fn give(
+        &self,
+        payload: &[u8],
+        to: Option<Target>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        let mut line = self.line(Reason::Send);
+        poll_fn(move |cx| {
+            let full = Err(SendError::TooManyWaiting);
+            line.poll(cx, full, |core, id| send(core, id, to, payload))
+        })
+    }
+
+    /// Hears nobody but `remote` from now on, and speaks to it from one address of ours;
+    /// what had come before can still be read. If the peer's host says that nobody takes what
+    /// was sent, that is an error once.
+    ///
+    /// # Errors
+    /// [`SendError::Unaddressable`], as of [`send_to`](Self::send_to).
+    pub fn connect(&self, remote: impl Into<Target>) -> Result<(), SendError> {
+        let to = remote.into();
+        self.stack.with(|core| {
+            let bind = core.binds.get(self.id).ok_or(SendError::Closed)?;
+            let way = way(&core.host.addresses, &to, bind.bound());
+            let (local, _) = way.ok_or(SendError::Unaddressable)?;
+            bind.connect(Flow::new((local, self.port).into(), to.endpoint));
+            Ok(())
+        })
+    }
+
+    fn line(&self, reason: Reason) -> InLine<'_, 'a> {
+        InLine {
+            socket: self,
+            reason,
+            held: 0,
+        }
+    }
+}
+
+impl Drop for UdpSocket<'_> {
+    fn drop(&mut self) {
+        self.stack.with_unless_hurt(|core| {
+            for _ in 0..core.binds.close(self.id).unwrap_or(0) {
+                core.host.dropped(DropReason::Unread);
+            }
+        });
+    }
+}
+
+fn words(addr: smoltcp::wire::IpAddress) -> Words {
+    let end = IpEndpoint::new(addr, 0);
+    let flow = Flow::new(end, end);
+    (flow.words, flow.local)
+}
+
+fn receive(
+    core: &mut Core<'_>,
+    id: BindId,
+    buf: &mut [u8],
+) -> Poll<Result<(usize, Peer), RecvError>> {
+    let Some(bind) = core.binds.get(id) else {
+        return Poll::Ready(Err(RecvError::Closed));
+    };
+    if core::mem::take(&mut bind.refused) {
+        return Poll::Ready(Err(RecvError::Refused));
+    }
+    let Some((cell, len)) = core.binds.pop(id, buf) else {
+        return Poll::Pending;
+    };
+    let peer = Peer {
+        endpoint: cell.flow.remote(),
+        local: cell.flow.local_addr(),
+        hardware: cell.hardware,
+        is_cut: usize::from(cell.bytes) > len,
+    };
+    core.host.tell_with(|| Event::Received {
+        port: cell.flow.local_port(),
+        remote: peer.endpoint,
+        bytes: &buf[..len],
+    });
+    Poll::Ready(Ok((len, peer)))
+}
+
+fn send(
+    core: &mut Core<'_>,
+    id: BindId,
+    to: Option<Target>,
+    payload: &[u8],
+) -> Poll<Result<(), SendError>> {
+    let Some(bind) = core.binds.get(id) else {
+        return Poll::Ready(Err(SendError::Closed));
+    };
+    if core::mem::take(&mut bind.refused) {
+        return Poll::Ready(Err(SendError::Refused));
+    }
+    let connected = bind.is_connected.then(|| bind.flow.remote().into());
+    let port = bind.port;
+    let Some(to) = to.or(connected) else {
+        return Poll::Ready(Err(SendError::NotConnected));
+    };
+    Poll::Ready(
+        match datagrams::give(&mut core.binds, &core.host, id, &to, payload) {
+            Ok(()) => {
+                core.host.tell_with(|| Event::Sent {
+                    port,
+                    remote: to.endpoint,
+                    bytes: payload,
+                });
+                Ok(())
+            }
+            Err(CannotSend::NoRoom) => return Poll::Pending,
+            Err(CannotSend::TooLong) => Err(SendError::TooLong),
+            Err(CannotSend::Unaddressable) => Err(SendError::Unaddressable),
+        },
+    )
+}
+
+/// A place in the line of tasks that wait at a socket, or for room.
+struct InLine<'s, 'a> {
+    socket: &'s UdpSocket<'a>,
+    reason: Reason,
+    /// Counted from one; zero: none yet.
+    held: u32,
+}
+
+impl<'a> InLine<'_, 'a> {
+    /// Asks, and waits if the answer is later; `full` is the answer if there is no place.
+    fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        full: R,
+        ask: impl FnOnce(&mut Core<'a>, BindId) -> Poll<R>,
+    ) -> Poll<R> {
+        let UdpSocket { stack, id, port } = *self.socket;
+        let mut parking = Parking::new(cx.waker());
+        let sends = matches!(self.reason, Reason::Send);
+        let mut left = None;
+        stack.with(|core| {
+            let answer = ask(core, id);
+            if let Some((waiters, line)) = core.binds.line(id, sends) {
+                if answer.is_ready() {
+                    (_, left) = waiters.leave(line, &mut self.held);
+                } else if waiters.wait(line, &mut self.held, &mut parking) {
+                    stack.leave_note(Yield::of(self.reason, port.into()));
+                } else {
+                    return Poll::Ready(full);
+                }
+            }
+            answer
+        })
+    }
+}
+
+impl Drop for InLine<'_, '_> {
+    fn drop(&mut self) {
+        let UdpSocket { stack, id, .. } = *self.socket;
+        if self.held == 0 {
+            return;
+        }
+        let sends = matches!(self.reason, Reason::Send);
+        let mut left = None;
+        stack.with_unless_hurt(|core| {
+            if let Some((waiters, line)) = core.binds.line(id, sends) {
+                let (was_woken, waker) = waiters.leave(line, &mut self.held);
+                left = waker;
+                if was_woken {
+                    core.binds.pass_on(id, sends);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,21 @@
+//! Datagrams, in virtual time: who has them, who may hear them, what is dropped and counted,
+//! and that nobody waits for somebody else's neighbor.
+
+#[path = "harness/mod.rs"]
+#[macro_use]
+mod harness;
+
+#[path = "udp/hands.rs"]
+#[macro_use]
+mod hands;
+
+#[path = "udp/delivery.rs"]
+mod delivery;
+#[path = "udp/groups.rs"]
+mod groups;
+#[path = "udp/refusals.rs"]
+mod refusals;
+#[path = "udp/sending.rs"]
+mod sending;
+#[path = "udp/tasks.rs"]
+mod tasks;
