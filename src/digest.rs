@@ -161,6 +161,11 @@ impl Record<'_> {
                 let record = self.u32(22).u32(port.into());
                 record.endpoint(remote).bytes(bytes)
             }
+            Event::Leased { addr, until } => {
+                let record = self.u32(31).endpoint(IpEndpoint::new(addr, 0));
+                record.u64(until.total_micros() as u64)
+            }
+            Event::LeaseLost { addr } => self.u32(32).endpoint(IpEndpoint::new(addr, 0)),
             Event::Parked(reason) => self.u32(19).u32(reason as u32),
             Event::Done { task, failed } => self.u32(18).u32(task).u32(failed.into()),
         };

@@ -191,6 +191,18 @@ pub enum Event<'e> {
         /// Who says so.
         hardware: [u8; 6],
     },
+    /// A server gave the host an address, or gave it for longer.
+    Leased {
+        /// The address.
+        addr: IpAddress,
+        /// Until then.
+        until: Instant,
+    },
+    /// The host has given up such an address.
+    LeaseLost {
+        /// The address.
+        addr: IpAddress,
+    },
     /// A deadline passed.
     Expired {
         /// The slot.

@@ -3,6 +3,8 @@
 pub(crate) mod build;
 pub(crate) mod checksum;
 pub(crate) mod demux;
+#[cfg(feature = "dhcp")]
+pub(crate) mod dhcp;
 pub(crate) mod flow;
 #[cfg(feature = "ipv6")]
 pub(crate) mod headers;

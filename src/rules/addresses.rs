@@ -32,7 +32,13 @@ pub(crate) struct Change {
     /// Addresses that are used only by so many connections that began before.
     pub(crate) retired: [Option<(IpCidr, u32)>; MOST],
     pub(crate) link_is_down: bool,
+    pub(crate) dns: Vec<IpAddress, SERVERS>,
+    pub(crate) ntp: Vec<IpAddress, SERVERS>,
 }
+
+/// How many servers of a kind are kept.
+#[cfg(feature = "addressing")]
+pub(crate) const SERVERS: usize = 3;
 
 #[cfg(feature = "addressing")]
 impl Change {
@@ -58,6 +64,10 @@ pub struct NetworkConfig {
     pub addresses: Vec<IpCidr, MOST>,
     /// Who takes along what is not for these networks, of each version of IP.
     pub gateways: Vec<IpAddress, 2>,
+    /// Who answers for names.
+    pub dns: Vec<IpAddress, SERVERS>,
+    /// Who knows the time.
+    pub ntp: Vec<IpAddress, SERVERS>,
     /// Whether the link is up.
     pub is_link_up: bool,
 }
@@ -68,6 +78,8 @@ impl NetworkConfig {
         NetworkConfig {
             addresses: addresses.own.clone(),
             gateways: addresses.gateways().collect(),
+            dns: addresses.change.dns.clone(),
+            ntp: addresses.change.ntp.clone(),
             is_link_up: !addresses.change.link_is_down,
         }
     }

@@ -10,6 +10,8 @@ pub(crate) mod cookie;
 pub(crate) mod guard;
 pub(crate) mod isn;
 pub(crate) mod keys;
+#[cfg(feature = "dhcp")]
+pub(crate) mod lease;
 pub(crate) mod leaving;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;

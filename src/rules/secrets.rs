@@ -2,6 +2,8 @@
 //! and ports.
 
 use smoltcp::time::Instant;
+#[cfg(feature = "dhcp")]
+use smoltcp::wire::IpAddress;
 use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
 
 use crate::frame::flow::Flow;
@@ -33,6 +35,16 @@ impl Secrets {
         let clock = now.total_micros() / 4;
         let hash = HashInput::between(flow.local(), flow.remote()).hash(&self.isn);
         TcpSeqNumber((hash as i32).wrapping_add(clock as i32))
+    }
+
+    /// A number that nobody foresees, another one each time.
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn draw(&mut self) -> u32 {
+        self.drawn += 1;
+        let drawn = self.drawn as u32;
+        let nobody = |bits| IpEndpoint::new(IpAddress::v4(0, 0, 0, 0), bits as u16);
+        let text = HashInput::between(nobody(drawn), nobody(drawn >> 16));
+        text.hash(&self.ports) as u32
     }
 
     /// A flow to `remote` from a port of `local` that is not `taken`: a keyed hash of

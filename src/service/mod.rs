@@ -7,6 +7,8 @@
 
 mod chargen;
 mod daytime;
+#[cfg(feature = "dhcp")]
+mod dhcp;
 mod discard;
 mod echo;
 mod hello;
@@ -14,6 +16,8 @@ mod serve;
 
 pub use chargen::{chargen, chargen_client};
 pub use daytime::{daytime, daytime_client};
+#[cfg(feature = "dhcp")]
+pub use dhcp::{DhcpConfig, DhcpError, dhcp};
 pub use discard::{discard, discard_client};
 pub use echo::{echo, echo_client};
 pub use hello::{hello, hello_client};

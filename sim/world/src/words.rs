@@ -48,6 +48,8 @@ impl Words {
                 let at = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
                 ("conflict", format!("{addr} is used by {at} too"))
             }
+            Event::Leased { addr, until } => ("lease", format!("{addr} until {until}")),
+            Event::LeaseLost { addr } => ("lease", format!("{addr} is given up")),
             Event::Expired { slot, deadline } => {
                 ("expire", format!("#{slot} {}", deadline_words(deadline)))
             }

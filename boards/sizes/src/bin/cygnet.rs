@@ -17,18 +17,19 @@ use smoltcp::wire::{IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// What the largest future needs.
-const BYTES: usize = 304;
+const BYTES: usize = if cfg!(feature = "dhcp") { 1024 } else { 304 };
 const _: () = assert!(bytes(echo) <= BYTES && bytes(service::hello_client) <= BYTES);
 
 const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
     size_of::<F>()
 }
 
-const PLACES: usize = if cfg!(feature = "udp") { 7 } else { 6 };
+const PLACES: usize = 6 + cfg!(feature = "udp") as usize + cfg!(feature = "addressing") as usize;
 
 static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2, 0>> =
     ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<PLACES, BYTES>> = ConstStaticCell::new(TaskStorage::new());
+static FUTURES: ConstStaticCell<TaskStorage<PLACES, BYTES>> =
+    ConstStaticCell::new(TaskStorage::new());
 static READY: ReadySet<PLACES> = ReadySet::new();
 static DUMMY: ConstStaticCell<Dummy> = ConstStaticCell::new(Dummy::new());
 static STACK: StaticCell<Stack<'static>> = StaticCell::new();
@@ -51,7 +52,7 @@ async fn echo(mut stream: TcpStream<'_>) {
 }
 
 /// Asks for an address before it takes it, and again when the link was down.
-#[cfg(feature = "addressing")]
+#[cfg(all(feature = "addressing", not(feature = "dhcp")))]
 async fn addresses(node: Node<'_>, address: IpCidr) {
     loop {
         node.wait_link_up().await;
@@ -62,7 +63,7 @@ async fn addresses(node: Node<'_>, address: IpCidr) {
 }
 
 #[cfg(feature = "udp")]
-static DATAGRAMS: ConstStaticCell<cygnet::UdpStorage<1, 2, 576, 2>> =
+static DATAGRAMS: ConstStaticCell<cygnet::UdpStorage<2, 2, 576, 3>> =
     ConstStaticCell::new(cygnet::UdpStorage::new());
 
 /// Sends back what comes to port 7.
@@ -161,8 +162,15 @@ fn main() -> ! {
     let _ = stack.add_address(address);
     let tasks = TASKS.init_with(|| Tasks::new(FUTURES.take(), &READY));
     let node = Node::new(stack, tasks);
-    #[cfg(feature = "addressing")]
+    #[cfg(all(feature = "addressing", not(feature = "dhcp")))]
     let _ = node.spawn_named("address", addresses(node, address));
+    #[cfg(feature = "dhcp")]
+    {
+        let IpCidr::Ipv4(address) = address;
+        let config = service::DhcpConfig::new().host_name("kettle");
+        let dhcp = service::dhcp(node, config.fallback(address, None));
+        let _ = node.spawn_named("dhcp", dhcp);
+    }
     let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
     let echo = service::serve(node, "echo", 7, Backlog(2), echo);
     let _ = node.spawn_named("echo", echo);

@@ -1,0 +1,601 @@
+//! An address from the network: a DHCP client (RFC 2131), which is a task as any other is.
+//!
+//! It is always in one of the states of figure 5 of that RFC: it asks what there is to ask in
+//! it, waits for an answer, and goes where that leads.
+//!
+//! Not here: the messages (`frame/dhcp.rs`), what makes a lease and what an answer means
+//! (`rules/lease.rs`), and how it is seen that somebody else has an address (`stack/addressing.rs`).
+
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+
+use crate::event::Event;
+use crate::frame::dhcp::{
+    CLIENT_PORT, Kind, LONGEST_NAME, LONGEST_REPLY, Reply, SERVER_PORT, Say, read,
+};
+use crate::frame::link::Hardware;
+use crate::node::Node;
+use crate::rules::lease::{Lease, State, Verdict, ask_again, heard, patience};
+use crate::rules::peers::{Hears, Peer, Target};
+use crate::socket::{BindError, ClaimError, RecvError, UdpSocket, Watch, What};
+use crate::stack::core::Core;
+use crate::task::Sleep;
+use crate::time::{FAR, after};
+use crate::worded::worded;
+
+/// What a DHCP client says of itself, and what it does until a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhcpConfig<'n> {
+    host_name: &'n str,
+    fallback: Fallback,
+    fallback_after: Duration,
+}
+
+/// Which address is used until a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fallback {
+    None,
+    Static(Ipv4Cidr, Option<Ipv4Address>),
+    LinkLocal,
+}
+
+impl<'n> DhcpConfig<'n> {
+    /// No name, and no address until a server gives one.
+    pub const fn new() -> Self {
+        DhcpConfig {
+            host_name: "",
+            fallback: Fallback::None,
+            fallback_after: Duration::from_secs(3),
+        }
+    }
+
+    /// The name that the server is told, by which others may find the host: a label of at
+    /// most 63 letters, digits and hyphens.
+    pub const fn host_name(self, name: &'n str) -> Self {
+        DhcpConfig {
+            host_name: name,
+            ..self
+        }
+    }
+
+    /// Uses this address, and this gateway, when no server has answered for three seconds,
+    /// and goes on asking. It is asked for before it is used, as every address is; what is
+    /// open from it when a server answers goes on to its end.
+    pub const fn fallback(self, address: Ipv4Cidr, gateway: Option<Ipv4Address>) -> Self {
+        DhcpConfig {
+            fallback: Fallback::Static(address, gateway),
+            ..self
+        }
+    }
+
+    /// The same with an address that is good on this link alone (RFC 3927), another one as
+    /// long as somebody has it.
+    pub const fn link_local(self) -> Self {
+        DhcpConfig {
+            fallback: Fallback::LinkLocal,
+            ..self
+        }
+    }
+
+    /// So much later, or earlier, than three seconds.
+    pub const fn fallback_after(self, delay: Duration) -> Self {
+        DhcpConfig {
+            fallback_after: delay,
+            ..self
+        }
+    }
+}
+
+impl Default for DhcpConfig<'_> {
+    fn default() -> Self {
+        DhcpConfig::new()
+    }
+}
+
+worded! {
+    /// Why a DHCP client cannot run.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum DhcpError {
+        /// Port 68 is bound already, or there is no place for a socket: raise `SOCKETS` of
+        /// the storage for datagrams, or give the stack one.
+        Bind: "port 68 cannot be bound",
+        /// A datagram of 548 bytes does not fit: raise `BYTES` of the storage for datagrams.
+        Storage: "the storage for datagrams must have 548 bytes for each",
+        /// The host name is longer than 63 bytes, or has others in it than letters,
+        /// digits and hyphens.
+        HostName: "a host name has at most 63 letters, digits and hyphens",
+        /// The host was rebooted, or more tasks wait for datagrams than the storage has
+        /// places for: raise `WAITERS`.
+        Socket: "nothing can be received at port 68",
+    }
+}
+
+impl core::error::Error for DhcpError {}
+
+/// Gets an address for the host from a DHCP server, and keeps it: renews it in time, asks
+/// any server when the one that gave it is gone, gives it up when its time is over, and asks
+/// again when the link comes up. Router, DNS and NTP servers are in
+/// [`Node::config`]; [`Node::wait_config_up`] waits for the first address.
+///
+/// It ends with an error alone.
+///
+/// ```
+/// use cygnet::{Node, SpawnError, service};
+/// use cygnet::service::DhcpConfig;
+///
+/// fn start(node: Node<'_>) {
+///     let config = DhcpConfig::new().host_name("kettle").link_local();
+///     // Full: no task is free.
+///     let _ = node.spawn_named("dhcp", service::dhcp(node, config));
+/// }
+/// # let _ = start;
+/// ```
+///
+/// # Errors
+/// [`DhcpError`] says what to change.
+///
+/// # Cancel safety
+/// **Safe.** What it has set stays set, and nobody renews it.
+pub async fn dhcp<'a>(node: Node<'a>, config: DhcpConfig<'a>) -> Result<(), DhcpError> {
+    let name = config.host_name.as_bytes();
+    let is_label = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    if name.len() > LONGEST_NAME || !name.iter().all(is_label) {
+        return Err(DhcpError::HostName);
+    }
+    let socket = node
+        .bind(CLIENT_PORT)
+        .map_err(|_: BindError| DhcpError::Bind)?;
+    if node.stack.with_quiet(|core| core.binds.room()) < LONGEST_REPLY {
+        return Err(DhcpError::Storage);
+    }
+    // Answers are sent to everybody, or to an address that is not taken yet.
+    let _ = socket.hear(Hears::Anything);
+    let mut client = Client {
+        node,
+        socket,
+        config,
+        standby: Standby::Off,
+        hardware: node.stack.with_quiet(|core| core.host.config.hardware_addr),
+        state: State::Selecting,
+        lease: None,
+        claim: None,
+        xid: 0,
+        tried: 0,
+        asked: node.now(),
+        began: node.now(),
+        bytes: [0; LONGEST_REPLY],
+    };
+    loop {
+        node.wait_link_up().await;
+        client.link_is_up();
+        while !client.gets_on().await? {}
+    }
+}
+
+/// A client: where it is, and what it has.
+struct Client<'a> {
+    node: Node<'a>,
+    socket: UdpSocket<'a>,
+    config: DhcpConfig<'a>,
+    standby: Standby<'a>,
+    hardware: Hardware,
+    state: State,
+    lease: Option<Lease>,
+    /// Whether somebody else has the address of the lease, as long as that is not known.
+    claim: Option<Watch<'a>>,
+    /// By which the answer to its last question is known.
+    xid: u32,
+    /// How often it has asked in this state.
+    tried: u8,
+    /// When it began to.
+    asked: Instant,
+    /// When it began to ask for an address.
+    began: Instant,
+    /// A message, on its way in or out.
+    bytes: [u8; LONGEST_REPLY],
+}
+
+/// What woke a client.
+enum Woken {
+    Heard(Result<(usize, Peer), RecvError>),
+    Claimed(Result<(), ClaimError>),
+    LinkDown,
+    Late,
+}
+
+/// How long a client waits that found out that somebody else has the address it was given, or
+/// was refused one: "a minimum of ten seconds" (RFC 2131, 3.1.5).
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How often one server is asked for what it offered.
+const REQUESTS: u8 = 4;
+
+/// How often it is asked whether an old lease still holds.
+const CONFIRMS: u8 = 2;
+
+impl<'a> Client<'a> {
+    fn enter(&mut self, state: State) {
+        (self.state, self.tried) = (state, 0);
+        if let State::Selecting = state {
+            self.standby.begin(self.node, &self.config);
+        }
+    }
+
+    /// The link is up, for the first time or again. A lease that has not ended may still hold
+    /// (RFC 2131, 3.2).
+    fn link_is_up(&mut self) {
+        self.began = self.node.now();
+        let state = match &self.lease {
+            Some(lease) if self.claim.is_none() && self.began < lease.end => State::Rebooting,
+            Some(_) => return self.lose(),
+            None => State::Selecting,
+        };
+        self.enter(state);
+    }
+
+    /// Asks what there is to ask, and takes one answer, or goes on without. True: the link
+    /// went down.
+    async fn gets_on(&mut self) -> Result<bool, DhcpError> {
+        let until = self.ask().await;
+        loop {
+            match self.wake(until).await {
+                Woken::LinkDown => return Ok(true),
+                Woken::Late => self.goes_on_alone(),
+                Woken::Claimed(result) => self.claimed(result).await,
+                Woken::Heard(heard) => {
+                    let (length, peer) = heard.map_err(|_| DhcpError::Socket)?;
+                    let message = self.bytes.get(..length).unwrap_or_default();
+                    let reply = read(message, self.hardware)
+                        .filter(|reply| reply.xid == self.xid && peer.endpoint.port == SERVER_PORT);
+                    if !reply.is_some_and(|reply| self.heard(&reply)) {
+                        continue;
+                    }
+                }
+            }
+            return Ok(false);
+        }
+    }
+
+    /// Sends what is to be asked in this state, and says until when the answer is waited for.
+    async fn ask(&mut self) -> Instant {
+        let now = self.node.now();
+        let lease = self.lease.as_ref();
+        let held = lease.map(|lease| lease.cidr.address());
+        let end = |at: fn(&Lease) -> Instant| lease.map_or(now, at);
+        let nobody = Ipv4Address::UNSPECIFIED;
+        let (everybody, mut parts) = (Ipv4Address::BROADCAST, Parts::NONE);
+        let mut kind = Kind::Request;
+        let (to, from) = match self.state {
+            State::Selecting => {
+                kind = Kind::Discover;
+                (everybody, nobody)
+            }
+            State::Requesting { yours, server } => {
+                (parts.wants, parts.server) = (Some(yours), Some(server));
+                (everybody, nobody)
+            }
+            State::Rebooting => {
+                parts.wants = held;
+                (everybody, nobody)
+            }
+            State::Renewing | State::Rebinding => {
+                parts.has = held;
+                let server = lease.map(|lease| lease.server);
+                let to = server.filter(|_| self.state == State::Renewing);
+                (to.unwrap_or(everybody), held.unwrap_or(nobody))
+            }
+            State::Checking => return FAR,
+            State::Bound => return end(|lease| lease.renew),
+            State::Pausing => return after(now, PAUSE),
+        };
+        let until = match self.state {
+            State::Renewing => ask_again(now, end(|lease| lease.rebind)),
+            State::Rebinding => ask_again(now, end(|lease| lease.end)),
+            _ => after(now, patience(self.tried, draw(self.node))),
+        };
+        // An answer to what is asked once in a minute counts from that question, and one to
+        // what is said again from the first time.
+        let is_one = matches!(self.state, State::Renewing | State::Rebinding);
+        if self.tried == 0 || is_one {
+            self.asked = now;
+            // What is asked for is what was offered, by the same number.
+            if !matches!(self.state, State::Requesting { .. }) {
+                self.xid = draw(self.node);
+            }
+        }
+        self.send(kind, parts, to, from).await;
+        until
+    }
+
+    #[inline(never)]
+    async fn send(&mut self, kind: Kind, parts: Parts, to: Ipv4Address, from: Ipv4Address) {
+        let secs = (self.node.now() - self.began).secs();
+        let say = Say {
+            kind,
+            xid: self.xid,
+            secs: secs.min(u16::MAX.into()) as u16,
+            hardware: self.hardware,
+            has: parts.has,
+            wants: parts.wants,
+            server: parts.server,
+            host_name: self.config.host_name,
+        };
+        let length = say.write(&mut self.bytes);
+        let target = Target::from((IpAddress::from(to), SERVER_PORT)).from_local(from.into());
+        let message = self.bytes.get(..length).unwrap_or_default();
+        // What cannot be sent is asked again, as what is lost is.
+        let _ = self.socket.send_to(message, target).await;
+    }
+
+    /// Waits for a datagram, and for what else there is. Meanwhile the fallback gets on.
+    async fn wake(&mut self, until: Instant) -> Woken {
+        let (node, config, standby) = (self.node, &self.config, &mut self.standby);
+        let mut heard = pin!(self.socket.recv_from(&mut self.bytes));
+        let mut late = node.sleep_until(until);
+        let down = Watch::new(node.stack, What::Link { up: false });
+        poll_fn(|cx| {
+            standby.poll(node, config, cx);
+            if let Poll::Ready(heard) = heard.as_mut().poll(cx) {
+                return Poll::Ready(Woken::Heard(heard));
+            }
+            if let Some(claim) = &self.claim
+                && let Poll::Ready(result) = claim.poll(cx)
+            {
+                return Poll::Ready(Woken::Claimed(result));
+            }
+            if down.poll(cx).is_ready() {
+                return Poll::Ready(Woken::LinkDown);
+            }
+            Pin::new(&mut late).poll(cx).map(|()| Woken::Late)
+        })
+        .await
+    }
+
+    /// Nobody has answered in time.
+    fn goes_on_alone(&mut self) {
+        self.tried = self.tried.saturating_add(1);
+        let now = self.node.now();
+        let is_over =
+            |at: fn(&Lease) -> Instant| self.lease.as_ref().is_none_or(|it| at(it) <= now);
+        match self.state {
+            State::Requesting { .. } if self.tried >= REQUESTS => self.enter(State::Selecting),
+            // The lease holds, to its end.
+            State::Rebooting if self.tried >= CONFIRMS => self.enter(State::Bound),
+            State::Pausing => self.enter(State::Selecting),
+            State::Bound | State::Renewing | State::Rebinding => {
+                if is_over(|lease| lease.end) {
+                    self.lose();
+                } else if is_over(|lease| lease.rebind) {
+                    self.state = State::Rebinding;
+                } else if is_over(|lease| lease.renew) {
+                    self.state = State::Renewing;
+                }
+            }
+            _ => (),
+        }
+    }
+
+    /// A server's word. True: something follows from it.
+    fn heard(&mut self, reply: &Reply) -> bool {
+        let held = self.lease.as_ref();
+        let held = held.map(|lease| (lease.cidr.address(), lease.server));
+        match heard(self.state, held, reply) {
+            Verdict::Nothing => return false,
+            Verdict::Offered { yours, server } => {
+                self.enter(State::Requesting { yours, server });
+            }
+            Verdict::Refused if held.is_none() => self.enter(State::Pausing),
+            Verdict::Refused => self.lose(),
+            Verdict::Given => {
+                let server = reply.server.or(held.map(|(_, server)| server));
+                let server = server.unwrap_or(Ipv4Address::BROADCAST);
+                self.lease = Lease::of(reply, server, self.asked);
+                self.check();
+            }
+        }
+        true
+    }
+
+    /// Uses a lease if the host has its address, or asks whether somebody else does.
+    fn check(&mut self) {
+        let Some(lease) = &self.lease else {
+            return;
+        };
+        if has(self.node, lease.address()) {
+            self.adopt();
+            return;
+        }
+        if !matches!(self.standby, Standby::Used(..)) {
+            // Whoever waits for an address finds them with it.
+            set_servers(self.node, lease);
+        }
+        self.claim = Some(Watch::claim(self.node.stack, lease.address()));
+        self.enter(State::Checking);
+    }
+
+    /// Whether somebody else has the address is known.
+    async fn claimed(&mut self, result: Result<(), ClaimError>) {
+        self.claim = None;
+        match result {
+            Ok(()) => self.adopt(),
+            // The fallback makes room.
+            Err(ClaimError::TooMany) if self.standby.remove(self.node) => self.check(),
+            Err(_) => {
+                let Some(lease) = self.lease.take() else {
+                    return;
+                };
+                clear_servers(self.node, &lease);
+                let parts = Parts {
+                    wants: Some(lease.cidr.address()),
+                    server: Some(lease.server),
+                    ..Parts::NONE
+                };
+                self.xid = draw(self.node);
+                let (to, from) = (Ipv4Address::BROADCAST, Ipv4Address::UNSPECIFIED);
+                self.send(Kind::Decline, parts, to, from).await;
+                self.enter(State::Pausing);
+            }
+        }
+    }
+
+    /// Uses what a lease gives, whose address the host has.
+    fn adopt(&mut self) {
+        if let Some(lease) = &self.lease {
+            self.standby.retire(self.node, lease.address());
+            set_servers(self.node, lease);
+            let event = Event::Leased {
+                addr: lease.address().address(),
+                until: lease.end,
+            };
+            self.node.stack.with(|core| core.host.tell(&event));
+        }
+        self.enter(State::Bound);
+    }
+
+    /// Gives up what a lease gave, and begins anew.
+    fn lose(&mut self) {
+        self.claim = None;
+        if let Some(lease) = self.lease.take() {
+            let addr = lease.address().address();
+            clear_servers(self.node, &lease);
+            if self.node.remove_address(addr) {
+                let event = Event::LeaseLost { addr };
+                self.node.stack.with(|core| core.host.tell(&event));
+            }
+        }
+        self.enter(State::Selecting);
+    }
+}
+
+/// The parts of a message that are not the same in all of them.
+#[derive(Clone, Copy)]
+struct Parts {
+    has: Option<Ipv4Address>,
+    wants: Option<Ipv4Address>,
+    server: Option<Ipv4Address>,
+}
+
+impl Parts {
+    const NONE: Parts = Parts {
+        has: None,
+        wants: None,
+        server: None,
+    };
+}
+
+/// What is used until a server answers.
+enum Standby<'a> {
+    Off,
+    Waits(Sleep<'a>),
+    Asks(Watch<'a>, Ipv4Cidr),
+    Used(Ipv4Cidr, Option<Ipv4Address>),
+}
+
+impl<'a> Standby<'a> {
+    /// No server has answered yet.
+    fn begin(&mut self, node: Node<'a>, config: &DhcpConfig<'a>) {
+        if matches!(self, Standby::Off) && config.fallback != Fallback::None {
+            *self = Standby::Waits(node.sleep(config.fallback_after));
+        }
+    }
+
+    /// Gets on.
+    fn poll(&mut self, node: Node<'a>, config: &DhcpConfig<'a>, cx: &mut Context<'_>) {
+        loop {
+            match self {
+                Standby::Waits(sleep) => {
+                    if Pin::new(sleep).poll(cx).is_pending() {
+                        return;
+                    }
+                    let cidr = match config.fallback {
+                        Fallback::None => return,
+                        Fallback::Static(cidr, _) => cidr,
+                        Fallback::LinkLocal => link_local(draw(node)),
+                    };
+                    *self = Standby::Asks(Watch::claim(node.stack, IpCidr::Ipv4(cidr)), cidr);
+                }
+                Standby::Asks(claim, cidr) => match claim.poll(cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(())) => {
+                        let gateway = match config.fallback {
+                            Fallback::Static(_, gateway) => gateway,
+                            _ => None,
+                        };
+                        if let Some(gateway) = gateway {
+                            let _ = node.stack.set_gateway(gateway.into());
+                        }
+                        *self = Standby::Used(*cidr, gateway);
+                        return;
+                    }
+                    // Somebody has it: another one, or the same again, in a while.
+                    Poll::Ready(Err(_)) => *self = Standby::Waits(node.sleep(PAUSE)),
+                },
+                _ => return,
+            }
+        }
+    }
+
+    /// A server has answered: what is open goes on to its end, unless the address is the same.
+    fn retire(&mut self, node: Node<'a>, leased: IpCidr) {
+        if let Standby::Used(cidr, gateway) = core::mem::replace(self, Standby::Off) {
+            if IpCidr::Ipv4(cidr) != leased {
+                node.retire_address(cidr.address().into());
+            }
+            if let Some(gateway) = gateway {
+                node.remove_gateway(gateway.into());
+            }
+        }
+    }
+
+    /// It makes room. False: there is nothing to remove.
+    fn remove(&mut self, node: Node<'a>) -> bool {
+        match core::mem::replace(self, Standby::Off) {
+            Standby::Used(cidr, _) => node.remove_address(cidr.address().into()),
+            _ => false,
+        }
+    }
+}
+
+/// An address of RFC 3927, 2.1: any but the first and the last 256.
+fn link_local(drawn: u32) -> Ipv4Cidr {
+    let first = Ipv4Address::new(169, 254, 1, 0).to_bits();
+    let addr = Ipv4Address::from_bits(first + drawn % (254 * 256));
+    Ipv4Cidr::new(addr, 16)
+}
+
+/// The host's router, and whom it asks for names and for the time.
+fn set_servers(node: Node<'_>, lease: &Lease) {
+    node.stack.with(|core| {
+        let addresses = &mut core.host.addresses;
+        if let Some(router) = lease.routers.first() {
+            addresses.set_gateway((*router).into());
+        }
+        addresses.change.dns = lease.dns.iter().map(|addr| (*addr).into()).collect();
+        addresses.change.ntp = lease.ntp.iter().map(|addr| (*addr).into()).collect();
+        core.has_changed();
+    });
+}
+
+fn clear_servers(node: Node<'_>, lease: &Lease) {
+    if let Some(router) = lease.routers.first() {
+        node.remove_gateway((*router).into());
+    }
+    node.stack.with(|core| {
+        core.host.addresses.change.dns.clear();
+        core.host.addresses.change.ntp.clear();
+    });
+}
+
+fn has(node: Node<'_>, address: IpCidr) -> bool {
+    let of = |core: &mut Core<'_>| core.host.addresses.own.contains(&address);
+    node.stack.with_quiet(of)
+}
+
+fn draw(node: Node<'_>) -> u32 {
+    node.stack.with_quiet(|core| core.host.secrets.draw())
+}

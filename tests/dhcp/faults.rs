@@ -1,0 +1,132 @@
+//! Lossy wires, lying servers, links that flap.
+
+use super::*;
+
+/// A wire that loses and repeats: an address all the same, and never one whose time is over.
+#[test]
+fn a_lossy_wire_costs_time_and_nothing_else() {
+    for seed in 0..60 {
+        let faults = Faults {
+            seed,
+            loss_ppm: 300_000,
+            duplicate_ppm: 100_000,
+            ..LAN
+        };
+        let mut first = None;
+        let mut without = 0;
+        served_with(
+            DhcpConfig::new(),
+            Server::honest(600),
+            faults,
+            3000,
+            |node, now| {
+                let used = has(node, given());
+                if used {
+                    first.get_or_insert(now);
+                }
+                without += u32::from(first.is_some() && !used);
+            },
+        );
+        let first = first.unwrap_or_else(|| panic!("seed {seed}: no address"));
+        assert!(first < seconds(900), "seed {seed}: {first}");
+    }
+}
+
+/// The link goes down and comes up: the server is asked whether the lease holds, and no
+/// address is asked for anew (RFC 2131, 3.2).
+#[test]
+fn a_lease_is_confirmed_when_the_link_comes_up() {
+    let mut flaps = 0;
+    let seen = served(Server::honest(3600), 200, |node, now| {
+        if flaps == 0 && now > seconds(50) {
+            node.set_link(false);
+            flaps = 1;
+        } else if flaps == 1 && now > seconds(60) {
+            node.set_link(true);
+            flaps = 2;
+        }
+        assert!(now < seconds(10) || has(node, given()), "{now}");
+    });
+    assert_eq!(kinds(&seen), [Discover, Request, Request]);
+    let confirms = &seen[2];
+    assert_eq!(
+        (confirms.wants, confirms.server, confirms.has),
+        (Some(GIVEN), None, None)
+    );
+    assert!(confirms.to_all);
+}
+
+/// Another network: the server there says no, and the address is given up at once.
+#[test]
+fn a_lease_of_another_network_is_given_up() {
+    let mut flaps = 0;
+    let mut server = Server::honest(3600);
+    server.refuses_after = Some(seconds(55));
+    let mut given_up = None;
+    let seen = served(server, 80, |node, now| {
+        if flaps == 0 && now > seconds(50) {
+            node.set_link(false);
+            flaps = 1;
+        } else if flaps == 1 && now > seconds(60) {
+            node.set_link(true);
+            flaps = 2;
+        }
+        if now > seconds(10) && !has(node, given()) {
+            given_up.get_or_insert(now);
+        }
+    });
+    let at = given_up.expect("given up");
+    assert!(at > seconds(60) && at < seconds(62), "{at}");
+    assert!(kinds(&seen[2..]).contains(&Discover), "and it asks again");
+}
+
+/// Changes an answer.
+type Lie = fn(&mut smoltcp::wire::DhcpRepr<'static>);
+
+/// What a lying server says is no lease, or a harmless one; nothing panics, nothing spins.
+#[test]
+fn lies_are_no_leases() {
+    let lies: [(&str, Lie); 9] = [
+        ("another number", |reply| reply.transaction_id ^= 1),
+        ("another host", |reply| {
+            reply.client_hardware_address.0[5] ^= 1
+        }),
+        ("nobody's address", |reply| {
+            reply.your_ip = Ipv4Address::UNSPECIFIED
+        }),
+        ("everybody's address", |reply| {
+            reply.your_ip = Ipv4Address::BROADCAST
+        }),
+        ("a group's address", |reply| {
+            reply.your_ip = Ipv4Address::new(224, 0, 0, 1)
+        }),
+        ("this host's other name", |reply| {
+            reply.your_ip = Ipv4Address::new(127, 0, 0, 1)
+        }),
+        ("no time", |reply| reply.lease_duration = Some(0)),
+        ("without its time", |reply| reply.lease_duration = None),
+        ("from nobody", |reply| reply.server_identifier = None),
+    ];
+    for (what, lie) in lies {
+        let mut server = Server::honest(3600);
+        server.lies = Some(lie);
+        let seen = served(server, 300, |node, _| {
+            assert!(node.config().addresses.is_empty(), "{what}");
+        });
+        assert!(seen.len() < 12, "{what}: {} questions in 300 s", seen.len());
+    }
+}
+
+/// A lease without a router, a mask or names is a lease (smoltcp#445).
+#[test]
+fn a_lease_needs_no_router_no_mask_and_no_names() {
+    let mut server = Server::honest(3600);
+    server.lies = Some(|reply| {
+        (reply.router, reply.subnet_mask, reply.dns_servers) = (None, None, None);
+    });
+    let mut last = None;
+    served(server, 30, |node, _| last = Some(node.config()));
+    let config = last.unwrap();
+    assert_eq!(config.addresses[..], [IpCidr::new(GIVEN.into(), 8)]);
+    assert!(config.gateways.is_empty() && config.dns.is_empty());
+}
