@@ -127,9 +127,13 @@ pub use socket::{
 };
 #[cfg(feature = "udp")]
 pub use socket::{BindError, HearError, RecvError, SendError, UdpSocket};
+#[cfg(feature = "dns")]
+pub use socket::{ConnectToError, ResolveError};
 pub use stack::stack::Stack;
 #[cfg(feature = "alloc")]
 pub use table::heap::{HeapError, HeapStorage, StorageSizes};
+#[cfg(feature = "dns")]
+pub use table::names::{Family, NameStorage};
 pub use table::storage::{StackMemory, Storage};
 #[cfg(feature = "udp")]
 pub use table::udp_storage::UdpStorage;

@@ -25,8 +25,13 @@ use crate::time::after;
 #[cfg(feature = "addressing")]
 use crate::{
     rules::addresses::NetworkConfig,
-    socket::{ClaimError, Watch, What},
+    socket::{ClaimError, Watch, What, watch},
     stack::{addressing, core::Core},
+};
+#[cfg(feature = "dns")]
+use crate::{
+    socket::{ConnectToError, ResolveError, Resolving, in_turn, race},
+    table::names::Family,
 };
 
 /// A host: the network and the tasks.
@@ -267,7 +272,7 @@ impl<'a> Node<'a> {
     /// # Cancel safety
     /// **Safe.** It holds nothing.
     pub fn wait_link_up(&self) -> impl Future<Output = ()> + use<'a> {
-        self.wait(What::Link { up: true })
+        watch(self.stack, What::Link { up: true })
     }
 
     /// Waits until the link is down.
@@ -275,7 +280,7 @@ impl<'a> Node<'a> {
     /// # Cancel safety
     /// **Safe.** It holds nothing.
     pub fn wait_link_down(&self) -> impl Future<Output = ()> + use<'a> {
-        self.wait(What::Link { up: false })
+        watch(self.stack, What::Link { up: false })
     }
 
     /// Waits until the link is up and the host has an address.
@@ -283,7 +288,7 @@ impl<'a> Node<'a> {
     /// # Cancel safety
     /// **Safe.** It holds nothing.
     pub fn wait_config_up(&self) -> impl Future<Output = ()> + use<'a> {
-        self.wait(What::Config { up: true })
+        watch(self.stack, What::Config { up: true })
     }
 
     /// Waits until the link is down or the host has no address.
@@ -291,12 +296,7 @@ impl<'a> Node<'a> {
     /// # Cancel safety
     /// **Safe.** It holds nothing.
     pub fn wait_config_down(&self) -> impl Future<Output = ()> + use<'a> {
-        self.wait(What::Config { up: false })
-    }
-
-    fn wait(&self, what: What) -> impl Future<Output = ()> + use<'a> {
-        let watch = Watch::new(self.stack, what);
-        poll_fn(move |cx| watch.poll(cx).map(|_| ()))
+        watch(self.stack, What::Config { up: false })
     }
 
     /// Changes something that others wait for. False: nothing has changed.
@@ -310,3 +310,76 @@ impl<'a> Node<'a> {
         })
     }
 }
+
+/// Names.
+#[cfg(feature = "dns")]
+impl<'a> Node<'a> {
+    /// The addresses of a name, in the order in which they are to be tried. An address is its
+    /// own, and `localhost` is known; everything else the task
+    /// [`service::dns`](crate::service::dns()) finds out, unless it was found lately.
+    ///
+    /// ```
+    /// use cygnet::{Family, Node, ResolveError};
+    ///
+    /// async fn first(node: Node<'_>) -> Result<smoltcp::wire::IpAddress, ResolveError> {
+    ///     let addresses = node.resolve("example.org", Family::Any).await?;
+    ///     Ok(addresses[0])
+    /// }
+    /// # let _ = first;
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResolveError`] says what to do.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A question that nobody waits for is given up.
+    pub fn resolve(
+        &self,
+        name: &str,
+        family: Family,
+    ) -> impl Future<Output = Result<heapless::Vec<IpAddress, 4>, ResolveError>> + use<'a> {
+        let question = Resolving::begin(self.stack, name, family);
+        poll_fn(move |cx| question.poll(cx))
+    }
+
+    /// Connects to a port of the host that has this name. Its addresses are tried in turn, one
+    /// version of IP after the other, the next a quarter of a second after the last, or as
+    /// soon as that has failed (RFC 8305).
+    ///
+    /// # Errors
+    /// [`ConnectToError`] says why and whether to try again.
+    ///
+    /// # Cancel safety
+    /// **Safe.** As [`resolve`](Self::resolve) and [`connect`](Self::connect).
+    pub async fn connect_to(&self, name: &str, port: u16) -> Result<TcpStream<'a>, ConnectToError> {
+        let addresses = self.resolve(name, Family::Any).await;
+        let addresses = in_turn(&addresses.map_err(ConnectToError::Resolve)?);
+        let mut next = addresses.into_iter();
+        let stack = self.stack;
+        let start = || {
+            next.next()
+                .map(|addr| TcpStream::connect(stack, (addr, port).into()))
+        };
+        race(
+            start,
+            || self.sleep(NEXT_ADDRESS),
+            ConnectError::Unaddressable,
+        )
+        .await
+        .map_err(ConnectToError::Connect)
+    }
+
+    /// Asks these servers for names, at most three, instead of those before.
+    pub fn set_dns_servers(&self, servers: &[IpAddress]) {
+        self.change(|core| {
+            let dns = &mut core.host.addresses.change.dns;
+            *dns = servers.iter().copied().take(dns.capacity()).collect();
+            core.names.forget();
+            true
+        });
+    }
+}
+
+/// "Connection Attempt Delay" (RFC 8305, 5).
+#[cfg(feature = "dns")]
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);

@@ -5,6 +5,8 @@ pub(crate) mod checksum;
 pub(crate) mod demux;
 #[cfg(feature = "dhcp")]
 pub(crate) mod dhcp;
+#[cfg(feature = "dns")]
+pub(crate) mod dns;
 pub(crate) mod flow;
 #[cfg(feature = "ipv6")]
 pub(crate) mod headers;

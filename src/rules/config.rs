@@ -145,6 +145,8 @@ worded! {
         TooMany: "a host has at most four addresses",
         /// Memory for datagrams was given before.
         Datagrams: "the host has memory for datagrams already",
+        /// The host has memory for names already.
+        Names: "the host has memory for names already",
         /// Not even one slot: some part of the storage is empty.
         Storage: "the storage has no room for a single connection",
     }

@@ -2,7 +2,7 @@
 //! and ports.
 
 use smoltcp::time::Instant;
-#[cfg(feature = "dhcp")]
+#[cfg(any(feature = "dhcp", feature = "dns"))]
 use smoltcp::wire::IpAddress;
 use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
 
@@ -38,7 +38,7 @@ impl Secrets {
     }
 
     /// A number that nobody foresees, another one each time.
-    #[cfg(feature = "dhcp")]
+    #[cfg(any(feature = "dhcp", feature = "dns"))]
     pub(crate) fn draw(&mut self) -> u32 {
         self.drawn += 1;
         let drawn = self.drawn as u32;

@@ -10,6 +10,8 @@ mod daytime;
 #[cfg(feature = "dhcp")]
 mod dhcp;
 mod discard;
+#[cfg(feature = "dns")]
+mod dns;
 mod echo;
 mod hello;
 mod serve;
@@ -19,6 +21,8 @@ pub use daytime::{daytime, daytime_client};
 #[cfg(feature = "dhcp")]
 pub use dhcp::{DhcpConfig, DhcpError, dhcp};
 pub use discard::{discard, discard_client};
+#[cfg(feature = "dns")]
+pub use dns::dns;
 pub use echo::{echo, echo_client};
 pub use hello::{hello, hello_client};
 pub use serve::serve;

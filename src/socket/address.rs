@@ -1,6 +1,7 @@
 //! What a task waits for that is no socket's: an address that it is about to take, a link
 //! that comes up.
 
+use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use smoltcp::wire::IpCidr;
@@ -29,6 +30,39 @@ pub(crate) enum What {
     Claim(IpCidr, u32),
     /// One that cannot be.
     Refused(ClaimError),
+    /// A question that nobody works on.
+    #[cfg(feature = "dns")]
+    Question,
+}
+
+/// Looks for something about the host, and leaves the waker for its next change.
+pub(crate) fn wait<R>(
+    stack: &Stack<'_>,
+    cx: &Context<'_>,
+    look: impl FnOnce(&Core<'_>) -> Option<R>,
+) -> Poll<R> {
+    let mut parking = Parking::new(cx.waker());
+    stack.with(|core| {
+        if let Some(seen) = look(core) {
+            return Poll::Ready(seen);
+        }
+        stack.leave_note(Yield::of(Reason::Config, 0));
+        if !core.watchers.watch(&mut parking) {
+            // It looks in every turn, as a timer without a place does.
+            count!(core.host, timers_refused);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+}
+
+/// Waits for something about the host.
+///
+/// # Cancel safety
+/// **Safe.** It holds nothing.
+pub(crate) fn watch<'a>(stack: &'a Stack<'a>, what: What) -> impl Future<Output = ()> + use<'a> {
+    let watch = Watch::new(stack, what);
+    poll_fn(move |cx| watch.poll(cx).map(|_| ()))
 }
 
 /// A task that waits for something about its host. An address that is asked for and not
@@ -61,19 +95,7 @@ impl<'a> Watch<'a> {
 
     #[inline(never)]
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), ClaimError>> {
-        let mut parking = Parking::new(cx.waker());
-        self.stack.with(|core| {
-            if let Some(result) = self.look(core) {
-                return Poll::Ready(result);
-            }
-            self.stack.leave_note(Yield::of(Reason::Config, 0));
-            if !core.watchers.watch(&mut parking) {
-                // It looks in every turn, as a timer without a place does.
-                count!(core.host, timers_refused);
-                cx.waker().wake_by_ref();
-            }
-            Poll::Pending
-        })
+        wait(self.stack, cx, |core| self.look(core))
     }
 
     fn look(&self, core: &Core<'_>) -> Option<Result<(), ClaimError>> {
@@ -92,6 +114,8 @@ impl<'a> Watch<'a> {
                 };
             }
             What::Refused(error) => return Some(Err(error)),
+            #[cfg(feature = "dns")]
+            What::Question => core.names.has_question(),
         };
         is_so.then_some(Ok(()))
     }

@@ -88,6 +88,33 @@ errors! {
     }
 }
 
+#[cfg(feature = "dns")]
+errors! {
+    /// Why a name has no address here.
+    ResolveError {
+        /// It is no name: labels of 1 to 63 letters, digits, hyphens and underlines, with
+        /// dots between them, 253 in all.
+        BadName: "it is not a name", InvalidInput;
+        /// Nobody answers questions: spawn [`service::dns`](crate::service::dns).
+        NoResolver: "no task resolves names", NotConnected;
+        /// The host knows no server: wait for DHCP, or set one with
+        /// [`Node::set_dns_servers`](crate::Node::set_dns_servers).
+        NoServer: "no server for names is known", NotConnected;
+        /// Every place is taken by a question that somebody waits for: raise `NAMES` of the
+        /// storage, or give the stack one:
+        /// [`Stack::add_names`](crate::Stack::add_names).
+        TooMany: "too many names are asked for", OutOfMemory;
+        /// There is no such name.
+        NoName: "there is no such name", NotFound;
+        /// The name has no address of this family.
+        NoAddress: "the name has no address of this kind", NotFound;
+        /// No server has answered: try again later.
+        TimedOut: "no server answered", TimedOut;
+        /// Every server says that it does not know, or answers nonsense: try again later.
+        Failed: "no server knows", Other;
+    }
+}
+
 #[cfg(feature = "addressing")]
 errors! {
     /// Why an address was not taken.

@@ -7,7 +7,11 @@ mod handle;
 mod io;
 mod listener;
 mod owned;
+#[cfg(feature = "dns")]
+mod race;
 mod read;
+#[cfg(feature = "dns")]
+mod resolve;
 mod stream;
 #[cfg(feature = "udp")]
 mod udp;
@@ -16,11 +20,20 @@ mod udp_error;
 mod write;
 
 #[cfg(feature = "addressing")]
-pub(crate) use address::{Watch, What};
+pub(crate) use address::{Watch, What, watch};
 #[cfg(feature = "addressing")]
 pub use error::ClaimError;
+#[cfg(feature = "dns")]
+pub use error::ResolveError;
 pub use error::{
     AcceptError, CloseError, ConnectError, ListenError, ReadError, StreamError, WriteError,
+};
+#[cfg(feature = "dns")]
+pub use resolve::ConnectToError;
+#[cfg(feature = "dns")]
+pub(crate) use {
+    race::race,
+    resolve::{Resolving, in_turn},
 };
 
 pub(crate) use listener::InLine;

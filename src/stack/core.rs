@@ -84,6 +84,8 @@ pub(crate) struct Core<'a> {
     pub(crate) neighbors: Neighbors,
     #[cfg(feature = "addressing")]
     pub(crate) watchers: Watchers,
+    #[cfg(feature = "dns")]
+    pub(crate) names: crate::table::names::Names<'a>,
     #[cfg(feature = "udp")]
     pub(crate) binds: crate::table::binds::Binds<'a>,
     /// A neighbor answered in this turn.
@@ -146,6 +148,8 @@ impl Core<'_> {
         self.neighbors = Neighbors::default();
         #[cfg(feature = "udp")]
         self.binds.reset();
+        #[cfg(feature = "dns")]
+        self.names.forget();
         self.has_changed();
     }
 

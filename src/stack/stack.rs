@@ -32,6 +32,8 @@ use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
 use crate::table::host::Host;
 use crate::table::listeners::Listeners;
+#[cfg(feature = "dns")]
+use crate::table::names::NameStorage;
 use crate::table::neighbors::Neighbors;
 use crate::table::slots::Slots;
 use crate::table::storage::{StackMemory, StackParts};
@@ -118,6 +120,8 @@ impl<'a> Stack<'a> {
                 neighbors: Neighbors::default(),
                 #[cfg(feature = "addressing")]
                 watchers: Default::default(),
+                #[cfg(feature = "dns")]
+                names: Default::default(),
                 #[cfg(feature = "udp")]
                 binds: Binds::default(),
                 neighbor_news: false,
@@ -188,6 +192,25 @@ impl<'a> Stack<'a> {
                 Ok(())
             }
             _ => Err(ConfigError::Datagrams),
+        })
+    }
+
+    /// Gives the host memory for names, once: without it nothing can be resolved.
+    ///
+    /// # Errors
+    /// [`ConfigError::Names`]: it has such memory already.
+    #[cfg(feature = "dns")]
+    pub fn add_names<const NAMES: usize>(
+        &self,
+        storage: &'a mut NameStorage<NAMES>,
+    ) -> Result<(), ConfigError> {
+        let rows = storage.rows();
+        self.with(|core| match core.names.rows.len() {
+            0 => {
+                core.names.rows = rows;
+                Ok(())
+            }
+            _ => Err(ConfigError::Names),
         })
     }
 

@@ -16,6 +16,8 @@ pub(crate) mod host;
 pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod listeners;
+#[cfg(feature = "dns")]
+pub(crate) mod names;
 pub(crate) mod neighbors;
 #[cfg(feature = "udp")]
 pub(crate) mod outbox;
