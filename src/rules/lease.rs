@@ -284,6 +284,113 @@ mod tests {
         }
     }
 
+    /// What a word of this kind, about this address and from this server, means in each state
+    /// of a client that holds 10.0.0.7 of 10.0.0.1.
+    #[test]
+    fn what_a_word_means_depends_on_what_was_asked() {
+        let addr = |last| Ipv4Address::new(10, 0, 0, last);
+        let requesting = State::Requesting {
+            yours: addr(7),
+            server: addr(1),
+        };
+        let waits = [State::Checking, State::Bound, State::Pausing];
+        let asks = [
+            requesting,
+            State::Rebooting,
+            State::Renewing,
+            State::Rebinding,
+        ];
+        let means = |state, kind, yours: u8, server: Option<u8>, lease| {
+            let held = (state != requesting).then_some((addr(7), addr(1)));
+            let word = Reply {
+                kind,
+                yours: addr(yours),
+                server: server.map(addr),
+                lease,
+                ..reply()
+            };
+            heard(state, held, &word)
+        };
+        let time = Some(80);
+        for state in asks {
+            let is_asked_of_one = matches!(state, State::Requesting { .. } | State::Renewing);
+            let others = if is_asked_of_one {
+                Verdict::Nothing
+            } else {
+                Verdict::Given
+            };
+            assert_eq!(
+                means(state, Kind::Ack, 7, Some(1), time),
+                Verdict::Given,
+                "{state:?}"
+            );
+            assert_eq!(
+                means(state, Kind::Ack, 7, Some(2), time),
+                others,
+                "{state:?}"
+            );
+            let others = if is_asked_of_one {
+                Verdict::Nothing
+            } else {
+                Verdict::Refused
+            };
+            assert_eq!(means(state, Kind::Nak, 0, Some(1), None), Verdict::Refused);
+            assert_eq!(
+                means(state, Kind::Nak, 0, Some(2), None),
+                others,
+                "{state:?}"
+            );
+            // Another address, no time, or an offer that comes late.
+            assert_eq!(means(state, Kind::Ack, 8, Some(1), time), Verdict::Nothing);
+            assert_eq!(means(state, Kind::Ack, 7, Some(1), None), Verdict::Nothing);
+            assert_eq!(
+                means(state, Kind::Ack, 7, Some(1), Some(0)),
+                Verdict::Nothing
+            );
+            assert_eq!(
+                means(state, Kind::Offer, 7, Some(1), time),
+                Verdict::Nothing
+            );
+        }
+        // RFC 2131, table 3, wants a server's name in each; of one that was asked alone it is
+        // clear without.
+        assert_eq!(
+            means(State::Renewing, Kind::Ack, 7, None, time),
+            Verdict::Given
+        );
+        assert_eq!(
+            means(requesting, Kind::Ack, 7, None, time),
+            Verdict::Nothing
+        );
+        for state in waits {
+            for kind in [Kind::Offer, Kind::Ack, Kind::Nak] {
+                assert_eq!(
+                    means(state, kind, 7, Some(1), time),
+                    Verdict::Nothing,
+                    "{state:?}"
+                );
+            }
+        }
+        let offered = Verdict::Offered {
+            yours: addr(7),
+            server: addr(2),
+        };
+        let selecting = State::Selecting;
+        assert_eq!(means(selecting, Kind::Offer, 7, Some(2), time), offered);
+        assert_eq!(
+            means(selecting, Kind::Offer, 7, None, time),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            means(selecting, Kind::Ack, 7, Some(2), time),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            means(selecting, Kind::Nak, 7, Some(2), time),
+            Verdict::Nothing
+        );
+    }
+
     #[test]
     fn an_answer_is_waited_for_twice_as_long_each_time() {
         for (asked, middle) in [

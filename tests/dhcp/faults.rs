@@ -117,6 +117,17 @@ fn lies_are_no_leases() {
     }
 }
 
+/// Only a server's port is a server's.
+#[test]
+fn an_answer_from_another_port_is_none() {
+    let mut server = Server::honest(3600);
+    server.elsewhere = true;
+    let seen = served(server, 100, |node, _| {
+        assert!(node.config().addresses.is_empty());
+    });
+    assert!(kinds(&seen).iter().all(|kind| *kind == Discover));
+}
+
 /// A lease without a router, a mask or names is a lease (smoltcp#445).
 #[test]
 fn a_lease_needs_no_router_no_mask_and_no_names() {

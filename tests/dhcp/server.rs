@@ -43,6 +43,8 @@ pub struct Server {
     pub owned: Option<Ipv4Address>,
     /// What it gives after an address was declined.
     pub after_decline: Option<Ipv4Address>,
+    /// It answers from a port that is not a server's.
+    pub elsewhere: bool,
     /// Changes every answer.
     pub lies: Option<fn(&mut DhcpRepr<'static>)>,
 }
@@ -60,6 +62,7 @@ impl Server {
         let serve = async move {
             let socket = node.bind(67).unwrap();
             socket.hear(Hears::Anything).unwrap();
+            let elsewhere = node.bind(6767).unwrap();
             let mut gives = GIVEN;
             loop {
                 let mut buf = [0; 600];
@@ -125,7 +128,8 @@ impl Server {
                         None => Ipv4Address::BROADCAST,
                     };
                     let to = Target::from((IpAddress::from(to), 68)).from_local(SERVER.into());
-                    socket.send_to(&bytes[..len], to).await.unwrap();
+                    let from = if self.elsewhere { &elsewhere } else { &socket };
+                    from.send_to(&bytes[..len], to).await.unwrap();
                 }
             }
         };
