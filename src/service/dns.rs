@@ -73,7 +73,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// The addresses of a name, and for how long they are good.
-    async fn find(&self, name: &Name, family: Family) -> (Found, u32) {
+    async fn find(&self, name: &Name, family: Family) -> ((Found, Addresses), u32) {
         let (mut found, mut ttl) = (Addresses::new(), u32::MAX);
         let mut nothing = Found::NoServer;
         let kinds = [
@@ -97,15 +97,15 @@ impl Resolver<'_> {
                         let _ = found.push(addr);
                     }
                 }
-                Ok((Answer::NoName, _)) => return (Found::NoName, 0),
+                Ok((Answer::NoName, _)) => return ((Found::NoName, Addresses::new()), 0),
                 Ok((Answer::NoAddress, _)) => nothing = Found::NoAddress,
                 Ok(_) => nothing = Found::Failed,
                 Err(why) => nothing = why,
             }
         }
         match found.is_empty() {
-            true => (nothing, 0),
-            false => (Found::Addresses(self.in_reach_first(&found)), ttl),
+            true => ((nothing, found), 0),
+            false => ((Found::Addresses, self.in_reach_first(&found)), ttl),
         }
     }
 

@@ -46,12 +46,12 @@ impl<'a> Resolving<'a> {
             Resolving::Asked(stack, place) => (*stack, *place),
         };
         wait(stack, cx, |core| {
-            let Some(found) = core.names.found(place) else {
+            let Some((found, addresses)) = core.names.found(place) else {
                 let is_over = core.names.resolvers == 0;
                 return is_over.then_some(Err(ResolveError::NoResolver));
             };
             Some(match found {
-                Found::Addresses(addresses) => Ok(addresses.clone()),
+                Found::Addresses => Ok(addresses.clone()),
                 Found::NoName => Err(ResolveError::NoName),
                 Found::NoAddress => Err(ResolveError::NoAddress),
                 Found::Silence => Err(ResolveError::TimedOut),

@@ -14,9 +14,10 @@ use crate::time::after;
 
 /// Which addresses of a name are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Family {
     /// Of either version of IP.
-    Any,
+    Any = 0,
     /// Of IPv4.
     V4,
     /// Of IPv6.
@@ -27,30 +28,32 @@ pub enum Family {
 /// the most).
 const LONGEST: u32 = 86_400;
 
-/// What came of a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What came of a question. Numbered, so that storage is all zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Found {
-    /// Addresses, in the order in which they are to be tried.
-    Addresses(Addresses),
+    /// There is nobody to ask.
+    NoServer = 0,
+    /// Addresses, which are kept beside this.
+    Addresses,
     NoName,
     NoAddress,
     /// Nobody has answered.
     Silence,
     /// All servers say that they do not know.
     Failed,
-    /// There is nobody to ask.
-    NoServer,
 }
 
 /// Where a question is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum State {
-    Free,
+    Free = 0,
     /// Nobody works on it yet.
     Asked,
     /// A task does.
     Taken,
-    Answered(Found),
+    Answered,
 }
 
 initial! {
@@ -60,6 +63,9 @@ initial! {
         name: Name = Name::new(),
         family: Family = Family::Any,
         state: State = State::Free,
+        found: Found = Found::NoServer,
+        /// In the order in which they are to be tried.
+        addresses: Addresses = Addresses::new(),
         /// How many wait for the answer.
         waits: u16 = 0,
         /// Until when the answer is good.
@@ -134,7 +140,7 @@ impl Names<'_> {
         let unused = rows
             .filter(|(_, row)| row.waits == 0 && !matches!(row.state, State::Asked | State::Taken));
         let left = |row: &Row| match row.state {
-            State::Answered(_) if !row.is_stale(now) => row.until,
+            State::Answered if !row.is_stale(now) => row.until,
             _ => Instant::ZERO,
         };
         unused
@@ -143,11 +149,9 @@ impl Names<'_> {
     }
 
     /// What came of a question, if something did.
-    pub(crate) fn found(&self, place: u32) -> Option<&Found> {
-        match &self.rows.get(place as usize)?.state {
-            State::Answered(found) => Some(found),
-            _ => None,
-        }
+    pub(crate) fn found(&self, place: u32) -> Option<(Found, &Addresses)> {
+        let row = self.rows.get(place as usize)?;
+        (row.state == State::Answered).then_some((row.found, &row.addresses))
     }
 
     /// Somebody waits no more. A question that nobody waits for is none.
@@ -180,12 +184,18 @@ impl Names<'_> {
     }
 
     /// Answers a question that was taken, for so many seconds.
-    pub(crate) fn answer(&mut self, place: u32, found: Found, seconds: u32, now: Instant) {
+    pub(crate) fn answer(
+        &mut self,
+        place: u32,
+        (found, addresses): (Found, Addresses),
+        seconds: u32,
+        now: Instant,
+    ) {
         if let Some(row) = self.rows.get_mut(place as usize)
             && row.state == State::Taken
         {
             row.until = after(now, Duration::from_secs(seconds.min(LONGEST).into()));
-            row.state = State::Answered(found);
+            (row.state, row.found, row.addresses) = (State::Answered, found, addresses);
             if row.waits == 0 && row.is_stale(now) {
                 row.state = State::Free;
             }
@@ -219,7 +229,7 @@ impl Names<'_> {
 impl Row {
     /// Whether its answer is no good any more.
     fn is_stale(&self, now: Instant) -> bool {
-        matches!(self.state, State::Answered(_)) && self.until <= now
+        matches!(self.state, State::Answered) && self.until <= now
     }
 }
 
@@ -238,8 +248,15 @@ mod tests {
         name(text).unwrap()
     }
 
-    fn addresses() -> Found {
-        Found::Addresses([IpAddress::v4(10, 0, 0, 7)].into_iter().collect())
+    fn addresses() -> (Found, Addresses) {
+        let addresses = [IpAddress::v4(10, 0, 0, 7)].into_iter().collect();
+        (Found::Addresses, addresses)
+    }
+
+    fn known<'n>(names: &'n Names<'_>, place: u32) -> Option<(Found, Addresses)> {
+        names
+            .found(place)
+            .map(|(found, addresses)| (found, addresses.clone()))
     }
 
     #[test]
@@ -261,14 +278,14 @@ mod tests {
             Some(place)
         );
         names.answer(place, addresses(), 10, at(2));
-        assert_eq!(names.found(place), Some(&addresses()));
+        assert_eq!(known(&names, place), Some(addresses()));
         (names.leave(place), names.leave(place));
         // Good for ten seconds, without a question.
         assert_eq!(
             names.ask(&named("a.example"), Family::V4, at(11)),
             Some(place)
         );
-        assert_eq!(names.found(place), Some(&addresses()));
+        assert_eq!(known(&names, place), Some(addresses()));
         names.leave(place);
         let again = names.ask(&named("a.example"), Family::V4, at(12)).unwrap();
         assert_eq!(names.found(again), None, "asked again");
@@ -285,7 +302,7 @@ mod tests {
         let place = names.ask(&named("a"), Family::Any, at(0)).unwrap();
         names.take();
         names.answer(place, addresses(), 0, at(5));
-        assert_eq!(names.found(place), Some(&addresses()));
+        assert_eq!(known(&names, place), Some(addresses()));
         let other = names.ask(&named("a"), Family::Any, at(5)).unwrap();
         assert_ne!(other, place, "a new question");
         names.leave(place);
@@ -322,7 +339,7 @@ mod tests {
         let place = names.ask(&named("new"), Family::V4, at(1)).unwrap();
         assert_eq!(names.found(place), None);
         let kept = names.ask(&named("long"), Family::V4, at(1)).unwrap();
-        assert_eq!(names.found(kept), Some(&addresses()));
+        assert_eq!(known(&names, kept), Some(addresses()));
     }
 
     #[test]

@@ -17,14 +17,21 @@ use smoltcp::wire::{IpAddress, IpCidr};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// What the largest future needs.
-const BYTES: usize = if cfg!(feature = "dhcp") { 1024 } else { 304 };
+const BYTES: usize = if cfg!(any(feature = "dhcp", feature = "dns")) {
+    2048
+} else {
+    304
+};
 const _: () = assert!(bytes(echo) <= BYTES && bytes(service::hello_client) <= BYTES);
 
 const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
     size_of::<F>()
 }
 
-const PLACES: usize = 6 + cfg!(feature = "udp") as usize + cfg!(feature = "addressing") as usize;
+const PLACES: usize = 6
+    + 2 * cfg!(feature = "dns") as usize
+    + cfg!(feature = "udp") as usize
+    + cfg!(feature = "addressing") as usize;
 
 static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2, 0>> =
     ConstStaticCell::new(Storage::new());
@@ -60,6 +67,15 @@ async fn addresses(node: Node<'_>, address: IpCidr) {
         node.wait_link_down().await;
         node.remove_address(address.address());
     }
+}
+
+#[cfg(feature = "dns")]
+static NAMES: ConstStaticCell<cygnet::NameStorage<2>> =
+    ConstStaticCell::new(cygnet::NameStorage::new());
+
+#[cfg(feature = "dns")]
+async fn asks(node: Node<'_>) {
+    let _ = node.resolve("kettle.example", cygnet::Family::Any).await;
 }
 
 #[cfg(feature = "udp")]
@@ -164,6 +180,13 @@ fn main() -> ! {
     let node = Node::new(stack, tasks);
     #[cfg(all(feature = "addressing", not(feature = "dhcp")))]
     let _ = node.spawn_named("address", addresses(node, address));
+    #[cfg(feature = "dns")]
+    {
+        let _ = stack.add_names(NAMES.take());
+        node.set_dns_servers(&[IpAddress::v4(10, 0, 2, 3)]);
+        let _ = node.spawn_named("dns", service::dns(node));
+        let _ = node.spawn_named("asks", asks(node));
+    }
     #[cfg(feature = "dhcp")]
     {
         let IpCidr::Ipv4(address) = address;
