@@ -2,15 +2,13 @@
 //! and ports.
 
 use smoltcp::time::Instant;
-#[cfg(any(feature = "dhcp", feature = "dns"))]
-use smoltcp::wire::IpAddress;
 use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
 
 use crate::frame::flow::Flow;
 use crate::rules::keys::{HashInput, derive_key};
 
 /// First of the dynamic ports (RFC 6335).
-const FIRST_DYNAMIC_PORT: u16 = 49152;
+pub(crate) const FIRST_DYNAMIC_PORT: u16 = 49152;
 
 /// The keys of one boot.
 pub(crate) struct Secrets {
@@ -37,14 +35,13 @@ impl Secrets {
         TcpSeqNumber((hash as i32).wrapping_add(clock as i32))
     }
 
-    /// A number that nobody foresees, another one each time.
-    #[cfg(any(feature = "dhcp", feature = "dns"))]
-    pub(crate) fn draw(&mut self) -> u32 {
+    /// A number that nobody can foresee, also who knows all those before.
+    #[cfg(feature = "udp")]
+    pub(crate) fn draw(&mut self) -> u64 {
         self.drawn += 1;
-        let drawn = self.drawn as u32;
-        let nobody = |bits| IpEndpoint::new(IpAddress::v4(0, 0, 0, 0), bits as u16);
-        let text = HashInput::between(nobody(drawn), nobody(drawn >> 16));
-        text.hash(&self.ports) as u32
+        let mut text = HashInput::EMPTY;
+        text.add(&self.drawn.to_le_bytes());
+        text.hash(&self.ports)
     }
 
     /// A flow to `remote` from a port of `local` that is not `taken`: a keyed hash of

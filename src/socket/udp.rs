@@ -7,7 +7,7 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::IpListenEndpoint;
 
 use crate::counters::DropReason;
 use crate::event::{Event, Reason, Yield};
@@ -15,9 +15,9 @@ use crate::frame::flow::Flow;
 use crate::rules::peers::{Hears, Peer, Target, way};
 use crate::socket::{BindError, HearError, RecvError, SendError};
 use crate::stack::core::Core;
-use crate::stack::datagrams::{self, CannotSend};
+use crate::stack::datagrams::{self, CannotBind, CannotSend};
 use crate::stack::stack::Stack;
-use crate::table::binds::{BindId, Words};
+use crate::table::binds::{BindId, words};
 use crate::task::waker::Parking;
 
 /// A bound port. Made by [`Node::bind`](crate::Node::bind).
@@ -55,25 +55,12 @@ impl<'a> UdpSocket<'a> {
             if addr.is_some_and(|addr| !core.host.addresses.has(addr)) {
                 return Err(BindError::NotOurs);
             }
-            let (binds, secrets) = (&mut core.binds, &mut core.host.secrets);
-            let at = addr.map(words);
-            let port = match local.port {
-                0 => {
-                    // Each begins elsewhere: of one port the next is not known.
-                    let nobody = smoltcp::wire::IpAddress::v4(0, 0, 0, 0);
-                    let drawn = IpEndpoint::new(nobody, binds.drawn);
-                    binds.drawn = binds.drawn.wrapping_add(1);
-                    let taken = |flow: &Flow| binds.is_taken(flow.local_port(), at);
-                    let nobody = IpEndpoint::new(nobody, 0);
-                    let flow = secrets.dynamic_flow(nobody, drawn, binds.len() + 1, taken);
-                    flow.map_or(0, |flow| flow.local_port())
-                }
-                port if binds.is_taken(port, at) => return Err(BindError::InUse),
-                port => port,
-            };
-            let id = binds.open(port, at).ok_or(BindError::TooMany)?;
-            core.host.tell(&Event::Bound { port });
-            Ok(UdpSocket { stack, id, port })
+            let bound = datagrams::bind(&mut core.binds, &mut core.host, addr, local.port);
+            match bound {
+                Ok((id, port)) => Ok(UdpSocket { stack, id, port }),
+                Err(CannotBind::InUse) => Err(BindError::InUse),
+                Err(CannotBind::TooMany) => Err(BindError::TooMany),
+            }
         })
     }
 
@@ -142,7 +129,7 @@ impl<'a> UdpSocket<'a> {
         Ok((!peer.is_cut).then_some(len))
     }
 
-    /// Sends a datagram: an [`IpEndpoint`], an address and a port, or a [`Peer`] say where; see
+    /// Sends a datagram: an [`IpEndpoint`](smoltcp::wire::IpEndpoint), an address and a port, or a [`Peer`] say where; see
     /// [`Target`]. It waits for room and for nothing else: the datagram leaves at the end of
     /// the turn, or when its neighbor was found. One that does not answer is asked three times;
     /// then the datagram is dropped, and counted as
@@ -218,12 +205,6 @@ impl Drop for UdpSocket<'_> {
             }
         });
     }
-}
-
-fn words(addr: smoltcp::wire::IpAddress) -> Words {
-    let end = IpEndpoint::new(addr, 0);
-    let flow = Flow::new(end, end);
-    (flow.words, flow.local)
 }
 
 fn receive(

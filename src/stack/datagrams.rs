@@ -11,8 +11,10 @@
 
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::time::Duration;
+use smoltcp::wire::IpAddress;
 
 use crate::counters::{DropReason, count};
+use crate::event::Event;
 use crate::frame::build;
 use crate::frame::demux::refusal;
 use crate::frame::flow::Flow;
@@ -22,7 +24,8 @@ pub(crate) use crate::frame::udp::is_about_datagrams as are_in;
 use crate::frame::udp::{HEADER, Heard, Message, Said, read};
 use crate::rules::bucket::ANSWER;
 use crate::rules::peers::{Target, is_sender, way};
-use crate::table::binds::{BindId, Binds, Incoming};
+use crate::rules::secrets::FIRST_DYNAMIC_PORT;
+use crate::table::binds::{BindId, Binds, Incoming, words};
 use crate::table::host::Host;
 use crate::table::line::Line;
 use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
@@ -30,6 +33,26 @@ use crate::table::outbox::Outgoing;
 
 /// How long a datagram waits for its neighbor's answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Binds a port, of one address of ours or of all. Of port 0 it is one that nobody can foresee.
+pub(crate) fn bind(
+    binds: &mut Binds<'_>,
+    host: &mut Host<'_>,
+    addr: Option<IpAddress>,
+    asked: u16,
+) -> Result<(BindId, u16), CannotBind> {
+    let (at, mut port) = (addr.map(words), asked);
+    while binds.is_taken(port, at) || port == 0 {
+        if asked != 0 {
+            return Err(CannotBind::InUse);
+        }
+        // Of the dynamic ports (RFC 6335) far more are free than taken.
+        port = host.secrets.draw() as u16 | FIRST_DYNAMIC_PORT;
+    }
+    let id = binds.open(port, at).ok_or(CannotBind::TooMany)?;
+    host.tell(&Event::Bound { port });
+    Ok((id, port))
+}
 
 /// A frame with a datagram in it, or with the word that one was not taken.
 pub(crate) fn hear<T: TxToken>(binds: &mut Binds<'_>, host: &mut Host<'_>, frame: &[u8], token: T) {
@@ -97,6 +120,13 @@ fn emit<T: TxToken>(host: &Host<'_>, message: &Message<'_>, token: T) -> u32 {
     let sums = host.capabilities.checksum.udp.tx();
     let told = Told::new(token, &host.outlet);
     told.consume(message.len(), |frame| message.write(frame, sums))
+}
+
+/// Why a port is not bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CannotBind {
+    InUse,
+    TooMany,
 }
 
 /// Why a datagram is not taken.

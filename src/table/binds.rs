@@ -8,7 +8,7 @@
 //!
 //! Not here: what may come at all (`datagrams.rs`), and what leaves (`outbox.rs`).
 
-use smoltcp::wire::IpAddress;
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::counters::DropReason;
 use crate::frame::flow::{Flow, WORDS};
@@ -26,6 +26,12 @@ const MARKS: usize = 4;
 
 /// An address in words, and how many of them count.
 pub(crate) type Words = (u32, [u32; WORDS]);
+
+pub(crate) fn words(addr: IpAddress) -> Words {
+    let end = IpEndpoint::new(addr, 0);
+    let flow = Flow::new(end, end);
+    (flow.words, flow.local)
+}
 
 initial! {
     /// A bound port. Lives in [`UdpStorage`](crate::UdpStorage).
@@ -111,8 +117,6 @@ pub(crate) struct Binds<'a> {
     depth: usize,
     pub(crate) waiters: Waiters<'a>,
     pub(crate) outbox: Outbox<'a>,
-    /// How many ports were drawn so far.
-    pub(crate) drawn: u16,
 }
 
 impl Default for Binds<'_> {
@@ -146,7 +150,6 @@ impl<'a> Binds<'a> {
             bytes,
             waiters,
             outbox,
-            drawn: 0,
         }
     }
 
@@ -368,7 +371,6 @@ impl<'a> Binds<'a> {
         self.buckets.fill(0);
         self.waiters.reset();
         self.outbox.reset();
-        self.drawn = 0;
     }
 }
 
