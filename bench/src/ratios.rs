@@ -32,7 +32,7 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 15] = [
+const RATIOS: [Ratio; 17] = [
     ratio(
         "an echo over one connection / bare",
         ONE,
@@ -117,6 +117,18 @@ const RATIOS: [Ratio; 15] = [
         ("bulk-up", "cygnet", 1, 65536),
         ("bulk-up", "bare", 1, 65536),
         1.00,
+    ),
+    ratio(
+        "a datagram echoed / an echo over one connection",
+        ("datagrams", "cygnet", 1, 64),
+        ONE,
+        0.60,
+    ),
+    ratio(
+        "a datagram to one of 1,024 sockets / to one of 1",
+        ("datagrams", "cygnet", 1024, 64),
+        ("datagrams", "cygnet", 1, 64),
+        1.01,
     ),
 ];
 

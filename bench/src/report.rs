@@ -52,6 +52,13 @@ fn bulk(results: &Results, out: &mut String) {
     );
 }
 
+fn datagrams(results: &Results, out: &mut String) {
+    let rows = results.of("datagrams", "cygnet");
+    let rows = rows.map(|one| vec![thousands(one.connections as f64), thousands(one.cost)]);
+    let title = "A datagram of 64 bytes echoed, by sockets that are bound, instructions";
+    table(out, title, &["N", "cygnet"], rows.collect());
+}
+
 fn with_ipv6(results: &Results, out: &mut String) {
     let mut rows = Vec::new();
     for (mode, name, units) in [
@@ -172,6 +179,7 @@ fn tables(results: &Results) -> String {
     instructions(results, &mut out, "churn", churn);
     bulk(results, &mut out);
     with_ipv6(results, &mut out);
+    datagrams(results, &mut out);
     wall(results, &mut out);
     ram(results, &mut out);
     out

@@ -11,7 +11,7 @@ pub const STACKS: [&str; 3] = ["cygnet", "bare", "embassy"];
 pub struct Measured {
     mode: String,
     stack: String,
-    connections: u64,
+    pub connections: u64,
     buffer: u64,
     /// Per request or byte.
     pub cost: f64,

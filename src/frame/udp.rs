@@ -10,20 +10,19 @@
 use smoltcp::wire::{IpEndpoint, Ipv6Address};
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, Frame};
 use crate::frame::checksum;
 use crate::frame::flow::Flow;
-#[cfg(feature = "ipv6")]
-use crate::frame::link::IPV6;
 use crate::frame::link::{ETHERNET, Hardware, IPV4};
 
 /// Bytes of a header, of UDP and of ICMP.
 pub(crate) const HEADER: usize = 8;
 
+/// As the link's header says it.
+const IPV6: [u8; 2] = [0x86, 0xdd];
+
 /// As IP headers say it.
 pub(crate) const UDP: u8 = 17;
 const ICMP: u8 = 1;
-#[cfg(feature = "ipv6")]
 const ICMPV6: u8 = 58;
 
 /// The longest packet with such an error that every host takes, without its headers (RFC
@@ -218,102 +217,128 @@ fn quoted(quote: &[u8], words: u32) -> Option<(Flow, u32)> {
 
 /// A message on its way out: a datagram, or one of ICMP.
 pub(crate) struct Message<'m> {
-    /// Of the link and of IP.
-    headers: Frame,
+    from: Hardware,
+    to: Hardware,
+    /// Of ICMP without ports.
+    flow: Flow,
+    protocol: u8,
     head: [u8; HEADER],
     body: &'m [u8],
-    protocol: u8,
 }
 
 impl<'m> Message<'m> {
-    /// A datagram of this flow, to this hardware address from that one.
-    pub(crate) fn datagram(
-        ends: (Hardware, Hardware),
-        flow: &Flow,
-        body: &'m [u8],
-    ) -> Option<Self> {
+    /// A datagram of this flow, from that hardware address to this one.
+    #[inline]
+    pub(crate) fn datagram((from, to): (Hardware, Hardware), flow: &Flow, body: &'m [u8]) -> Self {
         let [l0, l1, r0, r1] = flow.ports.to_be_bytes();
         let [a, b] = ((HEADER + body.len()) as u16).to_be_bytes();
-        Message::new(ends, flow, UDP, ([l0, l1, r0, r1, a, b, 0, 0], body))
+        Message {
+            from,
+            to,
+            flow: *flow,
+            protocol: UDP,
+            head: [l0, l1, r0, r1, a, b, 0, 0],
+            body,
+        }
     }
 
     /// The answer to a datagram that came in this frame to a port of nobody's.
-    pub(crate) fn unreachable(heard: &Heard<'_>, us: Hardware, frame: &'m [u8]) -> Option<Self> {
-        let packet = frame.get(ETHERNET..)?;
-        let (protocol, kind, most) = match heard.flow.words {
-            1 => (ICMP, [3, 3], QUOTE[0]),
-            #[cfg(feature = "ipv6")]
-            _ => (ICMPV6, [1, 4], QUOTE[1]),
-            #[cfg(not(feature = "ipv6"))]
-            _ => return None,
+    pub(crate) fn unreachable(heard: &Heard<'_>, us: Hardware, frame: &'m [u8]) -> Self {
+        let packet = frame.get(ETHERNET..).unwrap_or_default();
+        let (protocol, kind, code, most) = match heard.flow.words {
+            1 => (ICMP, 3, 3, QUOTE[0]),
+            _ => (ICMPV6, 1, 4, QUOTE[1]),
         };
-        let quote = packet.get(..most).unwrap_or(packet);
-        let head = [kind[0], kind[1], 0, 0, 0, 0, 0, 0];
-        Message::new((us, heard.hardware), &heard.flow, protocol, (head, quote))
+        Message {
+            from: us,
+            to: heard.hardware,
+            flow: heard.flow,
+            protocol,
+            head: [kind, code, 0, 0, 0, 0, 0, 0],
+            body: packet.get(..most).unwrap_or(packet),
+        }
     }
 
-    fn new(
-        ends: (Hardware, Hardware),
-        flow: &Flow,
-        protocol: u8,
-        (head, body): ([u8; HEADER], &'m [u8]),
-    ) -> Option<Self> {
-        let addresses = (flow.local_addr(), flow.remote_addr());
-        let bytes = (HEADER + body.len()) as u16;
-        let mut headers = build::packet(ends, addresses, protocol.into(), bytes)?;
-        // RFC 1112, 6.1: to a group no router takes it further, unless somebody says so.
-        let hops = if addresses.1.is_multicast() { 1 } else { 64 };
-        if let Some(place) = headers.get_mut(if flow.words == 1 { 22 } else { 21 }) {
-            *place = hops;
-        }
-        Some(Message {
-            headers,
-            head,
-            body,
-            protocol,
-        })
+    /// Bytes of the headers of the link and of IP.
+    fn start(&self) -> usize {
+        if self.flow.words == 1 { 34 } else { 54 }
     }
 
     /// Bytes of the frame.
     pub(crate) fn len(&self) -> usize {
-        self.headers.len() + HEADER + self.body.len()
+        self.start() + HEADER + self.body.len()
     }
 
-    /// Writes it into a frame of its length, and gives the mark of a datagram. `sums`: its
-    /// checksum is ours to write.
-    pub(crate) fn write(&self, frame: &mut [u8], sums: bool) -> u32 {
-        let start = self.headers.len();
-        let (Some(addresses), Some(link)) = (
-            self.headers.get(if start > 40 { 22 } else { 26 }..),
-            frame.get_mut(..start),
-        ) else {
-            return 0;
-        };
-        link.copy_from_slice(&self.headers);
-        let pseudo = match addresses.first_chunk::<32>() {
-            Some(addresses) => checksum::pseudo(addresses),
-            None => addresses.first_chunk::<8>().map_or(0, checksum::pseudo),
-        };
-        let Some(message) = frame.get_mut(start..) else {
-            return 0;
-        };
-        let Some((head, body)) = message.split_first_chunk_mut::<HEADER>() else {
-            return 0;
-        };
-        *head = self.head;
-        if let Some(room) = body.get_mut(..self.body.len()) {
-            room.copy_from_slice(self.body);
-        }
+    /// Writes it into a frame of its length, and gives the mark of a datagram. The checksum of
+    /// an IPv4 header is left open; `sums`: that of the message is ours to write.
+    pub(crate) fn write(&self, frame: &mut [u8], sums: bool) -> Option<u32> {
+        let (head, message) = frame.split_at_mut_checked(self.start())?;
+        let pseudo = self.write_ip(head, message.len() as u16)?;
+        let (header, payload) = message.split_first_chunk_mut::<HEADER>()?;
+        *header = self.head;
+        payload
+            .get_mut(..self.body.len())?
+            .copy_from_slice(self.body);
         if sums {
             let sum = checksum::of_message(pseudo, self.protocol, message).to_ne_bytes();
-            let at = if self.protocol == UDP { 6 } else { 2 };
             // RFC 768: "If the computed checksum is zero, it is transmitted as all ones".
             let sum = if sum == [0, 0] { [0xff; 2] } else { sum };
-            if let Some(place) = message.get_mut(at..at + 2) {
-                place.copy_from_slice(&sum);
-            }
+            let at = if self.protocol == UDP { 6 } else { 2 };
+            *message.get_mut(at..)?.first_chunk_mut()? = sum;
         }
-        message.first_chunk().map_or(0, mark)
+        message.first_chunk().map(mark)
+    }
+
+    /// Writes the headers before a message of that many bytes; gives what its addresses add to
+    /// its checksum.
+    fn write_ip(&self, room: &mut [u8], bytes: u16) -> Option<usize> {
+        let Flow { local, remote, .. } = &self.flow;
+        let (link, header) = room.split_first_chunk_mut::<ETHERNET>()?;
+        let is_v4 = self.flow.words == 1;
+        // RFC 1112, 6.1: to a group no router takes it further, unless somebody says so.
+        let is_group = remote[0] >> 24 == 0xff || is_v4 && remote[0] >> 28 == 0xe;
+        let hops = if is_group { 1 } else { 64 };
+        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.to, self.from);
+        let kind = if is_v4 { IPV4 } else { IPV6 };
+        *link = [a, b, c, d, e, f, g, h, i, j, k, l, kind[0], kind[1]];
+        if is_v4 {
+            let header = header.first_chunk_mut::<20>()?;
+            let [l0, l1] = (bytes + 20).to_be_bytes();
+            let [s0, s1, s2, s3] = local[0].to_be_bytes();
+            let [d0, d1, d2, d3] = remote[0].to_be_bytes();
+            // Never fragmented.
+            *header = [
+                0x45,
+                0,
+                l0,
+                l1,
+                0,
+                0,
+                0x40,
+                0,
+                hops,
+                self.protocol,
+                0,
+                0, // no checksum yet
+                s0,
+                s1,
+                s2,
+                s3,
+                d0,
+                d1,
+                d2,
+                d3,
+            ];
+            return header.last_chunk::<8>().map(checksum::pseudo);
+        }
+        let (fixed, addresses) = header.split_first_chunk_mut::<8>()?;
+        let [l0, l1] = bytes.to_be_bytes();
+        *fixed = [0x60, 0, 0, 0, l0, l1, self.protocol, hops];
+        let (places, _) = addresses.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip(local.iter().chain(remote)) {
+            *place = word.to_be_bytes();
+        }
+        addresses.first_chunk::<32>().map(checksum::pseudo)
     }
 }
 

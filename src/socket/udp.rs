@@ -289,8 +289,12 @@ impl<'a> InLine<'_, 'a> {
         let mut parking = Parking::new(cx.waker());
         let sends = matches!(self.reason, Reason::Send);
         let mut left = None;
-        stack.with(|core| {
+        // Nobody is woken by this.
+        stack.with_quiet(|core| {
             let answer = ask(core, id);
+            if answer.is_ready() && self.held == 0 {
+                return answer;
+            }
             if let Some((waiters, line)) = core.binds.line(id, sends) {
                 if answer.is_ready() {
                     (_, left) = waiters.leave(line, &mut self.held);
@@ -307,10 +311,10 @@ impl<'a> InLine<'_, 'a> {
 
 impl Drop for InLine<'_, '_> {
     fn drop(&mut self) {
-        let UdpSocket { stack, id, .. } = *self.socket;
         if self.held == 0 {
             return;
         }
+        let UdpSocket { stack, id, .. } = *self.socket;
         let sends = matches!(self.reason, Reason::Send);
         let mut left = None;
         stack.with_unless_hurt(|core| {

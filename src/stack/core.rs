@@ -104,17 +104,7 @@ impl Core<'_> {
         }
     }
 
-    /// Whether there are wakers to be woken when the stack is free.
-    pub(crate) fn has_woken(&self) -> bool {
-        let woken = self.connections.slots.woken || self.connections.listeners.woken;
-        #[cfg(feature = "udp")]
-        let woken = woken || self.binds.waiters.woken;
-        #[cfg(feature = "addressing")]
-        let woken = woken || self.watchers.woken;
-        woken
-    }
-
-    /// One or two of those. `None`: there are no more.
+    /// Wakers to be woken when the stack is free. `None`: there are no more.
     #[cold]
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         let connections = &mut self.connections;

@@ -67,9 +67,7 @@ pub(crate) fn hear<T: TxToken>(binds: &mut Binds<'_>, host: &mut Host<'_>, frame
         Ok((_, true)) => (),
         Ok((heard, false)) if host.may_answer(ANSWER) => {
             let us = host.config.hardware_addr;
-            if let Some(message) = Message::unreachable(&heard, us, frame) {
-                emit(host, &message, token);
-            }
+            emit(host, &Message::unreachable(&heard, us, frame), token);
         }
         Ok(_) => (),
     }
@@ -119,7 +117,8 @@ fn emit<T: TxToken>(host: &Host<'_>, message: &Message<'_>, token: T) -> u32 {
     host.outlet.of_no_flow();
     let sums = host.capabilities.checksum.udp.tx();
     let told = Told::new(token, &host.outlet);
-    told.consume(message.len(), |frame| message.write(frame, sums))
+    let mark = told.consume(message.len(), |frame| message.write(frame, sums));
+    mark.unwrap_or(0)
 }
 
 /// Why a port is not bound.
@@ -226,8 +225,11 @@ pub(crate) fn send<D: Device + ?Sized>(
             park(binds, host, place, again);
             continue;
         }
-        let mark = Message::datagram((us, hardware), &flow, payload)
-            .map_or(0, |message| emit(host, &message, token));
+        let mark = emit(
+            host,
+            &Message::datagram((us, hardware), &flow, payload),
+            token,
+        );
         binds.left(of, mark);
         count!(host, datagrams_out);
         done(binds, place);

@@ -235,7 +235,15 @@ impl<'a> Stack<'a> {
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let (out, woken) = self.with_quiet(|core| (f(core), core.has_woken()));
+        let (out, woken) = self.with_quiet(|core| {
+            let out = f(core);
+            let woken = core.connections.slots.woken || core.connections.listeners.woken;
+            #[cfg(feature = "udp")]
+            let woken = woken || core.binds.waiters.woken;
+            #[cfg(feature = "addressing")]
+            let woken = woken || core.watchers.woken;
+            (out, woken)
+        });
         if woken {
             self.wake_others();
         }

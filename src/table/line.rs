@@ -46,7 +46,10 @@ impl Line {
 
     pub(crate) fn pop(&mut self, links: &mut [u32]) -> Option<u32> {
         let first = self.first()?;
-        self.unlink(links, first);
+        self.head = links.get(first as usize).copied()?;
+        if self.head == 0 {
+            self.tail = 0;
+        }
         Some(first)
     }
 
