@@ -21,7 +21,7 @@
 //! | 3 | `table` | what is held: the host, slots, flows, deadlines, listeners, who waits, neighbors, buffers |
 //! | 4 | `stack` | where rules and tables meet, and the only caller of smoltcp's `Interface` |
 //! | 4 | [`task`] | who runs: wakers, futures in fixed bytes, timers |
-//! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves |
+//! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves; with the feature `udp` `UdpSocket` |
 //! | 6 | [`Node`] | the handle that programs hold |
 //! | 7 | [`event_loop()`] | one turn: expire, receive, resume, transmit |
 //! | 8 | [`service`] | ready-made servers |
@@ -70,6 +70,15 @@
 //! 6. `socket/listener.rs`: `accept` takes the slot out of the queue and makes a stream
 //!    of it, `socket/stream.rs`.
 //! <!-- end of way -->
+//!
+//! # The life of a datagram
+//!
+//! With the feature `udp`. `stack/core.rs` sees by three bytes that a frame is one, and
+//! `stack/datagrams.rs` has it: `frame/udp.rs` reads it, `table/binds.rs` finds the socket
+//! that fits best and puts it into that one's ring, and whoever has waited longest in
+//! `table/waiters.rs` is woken. smoltcp does not see it. `socket/udp.rs` copies it into the
+//! reader's buffer. One that a task sends waits in `table/outbox.rs` for the end of the turn,
+//! and parks there while its neighbor is asked for.
 //!
 //! # The life of a wake
 //!

@@ -13,9 +13,13 @@ mod hands;
 mod delivery;
 #[path = "udp/groups.rs"]
 mod groups;
+#[path = "udp/pelt.rs"]
+mod pelt;
 #[path = "udp/refusals.rs"]
 mod refusals;
 #[path = "udp/sending.rs"]
 mod sending;
+#[path = "udp/services.rs"]
+mod services;
 #[path = "udp/tasks.rs"]
 mod tasks;

@@ -21,8 +21,8 @@ mod words;
 mod world_words;
 pub use loopback_words::LoopbackConfig;
 pub use selftest_words::SelftestConfig;
-pub use tap_words::TapConfig;
-pub use values::{Loss, Serve, Service};
+pub use tap_words::{SOCKETS, TapConfig};
+pub use values::{Loss, Serve, Service, Transport};
 use words::{Cli, CommandWords};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
 

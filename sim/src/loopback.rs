@@ -37,7 +37,7 @@ use progress::Progress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
 use crate::cli::values::PARKED;
-use crate::cli::{LoopbackConfig, Serve};
+use crate::cli::{LoopbackConfig, Serve, Transport};
 use crate::host::StopFlag;
 use crate::level::Level;
 use crate::observe::{All, Log, Out};
@@ -96,6 +96,7 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     observe(config, level, (server, clients), (out, digest, watched));
     let service = Serve {
         service: config.service,
+        transport: Transport::Tcp,
         port: PORT,
     };
     services::spawn(server, service, config.backlog, TimeLimits::DEFAULT, 0)?;

@@ -11,11 +11,13 @@
 //! Not here: the services (`services.rs`) and the waiting (`host.rs`).
 
 use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cygnet::event::Observer;
 use cygnet::{
-    Config, HeapStorage, HeapTaskStorage, Node, Platform, Stack, StorageSizes, Tasks, Turn, turns,
+    Config, HeapStorage, HeapTaskStorage, Node, Platform, Stack, StorageSizes, Tasks, Turn,
+    UdpStorage, turns,
 };
 use cygnet_world::frame::Sequences;
 use smoltcp::phy::{Device, DeviceCapabilities};
@@ -23,12 +25,12 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::capture::{Capture, CaptureFile, Epoch};
-use crate::cli::{Service, TapConfig};
+use crate::cli::{SOCKETS, Service, TapConfig, Transport};
 use crate::host::{HostPlatform, Readable, poke};
 use crate::level::Level;
 use crate::observe::{Log, Out};
 use crate::report::{Report, Value};
-use crate::services::{self, TASK_BYTES};
+use crate::services::{self, DATAGRAM_BYTES, Stop, TASK_BYTES};
 use crate::tap::{Tap, TapStats, addresses_are_free};
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
@@ -37,6 +39,13 @@ use crate::trace::Trace;
 /// kept the kernel's code and ours in the caches: 8 % less processor than 64 with
 /// 400 clients at once, the same with 64.
 const FRAMES_PER_TURN: u16 = 256;
+
+/// Memory for datagrams: a ring holds two turns, and each service waits once.
+type Datagrams =
+    UdpStorage<SOCKETS, { 2 * FRAMES_PER_TURN as usize }, DATAGRAM_BYTES, { 2 * SOCKETS }>;
+
+/// All zeros, and so not in the program.
+static DATAGRAMS: Mutex<Datagrams> = Mutex::new(UdpStorage::new());
 
 /// Resets at the end have this long to leave.
 const GOODBYE: Duration = Duration::from_millis(100);
@@ -83,6 +92,9 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
         let set = stack.set_gateway(*gateway);
         set.map_err(|error| format!("{gateway}: {error}"))?;
     }
+    let datagrams = DATAGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let added = stack.add_datagrams(&mut **Box::leak(Box::new(datagrams)));
+    added.map_err(|error| text(&error))?;
     let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
     let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
     let node = Node::new(stack, Box::leak(Box::new(tasks)));
@@ -92,17 +104,23 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     // Shown when the loop first has nothing to do: then the listeners listen.
     out.line(format_args!("{}", greeting(config)));
     node.set_observer(observer(level, out));
+    let stop: &'static Stop = Box::leak(Box::default());
     for what in &config.serve {
-        services::spawn(node, *what, config.backlog, config.limits, epoch)?;
+        match what.transport {
+            Transport::Tcp => {
+                services::spawn(node, *what, config.backlog, config.limits, epoch)?;
+            }
+            Transport::Udp => services::spawn_datagrams(node, *what, epoch, stop)?,
+        }
     }
 
     match pcap {
         None => {
-            let (over, tap) = drive(config, node, out, tap)?;
+            let (over, tap) = drive(config, node, (out, stop), tap)?;
             finish(config, node, &over, tap.stats())
         }
         Some(file) => {
-            let (over, mut capture) = drive(config, node, out, Capture::new(tap, file))?;
+            let (over, mut capture) = drive(config, node, (out, stop), Capture::new(tap, file))?;
             if let Err(error) = capture.finish() {
                 eprintln!("sim: the capture is incomplete: {error}");
             }
@@ -145,7 +163,7 @@ struct Over {
 fn drive<D: Device + Readable>(
     config: &TapConfig,
     node: Node<'static>,
-    out: &Out,
+    (out, services): (&Out, &Stop),
     device: D,
 ) -> Result<(Over, D), String> {
     let text = |error: std::io::Error| format!("cannot wait for frames: {error}");
@@ -163,6 +181,7 @@ fn drive<D: Device + Readable>(
             }
             if stop.is_set() && drain_until.is_none() {
                 node.close_listeners();
+                services.set();
                 drain_until = Some(now + config.drain);
             }
             match turns.turn(host.device(), now) {
@@ -279,7 +298,10 @@ fn greeting(config: &TapConfig) -> String {
         config.slots
     );
     for what in &config.serve {
-        let name = what.service;
+        let name = match what.transport {
+            Transport::Tcp => what.service.to_string(),
+            Transport::Udp => format!("{}/udp", what.service),
+        };
         let port = what.port;
         for ip in &config.ips {
             let ip = ip.address();
@@ -288,6 +310,11 @@ fn greeting(config: &TapConfig) -> String {
                 IpAddress::Ipv6(ip) => format!("[{ip}]"),
             };
             let command = match what.service {
+                // Those that speak by datagrams are spoken to first.
+                Service::Daytime if what.transport == Transport::Udp => {
+                    format!("echo | nc -u -w 1 {ip} {port}")
+                }
+                _ if what.transport == Transport::Udp => format!("nc -u {ip} {port}"),
                 // These two speak first; curl shows what they say.
                 Service::Chargen | Service::Daytime => format!("curl telnet://{host}:{port}"),
                 Service::Discard => format!("nc -N {ip} {port} < /etc/services"),

@@ -1,12 +1,20 @@
 //! The services of the core by name: which `async fn` becomes a task, and how
 //! long its clients may take.
 
-use cygnet::{Backlog, ListenError, Node, TcpStream, TimeLimits, service};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Poll, Waker};
+
+use cygnet::{Backlog, BindError, ListenError, Node, TcpStream, TimeLimits, service};
 
 use crate::cli::values::{Serve, Service};
 
 /// What the future of a service or of a client may need.
 pub const TASK_BYTES: usize = 2048;
+
+/// The longest datagram: what a packet of 1,500 bytes carries over IPv4.
+pub const DATAGRAM_BYTES: usize = 1472;
 
 /// Spawns the server that `what` names. `epoch` is the Unix time, in seconds,
 /// of the platform's time zero; only daytime asks for it.
@@ -59,4 +67,73 @@ async fn serve<'a, C: Future<Output = ()> + 'a>(
         let _ = node.spawn_named(what.service.name(), client(stream));
     }
     Ok(())
+}
+
+/// Ends the services that speak by datagrams, which know no end of a connection.
+#[derive(Debug, Default)]
+pub struct Stop {
+    is_set: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Stop {
+    /// From now on.
+    pub fn set(&self) {
+        self.is_set.set(true);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Runs a service until then.
+    async fn or(
+        &self,
+        service: impl Future<Output = Result<(), BindError>>,
+    ) -> Result<(), BindError> {
+        let mut service = pin!(service);
+        let mut stands = false;
+        poll_fn(|cx| {
+            if self.is_set.get() {
+                return Poll::Ready(Ok(()));
+            }
+            if !std::mem::replace(&mut stands, true) {
+                self.waiting.borrow_mut().push(cx.waker().clone());
+            }
+            service.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// Spawns the server by datagrams that `what` names, until `stop`; `epoch` as for [`spawn`].
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_datagrams<'a>(
+    node: Node<'a>,
+    what: Serve,
+    epoch: i64,
+    stop: &'a Stop,
+) -> Result<(), String> {
+    let port = what.port;
+    let spawned = match what.service {
+        Service::Echo => {
+            let echo = service::echo_datagrams::<DATAGRAM_BYTES>(node, port);
+            node.spawn_named("echo/udp", Box::pin(stop.or(echo)))
+                .map_err(|error| error.to_string())
+        }
+        Service::Discard => {
+            let discard = service::discard_datagrams(node, port);
+            node.spawn_named("discard/udp", stop.or(discard))
+                .map_err(|error| error.to_string())
+        }
+        Service::Daytime => {
+            let daytime = service::daytime_datagrams(node, port, epoch);
+            node.spawn_named("daytime/udp", stop.or(daytime))
+                .map_err(|error| error.to_string())
+        }
+        Service::Hello | Service::Chargen => Err("it does not speak by datagrams".into()),
+    };
+    match spawned {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{what} cannot be a task: {error}")),
+    }
 }

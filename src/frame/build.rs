@@ -203,7 +203,7 @@ fn options_of(frame: &[u8]) -> Option<&[u8]> {
 }
 
 /// A frame with its IP header, for a payload of `bytes`.
-fn packet(
+pub(crate) fn packet(
     link_layer: (Hardware, Hardware),
     addresses: (IpAddress, IpAddress),
     protocol: IpProtocol,

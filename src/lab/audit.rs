@@ -37,6 +37,9 @@ const TICKS: Duration = Duration::from_millis(4);
 pub fn audit(node: Node<'_>) -> Result<(), Inconsistent> {
     tasks(node.tasks)?;
     node.stack.with(|core| Audit(core).all())?;
+    #[cfg(feature = "udp")]
+    node.stack
+        .with(|core| crate::lab::datagram_audit::datagrams(&core.binds))?;
     for (task, reason, slot) in waiting_for_streams(node.tasks) {
         let sleeps = is_armed(&node.tasks.timers, task);
         let wait = |core: &mut Core<'_>| Audit(core).wait(reason, slot, sleeps);

@@ -3,6 +3,8 @@
 //! contains none of it.
 
 mod audit;
+#[cfg(feature = "udp")]
+mod datagram_audit;
 mod faults;
 #[cfg(any(test, feature = "on-target"))]
 pub mod on_target;

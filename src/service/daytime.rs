@@ -32,12 +32,17 @@ pub async fn daytime(
 /// # Cancel safety
 /// **Safe.** The stream closes in the background.
 pub async fn daytime_client(mut stream: TcpStream<'_>, seconds: i64) {
-    let mut line = heapless::String::<40>::new();
-    // 40 bytes hold every year up to 9999 and then some; a longer one is cut.
-    let _ = write!(line, "{}\r\n", Utc(seconds));
-    if stream.write_all(line.as_bytes()).await.is_ok() {
+    if stream.write_all(line(seconds).as_bytes()).await.is_ok() {
         let _ = stream.close().await;
     }
+}
+
+/// Seconds since 1970 as it says them.
+pub(super) fn line(seconds: i64) -> heapless::String<40> {
+    let mut line = heapless::String::new();
+    // 40 bytes hold every year up to 9999 and then some; a longer one is cut.
+    let _ = write!(line, "{}\r\n", Utc(seconds));
+    line
 }
 
 /// Seconds since 1970 as a date and a time.

@@ -597,5 +597,6 @@ fn has(node: Node<'_>, address: IpCidr) -> bool {
 }
 
 fn draw(node: Node<'_>) -> u32 {
-    node.stack.with_quiet(|core| core.host.secrets.draw() as u32)
+    node.stack
+        .with_quiet(|core| core.host.secrets.draw() as u32)
 }

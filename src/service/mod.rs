@@ -6,6 +6,8 @@
 //! [`Counters::spawns_refused`](crate::event::Counters).
 
 mod chargen;
+#[cfg(feature = "udp")]
+mod datagrams;
 mod daytime;
 #[cfg(feature = "dhcp")]
 mod dhcp;
@@ -17,6 +19,8 @@ mod hello;
 mod serve;
 
 pub use chargen::{chargen, chargen_client};
+#[cfg(feature = "udp")]
+pub use datagrams::{daytime_datagrams, discard_datagrams, echo_datagrams};
 pub use daytime::{daytime, daytime_client};
 #[cfg(feature = "dhcp")]
 pub use dhcp::{DhcpConfig, DhcpError, dhcp};

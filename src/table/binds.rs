@@ -109,12 +109,12 @@ pub(crate) struct BindId {
 
 /// Every bound port of a stack, with what came for it.
 pub(crate) struct Binds<'a> {
-    binds: &'a mut [Bind],
+    pub(crate) binds: &'a mut [Bind],
     buckets: &'a mut [u32],
     cells: &'a mut [Incoming],
     bytes: &'a mut [u8],
     /// Places of a ring.
-    depth: usize,
+    pub(crate) depth: usize,
     pub(crate) waiters: Waiters<'a>,
     pub(crate) outbox: Outbox<'a>,
 }
@@ -170,7 +170,7 @@ impl<'a> Binds<'a> {
     }
 
     /// The sockets of a port, by their numbers.
-    fn on(&self, port: u16) -> impl Iterator<Item = (u32, &Bind)> {
+    pub(crate) fn on(&self, port: u16) -> impl Iterator<Item = (u32, &Bind)> {
         let mut next = self.buckets.get(self.bucket(port)).copied().unwrap_or(0);
         core::iter::from_fn(move || {
             let number = next.checked_sub(1)?;

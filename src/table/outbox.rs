@@ -36,7 +36,7 @@ pub(crate) struct Outbox<'a> {
     /// Bytes that a place holds.
     pub(crate) room: usize,
     pub(crate) line: Line,
-    free: Line,
+    pub(crate) free: Line,
     /// Tasks that wait for a place.
     pub(crate) senders: Line,
     /// When parked ones are looked at again, unless a neighbor answers before.

@@ -17,15 +17,15 @@ initial! {
         waker: Option<Waker> = None,
         /// It stands in a line. If it does not, and its waker is still here, that is not ours
         /// and is to be woken when the stack is free.
-        stands: bool = false,
+        pub(crate) stands: bool = false,
     }
 }
 
 /// Everybody who waits, in lines that others keep.
 pub(crate) struct Waiters<'a> {
-    places: &'a mut [Waiter],
-    links: &'a mut [u32],
-    free: Line,
+    pub(crate) places: &'a mut [Waiter],
+    pub(crate) links: &'a mut [u32],
+    pub(crate) free: Line,
     /// Somebody was woken whose waker is not ours, and still here.
     pub(crate) woken: bool,
 }

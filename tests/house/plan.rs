@@ -50,7 +50,7 @@ pub const FILE_LINES: usize = 500;
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
 /// go, the fourth of datagrams.
-pub const CODE_LINES: usize = 8_200 + 1_318 + 698 + 1_601;
+pub const CODE_LINES: usize = 8_200 + 1_318 + 698 + 1_644;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.

@@ -10,11 +10,14 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
-    Limit, PARKED, Serve, Service, address, duration, host_cidr, host_cidr_v6, limit, mac, mac_for,
-    neighbor, parked,
+    Limit, PARKED, Serve, Service, Transport, address, duration, host_cidr, host_cidr_v6, limit,
+    mac, mac_for, neighbor, parked,
 };
 use crate::offload::Offload;
 use crate::report::Format;
+
+/// Services that speak by datagrams, at most.
+pub const SOCKETS: usize = 16;
 
 /// `sim tap`, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +75,7 @@ pub struct TapConfig {
     sim tap                              hello on port 5000, echo on 7\n  \
     sudo sim tap --create                the same, on an interface that goes with it\n  \
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
+    sim tap --serve echo/udp:7 daytime/udp:13   by datagrams: nc -u 192.168.69.2 7\n  \
     sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
     nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
     Ctrl-C stops accepting, lets open streams finish (--drain), resets what is left and\n\
@@ -100,7 +104,8 @@ pub(super) struct TapWords {
     /// the first --ip, the same in every run]
     #[arg(long, value_name = "MAC", value_parser = mac)]
     mac: Option<EthernetAddress>,
-    /// Who answers where; repeatable [default: hello:5000 echo:7]
+    /// Who answers where; echo/udp, discard/udp and daytime/udp speak by datagrams;
+    /// repeatable [default: hello:5000 echo:7]
     #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
     serve: Vec<Serve>,
     /// How long a client may take: first-byte, idle, read, write, exchange or
@@ -145,20 +150,28 @@ impl TapWords {
             serve = vec![
                 Serve {
                     service: Service::Hello,
+                    transport: Transport::Tcp,
                     port: 5000,
                 },
                 Serve {
                     service: Service::Echo,
+                    transport: Transport::Tcp,
                     port: 7,
                 },
             ];
         }
         for (i, second) in serve.iter().enumerate() {
-            if let Some(first) = serve[..i].iter().find(|first| first.port == second.port) {
+            let same =
+                |first: &&Serve| (first.transport, first.port) == (second.transport, second.port);
+            if let Some(first) = serve[..i].iter().find(same) {
                 return Err(format!(
                     "--serve {first} and --serve {second} have the same port"
                 ));
             }
+        }
+        let by_datagrams = |one: &&Serve| one.transport == Transport::Udp;
+        if serve.iter().filter(by_datagrams).count() > SOCKETS {
+            return Err(format!("at most {SOCKETS} services speak by datagrams"));
         }
         let by_name = || mac_for(&self.name, ips[0].address());
         let mac = self.mac.unwrap_or_else(by_name);

@@ -192,3 +192,27 @@ fn help_teaches_and_is_no_failure() {
         assert!(exit.text.contains(says), "{}", exit.text);
     }
 }
+
+#[test]
+fn some_services_speak_by_datagrams() {
+    let serve = |words: &str| {
+        let config = tap(words).map_err(|exit| format!("{exit:?}"))?;
+        let names = config.serve.iter().map(Serve::to_string);
+        Ok::<Vec<String>, String>(names.collect())
+    };
+    let both = serve("--serve echo/udp:7 echo/tcp:7 daytime/udp:13 discard/udp:9");
+    let expected = ["echo/udp:7", "echo:7", "daytime/udp:13", "discard/udp:9"];
+    assert_eq!(both.unwrap(), expected);
+    for (words, part) in [
+        ("--serve hello/udp:7", "hello does not speak by datagrams"),
+        ("--serve echo/sctp:7", "no transport"),
+        ("--serve echo/udp:7 discard/udp:7", "have the same port"),
+        ("--serve echo/udp:0", "port 0"),
+    ] {
+        let error = serve(words).unwrap_err();
+        assert!(error.contains(part), "{words}: {error}");
+    }
+    let many: Vec<String> = (1..=17).map(|port| format!("echo/udp:{port}")).collect();
+    let error = serve(&format!("--serve {}", many.join(" "))).unwrap_err();
+    assert!(error.contains("at most 16"), "{error}");
+}

@@ -71,18 +71,36 @@ impl FromStr for Service {
     }
 }
 
+/// What a service is spoken to by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// Services that speak by datagrams.
+const BY_DATAGRAMS: [Service; 3] = [Service::Echo, Service::Discard, Service::Daytime];
+
 /// A service and the port it listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serve {
     /// What answers.
     pub service: Service,
+    /// By connections or by datagrams.
+    pub transport: Transport,
     /// Where; never 0.
     pub port: u16,
 }
 
 impl fmt::Display for Serve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.service, self.port)
+        let transport = match self.transport {
+            Transport::Tcp => "",
+            Transport::Udp => "/udp",
+        };
+        write!(f, "{}{transport}:{}", self.service, self.port)
     }
 }
 
@@ -92,11 +110,28 @@ impl FromStr for Serve {
     fn from_str(text: &str) -> Result<Serve, String> {
         let (service, port) = text
             .split_once(':')
-            .ok_or_else(|| String::from("say SERVICE:PORT, such as echo:7"))?;
+            .ok_or_else(|| String::from("say SERVICE:PORT, such as echo:7 or echo/udp:7"))?;
+        let (service, transport) = match service.split_once('/') {
+            None | Some((_, "tcp")) => (service.trim_end_matches("/tcp"), Transport::Tcp),
+            Some((service, "udp")) => (service, Transport::Udp),
+            Some((_, other)) => {
+                return Err(format!("there is no transport {other:?}; known: tcp, udp"));
+            }
+        };
         let service = service.parse()?;
+        if transport == Transport::Udp && !BY_DATAGRAMS.contains(&service) {
+            let known = BY_DATAGRAMS.map(Service::name).join(", ");
+            return Err(format!(
+                "{service} does not speak by datagrams; these do: {known}"
+            ));
+        }
         match port.parse() {
             Ok(0) => Err("port 0 cannot be listened on; choose 1 to 65535".into()),
-            Ok(port) => Ok(Serve { service, port }),
+            Ok(port) => Ok(Serve {
+                service,
+                transport,
+                port,
+            }),
             Err(_) => Err(format!("{port:?} is no port; choose 1 to 65535")),
         }
     }

@@ -80,6 +80,7 @@ fn services_name_those_that_exist() {
         "echo:7".parse(),
         Ok(Serve {
             service: Service::Echo,
+            transport: Transport::Tcp,
             port: 7
         })
     );
