@@ -374,7 +374,7 @@ impl<'a> Node<'a> {
         self.change(|core| {
             let dns = &mut core.host.addresses.change.dns;
             *dns = servers.iter().copied().take(dns.capacity()).collect();
-            core.names.forget();
+            core.beside.names.forget();
             true
         });
     }

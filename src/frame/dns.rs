@@ -69,6 +69,7 @@ pub(crate) fn write(room: &mut [u8; LONGEST], id: u16, name: &[u8], kind: DnsQue
 }
 
 /// What a server says.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Addresses, and for how many seconds they are good.

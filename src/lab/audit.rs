@@ -39,7 +39,7 @@ pub fn audit(node: Node<'_>) -> Result<(), Inconsistent> {
     node.stack.with(|core| Audit(core).all())?;
     #[cfg(feature = "udp")]
     node.stack
-        .with(|core| crate::lab::datagram_audit::datagrams(&core.binds))?;
+        .with(|core| crate::lab::datagram_audit::datagrams(&core.beside.binds))?;
     for (task, reason, slot) in waiting_for_streams(node.tasks) {
         let sleeps = is_armed(&node.tasks.timers, task);
         let wait = |core: &mut Core<'_>| Audit(core).wait(reason, slot, sleeps);

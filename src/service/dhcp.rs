@@ -8,10 +8,10 @@
 
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::task::Poll;
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
 
 use crate::event::Event;
 use crate::frame::dhcp::{
@@ -21,101 +21,11 @@ use crate::frame::link::Hardware;
 use crate::node::Node;
 use crate::rules::lease::{Lease, State, Verdict, ask_again, heard, patience};
 use crate::rules::peers::{Hears, Peer, Target};
+use crate::service::dhcp_config::{DhcpConfig, DhcpError};
+use crate::service::standby::Standby;
 use crate::socket::{BindError, ClaimError, RecvError, UdpSocket, Watch, What};
 use crate::stack::core::Core;
-use crate::task::Sleep;
 use crate::time::{FAR, after};
-use crate::worded::worded;
-
-/// What a DHCP client says of itself, and what it does until a server answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DhcpConfig<'n> {
-    host_name: &'n str,
-    fallback: Fallback,
-    fallback_after: Duration,
-}
-
-/// Which address is used until a server answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fallback {
-    None,
-    Static(Ipv4Cidr, Option<Ipv4Address>),
-    LinkLocal,
-}
-
-impl<'n> DhcpConfig<'n> {
-    /// No name, and no address until a server gives one.
-    pub const fn new() -> Self {
-        DhcpConfig {
-            host_name: "",
-            fallback: Fallback::None,
-            fallback_after: Duration::from_secs(3),
-        }
-    }
-
-    /// The name that the server is told, by which others may find the host: a label of at
-    /// most 63 letters, digits and hyphens.
-    pub const fn host_name(self, name: &'n str) -> Self {
-        DhcpConfig {
-            host_name: name,
-            ..self
-        }
-    }
-
-    /// Uses this address, and this gateway, when no server has answered for three seconds,
-    /// and goes on asking. It is asked for before it is used, as every address is; what is
-    /// open from it when a server answers goes on to its end.
-    pub const fn fallback(self, address: Ipv4Cidr, gateway: Option<Ipv4Address>) -> Self {
-        DhcpConfig {
-            fallback: Fallback::Static(address, gateway),
-            ..self
-        }
-    }
-
-    /// The same with an address that is good on this link alone (RFC 3927), another one as
-    /// long as somebody has it.
-    pub const fn link_local(self) -> Self {
-        DhcpConfig {
-            fallback: Fallback::LinkLocal,
-            ..self
-        }
-    }
-
-    /// So much later, or earlier, than three seconds.
-    pub const fn fallback_after(self, delay: Duration) -> Self {
-        DhcpConfig {
-            fallback_after: delay,
-            ..self
-        }
-    }
-}
-
-impl Default for DhcpConfig<'_> {
-    fn default() -> Self {
-        DhcpConfig::new()
-    }
-}
-
-worded! {
-    /// Why a DHCP client cannot run.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[non_exhaustive]
-    pub enum DhcpError {
-        /// Port 68 is bound already, or there is no place for a socket: raise `SOCKETS` of
-        /// the storage for datagrams, or give the stack one.
-        Bind: "port 68 cannot be bound",
-        /// A datagram of 548 bytes does not fit: raise `BYTES` of the storage for datagrams.
-        Storage: "the storage for datagrams must have 548 bytes for each",
-        /// The host name is longer than 63 bytes, or has others in it than letters,
-        /// digits and hyphens.
-        HostName: "a host name has at most 63 letters, digits and hyphens",
-        /// The host was rebooted, or more tasks wait for datagrams than the storage has
-        /// places for: raise `WAITERS`.
-        Socket: "nothing can be received at port 68",
-    }
-}
-
-impl core::error::Error for DhcpError {}
 
 /// Gets an address for the host from a DHCP server, and keeps it: renews it in time, asks
 /// any server when the one that gave it is gone, gives it up when its time is over, and asks
@@ -150,7 +60,7 @@ pub async fn dhcp<'a>(node: Node<'a>, config: DhcpConfig<'a>) -> Result<(), Dhcp
     let socket = node
         .bind(CLIENT_PORT)
         .map_err(|_: BindError| DhcpError::Bind)?;
-    if node.stack.with_quiet(|core| core.binds.room()) < LONGEST_REPLY {
+    if node.stack.with_quiet(|core| core.beside.binds.room()) < LONGEST_REPLY {
         return Err(DhcpError::Storage);
     }
     // Answers are sent to everybody, or to an address that is not taken yet.
@@ -486,86 +396,6 @@ impl Parts {
         wants: None,
         server: None,
     };
-}
-
-/// What is used until a server answers.
-enum Standby<'a> {
-    Off,
-    Waits(Sleep<'a>),
-    Asks(Watch<'a>, Ipv4Cidr),
-    Used(Ipv4Cidr, Option<Ipv4Address>),
-}
-
-impl<'a> Standby<'a> {
-    /// No server has answered yet.
-    fn begin(&mut self, node: Node<'a>, config: &DhcpConfig<'a>) {
-        if matches!(self, Standby::Off) && config.fallback != Fallback::None {
-            *self = Standby::Waits(node.sleep(config.fallback_after));
-        }
-    }
-
-    /// Gets on.
-    fn poll(&mut self, node: Node<'a>, config: &DhcpConfig<'a>, cx: &mut Context<'_>) {
-        loop {
-            match self {
-                Standby::Waits(sleep) => {
-                    if Pin::new(sleep).poll(cx).is_pending() {
-                        return;
-                    }
-                    let cidr = match config.fallback {
-                        Fallback::None => return,
-                        Fallback::Static(cidr, _) => cidr,
-                        Fallback::LinkLocal => link_local(draw(node)),
-                    };
-                    *self = Standby::Asks(Watch::claim(node.stack, IpCidr::Ipv4(cidr)), cidr);
-                }
-                Standby::Asks(claim, cidr) => match claim.poll(cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(Ok(())) => {
-                        let gateway = match config.fallback {
-                            Fallback::Static(_, gateway) => gateway,
-                            _ => None,
-                        };
-                        if let Some(gateway) = gateway {
-                            let _ = node.stack.set_gateway(gateway.into());
-                        }
-                        *self = Standby::Used(*cidr, gateway);
-                        return;
-                    }
-                    // Somebody has it: another one, or the same again, in a while.
-                    Poll::Ready(Err(_)) => *self = Standby::Waits(node.sleep(PAUSE)),
-                },
-                _ => return,
-            }
-        }
-    }
-
-    /// A server has answered: what is open goes on to its end, unless the address is the same.
-    fn retire(&mut self, node: Node<'a>, leased: IpCidr) {
-        if let Standby::Used(cidr, gateway) = core::mem::replace(self, Standby::Off) {
-            if IpCidr::Ipv4(cidr) != leased {
-                node.retire_address(cidr.address().into());
-            }
-            if let Some(gateway) = gateway {
-                node.remove_gateway(gateway.into());
-            }
-        }
-    }
-
-    /// It makes room. False: there is nothing to remove.
-    fn remove(&mut self, node: Node<'a>) -> bool {
-        match core::mem::replace(self, Standby::Off) {
-            Standby::Used(cidr, _) => node.remove_address(cidr.address().into()),
-            _ => false,
-        }
-    }
-}
-
-/// An address of RFC 3927, 2.1: any but the first and the last 256.
-fn link_local(drawn: u32) -> Ipv4Cidr {
-    let first = Ipv4Address::new(169, 254, 1, 0).to_bits();
-    let addr = Ipv4Address::from_bits(first + drawn % (254 * 256));
-    Ipv4Cidr::new(addr, 16)
 }
 
 /// The host's router, and whom it asks for names and for the time.

@@ -36,22 +36,22 @@ const TCP_PATIENCE: Duration = Duration::from_secs(5);
 /// **Safe.** The question it works on is another such task's, or is given up if there is none.
 pub async fn dns(node: Node<'_>) {
     let names = |f: fn(&mut Core<'_>)| node.stack.with(f);
-    names(|core| core.names.resolvers += 1);
+    names(|core| core.beside.names.resolvers += 1);
     let _ends = guard((), |()| {
         node.stack.with_unless_hurt(|core| {
-            core.names.resolvers -= 1;
-            core.watchers.wake();
+            core.beside.names.resolvers -= 1;
+            core.beside.watchers.wake();
         });
     });
     loop {
         watch(node.stack, What::Question).await;
-        let Some((place, name, family)) = node.stack.with(|core| core.names.take()) else {
+        let Some((place, name, family)) = node.stack.with(|core| core.beside.names.take()) else {
             continue;
         };
         let given_up = guard(place, |place| {
             node.stack.with_unless_hurt(|core| {
-                core.names.give_back(place);
-                core.watchers.wake();
+                core.beside.names.give_back(place);
+                core.beside.watchers.wake();
             });
         });
         let resolver = Resolver { node, place };
@@ -59,8 +59,8 @@ pub async fn dns(node: Node<'_>) {
         core::mem::forget(given_up);
         node.stack.with(|core| {
             let now = core.host.now;
-            core.names.answer(place, found, seconds, now);
-            core.watchers.wake();
+            core.beside.names.answer(place, found, seconds, now);
+            core.beside.watchers.wake();
         });
     }
 }
@@ -145,7 +145,7 @@ impl Resolver<'_> {
                     servers
                         .get(number)
                         .copied()
-                        .filter(|_| core.names.is_wanted(self.place))
+                        .filter(|_| core.beside.names.is_wanted(self.place))
                 });
                 let Some(server) = server else {
                     break;

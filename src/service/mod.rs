@@ -11,19 +11,25 @@ mod datagrams;
 mod daytime;
 #[cfg(feature = "dhcp")]
 mod dhcp;
+#[cfg(feature = "dhcp")]
+mod dhcp_config;
 mod discard;
 #[cfg(feature = "dns")]
 mod dns;
 mod echo;
 mod hello;
 mod serve;
+#[cfg(feature = "dhcp")]
+mod standby;
 
 pub use chargen::{chargen, chargen_client};
 #[cfg(feature = "udp")]
 pub use datagrams::{daytime_datagrams, discard_datagrams, echo_datagrams};
 pub use daytime::{daytime, daytime_client};
 #[cfg(feature = "dhcp")]
-pub use dhcp::{DhcpConfig, DhcpError, dhcp};
+pub use dhcp::dhcp;
+#[cfg(feature = "dhcp")]
+pub use dhcp_config::{DhcpConfig, DhcpError};
 pub use discard::{discard, discard_client};
 #[cfg(feature = "dns")]
 pub use dns::dns;

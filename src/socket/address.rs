@@ -47,7 +47,7 @@ pub(crate) fn wait<R>(
             return Poll::Ready(seen);
         }
         stack.leave_note(Yield::of(Reason::Config, 0));
-        if !core.watchers.watch(&mut parking) {
+        if !core.beside.watchers.watch(&mut parking) {
             // It looks in every turn, as a timer without a place does.
             count!(core.host, timers_refused);
             cx.waker().wake_by_ref();
@@ -115,7 +115,7 @@ impl<'a> Watch<'a> {
             }
             What::Refused(error) => return Some(Err(error)),
             #[cfg(feature = "dns")]
-            What::Question => core.names.has_question(),
+            What::Question => core.beside.names.has_question(),
         };
         is_so.then_some(Ok(()))
     }

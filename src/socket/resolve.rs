@@ -27,11 +27,11 @@ impl<'a> Resolving<'a> {
             return Resolving::Known(Err(ResolveError::BadName));
         };
         let place = stack.with(|core| {
-            if core.names.resolvers == 0 {
+            if core.beside.names.resolvers == 0 {
                 return Err(ResolveError::NoResolver);
             }
-            let place = core.names.ask(&name, family, core.host.now);
-            core.watchers.wake();
+            let place = core.beside.names.ask(&name, family, core.host.now);
+            core.beside.watchers.wake();
             place.ok_or(ResolveError::TooMany)
         });
         match place {
@@ -46,8 +46,8 @@ impl<'a> Resolving<'a> {
             Resolving::Asked(stack, place) => (*stack, *place),
         };
         wait(stack, cx, |core| {
-            let Some((found, addresses)) = core.names.found(place) else {
-                let is_over = core.names.resolvers == 0;
+            let Some((found, addresses)) = core.beside.names.found(place) else {
+                let is_over = core.beside.names.resolvers == 0;
                 return is_over.then_some(Err(ResolveError::NoResolver));
             };
             Some(match found {
@@ -65,7 +65,7 @@ impl<'a> Resolving<'a> {
 impl Drop for Resolving<'_> {
     fn drop(&mut self) {
         if let Resolving::Asked(stack, place) = *self {
-            stack.with_unless_hurt(|core| core.names.leave(place));
+            stack.with_unless_hurt(|core| core.beside.names.leave(place));
         }
     }
 }

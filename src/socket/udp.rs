@@ -55,7 +55,7 @@ impl<'a> UdpSocket<'a> {
             if addr.is_some_and(|addr| !core.host.addresses.has(addr)) {
                 return Err(BindError::NotOurs);
             }
-            let bound = datagrams::bind(&mut core.binds, &mut core.host, addr, local.port);
+            let bound = datagrams::bind(&mut core.beside.binds, &mut core.host, addr, local.port);
             match bound {
                 Ok((id, port)) => Ok(UdpSocket { stack, id, port }),
                 Err(CannotBind::InUse) => Err(BindError::InUse),
@@ -80,7 +80,7 @@ impl<'a> UdpSocket<'a> {
             _ => None,
         };
         self.stack.with(|core| {
-            let Some(bind) = core.binds.get(self.id) else {
+            let Some(bind) = core.beside.binds.get(self.id) else {
                 return Ok(());
             };
             let Some(group) = group else {
@@ -180,7 +180,7 @@ impl<'a> UdpSocket<'a> {
     pub fn connect(&self, remote: impl Into<Target>) -> Result<(), SendError> {
         let to = remote.into();
         self.stack.with(|core| {
-            let bind = core.binds.get(self.id).ok_or(SendError::Closed)?;
+            let bind = core.beside.binds.get(self.id).ok_or(SendError::Closed)?;
             let way = way(&core.host.addresses, &to, bind.bound());
             let (local, _) = way.ok_or(SendError::Unaddressable)?;
             bind.connect(Flow::new((local, self.port).into(), to.endpoint));
@@ -200,7 +200,7 @@ impl<'a> UdpSocket<'a> {
 impl Drop for UdpSocket<'_> {
     fn drop(&mut self) {
         self.stack.with_unless_hurt(|core| {
-            for _ in 0..core.binds.close(self.id).unwrap_or(0) {
+            for _ in 0..core.beside.binds.close(self.id).unwrap_or(0) {
                 core.host.dropped(DropReason::Unread);
             }
         });
@@ -212,13 +212,13 @@ fn receive(
     id: BindId,
     buf: &mut [u8],
 ) -> Poll<Result<(usize, Peer), RecvError>> {
-    let Some(bind) = core.binds.get(id) else {
+    let Some(bind) = core.beside.binds.get(id) else {
         return Poll::Ready(Err(RecvError::Closed));
     };
     if core::mem::take(&mut bind.refused) {
         return Poll::Ready(Err(RecvError::Refused));
     }
-    let Some((cell, len)) = core.binds.pop(id, buf) else {
+    let Some((cell, len)) = core.beside.binds.pop(id, buf) else {
         return Poll::Pending;
     };
     let peer = Peer {
@@ -241,7 +241,7 @@ fn send(
     to: Option<Target>,
     payload: &[u8],
 ) -> Poll<Result<(), SendError>> {
-    let Some(bind) = core.binds.get(id) else {
+    let Some(bind) = core.beside.binds.get(id) else {
         return Poll::Ready(Err(SendError::Closed));
     };
     if core::mem::take(&mut bind.refused) {
@@ -253,7 +253,7 @@ fn send(
         return Poll::Ready(Err(SendError::NotConnected));
     };
     Poll::Ready(
-        match datagrams::give(&mut core.binds, &core.host, id, &to, payload) {
+        match datagrams::give(&mut core.beside.binds, &core.host, id, &to, payload) {
             Ok(()) => {
                 core.host.tell_with(|| Event::Sent {
                     port,
@@ -295,7 +295,7 @@ impl<'a> InLine<'_, 'a> {
             if answer.is_ready() && self.held == 0 {
                 return answer;
             }
-            if let Some((waiters, line)) = core.binds.line(id, sends) {
+            if let Some((waiters, line)) = core.beside.binds.line(id, sends) {
                 if answer.is_ready() {
                     (_, left) = waiters.leave(line, &mut self.held);
                 } else if waiters.wait(line, &mut self.held, &mut parking) {
@@ -318,11 +318,11 @@ impl Drop for InLine<'_, '_> {
         let sends = matches!(self.reason, Reason::Send);
         let mut left = None;
         stack.with_unless_hurt(|core| {
-            if let Some((waiters, line)) = core.binds.line(id, sends) {
+            if let Some((waiters, line)) = core.beside.binds.line(id, sends) {
                 let (was_woken, waker) = waiters.leave(line, &mut self.held);
                 left = waker;
                 if was_woken {
-                    core.binds.pass_on(id, sends);
+                    core.beside.binds.pass_on(id, sends);
                 }
             }
         });

@@ -47,13 +47,13 @@ use crate::stack::gate::Gate;
 #[cfg(feature = "ipv6")]
 use crate::stack::groups;
 use crate::stack::resolve;
+use crate::stack::say::say;
+use crate::table::beside::Beside;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::SlotId;
-#[cfg(feature = "addressing")]
-use crate::table::watchers::Watchers;
 use crate::time::{FAR, after};
 
 /// When a device that took no more frames is asked again, at the latest.
@@ -82,12 +82,7 @@ pub(crate) struct Core<'a> {
     pub(crate) gate: Gate<'a>,
     pub(crate) engine: Engine,
     pub(crate) neighbors: Neighbors,
-    #[cfg(feature = "addressing")]
-    pub(crate) watchers: Watchers,
-    #[cfg(feature = "dns")]
-    pub(crate) names: crate::table::names::Names<'a>,
-    #[cfg(feature = "udp")]
-    pub(crate) binds: crate::table::binds::Binds<'a>,
+    pub(crate) beside: Beside<'a>,
     /// A neighbor answered in this turn.
     pub(crate) neighbor_news: bool,
     /// For how many more turns deadlines wait, because one passed long ago.
@@ -109,11 +104,8 @@ impl Core<'_> {
     pub(crate) fn pop_woken(&mut self) -> Option<[Option<Waker>; 2]> {
         let connections = &mut self.connections;
         connections.slots.pop_woken().or_else(|| {
-            let other = connections.listeners.take_woken();
-            #[cfg(feature = "udp")]
-            let other = other.or_else(|| self.binds.waiters.take_woken());
-            #[cfg(feature = "addressing")]
-            let other = other.or_else(|| self.watchers.take_woken());
+            let acceptor = connections.listeners.take_woken();
+            let other = acceptor.or_else(|| self.beside.take_woken());
             other.map(|waker| [Some(waker), None])
         })
     }
@@ -136,18 +128,14 @@ impl Core<'_> {
         while self.gate.queue.pop().is_some() {}
         self.neighbor_news = false;
         self.neighbors = Neighbors::default();
-        #[cfg(feature = "udp")]
-        self.binds.reset();
-        #[cfg(feature = "dns")]
-        self.names.forget();
+        self.beside.reset();
         self.has_changed();
     }
 
     /// The addresses or the link are others than before. A host without an address for the
     /// link waits until it is asked before it says which groups it hears.
     pub(crate) fn has_changed(&mut self) {
-        #[cfg(feature = "addressing")]
-        self.watchers.wake();
+        self.beside.wake_watchers();
         #[cfg(feature = "ipv6")]
         {
             let is_for_link = |own: &IpCidr| matches!(own, IpCidr::Ipv6(own) if own.address().is_unicast_link_local());
@@ -235,19 +223,13 @@ impl Core<'_> {
             self.connections.slots.retry_waiting();
         }
         self.device_full = false;
-        #[cfg(any(feature = "ipv6", feature = "addressing"))]
-        if self.neighbors.due().is_some_and(|due| due <= self.host.now) {
-            let has_changed;
-            (self.device_full, has_changed) =
-                resolve::say(&mut self.neighbors, &mut self.host, device);
-            if has_changed {
+        if self.beside.sends() || self.neighbors.due().is_some_and(|due| due <= self.host.now) {
+            let parts = (&mut self.neighbors, &mut self.beside);
+            let said = say(parts, &mut self.host, device);
+            self.device_full = said.device_full;
+            if said.has_changed {
                 self.has_changed();
             }
-        }
-        #[cfg(feature = "udp")]
-        if self.binds.outbox.line.head != 0 {
-            let (neighbors, host) = (&mut self.neighbors, &mut self.host);
-            self.device_full |= !datagrams::send(&mut self.binds, neighbors, host, device);
         }
         // What becomes dirty meanwhile waits for the next turn.
         for _ in 0..self.connections.slots.dirty.storage_len() {
@@ -273,8 +255,7 @@ impl Core<'_> {
         };
         let slots = self.connections.deadlines.next();
         let wishes = slots.into_iter().chain(again).chain(doubt);
-        #[cfg(feature = "udp")]
-        let wishes = wishes.chain(self.binds.outbox.due);
+        let wishes = wishes.chain(self.beside.due());
         wishes.chain(self.neighbors.due()).min()
     }
 
@@ -284,14 +265,14 @@ impl Core<'_> {
         self.host.heard(frame);
         #[cfg(feature = "udp")]
         if datagrams::are_in(frame) {
-            return datagrams::hear(&mut self.binds, &mut self.host, frame, token);
+            return datagrams::hear(&mut self.beside.binds, &mut self.host, frame, token);
         }
         match self.host.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => {
                 #[cfg(feature = "addressing")]
                 let Some(token) = addressing::hear(
-                    (&mut self.neighbors.claims, &mut self.watchers),
+                    (&mut self.neighbors.claims, &mut self.beside.watchers),
                     &mut self.host,
                     frame,
                     token,

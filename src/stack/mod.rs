@@ -13,6 +13,7 @@ pub(crate) mod gate;
 pub(crate) mod groups;
 pub(crate) mod opening;
 pub(crate) mod resolve;
+pub(crate) mod say;
 #[allow(
     clippy::module_inception,
     reason = "the handle is called as what it is"

@@ -19,11 +19,7 @@ use crate::frame::link::NOBODY;
 use crate::frame::neighbor::read;
 use crate::rules::lifecycle::State;
 use crate::rules::pmtu::narrowed;
-#[cfg(feature = "addressing")]
-use crate::stack::addressing;
 use crate::stack::connections::Connections;
-#[cfg(feature = "ipv6")]
-use crate::stack::groups;
 use crate::table::host::Host;
 use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
 use crate::table::slots::SlotId;
@@ -53,27 +49,6 @@ pub(crate) fn hear<T: TxToken>(
     };
     host.dropped(refused);
     false
-}
-
-/// Says what is due and nobody asked for: which groups the host hears, which addresses it
-/// is about to take. Gives whether the device was full, and whether the host has other
-/// addresses than before.
-#[cfg(any(feature = "ipv6", feature = "addressing"))]
-pub(crate) fn say<D: Device + ?Sized>(
-    neighbors: &mut Neighbors,
-    host: &mut Host<'_>,
-    device: &mut D,
-) -> (bool, bool) {
-    let mut said = (false, false);
-    #[cfg(feature = "addressing")]
-    if neighbors.claims.due().is_some_and(|due| due <= host.now) {
-        said = addressing::say(&mut neighbors.claims, host, device);
-    }
-    #[cfg(feature = "ipv6")]
-    if neighbors.groups.due.is_some_and(|due| due <= host.now) {
-        said.0 |= !groups::say(&mut neighbors.groups, host, device);
-    }
-    said
 }
 
 /// What is known of the way to a peer that does not answer is forgotten, and asked for

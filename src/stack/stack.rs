@@ -25,8 +25,7 @@ use crate::stack::connections::Connections;
 use crate::stack::core::{Core, Transmitted};
 use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
-#[cfg(feature = "udp")]
-use crate::table::binds::Binds;
+use crate::table::beside::Beside;
 use crate::table::buffers::Buffers;
 use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
@@ -118,12 +117,7 @@ impl<'a> Stack<'a> {
                 engine: Engine::new(&host),
                 host,
                 neighbors: Neighbors::default(),
-                #[cfg(feature = "addressing")]
-                watchers: Default::default(),
-                #[cfg(feature = "dns")]
-                names: Default::default(),
-                #[cfg(feature = "udp")]
-                binds: Binds::default(),
+                beside: Beside::default(),
                 neighbor_news: false,
                 late: 0,
                 device_full: false,
@@ -186,9 +180,9 @@ impl<'a> Stack<'a> {
         storage: &'a mut UdpStorage<S, D, B, W>,
     ) -> Result<(), ConfigError> {
         let binds = storage.binds();
-        self.with(|core| match core.binds.len() {
+        self.with(|core| match core.beside.binds.len() {
             0 => {
-                core.binds = binds;
+                core.beside.binds = binds;
                 Ok(())
             }
             _ => Err(ConfigError::Datagrams),
@@ -205,9 +199,9 @@ impl<'a> Stack<'a> {
         storage: &'a mut NameStorage<NAMES>,
     ) -> Result<(), ConfigError> {
         let rows = storage.rows();
-        self.with(|core| match core.names.rows.len() {
+        self.with(|core| match core.beside.names.rows.len() {
             0 => {
-                core.names.rows = rows;
+                core.beside.names.rows = rows;
                 Ok(())
             }
             _ => Err(ConfigError::Names),
@@ -238,11 +232,7 @@ impl<'a> Stack<'a> {
         let (out, woken) = self.with_quiet(|core| {
             let out = f(core);
             let woken = core.connections.slots.woken || core.connections.listeners.woken;
-            #[cfg(feature = "udp")]
-            let woken = woken || core.binds.waiters.woken;
-            #[cfg(feature = "addressing")]
-            let woken = woken || core.watchers.woken;
-            (out, woken)
+            (out, woken || core.beside.is_woken())
         });
         if woken {
             self.wake_others();

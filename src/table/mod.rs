@@ -1,5 +1,6 @@
 //! What is held: tables of fixed capacity in the caller's memory. Full is an answer.
 
+pub(crate) mod beside;
 #[cfg(feature = "udp")]
 pub(crate) mod binds;
 pub(crate) mod buffers;
