@@ -5,7 +5,7 @@
 //! down. That is for the protocol on it.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use smoltcp::wire::IpListenEndpoint;
 
@@ -285,27 +285,44 @@ impl<'a> InLine<'_, 'a> {
         full: R,
         ask: impl FnOnce(&mut Core<'a>, BindId) -> Poll<R>,
     ) -> Poll<R> {
-        let UdpSocket { stack, id, port } = *self.socket;
-        let mut parking = Parking::new(cx.waker());
-        let sends = matches!(self.reason, Reason::Send);
-        let mut left = None;
+        let UdpSocket { stack, id, .. } = *self.socket;
+        let (mut parking, mut left) = (Parking::new(cx.waker()), None);
         // Nobody is woken by this.
         stack.with_quiet(|core| {
             let answer = ask(core, id);
             if answer.is_ready() && self.held == 0 {
                 return answer;
             }
-            if let Some((waiters, line)) = core.beside.binds.line(id, sends) {
-                if answer.is_ready() {
-                    (_, left) = waiters.leave(line, &mut self.held);
-                } else if waiters.wait(line, &mut self.held, &mut parking) {
-                    stack.leave_note(Yield::of(self.reason, port.into()));
-                } else {
-                    return Poll::Ready(full);
-                }
+            match self.stand(core, answer.is_ready(), &mut parking, &mut left) {
+                true => answer,
+                false => Poll::Ready(full),
             }
-            answer
         })
+    }
+
+    /// Waits, or is done with it, and then gives its waker, to be dropped when the stack is free.
+    /// False: there is no place to wait at.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn stand(
+        &mut self,
+        core: &mut Core<'_>,
+        is_done: bool,
+        parking: &mut Parking<'_>,
+        left: &mut Option<Waker>,
+    ) -> bool {
+        let UdpSocket { stack, id, port } = *self.socket;
+        let sends = matches!(self.reason, Reason::Send);
+        let Some((waiters, line)) = core.beside.binds.line(id, sends) else {
+            return true;
+        };
+        if is_done {
+            (_, *left) = waiters.leave(line, &mut self.held);
+        } else if waiters.wait(line, &mut self.held, parking) {
+            stack.leave_note(Yield::of(self.reason, port.into()));
+        } else {
+            return false;
+        }
+        true
     }
 }
 

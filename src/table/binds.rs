@@ -140,7 +140,7 @@ impl<'a> Binds<'a> {
         waiters: Waiters<'a>,
         outbox: Outbox<'a>,
     ) -> Self {
-        binds.fill_with(|| Bind::EMPTY);
+        binds.iter_mut().for_each(|bind| bind.port = 0);
         buckets.fill(0);
         Binds {
             depth: cells.len() / binds.len().max(1),
@@ -181,30 +181,36 @@ impl<'a> Binds<'a> {
         .filter(move |(_, bind)| bind.port == port)
     }
 
+    /// Of the sockets of a port the one with the highest rank, if any has one.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn best(&self, port: u16, rank: &dyn Fn(&Bind) -> Option<u8>) -> Option<u32> {
+        let mut best = (None, None);
+        for (number, bind) in self.on(port) {
+            let rank = rank(bind);
+            if rank > best.0 {
+                best = (rank, Some(number));
+            }
+        }
+        best.1
+    }
+
     /// The socket that has a datagram to an address of ours.
     #[inline]
     pub(crate) fn find(&self, flow: &Flow) -> Option<u32> {
-        let mut best = None;
-        for (number, bind) in self.on(flow.local_port()) {
-            let fit = bind.fit(flow);
-            if fit.is_some() && fit >= best.map(|(fit, _)| fit) {
-                best = fit.map(|fit| (fit, number));
-            }
-        }
-        best.map(|(_, number)| number)
+        self.best(flow.local_port(), &|bind| bind.fit(flow))
     }
 
     /// The socket that asked for what is sent to this address, which is not ours.
     pub(crate) fn find_who_asked(&self, flow: &Flow) -> Option<u32> {
-        let mut all = self.on(flow.local_port());
-        all.find(|(_, bind)| bind.hears(flow))
-            .map(|(number, _)| number)
+        self.best(flow.local_port(), &|bind| bind.hears(flow).then_some(0))
     }
 
     /// Whether a port is bound already: to this address, or, if there is none, to all.
     pub(crate) fn is_taken(&self, port: u16, local: Option<Words>) -> bool {
         let its = |bind: &Bind| bind.is_narrow.then_some((bind.flow.words, bind.flow.local));
-        self.on(port).any(|(_, bind)| its(bind) == local)
+        let same = |bind: &Bind| (its(bind) == local).then_some(0);
+        self.best(port, &same).is_some()
     }
 
     /// Binds a port. `None`: every place is taken.
