@@ -130,6 +130,8 @@ pub use rules::limits::TimeLimits;
 pub use rules::peers::{Hears, Peer, Target};
 #[cfg(feature = "addressing")]
 pub use socket::ClaimError;
+#[cfg(feature = "ping")]
+pub use socket::PingSocket;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
     ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,

@@ -154,6 +154,16 @@ impl<'a> Node<'a> {
         UdpSocket::open(self.stack, local.into())
     }
 
+    /// A socket for echo requests (ICMP, RFC 792 and RFC 4443). Needs the feature `ping`; it
+    /// takes the place of a socket for datagrams.
+    ///
+    /// # Errors
+    /// [`BindError::TooMany`].
+    #[cfg(feature = "ping")]
+    pub fn pings(&self) -> Result<crate::PingSocket<'a>, BindError> {
+        self.bind(0).map(crate::PingSocket::new)
+    }
+
     /// Refuses new connections on every listener. Connections that wait in a
     /// backlog can still be accepted; then `accept` says that it is over.
     pub fn close_listeners(&self) {

@@ -15,6 +15,9 @@ mod delivery;
 mod groups;
 #[path = "udp/pelt.rs"]
 mod pelt;
+#[cfg(feature = "ping")]
+#[path = "udp/pings.rs"]
+mod pings;
 #[path = "udp/refusals.rs"]
 mod refusals;
 #[path = "udp/sending.rs"]

@@ -4,6 +4,9 @@
 //! The rule: what is damaged, cut off or in pieces is refused with a reason. A checksum of
 //! zero is none, which IPv4 allows and IPv6 does not (RFC 8200, 8.1).
 //!
+//! With the feature `ping` an ICMP echo is a datagram, too: its identifier is our port, and its
+//! sequence number the peer's.
+//!
 //! Not here: whose a datagram is (`binds.rs`), and who may speak to whom (`datagrams.rs`).
 
 #[cfg(feature = "ipv6")]
@@ -24,6 +27,9 @@ const IPV6: [u8; 2] = [0x86, 0xdd];
 pub(crate) const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
+
+/// Whether we send echo requests.
+const PINGS: bool = cfg!(feature = "ping");
 
 /// The longest packet with such an error that every host takes, without its headers (RFC
 /// 1812, 4.3.2.3: 576 bytes; RFC 4443, 2.4 (c): 1,280).
@@ -46,6 +52,8 @@ pub(crate) struct Heard<'f> {
 pub(crate) enum Said<'f> {
     /// A datagram, which carries this.
     Datagram(&'f [u8]),
+    /// The answer to an echo request of ours, which carries this.
+    Echo(&'f [u8]),
     /// Nobody takes datagrams of this flow, seen from here; one that had this [`mark`] did
     /// not arrive.
     Unreachable(Flow, u32),
@@ -65,17 +73,24 @@ pub(crate) fn is_about_datagrams(frame: &[u8]) -> bool {
         return false;
     };
     match [head[12], head[13]] {
-        IPV4 => {
-            let is_word = [head[14], head[23], head[34], head[35]] == [0x45, ICMP, 3, 3];
-            head[23] == UDP || is_word && frame.get(51) == Some(&UDP)
-        }
+        IPV4 => head[23] == UDP || head[23] == ICMP && is_word(frame, 34, [3, 3], [0, 0]),
         #[cfg(feature = "ipv6")]
-        IPV6 => {
-            let is_word = head[20] == ICMPV6 && frame.get(54..56) == Some(&[1, 4]);
-            head[20] == UDP || is_word && frame.get(68) == Some(&UDP)
-        }
+        IPV6 => head[20] == UDP || head[20] == ICMPV6 && is_word(frame, 54, [1, 4], [129, 0]),
         _ => false,
     }
+}
+
+/// Whether the message that begins there says that a datagram was not taken, with that type and
+/// code, or is the answer to an echo request, with this one.
+#[cold]
+fn is_word(frame: &[u8], at: usize, unreachable: [u8; 2], echo: [u8; 2]) -> bool {
+    let is_kind = |kind: [u8; 2]| frame.get(at..at + 2) == Some(&kind[..]);
+    // Of what it quotes it is the protocol, in headers without options as ours are; and there
+    // are none before it.
+    let quoted = if at == 34 { at + 17 } else { at + 14 };
+    let is_whole = at != 34 || frame.get(14) == Some(&0x45);
+    let is_echo = PINGS && is_kind(echo);
+    is_whole && (is_echo || is_kind(unreachable) && frame.get(quoted) == Some(&UDP))
 }
 
 /// Reads such a frame. `us`: our hardware address; and which checksums are ours to look at,
@@ -107,6 +122,14 @@ pub(crate) fn read(
         said,
     };
     let is_right = |message| checksum::of_message(packet.pseudo, packet.protocol, message) == 0;
+    let number = |a, b| u16::from_be_bytes([a, b]);
+    if PINGS && packet.protocol != UDP && matches!(r0, 0 | 129) {
+        let flow = packet.flow.with_ports(number(a, b), number(sum[0], sum[1]));
+        return match is_right(packet.payload) {
+            true => Ok(heard(flow, Said::Echo(rest))),
+            false => Err(DropReason::Checksum),
+        };
+    }
     if packet.protocol != UDP {
         let (flow, mark) = quoted(rest, packet.flow.words).ok_or(malformed)?;
         return match is_right(packet.payload) {
@@ -114,7 +137,6 @@ pub(crate) fn read(
             false => Err(DropReason::Checksum),
         };
     }
-    let number = |a, b| u16::from_be_bytes([a, b]);
     // What is behind it in the packet is none of it.
     let length = usize::from(number(a, b));
     let message = packet.payload.get(..length).ok_or(malformed)?;
@@ -242,6 +264,20 @@ impl<'m> Message<'m> {
         }
     }
 
+    /// An echo request of this flow, as [`datagram`](Self::datagram).
+    pub(crate) fn echo(ends: (Hardware, Hardware), flow: &Flow, body: &'m [u8]) -> Self {
+        let (protocol, kind) = match flow.words {
+            1 => (ICMP, 8),
+            _ => (ICMPV6, 128),
+        };
+        let [i0, i1, s0, s1] = flow.ports.to_be_bytes();
+        Message {
+            protocol,
+            head: [kind, 0, 0, 0, i0, i1, s0, s1],
+            ..Message::datagram(ends, flow, body)
+        }
+    }
+
     /// The answer to a datagram that came in this frame to a port of nobody's.
     pub(crate) fn unreachable(heard: &Heard<'_>, us: Hardware, frame: &'m [u8]) -> Self {
         let packet = frame.get(ETHERNET..).unwrap_or_default();
@@ -296,7 +332,10 @@ impl<'m> Message<'m> {
         let (link, header) = room.split_first_chunk_mut::<ETHERNET>()?;
         let is_v4 = self.flow.words == 1;
         // RFC 1112, 6.1: to a group no router takes it further, unless somebody says so.
-        let is_group = remote[0] >> 24 == 0xff || is_v4 && remote[0] >> 28 == 0xe;
+        let is_group = match is_v4 {
+            true => remote[0] >> 28 == 0xe,
+            false => remote[0] >> 24 == 0xff,
+        };
         let hops = if is_group { 1 } else { 64 };
         let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.to, self.from);
         let kind = if is_v4 { IPV4 } else { IPV6 };

@@ -9,6 +9,8 @@ mod listener;
 mod owned;
 #[cfg(feature = "dns")]
 mod race;
+#[cfg(feature = "ping")]
+mod ping;
 mod read;
 #[cfg(feature = "dns")]
 mod resolve;
@@ -39,6 +41,8 @@ pub(crate) use {
 pub(crate) use listener::InLine;
 pub use listener::{Backlog, TcpListener};
 pub use owned::{OwnedReadHalf, OwnedWriteHalf};
+#[cfg(feature = "ping")]
+pub use ping::PingSocket;
 pub use read::ReadHalf;
 pub use stream::TcpStream;
 #[cfg(feature = "udp")]

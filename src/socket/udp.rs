@@ -64,6 +64,23 @@ impl<'a> UdpSocket<'a> {
         })
     }
 
+    /// From now on its datagrams are echo requests, and their answers.
+    #[cfg(feature = "ping")]
+    pub(crate) fn pings(self) -> Self {
+        self.stack.with(|core| {
+            if let Some(bind) = core.beside.binds.get(self.id) {
+                bind.pings = true;
+            }
+        });
+        self
+    }
+
+    /// The time of the turn.
+    #[cfg(feature = "ping")]
+    pub(crate) fn now(&self) -> smoltcp::time::Instant {
+        self.stack.with_quiet(|core| core.host.now)
+    }
+
     /// The port it is bound to.
     pub fn port(&self) -> u16 {
         self.port

@@ -80,7 +80,7 @@ fn take(binds: &mut Binds<'_>, host: &mut Host<'_>, heard: &Heard<'_>) -> Result
         refused = Some(DropReason::NotUnicast);
     }
     let payload = match heard.said {
-        Said::Datagram(payload) => payload,
+        Said::Datagram(payload) | Said::Echo(payload) => payload,
         Said::Unreachable(flow, mark) => {
             let is_known = refused.is_none() && binds.refuse(&flow, mark);
             return is_known.then_some(true).ok_or(DropReason::Unsolicited);
@@ -90,6 +90,12 @@ fn take(binds: &mut Binds<'_>, host: &mut Host<'_>, heard: &Heard<'_>) -> Result
         return Err(DropReason::BadSource);
     }
     let number = match refused {
+        _ if cfg!(feature = "ping") && matches!(heard.said, Said::Echo(_)) => {
+            let asked = binds
+                .find_who_pings(&heard.flow)
+                .filter(|_| refused.is_none());
+            asked.ok_or(DropReason::Unsolicited)?
+        }
         None => match binds.find(&heard.flow) {
             Some(number) => number,
             None => return Ok(false),
@@ -145,6 +151,7 @@ pub(crate) fn give(
     to: &Target,
     payload: &[u8],
 ) -> Result<(), CannotSend> {
+    let room = binds.room();
     let bind = binds.get(id).ok_or(CannotSend::Unaddressable)?;
     let bound = match bind.is_connected {
         true => Some(bind.flow.local_addr()),
@@ -157,13 +164,14 @@ pub(crate) fn give(
         .capabilities
         .max_transmission_unit
         .saturating_sub(headers);
-    if payload.len() > most.min(binds.room()) {
+    if payload.len() > most.min(room) {
         return Err(CannotSend::TooLong);
     }
     let outgoing = Outgoing {
         flow,
         hardware,
         bytes: payload.len() as u16,
+        pings: bind.pings,
         of: (id.index, id.generation),
         ..Outgoing::EMPTY
     };
@@ -225,11 +233,11 @@ pub(crate) fn send<D: Device + ?Sized>(
             park(binds, host, place, again);
             continue;
         }
-        let mark = emit(
-            host,
-            &Message::datagram((us, hardware), &flow, payload),
-            token,
-        );
+        let ends = (us, hardware);
+        let mark = match cfg!(feature = "ping") && outgoing.pings {
+            true => emit(host, &Message::echo(ends, &flow, payload), token),
+            false => emit(host, &Message::datagram(ends, &flow, payload), token),
+        };
         binds.left(of, mark);
         count!(host, datagrams_out);
         done(binds, place);

@@ -39,6 +39,8 @@ initial! {
     pub struct Bind: EMPTY {
         /// Zero: this place is free.
         pub(crate) port: u16 = 0,
+        /// Its port is the identifier of echo requests.
+        pub(crate) pings: bool = false,
         /// It is bound to one address: the flow's local one.
         pub(crate) is_narrow: bool = false,
         /// It hears nobody but the flow's peer, at the flow's local address.
@@ -76,6 +78,9 @@ impl Bind {
 
     /// How well a flow fits, if it does.
     fn fit(&self, flow: &Flow) -> Option<u8> {
+        if cfg!(feature = "ping") && self.pings {
+            return None;
+        }
         let is_here = (self.flow.words, self.flow.local) == (flow.words, flow.local);
         match (self.is_connected, self.is_narrow) {
             (true, _) => (self.flow == *flow).then_some(2),
@@ -179,6 +184,11 @@ impl<'a> Binds<'a> {
             Some((number, bind))
         })
         .filter(move |(_, bind)| bind.port == port)
+    }
+
+    /// The socket whose echo request a flow's answer is to.
+    pub(crate) fn find_who_pings(&self, flow: &Flow) -> Option<u32> {
+        self.best(flow.local_port(), &|bind| bind.pings.then_some(0))
     }
 
     /// Of the sockets of a port the one with the highest rank, if any has one.

@@ -58,6 +58,7 @@ fn an_echo_goes_back_on_the_way_it_came() {
                     to: hardware(77),
                     source: packet.destination,
                     destination: packet.source,
+                    hops: 64,
                     payload: payload.to_vec(),
                 };
                 assert_eq!(hands.datagrams(), [back]);

@@ -200,6 +200,9 @@ fn a_datagram_to_a_group_goes_no_further_than_the_link() {
                 panic!("{sent:?}")
             };
             assert_eq!((packet.to, packet.destination.addr), (at, destination));
+            // What is sent to everybody goes no further anyway.
+            let hops = if destination.is_multicast() { 1 } else { 64 };
+            assert_eq!(packet.hops, hops);
         }
         assert_eq!(hands.asked, []);
     });

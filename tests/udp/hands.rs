@@ -67,6 +67,7 @@ pub struct Packet {
     pub to: Hardware,
     pub source: IpEndpoint,
     pub destination: IpEndpoint,
+    pub hops: u8,
     pub payload: Vec<u8>,
 }
 
@@ -94,6 +95,7 @@ impl Packet {
             to: hardware(1),
             source,
             destination,
+            hops: 64,
             payload: payload.to_vec(),
         }
     }
@@ -184,7 +186,7 @@ pub enum Said {
 pub fn read(bytes: &[u8]) -> Said {
     let frame = EthernetFrame::new_checked(bytes).unwrap();
     let (from, to) = (frame.src_addr().0, frame.dst_addr().0);
-    let (source, destination, protocol, body) = match frame.ethertype() {
+    let (source, destination, hops, protocol, body) = match frame.ethertype() {
         EthernetProtocol::Arp => {
             let arp = ArpPacket::new_checked(frame.payload()).unwrap();
             let ArpRepr::EthernetIpv4 {
@@ -201,13 +203,15 @@ pub fn read(bytes: &[u8]) -> Said {
             let packet = Ipv4Packet::new_checked(frame.payload()).unwrap();
             assert!(packet.verify_checksum());
             let ends = (packet.src_addr().into(), packet.dst_addr().into());
-            (ends.0, ends.1, packet.next_header(), packet.payload())
+            let hops = packet.hop_limit();
+            (ends.0, ends.1, hops, packet.next_header(), packet.payload())
         }
         #[cfg(feature = "ipv6")]
         EthernetProtocol::Ipv6 => {
             let packet = Ipv6Packet::new_checked(frame.payload()).unwrap();
             let ends = (packet.src_addr().into(), packet.dst_addr().into());
-            (ends.0, ends.1, packet.next_header(), packet.payload())
+            let hops = packet.hop_limit();
+            (ends.0, ends.1, hops, packet.next_header(), packet.payload())
         }
         _ => return Said::Other(bytes.to_vec()),
     };
@@ -220,6 +224,7 @@ pub fn read(bytes: &[u8]) -> Said {
                 to,
                 source: (source, udp.src_port()).into(),
                 destination: (destination, udp.dst_port()).into(),
+                hops,
                 payload: udp.payload().to_vec(),
             })
         }

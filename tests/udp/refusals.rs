@@ -126,8 +126,12 @@ fn a_connected_socket_is_told_once_that_nobody_takes_its_datagrams() {
             let mut damaged = unreachable(&sent[0]);
             *damaged.last_mut().unwrap() ^= 1;
             hands.send(&damaged);
+            // Said to everybody.
+            let mut shouted = unreachable(&sent[0]);
+            shouted[..6].fill(0xff);
+            hands.send(&shouted);
             assert_eq!(hands.settle(), []);
-            assert_eq!(hands.dropped(DropReason::Unsolicited) - before, 4);
+            assert_eq!(hands.dropped(DropReason::Unsolicited) - before, 5);
             assert_eq!(socket.recv(&mut buf).now_or_never(), None, "IPv{version}");
             // The first is true although the second has left since.
             hands.send(&unreachable(&sent[0]));

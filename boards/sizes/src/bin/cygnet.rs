@@ -31,6 +31,7 @@ const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
 const PLACES: usize = 6
     + 2 * cfg!(feature = "dns") as usize
     + cfg!(feature = "udp") as usize
+    + cfg!(feature = "ping") as usize
     + cfg!(feature = "addressing") as usize;
 
 static MEMORY: ConstStaticCell<Storage<'static, 4, 1024, 1024, 2, 2, 0>> =
@@ -89,6 +90,19 @@ async fn echo_datagrams(node: Node<'_>) {
     let mut buf = [0; 32];
     while let Ok((count, peer)) = socket.recv_from(&mut buf).await {
         let _ = socket.send_to(&buf[..count], peer).await;
+    }
+}
+
+/// Asks its gateway every second whether it is there.
+#[cfg(feature = "ping")]
+async fn ping_gateway(node: Node<'_>) {
+    let second = smoltcp::time::Duration::from_secs(1);
+    let Ok(pings) = node.pings() else { return };
+    loop {
+        let ping = pings.ping(IpAddress::v4(10, 0, 2, 2), b"swan");
+        let there = node.timeout(second, ping).await.is_ok();
+        dummy::LEFT.store(there, Ordering::Relaxed);
+        node.sleep(second).await;
     }
 }
 
@@ -202,6 +216,8 @@ fn main() -> ! {
         let _ = stack.add_datagrams(DATAGRAMS.take());
         let _ = node.spawn_named("echo udp", echo_datagrams(node));
     }
+    #[cfg(feature = "ping")]
+    let _ = node.spawn_named("ping", ping_gateway(node));
     #[cfg(feature = "observer")]
     node.set_observer(Some(&Watch));
     event_loop(&mut board, node);
