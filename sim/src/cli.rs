@@ -21,7 +21,7 @@ mod words;
 mod world_words;
 pub use loopback_words::LoopbackConfig;
 pub use selftest_words::SelftestConfig;
-pub use tap_words::{SOCKETS, TapConfig};
+pub use tap_words::{Pings, SOCKETS, TapConfig};
 pub use values::{Loss, Serve, Service, Transport};
 use words::{Cli, CommandWords};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
@@ -31,7 +31,8 @@ pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig}
 pub enum Command {
     /// A server and its clients in this process, on virtual time.
     Loopback(LoopbackConfig),
-    /// A server on a TAP interface, for the programs of this machine.
+    /// A server on a TAP interface, for the programs of this machine; or who asks one of
+    /// them for an echo.
     Tap(TapConfig),
     /// One run of a network, from a seed.
     World(WorldConfig),
@@ -90,6 +91,7 @@ where
     };
     let command = match cli.command {
         Some(CommandWords::Tap(words)) => words.check().map(Command::Tap),
+        Some(CommandWords::Ping(words)) => words.check().map(Command::Tap),
         Some(CommandWords::Selftest(words)) => Ok(Command::Selftest(words.check())),
         Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),

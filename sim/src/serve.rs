@@ -114,6 +114,10 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
         }
     }
 
+    if let Some(pings) = config.pings {
+        services::spawn_pings(node, pings, out)?;
+    }
+
     match pcap {
         None => {
             let (over, tap) = drive(config, node, (out, stop), tap)?;
@@ -322,6 +326,9 @@ fn greeting(config: &TapConfig) -> String {
             };
             let _ = write!(text, "\n  {name:<8}  {command}");
         }
+    }
+    if config.pings.is_some() {
+        return text;
     }
     for ip in &config.ips {
         let _ = write!(text, "\n  ping      ping {}", ip.address());

@@ -8,7 +8,11 @@ use std::task::{Poll, Waker};
 
 use cygnet::{Backlog, BindError, ListenError, Node, TcpStream, TimeLimits, service};
 
+use smoltcp::time::Duration;
+
+use crate::cli::Pings;
 use crate::cli::values::{Serve, Service};
+use crate::observe::Out;
 
 /// What the future of a service or of a client may need.
 pub const TASK_BYTES: usize = 2048;
@@ -101,6 +105,40 @@ impl Stop {
         })
         .await
     }
+}
+
+/// Spawns who asks for echoes, once a second, and says how far the host is.
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_pings(node: Node<'_>, pings: Pings, out: &'static Out) -> Result<(), String> {
+    let asks = async move {
+        let Ok(socket) = node.pings() else {
+            return Err("no socket is free");
+        };
+        let (Pings { to, count }, second) = (pings, Duration::from_secs(1));
+        for number in 1..=count {
+            let begin = node.now();
+            match node.timeout(second, socket.ping(to, &[b's'; 56])).await {
+                Ok(Ok(took)) => {
+                    let micros = took.total_micros();
+                    let (millis, micros) = (micros / 1_000, micros % 1_000);
+                    out.line(format_args!(
+                        "{to} answered {number}: {millis}.{micros:03} ms"
+                    ));
+                }
+                Ok(Err(error)) => out.line(format_args!("{to} {number}: {error}")),
+                Err(_) => out.line(format_args!("{to} did not answer {number}")),
+            }
+            out.flush();
+            if number < count {
+                node.sleep_until(begin + second).await;
+            }
+        }
+        Ok(())
+    };
+    let spawned = node.spawn_named("ping", Box::pin(asks));
+    spawned.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Spawns the server by datagrams that `what` names, until `stop`; `epoch` as for [`spawn`].

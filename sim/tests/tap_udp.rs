@@ -87,6 +87,25 @@ fn the_small_services_speak_by_datagrams() {
     no_tap_is_left(&netns);
 }
 
+/// The kernel answers an echo request of ours, and nobody answers for who is not there.
+#[test]
+fn a_ping_of_ours_is_answered() {
+    let Some(netns) = Netns::new(&[]) else {
+        return;
+    };
+    for (host, part) in [
+        ("192.168.69.1", "192.168.69.1 answered 2: "),
+        ("fd69::1", "fd69::1 answered 2: "),
+        ("192.168.69.77", "192.168.69.77 did not answer 2"),
+    ] {
+        let words = format!("ping {host} --count 2 --create --ipv6 fd69::2/64 --log warn");
+        let mut sim = Sim::spawn(&netns, &words);
+        assert!(sim.end(LONG).success());
+        assert!(sim.stdout().contains(part), "{}", sim.stdout());
+    }
+    no_tap_is_left(&netns);
+}
+
 /// Sends so many datagrams, in bursts that the sockets' buffers hold mostly, and counts what
 /// comes back; gives both numbers.
 fn echoes(count: u64) -> (u64, u64) {

@@ -114,3 +114,50 @@ impl<'a> Waiters<'a> {
         waker
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Somebody;
+
+    impl Wake for Somebody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_was_woken_for_nothing_is_first_again() {
+        let (mut places, mut links) = ([const { Waiter::EMPTY }; 2], [0; 2]);
+        let mut waiters = Waiters::new(&mut places, &mut links);
+        let (mut line, mut held) = (Line::EMPTY, [0; 2]);
+        let both = [0, 1].map(|_| Waker::from(Arc::new(Somebody)));
+        let waits = |waiters: &mut Waiters<'_>, line: &mut Line, held: &mut u32, who: usize| {
+            waiters.wait(line, held, &mut Parking::new(&both[who]))
+        };
+        for (who, held) in held.iter_mut().enumerate() {
+            assert!(waits(&mut waiters, &mut line, held, who));
+        }
+        assert!(!waits(&mut waiters, &mut line, &mut 0, 0), "no place");
+        for round in 0..3 {
+            waiters.wake_one(&mut line);
+            assert!(waiters.woken);
+            let woken = waiters.take_woken().unwrap();
+            assert!(woken.will_wake(&both[0]), "{round}");
+            // It looks, finds nothing, and stays; the last time it does not.
+            if round < 2 {
+                assert!(waits(&mut waiters, &mut line, &mut held[0], 0));
+            }
+        }
+        waiters.wake_one(&mut line);
+        assert!(waiters.take_woken().unwrap().will_wake(&both[1]));
+        let left = waiters.leave(&mut line, &mut held[1]);
+        assert!(left.0 && left.1.is_none(), "it had been woken");
+        assert!(
+            waits(&mut waiters, &mut line, &mut 0, 1),
+            "its place is free"
+        );
+    }
+}

@@ -10,8 +10,8 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
-    Limit, PARKED, Serve, Service, Transport, address, duration, host_cidr, host_cidr_v6, limit,
-    mac, mac_for, neighbor, parked,
+    Limit, PARKED, Serve, Service, Transport, address, at_least_one, duration, host_cidr,
+    host_cidr_v6, limit, mac, mac_for, neighbor, parked,
 };
 use crate::offload::Offload;
 use crate::report::Format;
@@ -63,6 +63,44 @@ pub struct TapConfig {
     pub run_for: Option<Duration>,
     /// How to print the final table.
     pub format: Format,
+    /// Instead of serving, ask for echoes.
+    pub pings: Option<Pings>,
+}
+
+/// Echo requests, one a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pings {
+    /// Who is asked.
+    pub to: IpAddress,
+    /// How often.
+    pub count: usize,
+}
+
+#[derive(Args)]
+pub(super) struct PingWords {
+    /// Who is asked
+    #[arg(value_name = "HOST", value_parser = address)]
+    host: IpAddress,
+    /// How often, once a second
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one)]
+    count: usize,
+    #[command(flatten)]
+    tap: TapWords,
+}
+
+impl PingWords {
+    pub(super) fn check(self) -> Result<TapConfig, String> {
+        let pings = Pings {
+            to: self.host,
+            count: self.count,
+        };
+        let config = self.tap.check()?;
+        Ok(TapConfig {
+            serve: Vec::new(),
+            pings: Some(pings),
+            ..config
+        })
+    }
 }
 
 #[derive(Args)]
@@ -206,6 +244,7 @@ impl TapWords {
             drain: self.drain,
             run_for: self.run_for,
             format: self.output.format,
+            pings: None,
         })
     }
 }

@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::loopback_words::LoopbackWords;
 use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
-use super::tap_words::TapWords;
+use super::tap_words::{PingWords, TapWords};
 use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
 use crate::level::Level;
 
@@ -46,6 +46,8 @@ pub(super) enum CommandWords {
     Loopback(LoopbackWords),
     /// A server on a TAP interface, for this machine's own nc, curl and ping
     Tap(TapWords),
+    /// Asks a host for an echo, from a TAP interface
+    Ping(PingWords),
     /// A network of hosts under faults, one run from one seed
     World(WorldWords),
     /// The run of a plan, to the byte; no random number is drawn
