@@ -7,10 +7,10 @@ mod handle;
 mod io;
 mod listener;
 mod owned;
-#[cfg(feature = "dns")]
-mod race;
 #[cfg(feature = "ping")]
 mod ping;
+#[cfg(feature = "dns")]
+mod race;
 mod read;
 #[cfg(feature = "dns")]
 mod resolve;
