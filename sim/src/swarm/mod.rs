@@ -128,12 +128,12 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
     progress.finish(crew.ran(), seconds, jobs);
     worked?;
 
-    let left = sum.missing(&order).count();
-    if left > 0 {
+    if sum.missing(&order).next().is_some() {
         if !stop.is_set() {
             return Err("a thread died; this is a mistake in sim, please report it".into());
         }
-        let of = order.ours().count();
+        let of = order.runs(order.ours());
+        let done = of - order.runs(sum.missing(&order));
         let violated = sum.tally.violated();
         let how = match &results {
             Some(results) => format!(
@@ -143,10 +143,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
             ),
             None => "they are lost; --results FILE would keep them".into(),
         };
-        let line = format!(
-            "stopped: {} of {of} chunks done, {violated} violations; {how}",
-            of - left
-        );
+        let line = format!("stopped: {done} of {of} runs done, {violated} violations; {how}");
         progress.say(Level::Error, &line);
         return Ok(INTERRUPTED);
     }
