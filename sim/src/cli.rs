@@ -12,6 +12,7 @@ use crate::level::Level;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
 mod loopback_words;
+mod plan_words;
 mod selftest_words;
 mod server_words;
 mod swarm_words;
@@ -20,6 +21,7 @@ pub mod values;
 mod words;
 mod world_words;
 pub use loopback_words::LoopbackConfig;
+pub use plan_words::{PlanConfig, Say};
 pub use selftest_words::SelftestConfig;
 pub use tap_words::TapConfig;
 pub use values::{Loss, Serve, Service};
@@ -37,6 +39,8 @@ pub enum Command {
     World(WorldConfig),
     /// One run of a network, from a plan.
     Replay(ReplayConfig),
+    /// What a plan says.
+    Plan(PlanConfig),
     /// The least of a plan that still fails.
     Shrink(ShrinkConfig),
     /// Where two runs part.
@@ -94,6 +98,7 @@ where
         Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),
         Some(CommandWords::Replay(words)) => Ok(Command::Replay(words.into())),
+        Some(CommandWords::Plan(words)) => Ok(Command::Plan(words.into())),
         Some(CommandWords::Shrink(words)) => Ok(Command::Shrink(words.into())),
         Some(CommandWords::Diff(words)) => Ok(Command::Diff(words.into())),
         Some(CommandWords::Swarm(words)) => words.check().map(Command::Swarm),

@@ -10,7 +10,7 @@
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
 //!   host       clock, readiness, signals
 //!   services   the core's services by name
-//!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
+//!   explore    `sim world`, `replay`, `plan`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   selftest   `sim selftest`: planted bugs, found

@@ -5,6 +5,7 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::loopback_words::LoopbackWords;
+use super::plan_words::PlanWords;
 use super::selftest_words::SelftestWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::tap_words::TapWords;
@@ -50,6 +51,8 @@ pub(super) enum CommandWords {
     World(WorldWords),
     /// The run of a plan, to the byte; no random number is drawn
     Replay(ReplayWords),
+    /// What a plan says, and everything that is wrong with it
+    Plan(PlanWords),
     /// The least of a failing plan that still fails
     Shrink(ShrinkWords),
     /// The first event at which two runs differ

@@ -11,6 +11,7 @@ use super::crew::{Crew, cores};
 use super::finding;
 use super::network::World;
 use super::plan::Plan;
+use super::plan_text::{PlanErrors, line_of};
 use super::play::{How, Run, Test, play};
 use super::setting::{Asked, Setting};
 
@@ -100,9 +101,8 @@ fn corpus(setting: &Setting) -> Result<Vec<PathBuf>, String> {
 fn replay(setting: &Setting, test: Test<'_>, path: &Path) -> Result<(Plan, u64), String> {
     let (name, file) = (&setting.name, path.display());
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {file}: {error}"))?;
-    let plan: Plan = text
-        .parse()
-        .map_err(|error| format!("{name}: {file}:{error}"))?;
+    let parsed: Result<Plan, PlanErrors> = text.parse();
+    let plan = parsed.map_err(|errors| errors.in_file(&format!("{name}: {file}")))?;
     let seed = match &plan.from {
         Some((test, seed)) if plan.is_of_test() && test == name => *seed,
         Some((test, _)) if plan.is_of_test() => {
@@ -130,17 +130,6 @@ fn replay(setting: &Setting, test: Test<'_>, path: &Path) -> Result<(Plan, u64),
         )),
         None => Ok((plan, seed)),
     }
-}
-
-/// The line that begins with these words, counted from one.
-fn line_of(text: &str, words: &str) -> usize {
-    let begins = |line: &str| {
-        let mut line = line.split_whitespace();
-        words
-            .split_whitespace()
-            .all(|word| line.next() == Some(word))
-    };
-    1 + text.lines().position(begins).unwrap_or(0)
 }
 
 /// How a seed failed.
