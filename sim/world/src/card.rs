@@ -47,6 +47,12 @@ impl Card {
         room
     }
 
+    /// Frames that arrived and were not taken yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
     /// The oldest frame that arrived and was not taken yet, without its checksum of
     /// four bytes.
     pub fn receive(&mut self) -> Option<Vec<u8>> {

@@ -106,6 +106,7 @@ mod child;
 mod claims;
 mod clock;
 pub mod crew;
+pub mod cursor;
 pub mod diff;
 mod draws;
 mod effects;

@@ -70,6 +70,12 @@ impl Queue {
         self.pushed += 1;
     }
 
+    /// Everything that is going to happen, in no order.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &What> {
+        self.places.iter().flatten()
+    }
+
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse(((at, ..), _))| *at)
     }
