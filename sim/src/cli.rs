@@ -15,6 +15,7 @@ mod loopback_words;
 mod plan_words;
 mod selftest_words;
 mod server_words;
+mod step_words;
 mod swarm_words;
 mod tap_words;
 pub mod values;
@@ -23,6 +24,7 @@ mod world_words;
 pub use loopback_words::LoopbackConfig;
 pub use plan_words::{PlanConfig, Say};
 pub use selftest_words::SelftestConfig;
+pub use step_words::StepConfig;
 pub use tap_words::TapConfig;
 pub use values::{Loss, Serve, Service};
 use words::{Cli, CommandWords};
@@ -41,6 +43,8 @@ pub enum Command {
     Replay(ReplayConfig),
     /// What a plan says.
     Plan(PlanConfig),
+    /// A run of a plan, event by event.
+    Step(StepConfig),
     /// The least of a plan that still fails.
     Shrink(ShrinkConfig),
     /// Where two runs part.
@@ -99,6 +103,7 @@ where
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),
         Some(CommandWords::Replay(words)) => Ok(Command::Replay(words.into())),
         Some(CommandWords::Plan(words)) => Ok(Command::Plan(words.into())),
+        Some(CommandWords::Step(words)) => Ok(Command::Step(words.into())),
         Some(CommandWords::Shrink(words)) => Ok(Command::Shrink(words.into())),
         Some(CommandWords::Diff(words)) => Ok(Command::Diff(words.into())),
         Some(CommandWords::Swarm(words)) => words.check().map(Command::Swarm),

@@ -13,6 +13,7 @@
 //!   explore    `sim world`, `replay`, `plan`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
+//!   step       `sim step`: a run, event by event
 //!   selftest   `sim selftest`: planted bugs, found
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
@@ -34,6 +35,7 @@ pub mod report;
 pub mod selftest;
 pub mod serve;
 pub mod services;
+pub mod step;
 pub mod swarm;
 pub mod tap;
 mod tap_error;

@@ -179,13 +179,26 @@ fn a_short_plan_is_told_in_words_written_whole_and_runs_the_same() {
 }
 
 #[test]
+fn the_plan_of_the_readme_can_be_run() {
+    let folder = Folder::new("readme");
+    let readme = include_str!("../../README.md");
+    let plan = readme
+        .split("```text\n")
+        .find(|text| text.starts_with("cygnet-plan 1"));
+    let plan = plan.unwrap().split("```").next().unwrap();
+    folder.write("plan.txt", plan);
+    folder.said("plan plan.txt --explain");
+    folder.said("replay plan.txt");
+}
+
+#[test]
 fn everything_that_is_wrong_with_a_plan_is_told_and_nothing_is_run() {
     let folder = Folder::new("all-wrong");
     folder.write(
         "wrong.txt",
         &SHORT.replace("c1", "swan").replace("visit", "vist"),
     );
-    for command in ["plan", "replay", "shrink"] {
+    for command in ["plan", "replay", "shrink", "step"] {
         let output = folder.sim(&format!("{command} wrong.txt"));
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{command}: {errors}");

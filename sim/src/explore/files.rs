@@ -7,7 +7,10 @@ use cygnet_world::plan::Plan;
 use cygnet_world::plan_text::{self, Reading, line_of};
 
 /// Reads a plan that this program can run.
-pub(super) fn read(path: &Path) -> Result<Plan, String> {
+///
+/// # Errors
+/// A line for each mistake in the plan, or one about the file.
+pub fn read(path: &Path) -> Result<Plan, String> {
     let (reading, _) = read_any(path)?;
     match of_scenario(&reading.plan) {
         Ok(()) => Ok(reading.plan),

@@ -18,6 +18,7 @@ mod run;
 mod shrink;
 
 pub use diff::diff;
+pub use files::read as read_plan;
 pub use plan::plan;
 pub use run::{replay, world};
 pub use shrink::shrink;

@@ -161,12 +161,15 @@ impl Cursor {
     pub fn back(&mut self, look: impl FnMut(u64) -> bool) -> Moved {
         match self.events().checked_sub(1) {
             None => Moved::Start,
-            Some(0) => {
-                self.start();
-                Moved::Start
-            }
+            Some(0) => self.to_start(),
             Some(events) => self.again(events, look),
         }
+    }
+
+    /// To before the first event.
+    pub fn to_start(&mut self) -> Moved {
+        self.start();
+        Moved::Start
     }
 
     /// To where event `number` has just happened.
@@ -179,7 +182,7 @@ impl Cursor {
         self.advance(look)
     }
 
-    /// To the next event in which a frame is lost, or dropped by a host.
+    /// To the next event in which a frame is lost, or dropped by a host that it was for.
     pub fn to_drop(&mut self, look: impl FnMut(u64) -> bool) -> Moved {
         self.tracker.borrow_mut().hunt();
         self.advance(look)

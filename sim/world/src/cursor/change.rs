@@ -1,7 +1,7 @@
 //! What an event changes of what is known of a run: small, and nobody else's memory, so
 //! that it can wait until somebody goes there.
 
-use cygnet::event::{Event, Reason, Source};
+use cygnet::event::{DropReason, Event, Reason, Source};
 use smoltcp::time::Instant;
 use smoltcp::wire::{
     EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, Ipv6Packet,
@@ -108,6 +108,7 @@ fn of_host(at: Instant, event: &Event<'_>) -> Option<OfHost> {
     Some(match *event {
         Event::FrameIn(frame) => OfHost::Received(segment(frame).filter(|_| !is_damaged(frame))),
         Event::FrameOut(frame) => OfHost::Sent(segment(frame)),
+        Event::Dropped(DropReason::NotOurs) => return None,
         Event::Dropped(_) => OfHost::Dropped,
         Event::Admitted {
             slot,

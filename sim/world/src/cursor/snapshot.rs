@@ -67,7 +67,7 @@ pub struct HostView {
     pub is_machine: bool,
     /// Frames in the ring of its card, which it has not taken yet.
     pub ring: usize,
-    /// Frames that it dropped.
+    /// Frames that it dropped, without those for somebody else.
     pub dropped: u64,
     /// Its tasks, by number.
     pub tasks: BTreeMap<u32, TaskView>,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cygnet::event::Event;
+use cygnet::event::{DropReason, Event};
 use cygnet::task::TaskState;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpEndpoint;
@@ -415,6 +415,11 @@ fn opened(slot: u32, local: IpEndpoint, remote: IpEndpoint) -> ConnectionView {
     }
 }
 
+/// A frame that a switch sent to everybody, and that was for somebody else, is no loss.
+fn is_drop(event: &Event<'_>) -> bool {
+    matches!(event, Event::Dropped(reason) if *reason != DropReason::NotOurs)
+}
+
 /// How far a sequence number is ahead of another, and zero when it is behind.
 fn ahead(number: u32, of: u32) -> u32 {
     let far = number.wrapping_sub(of);
@@ -425,7 +430,7 @@ impl Watch for Tracker {
     fn happened(&mut self, number: u64, at: Instant, what: &Happening<'_>) {
         let is_drop = match what {
             Happening::Sent { copies, .. } => *copies == 0,
-            Happening::Host(_, _, event) => matches!(event, Event::Dropped(_)),
+            Happening::Host(_, _, event) => is_drop(event),
             _ => false,
         };
         let line = Line {
