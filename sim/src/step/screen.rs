@@ -25,7 +25,7 @@ use super::session::Session;
 use super::view;
 
 /// The keys, the ones that matter most first.
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("n", "next"),
     ("b", "back"),
     ("t", "to"),
@@ -34,6 +34,7 @@ const KEYS: [(&str, &str); 12] = [
     ("?", "help"),
     ("q", "quit"),
     ("tab", "host"),
+    ("z", "more of it"),
     ("s", "start"),
     ("e", "end"),
     ("N", "ten on"),
@@ -41,7 +42,7 @@ const KEYS: [(&str, &str); 12] = [
 ];
 
 /// What the keys do, in words.
-const HELP: [(&str, &str); 12] = [
+const HELP: [(&str, &str); 13] = [
     ("n  right  space", "one event forward"),
     (
         "b  left",
@@ -54,6 +55,10 @@ const HELP: [(&str, &str); 12] = [
     ("e  end", "to the last event, and how the run ended"),
     ("l", "lose the next frame that would arrive; writes a plan"),
     ("tab  down  up", "another host"),
+    (
+        "z  j  k",
+        "more of that host and fewer events; its lines down, up",
+    ),
     ("esc  ctrl-c", "stop a long way; a second time: quit"),
     ("?", "this list"),
     ("q", "quit"),
@@ -98,8 +103,12 @@ impl Far<'_> {
 pub(super) struct Screen {
     pub(super) session: Session,
     title: String,
-    /// The host that is shown.
+    /// The host that is shown,
     host: usize,
+    /// from this line on,
+    below: usize,
+    /// and whether it has most of the screen.
+    zoomed: bool,
     /// What was typed of an event's number.
     prompt: Option<String>,
     help: bool,
@@ -114,6 +123,8 @@ impl Screen {
             session,
             title,
             host: 0,
+            below: 0,
+            zoomed: false,
             prompt: None,
             help: false,
             message: vec!["n goes to the next event, ? says what every key does".into()],
@@ -155,12 +166,19 @@ impl Screen {
     fn look_elsewhere(&mut self, key: KeyCode) {
         let hosts = self.session.cursor.snapshot().hosts.len().max(1);
         match key {
-            KeyCode::Tab | KeyCode::Down => self.host = (self.host + 1) % hosts,
-            KeyCode::BackTab | KeyCode::Up => self.host = (self.host + hosts - 1) % hosts,
+            KeyCode::Tab | KeyCode::Down => self.show((self.host + 1) % hosts),
+            KeyCode::BackTab | KeyCode::Up => self.show((self.host + hosts - 1) % hosts),
+            KeyCode::Char('z') => self.zoomed = !self.zoomed,
+            KeyCode::Char('j') => self.below = (self.below + 1).min(self.words_of_host().0.len()),
+            KeyCode::Char('k') => self.below = self.below.saturating_sub(1),
             KeyCode::Char('t') => self.prompt = Some(String::new()),
             KeyCode::Char('?' | 'h') => self.help = true,
             _ => (),
         }
+    }
+
+    fn show(&mut self, host: usize) {
+        (self.host, self.below) = (host, 0);
     }
 
     fn type_number(&mut self, key: KeyCode) -> Wish {
@@ -204,7 +222,10 @@ impl Screen {
         let area = frame.area();
         let has_hosts = area.height >= ROWS_FOR_HOSTS;
         let hosts = if has_hosts {
-            (area.height - 4).div_ceil(2)
+            match self.zoomed {
+                true => area.height - 6,
+                false => (area.height - 4).div_ceil(2),
+            }
         } else {
             0
         };
@@ -302,26 +323,42 @@ impl Screen {
         }
     }
 
-    /// The host that is chosen, and what is on its way.
-    fn host(&self, frame: &mut Frame<'_>, area: Rect) {
+    /// What is said of the host that is chosen, and then of what is on its way; and where
+    /// that begins.
+    fn words_of_host(&self) -> (Vec<String>, usize) {
         let here = self.session.cursor.snapshot();
         let Some(host) = here.hosts.get(self.host) else {
-            return;
+            return (Vec::new(), 0);
         };
-        let mut lines = vec![self.names(area.width)];
         let (name, state) = (&host.name, view::state(host));
-        lines.push(Line::from(format!("{name} is {state}")));
-        lines.extend(view::lists(host).into_iter().map(Line::from));
-        lines.extend(view::connections(host).into_iter().map(Line::from));
-        let queues = view::queues(&self.session.cursor, &here);
-        let style = self.color(Color::Cyan);
-        lines.extend(queues.into_iter().map(|line| Line::styled(line, style)));
-        let rows = usize::from(area.height);
-        if lines.len() > rows && rows > 1 {
+        let mut words = vec![format!("{name} is {state}")];
+        words.extend(view::lists(host));
+        words.extend(view::connections(host));
+        let own = words.len();
+        words.extend(view::queues(&self.session.cursor, &here));
+        (words, own)
+    }
+
+    /// The host that is chosen, and what is on its way.
+    fn host(&self, frame: &mut Frame<'_>, area: Rect) {
+        let (words, own) = self.words_of_host();
+        let all = words.iter().enumerate().flat_map(|(index, line)| {
+            let style = match index < own {
+                true => Style::default(),
+                false => self.color(Color::Cyan),
+            };
+            wrapped(line, area.width, style)
+        });
+        let mut lines: Vec<Line<'_>> = all.collect();
+        let rows = usize::from(area.height).saturating_sub(1);
+        // As far down as there is something.
+        lines.drain(..self.below.min(lines.len().saturating_sub(rows)));
+        if lines.len() > rows && rows > 0 {
             let more = lines.len() - rows + 1;
             lines.truncate(rows - 1);
-            lines.push(Line::from(format!("and {more} lines more")));
+            lines.push(Line::from(format!("and {more} lines more: z, j")));
         }
+        lines.insert(0, self.names(area.width));
         frame.render_widget(Paragraph::new(lines), area);
     }
 

@@ -197,9 +197,43 @@ fn every_key_of_the_help_does_something_and_some_end_it() {
 }
 
 #[test]
+fn a_host_that_needs_more_rows_gets_them() {
+    let mut screen = screen(true);
+    press(&mut screen, "t120\n");
+    let row = |screen: &Screen, words: &str| {
+        let rows = rows(screen, 40, 16);
+        rows.iter().position(|row| row.contains(words))
+    };
+    assert_eq!(
+        row(&screen, "and 6 lines more: z, j"),
+        Some(13),
+        "{:?}",
+        rows(&screen, 40, 16)
+    );
+    assert_eq!(row(&screen, "#0 :7 "), None);
+    press(&mut screen, "jjjjjjj");
+    assert!(
+        row(&screen, "#1 :7 ").is_some(),
+        "{:?}",
+        rows(&screen, 40, 16)
+    );
+    assert_eq!(row(&screen, "server is on"), None);
+    press(&mut screen, &"j".repeat(99));
+    press(&mut screen, &"k".repeat(12));
+    assert!(row(&screen, "server is on").is_some());
+    press(&mut screen, "z");
+    assert!(
+        row(&screen, "#0 :7 ").is_some(),
+        "{:?}",
+        rows(&screen, 40, 16)
+    );
+    assert_eq!(row(&screen, "120 0.0"), Some(3));
+}
+
+#[test]
 fn it_draws_at_any_size() {
     let mut screen = screen(true);
-    for keys in ["", "t300\n", "d", "?", "^", "e", "t12"] {
+    for keys in ["", "t300\n", "d", "?", "^", "zjjj", "z", "e", "t12"] {
         press(&mut screen, keys);
         for width in [1, 2, 3, 10, 20, 40, 79, 80, 300] {
             for height in [1, 2, 3, 4, 7, 8, 9, 11, 24, 70] {
