@@ -280,6 +280,16 @@ fn without_colors_there_are_none() {
             colored,
             "{screen}"
         );
+        // Without colors a loss is bold.
+        let lost = screen
+            .lines()
+            .find(|row| row.contains(" link c1 up 5 lose"))
+            .unwrap();
+        assert_eq!(
+            lost.contains("\x1b[1m") || lost.contains("\x1b[1;"),
+            !colored,
+            "{lost:?}"
+        );
         tmux.types("q");
         tmux.until_row("status 0");
         tmux.types("clear\n");
