@@ -191,6 +191,10 @@ fn what_cannot_be_is_a_sentence_with_its_place() {
             ":1:13: this program reads versions 1 and 2 of plans",
         ),
         (
+            "cygnet-plan 0\nend\n".into(),
+            ":1:13: this program reads versions 1 and 2 of plans, found version \"0\"; say",
+        ),
+        (
             "cygnet-plan 1\nhost server serve\nend\n".into(),
             ":1: it is a plan of a scenario",
         ),
