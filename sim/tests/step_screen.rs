@@ -28,7 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal with a shell in it, and a server of tmux of its own.
 struct Tmux {
-    socket: String,
     folder: Folder,
 }
 
@@ -43,7 +42,6 @@ impl Tmux {
             return None;
         }
         let tmux = Tmux {
-            socket: format!("cygnet-{name}-{}", std::process::id()),
             folder: Folder::new(name),
         };
         tmux.folder.write("plan.txt", PLAN);
@@ -64,7 +62,9 @@ impl Tmux {
 
     fn command(&self, words: &[&str]) -> Output {
         Command::new("tmux")
-            .args(["-L", &self.socket, "-u"])
+            .arg("-S")
+            .arg(self.folder.0.join("tmux"))
+            .arg("-u")
             .args(words)
             .current_dir(&self.folder.0)
             .env_remove("TMUX")
@@ -117,14 +117,26 @@ impl Tmux {
 
     #[track_caller]
     fn until_row(&self, begins: &str) -> Vec<String> {
-        self.until(|rows| rows.iter().any(|row| row.starts_with(begins)))
+        self.until_rows(&[begins])
+    }
+
+    /// Waits until there is a row for each of these that begins so.
+    #[track_caller]
+    fn until_rows(&self, begins: &[&str]) -> Vec<String> {
+        let has = |rows: &[String], begins: &str| rows.iter().any(|row| row.starts_with(begins));
+        self.until(|rows| begins.iter().all(|begins| has(rows, begins)))
     }
 
     /// Starts `sim step` and waits for its screen.
     fn starts(&self, more: &str) {
-        let sim = env!("CARGO_BIN_EXE_sim");
-        self.types(&format!("{more}'{sim}' step plan.txt; echo status $?\n"));
+        self.begins(more, "");
         self.until_row("the start");
+    }
+
+    fn begins(&self, before: &str, options: &str) {
+        let sim = env!("CARGO_BIN_EXE_sim");
+        let line = format!("{before}'{sim}' step plan.txt {options}; echo status $?\n");
+        self.types(&line);
     }
 
     /// The shell's own screen again, with a cursor, echo, and lines.
@@ -155,33 +167,25 @@ fn keys_go_through_the_run_and_q_leaves_the_terminal_as_it_was() {
         return;
     };
     tmux.starts("");
-    let start = tmux.rows();
-    assert_eq!(start[1], "nothing has happened yet");
-    assert!(
-        start[23].starts_with("n next  b back  t to  d drop"),
-        "{start:#?}"
-    );
+    tmux.until_rows(&["nothing has happened yet", "n next  b back  t to  d drop"]);
 
     tmux.types("nnn");
-    let rows = tmux.until_row("event 2  0.000000 s");
-    assert!(
-        rows[3].starts_with("2 0.000000 c2 spawn 0 visitor"),
-        "{rows:#?}"
-    );
+    tmux.until_rows(&["event 2  0.000000 s", "2 0.000000 c2 spawn 0 visitor"]);
     tmux.types("t120\n");
-    let there = tmux.until_row("event 120  0.");
-    for row in [
-        "server is on",
-        "to_read   1 echo (read, #0)",
+    // A screen is seen while it is drawn, so all of this is waited for.
+    let there = tmux.until_rows(&[
+        "event 120  0.",
+        "120 0.025250 server spawn 2 echo",
         "[server] c1  c2",
-    ] {
-        assert!(there.iter().any(|is| is == row), "{row}: {there:#?}");
-    }
+        "server is on",
+        "tasks     0 listener running; 2 echo ready",
+        "to_read   1 echo (read, #0)",
+        "#1 :7 [fd00::3]:",
+    ]);
     tmux.keys(&["Left"]);
     tmux.until_row("event 119  0.");
     tmux.keys(&["Right"]);
-    let again = tmux.until_row("event 120  0.");
-    assert_eq!(again, there);
+    tmux.until(|rows| rows == there);
     tmux.keys(&["Tab"]);
     tmux.until_row(" server [c1] c2");
 
@@ -233,6 +237,17 @@ fn a_long_way_shows_how_far_it_is_and_stops() {
     tmux.until_row("stopped on the way");
     tmux.keys(&["C-c"]);
     tmux.is_sane("status 0");
+    // The way to where it begins is one like the others.
+    tmux.begins("clear; ", "--to 999999999");
+    tmux.until(|rows| rows[0].ends_with(" of 1000000000; esc stops"));
+    tmux.types("q");
+    tmux.until_row("stopped on the way");
+    tmux.types("q");
+    tmux.is_sane("status 0");
+    tmux.begins("clear; ", "--to 120");
+    tmux.until_row("event 120  0.");
+    tmux.types("q");
+    tmux.is_sane("status 0");
 }
 
 #[test]
@@ -240,17 +255,13 @@ fn a_signal_and_a_panic_leave_the_terminal_as_it_was() {
     let Some(tmux) = Tmux::new("step-end", 80, 24) else {
         return;
     };
-    tmux.starts("");
-    let pane = tmux.does(&["display-message", "-p", "#{pane_pid}"]);
-    let children = Command::new("pgrep")
-        .args(["-P", pane.trim()])
-        .output()
-        .unwrap();
-    let child = String::from_utf8(children.stdout).unwrap();
-    let killed = Command::new("kill")
-        .args(["-TERM", child.trim()])
-        .status()
-        .unwrap();
+    tmux.folder
+        .write("step.sh", "echo $$ > pid; exec \"$1\" step plan.txt\n");
+    let sim = env!("CARGO_BIN_EXE_sim");
+    tmux.types(&format!("sh step.sh '{sim}'; echo status $?\n"));
+    tmux.until_row("the start");
+    let kill = format!("kill -TERM {}", tmux.folder.text("pid").trim());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
     assert!(killed.success());
     tmux.is_sane("status 130");
 

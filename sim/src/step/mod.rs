@@ -50,11 +50,7 @@ pub fn step(config: &StepConfig) -> Result<u8, String> {
     }
     let title = config.plan.display().to_string();
     let mut screen = Screen::new(session, title, terminal::wants_color());
-    if let Some(event) = config.to {
-        let answer = screen.session.run(&Command::To(event), &mut |_| true);
-        screen.say(answer);
-    }
-    terminal::run(&mut screen)
+    terminal::run(&mut screen, config.to.map(Command::To))
 }
 
 /// For the test that a panic leaves a terminal as it was.

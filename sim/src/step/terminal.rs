@@ -75,19 +75,23 @@ pub(super) fn panic_while_raw() {
     panic!("a swan sinks");
 }
 
-/// Shows the screen until somebody has seen enough. Gives the exit status.
+/// Shows the screen until somebody has seen enough; does `first` first. Gives the exit
+/// status.
 ///
 /// # Errors
 /// One line about the terminal.
-pub(super) fn run(screen: &mut Screen) -> Result<u8, String> {
+pub(super) fn run(screen: &mut Screen, first: Option<Command>) -> Result<u8, String> {
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| error.to_string())?;
-    go(screen, &stop).map_err(|error| format!("the terminal: {error}"))
+    go(screen, first, &stop).map_err(|error| format!("the terminal: {error}"))
 }
 
-fn go(screen: &mut Screen, stop: &StopFlag) -> io::Result<u8> {
+fn go(screen: &mut Screen, first: Option<Command>, stop: &StopFlag) -> io::Result<u8> {
     let _raw = Raw::new()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+    if let Some(command) = first {
+        away(screen, &mut terminal, &command, stop)?;
+    }
     terminal.draw(|frame| screen.draw(frame))?;
     while !stop.is_set() {
         if !event::poll(LOOK)? {

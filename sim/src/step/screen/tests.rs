@@ -235,8 +235,8 @@ fn it_draws_at_any_size() {
     let mut screen = screen(true);
     for keys in ["", "t300\n", "d", "?", "^", "zjjj", "z", "e", "t12"] {
         press(&mut screen, keys);
-        for width in [1, 2, 3, 10, 20, 40, 79, 80, 300] {
-            for height in [1, 2, 3, 4, 7, 8, 9, 11, 24, 70] {
+        for width in [0, 1, 2, 3, 10, 20, 40, 79, 80, 300] {
+            for height in [0, 1, 2, 3, 4, 7, 8, 9, 11, 24, 70] {
                 rows(&screen, width, height);
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
                 for target in [None, Some(0), Some(9)] {
