@@ -84,8 +84,9 @@
 //!
 //! # Scenarios
 //!
-//! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
-//! [`stage`] runs it and says what came of it.
+//! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of, [`plan_text`]
+//! its text, with a grammar for who writes one, [`stage`] runs it and says what came of it,
+//! [`cursor`] goes through it event by event.
 //!
 //! Not here: an operating system, and a command line: `sim` in the repository has one.
 #![deny(unsafe_code)]
