@@ -8,7 +8,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::rules::config::LONGEST;
-use crate::rules::limits::TimeLimits;
+use crate::rules::limits::{Pace, TimeLimits};
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 use crate::stack::stack::Stack;
@@ -97,7 +97,10 @@ impl<'a> TcpListener<'a> {
 
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
-        self.0.set(|listener| listener.limits = limits);
+        self.0.set(|listener| {
+            listener.pace = Pace::of(&limits);
+            listener.between_reads = limits.between_reads;
+        });
     }
 
     /// When every slot is taken, the longest idle of this listener's
@@ -143,11 +146,12 @@ impl<'a> InLine<'a> {
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|core| {
-            if let Some((key, limits, remote)) = core.connections.accept(id, &mut core.host) {
+            if let Some((key, between_reads, remote)) = core.connections.accept(id, &mut core.host)
+            {
                 if let Some(ticket) = self.ticket.take() {
                     left = core.connections.listeners.leave(id, ticket);
                 }
-                let stream = TcpStream::new(Handle { stack, key }, limits.between_reads);
+                let stream = TcpStream::new(Handle { stack, key }, between_reads);
                 return Poll::Ready(Ok((stream, remote)));
             }
             let listeners = &mut core.connections.listeners;

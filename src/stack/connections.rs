@@ -149,7 +149,7 @@ impl<'a> Connections<'a> {
             Step::Open => {
                 slot.state = State::Open;
                 slot.clocks.give_up = FAR;
-                slot.clocks.pace = Pace::begin(&TimeLimits::DEFAULT, host.now);
+                slot.clocks.pace = Pace::DEFAULT.begin(host.tick);
                 count!(host, connects);
                 host.tell(&Event::Established { slot: number });
             }
@@ -267,14 +267,15 @@ impl<'a> Connections<'a> {
         &mut self,
         id: ListenerId,
         host: &mut Host<'_>,
-    ) -> Option<(SlotKey, TimeLimits, IpEndpoint)> {
-        let limits = self.listeners.get(id)?.limits;
+    ) -> Option<(SlotKey, Option<Duration>, IpEndpoint)> {
+        let listener = self.listeners.get(id)?;
+        let (pace, between_reads) = (listener.pace, listener.between_reads);
         let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
         let remote = self.slots.flow(slot_id)?.remote();
         let slot = &mut self.slots[slot_id];
         slot.state = State::Open;
         slot.owners = 1;
-        slot.clocks.pace = Pace::begin(&limits, host.now);
+        slot.clocks.pace = pace.begin(host.tick);
         count!(host, accepts);
         self.slots.mark_dirty(slot_id);
         self.room_made = true;
@@ -283,7 +284,7 @@ impl<'a> Connections<'a> {
             remote,
         });
         self.listeners.wake_if_over(id.index);
-        Some((self.slots.key(slot_id), limits, remote))
+        Some((self.slots.key(slot_id), between_reads, remote))
     }
 
     /// One of a stream's owners has let go: the last one closes it in order.
@@ -407,9 +408,9 @@ impl<'a> Connections<'a> {
     }
 
     /// Limits a connection from now on.
-    pub(crate) fn set_limits(&mut self, key: SlotKey, limits: &TimeLimits, now: Instant) {
+    pub(crate) fn set_limits(&mut self, key: SlotKey, limits: &TimeLimits, tick: u32) {
         if let Some(slot) = self.slots.checked(key) {
-            slot.clocks.pace = Pace::begin(limits, now);
+            slot.clocks.pace = Pace::of(limits).begin(tick);
             self.slots.mark_dirty(key.id);
         }
     }

@@ -425,7 +425,7 @@ pub(crate) fn begin<T: TxToken>(
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
     let mut scratch = interface(seed, host, &host.capabilities);
-    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
+    slot.shakes(listener, segment, host);
     slot.view = TcpView::of_syn(segment.seq);
     let listens = slot
         .socket()

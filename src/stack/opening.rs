@@ -42,7 +42,7 @@ pub(crate) fn replay<'a, T: TxToken>(
     let Some(frame) = build::segment(peer, us, &syn) else {
         return false;
     };
-    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
+    slot.shakes(listener, segment, host);
     // The number of draws depends on what else smoltcp was built for.
     for draws in isn::DRAWS..isn::DRAWS + 3 {
         let Some(set) = (*slot.set).as_mut() else {

@@ -14,7 +14,7 @@ use core::task::Waker;
 use smoltcp::time::{Duration, Instant};
 
 use crate::initial::initial;
-use crate::rules::limits::TimeLimits;
+use crate::rules::limits::Pace;
 use crate::table::list::List;
 use crate::table::slots::{SlotId, Slots};
 use crate::task::waker::{Parking, wake_ours};
@@ -32,9 +32,9 @@ initial! {
         pub(crate) queue: List = List::EMPTY,
         /// Those still shaking hands, oldest first.
         pub(crate) half_open: List = List::EMPTY,
-        /// Of the connections that are accepted. No `Option`: its `None` would not be
-        /// all zeros, and the storage lie in flash.
-        pub(crate) limits: TimeLimits = TimeLimits::NONE,
+        /// The limits of the connections that are accepted.
+        pub(crate) pace: Pace = Pace::EMPTY,
+        pub(crate) between_reads: Option<Duration> = None,
         /// How long an accepted connection must be idle to give way to a new one.
         pub(crate) reclaim: Option<Duration> = None,
         /// None of its connections is idle for that long before then.
@@ -119,7 +119,7 @@ impl<'a> Listeners<'a> {
             port,
             open: true,
             limit: limit.max(1),
-            limits: TimeLimits::DEFAULT,
+            pace: Pace::DEFAULT,
             generation,
             ..Listener::EMPTY
         };

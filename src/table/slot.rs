@@ -10,7 +10,7 @@ use core::task::Waker;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 
 use crate::event::Deadline;
 use crate::frame::demux::Segment;
@@ -19,9 +19,10 @@ use crate::frame::link::NOBODY;
 use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
-use crate::rules::limits::{Clocks, Due, Pace, TimeLimits};
+use crate::rules::limits::{Clocks, Due, Pace};
 use crate::rules::normalise::PeerView;
 use crate::rules::pmtu::in_vain;
+use crate::table::host::Host;
 use crate::time::after;
 
 /// No listener.
@@ -146,18 +147,12 @@ impl<'a> Slot<'a> {
     }
 
     /// A handshake begins: what is known of a fresh slot.
-    pub(crate) fn shakes(
-        &mut self,
-        listener: u32,
-        segment: &Segment,
-        now: Instant,
-        timeout: Duration,
-    ) {
+    pub(crate) fn shakes(&mut self, listener: u32, segment: &Segment, host: &Host<'_>) {
         self.state = State::HalfOpen;
         self.listener = listener;
         self.peer = segment.remote_hardware;
-        self.clocks.give_up = after(now, timeout);
-        self.clocks.pace = Pace::begin(&TimeLimits::NONE, now);
+        self.clocks.give_up = after(host.now, host.config.handshake_timeout);
+        self.clocks.pace = Pace::EMPTY.begin(host.tick);
     }
 
     /// Its numbers have left again, the last time with so many bytes. True: not for the

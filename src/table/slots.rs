@@ -173,7 +173,7 @@ impl<'a> Slots<'a> {
         let slot = &mut self[id];
         debug_assert_eq!(slot.state, State::Free);
         slot.state = State::Connecting;
-        slot.clocks = Clocks::NONE;
+        slot.clocks = Clocks::none();
         slot.view = TcpView::NOTHING;
         slot.edge = Edge::NOTHING;
         slot.heard = PeerView::NOTHING;
