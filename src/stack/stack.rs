@@ -92,7 +92,6 @@ impl<'a> Stack<'a> {
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
-        let host = Host::new(config.bounded(), capabilities, checks);
         let secret = &config.secret;
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
         Ok(Stack {
@@ -109,8 +108,8 @@ impl<'a> Stack<'a> {
                 gate: Gate {
                     queue: SynQueue::new(parts.parked),
                 },
-                engine: Engine::new(&host),
-                host,
+                engine: Engine::new(&capabilities),
+                host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 late: 0,
