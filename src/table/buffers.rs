@@ -75,7 +75,6 @@ impl<'a> Buffers<'a> {
             let place = core::slice::from_mut(place.0.write(SocketStorage::default()));
             let mut set = SocketSet::new(place);
             buffers.fill(&mut set, index);
-            *slot = Slot::EMPTY;
             *slot.set = Some(set);
         }
         buffers

@@ -98,8 +98,6 @@ pub(crate) struct Listeners<'a> {
 
 impl<'a> Listeners<'a> {
     pub(crate) fn new(listeners: &'a mut [Listener], acceptors: &'a mut [Acceptor]) -> Self {
-        listeners.fill_with(|| Listener::EMPTY);
-        acceptors.fill_with(|| Acceptor::EMPTY);
         Listeners {
             listeners,
             acceptors,

@@ -81,9 +81,8 @@ impl<'a> IndexMut<SlotId> for Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    /// All slots free. Each has been given its socket set.
+    /// All slots free, as they are at first. Each has been given its socket set.
     pub(crate) fn new(slots: &'a mut [Slot<'a>], dirty: &'a mut DequeView<u32>) -> Self {
-        dirty.clear();
         let mut this = Slots {
             slots,
             dirty,
