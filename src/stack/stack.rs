@@ -20,6 +20,7 @@ use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
+use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
 use crate::stack::core::{Core, Transmitted};
@@ -92,24 +93,29 @@ impl<'a> Stack<'a> {
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
-        let secret = &config.secret;
+        let secret = config.secret;
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
         Ok(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
-                    flows: Flows::new(parts.buckets, derive_key(secret, b"flows")),
+                    flows: Flows::new(parts.buckets, derive_key(&secret, b"flows")),
                     slots: Slots::new(parts.slots, parts.dirty),
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
                     listeners: Listeners::new(parts.listeners, parts.acceptors),
-                    cookies: Cookies::new(derive_key(secret, b"cookies")),
+                    cookies: Cookies::new(derive_key(&secret, b"cookies")),
                     room_made: false,
                 },
                 gate: Gate {
                     queue: SynQueue::new(parts.parked),
                 },
                 engine: Engine::new(&capabilities),
-                host: Host::new(config.bounded(), capabilities, checks),
+                host: Host::new(
+                    config.bounded(),
+                    Secrets::new(&secret),
+                    capabilities,
+                    checks,
+                ),
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 late: 0,

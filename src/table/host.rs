@@ -47,9 +47,14 @@ pub(crate) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    pub(crate) fn new(config: Config, capabilities: DeviceCapabilities, checks: Checks) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        secrets: Secrets,
+        capabilities: DeviceCapabilities,
+        checks: Checks,
+    ) -> Self {
         Host {
-            secrets: Secrets::new(&config.secret),
+            secrets,
             config,
             addresses: Addresses::default(),
             capabilities,
