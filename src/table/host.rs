@@ -91,8 +91,8 @@ impl<'a> Host<'a> {
     /// The same where to put the event together costs something.
     #[inline]
     pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.outlet.audience {
-            observer.event(self.now, &event());
+        if self.outlet.audience.is_some() {
+            self.outlet.say(&event());
         }
     }
 
@@ -261,6 +261,14 @@ impl Outlet<'_> {
         self.heard.set(PeerView::NOTHING);
     }
 
+    #[cold]
+    #[inline(never)]
+    fn say(&self, event: &Event<'_>) {
+        if let Some(observer) = self.audience {
+            observer.event(self.now, event);
+        }
+    }
+
     /// Nothing has left. Without an audience it is also for what nobody is to see.
     pub(crate) fn new(checks: Checks) -> Self {
         Outlet {
@@ -321,8 +329,8 @@ impl Leaving for Outlet<'_> {
             }
         }
         self.last.set(carried);
-        if let Some(observer) = self.audience {
-            observer.event(self.now, &Event::FrameOut(frame));
+        if self.audience.is_some() {
+            self.say(&Event::FrameOut(frame));
         }
     }
 }
