@@ -2,7 +2,7 @@
 //!
 //! Not here: what is in it (`core.rs`).
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::mem::ManuallyDrop;
 use core::task::Waker;
 
@@ -184,29 +184,43 @@ impl<'a> Stack<'a> {
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let (out, woken) = self.with_quiet(|core| {
-            (
-                f(core),
-                core.connections.slots.woken || core.connections.listeners.woken,
-            )
-        });
-        if woken {
-            self.wake_others();
-        }
+        let mut core = self.enter();
+        let hurt = guard((), |()| self.is_hurt.set(true));
+        let out = f(&mut core);
+        core::mem::forget(hurt);
+        self.leave(ManuallyDrop::into_inner(core));
         out
     }
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
     pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let Ok(core) = self.core.try_borrow_mut() else {
-            self.refuse()
-        };
-        let mut core = ManuallyDrop::new(core);
+        let mut core = self.enter();
         let hurt = guard((), |()| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
         drop(ManuallyDrop::into_inner(core));
         out
+    }
+
+    /// It stays taken if nobody drops what is given.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn enter(&self) -> ManuallyDrop<RefMut<'_, Core<'a>>> {
+        match self.core.try_borrow_mut() {
+            Ok(core) => ManuallyDrop::new(core),
+            Err(_) => self.refuse(),
+        }
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn leave(&self, core: RefMut<'_, Core<'a>>) {
+        let connections = &core.connections;
+        let woken = connections.slots.woken || connections.listeners.woken;
+        drop(core);
+        if woken {
+            self.wake_others();
+        }
     }
 
     /// The same for what is dropped: after a panic inside the stack there is nothing
