@@ -20,7 +20,6 @@ use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
 use crate::rules::cookie::Cookies;
 use crate::rules::keys::derive_key;
-use crate::rules::secrets::Secrets;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
 use crate::stack::core::{Core, Transmitted};
@@ -110,12 +109,7 @@ impl<'a> Stack<'a> {
                     queue: SynQueue::new(parts.parked),
                 },
                 engine: Engine::new(&capabilities),
-                host: Host::new(
-                    config.bounded(),
-                    Secrets::new(&secret),
-                    capabilities,
-                    checks,
-                ),
+                host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 late: 0,
@@ -184,32 +178,29 @@ impl<'a> Stack<'a> {
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let mut core = self.enter();
-        let hurt = guard((), |()| self.is_hurt.set(true));
-        let out = f(&mut core);
-        core::mem::forget(hurt);
-        self.leave(ManuallyDrop::into_inner(core));
+        let (core, out) = self.run(f);
+        self.leave(core);
         out
     }
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
     pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let mut core = self.enter();
+        self.run(f).1
+    }
+
+    #[inline]
+    fn run<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> (RefMut<'_, Core<'a>>, R) {
+        let mut core = ManuallyDrop::new(self.enter());
         let hurt = guard((), |()| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
-        drop(ManuallyDrop::into_inner(core));
-        out
+        (ManuallyDrop::into_inner(core), out)
     }
 
-    /// It stays taken if nobody drops what is given.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn enter(&self) -> ManuallyDrop<RefMut<'_, Core<'a>>> {
-        match self.core.try_borrow_mut() {
-            Ok(core) => ManuallyDrop::new(core),
-            Err(_) => self.refuse(),
-        }
+    fn enter(&self) -> RefMut<'_, Core<'a>> {
+        self.core.try_borrow_mut().unwrap_or_else(|_| self.refuse())
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]

@@ -47,14 +47,10 @@ pub(crate) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    pub(crate) fn new(
-        config: Config,
-        secrets: Secrets,
-        capabilities: DeviceCapabilities,
-        checks: Checks,
-    ) -> Self {
+    pub(crate) fn new(config: Config, capabilities: DeviceCapabilities, checks: Checks) -> Self {
+        let secret = config.secret;
         Host {
-            secrets,
+            secrets: Secrets::new(&secret),
             config,
             addresses: Addresses::default(),
             capabilities,
