@@ -26,11 +26,6 @@ pub(crate) trait Leaving {
     fn leaves(&self, frame: &mut [u8]);
 }
 
-/// Nobody is told.
-impl Leaving for () {
-    fn leaves(&self, _: &mut [u8]) {}
-}
-
 /// Both ends of an Ethernet header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends<'l> {

@@ -50,7 +50,7 @@ pub(crate) fn replay<'a, T: TxToken>(
         };
         buffers.renew(set);
         let seed = isn::seed(cookie.isn, draws);
-        let mut scratch = interface(seed, &host.capabilities);
+        let mut scratch = interface(seed, host, &host.capabilities);
         if tcp_of(set).listen(segment.flow.listens()).is_err() {
             return false;
         }
@@ -136,7 +136,7 @@ pub(crate) fn connect(
 /// Has a fresh socket begin a connection, with this sequence number.
 fn begin(host: &Host<'_>, socket: &mut tcp::Socket<'_>, flow: &Flow, isn: TcpSeqNumber) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, &host.capabilities);
+    let mut scratch = interface(seed, host, &host.capabilities);
     let (remote, local) = (flow.remote(), flow.local());
     socket.connect(scratch.context(), remote, local).is_ok()
 }

@@ -92,6 +92,7 @@ impl<'a> Stack<'a> {
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
+        let host = Host::new(config.bounded(), capabilities, checks);
         let secret = config.secret;
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
         Ok(Stack {
@@ -108,8 +109,8 @@ impl<'a> Stack<'a> {
                 gate: Gate {
                     queue: SynQueue::new(parts.parked),
                 },
-                engine: Engine::new(&capabilities),
-                host: Host::new(config.bounded(), capabilities, checks),
+                engine: Engine::new(&host),
+                host,
                 neighbors: Neighbors::default(),
                 neighbor_news: false,
                 late: 0,
