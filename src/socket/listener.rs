@@ -97,10 +97,8 @@ impl<'a> TcpListener<'a> {
 
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
-        self.0.set(|listener| {
-            listener.pace = Pace::of(&limits);
-            listener.between_reads = limits.between_reads;
-        });
+        let limits = (Pace::of(&limits), limits.between_reads);
+        self.0.set(|listener| listener.limits = limits);
     }
 
     /// When every slot is taken, the longest idle of this listener's
@@ -146,12 +144,11 @@ impl<'a> InLine<'a> {
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|core| {
-            if let Some((key, between_reads, remote)) = core.connections.accept(id, &mut core.host)
-            {
+            if let Some((key, timeout, remote)) = core.connections.accept(id, &mut core.host) {
                 if let Some(ticket) = self.ticket.take() {
                     left = core.connections.listeners.leave(id, ticket);
                 }
-                let stream = TcpStream::new(Handle { stack, key }, between_reads);
+                let stream = TcpStream::new(Handle { stack, key }, timeout);
                 return Poll::Ready(Ok((stream, remote)));
             }
             let listeners = &mut core.connections.listeners;

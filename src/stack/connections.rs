@@ -268,8 +268,7 @@ impl<'a> Connections<'a> {
         id: ListenerId,
         host: &mut Host<'_>,
     ) -> Option<(SlotKey, Option<Duration>, IpEndpoint)> {
-        let listener = self.listeners.get(id)?;
-        let (pace, between_reads) = (listener.pace, listener.between_reads);
+        let (pace, read_timeout) = self.listeners.get(id)?.limits;
         let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
         let remote = self.slots.flow(slot_id)?.remote();
         let slot = &mut self.slots[slot_id];
@@ -284,7 +283,7 @@ impl<'a> Connections<'a> {
             remote,
         });
         self.listeners.wake_if_over(id.index);
-        Some((self.slots.key(slot_id), between_reads, remote))
+        Some((self.slots.key(slot_id), read_timeout, remote))
     }
 
     /// One of a stream's owners has let go: the last one closes it in order.

@@ -32,9 +32,8 @@ initial! {
         pub(crate) queue: List = List::EMPTY,
         /// Those still shaking hands, oldest first.
         pub(crate) half_open: List = List::EMPTY,
-        /// The limits of the connections that are accepted.
-        pub(crate) pace: Pace = Pace::EMPTY,
-        pub(crate) between_reads: Option<Duration> = None,
+        /// Of the connections that are accepted; with how long a read may wait.
+        pub(crate) limits: (Pace, Option<Duration>) = (Pace::EMPTY, None),
         /// How long an accepted connection must be idle to give way to a new one.
         pub(crate) reclaim: Option<Duration> = None,
         /// None of its connections is idle for that long before then.
@@ -117,7 +116,7 @@ impl<'a> Listeners<'a> {
             port,
             open: true,
             limit: limit.max(1),
-            pace: Pace::DEFAULT,
+            limits: (Pace::DEFAULT, None),
             generation,
             ..Listener::EMPTY
         };
