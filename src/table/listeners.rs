@@ -50,10 +50,9 @@ impl Listener {
 
     /// Makes the place free; who still names its listener is stale.
     fn vacate(&mut self) {
-        *self = Listener {
-            generation: self.generation.wrapping_add(1),
-            ..Listener::EMPTY
-        };
+        let generation = self.generation.wrapping_add(1);
+        *self = Listener::EMPTY;
+        self.generation = generation;
     }
 }
 
@@ -111,18 +110,12 @@ impl<'a> Listeners<'a> {
         let mut all = self.listeners.iter();
         let index = all.position(|listener| listener.port == 0)?;
         let listener = &mut self.listeners[index];
-        let generation = listener.generation;
-        *listener = Listener {
-            port,
-            open: true,
-            limit: limit.max(1),
-            limits: (Pace::DEFAULT, None),
-            generation,
-            ..Listener::EMPTY
-        };
+        (listener.port, listener.open) = (port, true);
+        listener.limit = limit.max(1);
+        listener.limits.0 = Pace::DEFAULT;
         Some(ListenerId {
             index: index as u32,
-            generation,
+            generation: listener.generation,
         })
     }
 
