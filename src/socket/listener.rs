@@ -91,7 +91,7 @@ impl<'a> TcpListener<'a> {
     pub(crate) fn line(&self) -> InLine<'a> {
         InLine {
             place: self.0,
-            ticket: None,
+            ticket: 0,
         }
     }
 
@@ -132,7 +132,8 @@ impl Drop for TcpListener<'_> {
 /// A place in the line of tasks that wait in `accept`.
 pub(crate) struct InLine<'a> {
     place: Place<'a>,
-    ticket: Option<u64>,
+    /// Zero: none yet.
+    ticket: u32,
 }
 
 impl<'a> InLine<'a> {
@@ -145,9 +146,8 @@ impl<'a> InLine<'a> {
         let mut left = None;
         stack.with(|core| {
             if let Some((key, timeout, remote)) = core.connections.accept(id, &mut core.host) {
-                if let Some(ticket) = self.ticket.take() {
-                    left = core.connections.listeners.leave(id, ticket);
-                }
+                let ticket = core::mem::take(&mut self.ticket);
+                left = core.connections.listeners.leave(id, ticket);
                 let stream = TcpStream::new(Handle { stack, key }, timeout);
                 return Poll::Ready(Ok((stream, remote)));
             }
@@ -167,9 +167,9 @@ impl<'a> InLine<'a> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Place { stack, id, .. } = self.place;
-        if let Some(ticket) = self.ticket {
+        if self.ticket != 0 {
             let mut left = None;
-            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, ticket));
+            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, self.ticket));
         }
     }
 }

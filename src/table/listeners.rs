@@ -62,7 +62,7 @@ initial! {
     pub struct Acceptor: EMPTY {
         pub(crate) listener: u32 = 0,
         /// Zero: this place is free.
-        pub(crate) ticket: u64 = 0,
+        pub(crate) ticket: u32 = 0,
         waker: Option<Waker> = None,
         /// It was woken, and keeps its place until it has looked. A waker that is not
         /// ours goes when the stack is free.
@@ -87,7 +87,7 @@ pub(crate) struct ListenerId {
 pub(crate) struct Listeners<'a> {
     pub(crate) listeners: &'a mut [Listener],
     pub(crate) acceptors: &'a mut [Acceptor],
-    tickets: u64,
+    tickets: u32,
     /// Half-open connections of all listeners.
     pub(crate) half_open: u32,
     /// Somebody was woken whose waker is not ours, and still here.
@@ -252,19 +252,18 @@ impl<'a> Listeners<'a> {
     pub(crate) fn wait(
         &mut self,
         id: ListenerId,
-        ticket: &mut Option<u64>,
+        ticket: &mut u32,
         parking: &mut Parking<'_>,
     ) -> bool {
-        let held = ticket.and_then(|ticket| self.place(ticket));
-        let Some(place) = held.or_else(|| self.place(0)) else {
+        let Some(place) = self.place(*ticket).or_else(|| self.place(0)) else {
             return false;
         };
-        let ticket = *ticket.get_or_insert_with(|| {
-            self.tickets += 1;
-            self.tickets
-        });
+        if *ticket == 0 {
+            self.tickets = self.tickets.wrapping_add(1).max(1);
+            *ticket = self.tickets;
+        }
         let one = &mut self.acceptors[place];
-        (one.listener, one.ticket, one.woken) = (id.index, ticket, false);
+        (one.listener, one.ticket, one.woken) = (id.index, *ticket, false);
         parking.park(&mut one.waker);
         true
     }
@@ -272,8 +271,8 @@ impl<'a> Listeners<'a> {
     /// Leaves the line. One that was already woken hands the wake to the next
     /// if a connection still waits. Its waker is to be dropped when the stack is
     /// free.
-    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u64) -> Option<Waker> {
-        let place = self.place(ticket)?;
+    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u32) -> Option<Waker> {
+        let place = self.place(ticket).filter(|_| ticket != 0)?;
         let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
         let waits = |listener: &mut Listener| !listener.queue.is_empty();
         if !left.sleeps() && self.get(id).is_some_and(waits) {
@@ -302,15 +301,15 @@ impl<'a> Listeners<'a> {
         (listener.generation == id.generation && listener.port != 0).then_some(listener)
     }
 
-    fn place(&self, ticket: u64) -> Option<usize> {
+    fn place(&self, ticket: u32) -> Option<usize> {
         self.acceptors.iter().position(|one| one.ticket == ticket)
     }
 
     /// Wakes the first in line, if anybody sleeps there.
     fn wake_one(&mut self, index: u32) -> bool {
-        let line = self.acceptors.iter_mut();
+        let (last, line) = (self.tickets, self.acceptors.iter_mut());
         let waiting = line.filter(|one| one.sleeps() && one.listener == index);
-        let Some(first) = waiting.min_by_key(|one| one.ticket) else {
+        let Some(first) = waiting.max_by_key(|one| last.wrapping_sub(one.ticket)) else {
             return false;
         };
         first.woken = true;
