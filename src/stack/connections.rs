@@ -211,7 +211,7 @@ impl<'a> Connections<'a> {
         self.slots.wake(id, read, false);
         self.slots.wake(id, false, write);
         if spares {
-            self.slots[id].clocks.give_up = now + self.close_timeout(id, host);
+            self.slots[id].clocks.give_up = self.closes_by(id, host);
         } else if ends && let Some(deadline) = due.why {
             count!(host, expired);
             host.tell(&Event::Expired {
@@ -288,7 +288,7 @@ impl<'a> Connections<'a> {
 
     /// One of a stream's owners has let go: the last one closes it in order.
     pub(crate) fn release(&mut self, key: SlotKey, host: &mut Host<'_>) {
-        let (id, closes_by) = (key.id, host.now + self.close_timeout(key.id, host));
+        let (id, closes_by) = (key.id, self.closes_by(key.id, host));
         let Some(slot) = self.slots.checked(key) else {
             return;
         };
@@ -333,7 +333,7 @@ impl<'a> Connections<'a> {
 
     /// The peer took bytes; `left` are still to be taken.
     pub(crate) fn taken(&mut self, id: SlotId, left: usize, host: &mut Host<'_>) {
-        let closes_by = host.now + self.close_timeout(id, host);
+        let closes_by = self.closes_by(id, host);
         let slot = &mut self.slots[id];
         slot.clocks.pace.taken(left, host.tick);
         // Who takes bytes is there: a close may take so long without any.
@@ -389,7 +389,7 @@ impl<'a> Connections<'a> {
     /// held.
     pub(crate) fn close(&mut self, key: SlotKey, host: &mut Host<'_>) {
         self.shutdown(key, host);
-        let give_up = host.now + self.close_timeout(key.id, host);
+        let give_up = self.closes_by(key.id, host);
         if let Some(slot) = self.slots.checked(key)
             && slot.clocks.give_up == FAR
         {
@@ -398,12 +398,14 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// How long this connection's close may take.
-    fn close_timeout(&self, id: SlotId, host: &Host<'_>) -> Duration {
-        match self.slots[id].clocks.pace.close {
+    /// When this connection's close has taken too long, if it begins now.
+    #[inline(never)]
+    fn closes_by(&self, id: SlotId, host: &Host<'_>) -> Instant {
+        let timeout = match self.slots[id].clocks.pace.close {
             0 => host.config.close_timeout,
             millis => Duration::from_millis(millis.into()),
-        }
+        };
+        host.now + timeout
     }
 
     /// Limits a connection from now on.
