@@ -53,24 +53,24 @@ pub(crate) enum Lookup {
 impl Neighbors {
     /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
     pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
-        let open = |place: &Neighbor| place.hardware.is_none() && now < place.since + ASK_AGAIN;
-        let its = |place: &&mut Option<Neighbor>| place.is_some_and(|place| place.addr == addr);
+        let holds = |place: &Neighbor| match place.hardware {
+            Some(_) => now < place.since + LIFE,
+            None => now < place.since + ASK_AGAIN,
+        };
+        let open = |place: &Neighbor| place.hardware.is_none() && holds(place);
         // Its own, or the one that will be missed least.
-        let known = self.places.iter_mut().find(its);
-        let rank = |place: &Option<Neighbor>| place.map(|place| (open(&place), place.since));
-        let Some(place) = (match known {
-            Some(place) => Some(place),
-            None => self.places.iter_mut().min_by_key(|place| rank(place)),
-        }) else {
+        let rank = |place: &&mut Option<Neighbor>| match place {
+            Some(place) if place.addr == addr => (0, Instant::ZERO),
+            None => (1, Instant::ZERO),
+            Some(place) => (if open(place) { 3 } else { 2 }, place.since),
+        };
+        let Some(place) = self.places.iter_mut().min_by_key(rank) else {
             return Lookup::Wait;
         };
         match place {
-            Some(Neighbor {
-                addr: other,
-                hardware: Some(hardware),
-                since,
-            }) if *other == addr && now < *since + LIFE => Lookup::At(*hardware),
-            Some(taken) if open(taken) => Lookup::Wait,
+            Some(place) if holds(place) && (place.addr == addr || place.hardware.is_none()) => {
+                place.hardware.map_or(Lookup::Wait, Lookup::At)
+            }
             _ => {
                 *place = Some(Neighbor {
                     addr,

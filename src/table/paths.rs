@@ -32,11 +32,11 @@ impl Paths {
     /// A packet to `remote` may be so long. It takes the place of what was known of it, or
     /// of what has been known longest.
     pub(crate) fn learn(&mut self, remote: IpAddress, mtu: u16, now: Instant) {
-        let rank = |place: &Option<Path>| {
-            let others = place.filter(|path| path.remote != remote);
-            others.map(|path| path.since)
+        let rank = |place: &&mut Option<Path>| match place {
+            Some(path) if path.remote != remote => path.since.total_micros(),
+            _ => i64::MIN,
         };
-        if let Some(place) = self.0.iter_mut().min_by_key(|place| rank(place)) {
+        if let Some(place) = self.0.iter_mut().min_by_key(rank) {
             *place = Some(Path {
                 remote,
                 mtu,
