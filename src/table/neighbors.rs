@@ -58,11 +58,11 @@ impl Neighbors {
             None => now < place.since + ASK_AGAIN,
         };
         let open = |place: &Neighbor| place.hardware.is_none() && holds(place);
-        // Its own, or the one that will be missed least.
+        // Its own, or the one that will be missed least: no time is so late as this bit.
         let rank = |place: &&mut Option<Neighbor>| match place {
-            Some(place) if place.addr == addr => (0, Instant::ZERO),
-            None => (1, Instant::ZERO),
-            Some(place) => (if open(place) { 3 } else { 2 }, place.since),
+            Some(place) if place.addr == addr => i64::MIN,
+            None => i64::MIN + 1,
+            Some(place) => place.since.total_micros() | i64::from(open(place)) << 62,
         };
         let Some(place) = self.places.iter_mut().min_by_key(rank) else {
             return Lookup::Wait;
