@@ -103,12 +103,11 @@ impl<'a> Connections<'a> {
         }
         self.room_made = true;
         let flow = self.flows.remove(self.slots.all(), id.number());
-        if state == State::HalfOpen {
-            self.cookies.doubt(host.now);
-        } else if host.config.gives_cookies()
-            && let Some(flow) = flow
-        {
-            self.cookies.over(&flow, host.now);
+        match flow {
+            _ if !host.config.gives_cookies() => (),
+            _ if state == State::HalfOpen => self.cookies.doubt(host.now),
+            Some(flow) => self.cookies.over(&flow, host.now),
+            None => (),
         }
         self.deadlines.set(id.number(), None);
         if self.slots.release(id) {
