@@ -338,23 +338,18 @@ fn passes<D: Device + ?Sized>(
         let token = device.transmit(now);
         let has_room = token.is_some();
         let mut one = one_shot(host, outlet, peer, None, token.map(Tx::Device));
-        if iface.poll_egress(now, &mut one, set) == PollResult::None {
-            return match one.asked && !has_room {
-                true => Passes::DeviceFull,
-                false => Passes::Done(iface.poll_at(now, set)),
-            };
-        }
+        let is_over = iface.poll_egress(now, &mut one, set) == PollResult::None;
         match outlet.last.get() {
-            Carried::LastData => return Passes::All,
-            // Most often it was all there was, and to ask costs less than
-            // another pass that finds nothing.
-            Carried::PureAck => {
-                let poll_at = iface.poll_at(now, set);
-                if pass > 0 || poll_at.is_none_or(|at| at > now) {
-                    return Passes::Done(poll_at);
-                }
-            }
-            Carried::Other => (),
+            _ if is_over && one.asked && !has_room => return Passes::DeviceFull,
+            Carried::LastData if !is_over => return Passes::All,
+            Carried::Other if !is_over => continue,
+            _ => (),
+        }
+        // Of an acknowledgement most often it was all there was, and to ask costs less
+        // than another pass that finds nothing.
+        let poll_at = iface.poll_at(now, set);
+        if is_over || pass > 0 || poll_at.is_none_or(|at| at > now) {
+            return Passes::Done(poll_at);
         }
     }
     Passes::Cut
