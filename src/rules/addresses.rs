@@ -8,6 +8,8 @@
 use heapless::Vec;
 use smoltcp::wire::{IpAddress, IpCidr};
 
+use crate::frame::link::same;
+
 /// Most addresses of a host: with IPv6 it has one of IPv4, one for the link, and
 /// one or two for the world.
 const MOST: usize = 4;
@@ -23,7 +25,7 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     pub(crate) fn has(&self, addr: IpAddress) -> bool {
-        self.own.iter().any(|cidr| cidr.address() == addr)
+        self.own.iter().any(|cidr| same(&cidr.address(), &addr))
     }
 
     pub(crate) fn is_broadcast(&self, addr: IpAddress) -> bool {

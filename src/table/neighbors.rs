@@ -6,7 +6,7 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
-use crate::frame::link::Hardware;
+use crate::frame::link::{Hardware, same};
 #[cfg(feature = "ipv6")]
 use crate::table::groups::Groups;
 
@@ -60,7 +60,7 @@ impl Neighbors {
         let open = |place: &Neighbor| place.hardware.is_none() && holds(place);
         // Its own, or the one that will be missed least: no time is so late as this bit.
         let rank = |place: &&mut Option<Neighbor>| match place {
-            Some(place) if place.addr == addr => i64::MIN,
+            Some(place) if same(&place.addr, &addr) => i64::MIN,
             None => i64::MIN + 1,
             Some(place) => place.since.total_micros() | i64::from(open(place)) << 62,
         };
@@ -68,7 +68,9 @@ impl Neighbors {
             return Lookup::Wait;
         };
         match place {
-            Some(place) if holds(place) && (place.addr == addr || place.hardware.is_none()) => {
+            Some(place)
+                if holds(place) && (same(&place.addr, &addr) || place.hardware.is_none()) =>
+            {
                 place.hardware.map_or(Lookup::Wait, Lookup::At)
             }
             _ => {
@@ -85,7 +87,7 @@ impl Neighbors {
     /// What is known of an address is doubted: it is asked for again.
     pub(crate) fn doubt(&mut self, addr: IpAddress) {
         let known = |place: &&mut Option<Neighbor>| {
-            place.is_some_and(|place| place.addr == addr && place.hardware.is_some())
+            place.is_some_and(|place| same(&place.addr, &addr) && place.hardware.is_some())
         };
         if let Some(place) = self.places.iter_mut().find(known) {
             *place = None;
@@ -94,7 +96,7 @@ impl Neighbors {
 
     /// Whether this is the answer to a question.
     pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
-        let asked = |place: &&mut Neighbor| place.addr == addr && place.hardware.is_none();
+        let asked = |place: &&mut Neighbor| same(&place.addr, &addr) && place.hardware.is_none();
         let Some(place) = self.places.iter_mut().flatten().find(asked) else {
             return false;
         };
