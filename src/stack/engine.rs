@@ -12,7 +12,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, Bare};
+use crate::frame::build::Bare;
 use crate::frame::demux::{Control, Segment};
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
@@ -162,11 +162,10 @@ impl Engine {
             Verdict::PassOnce => slot.view.answered(host.now),
             Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
         }
-        let (us, peer) = host.both(segment);
         let opens = is_unanswered && matches!(segment.control, Control::Syn | Control::SynAck);
         let made = match (verdict, rewrite) {
-            (Verdict::Challenge(_), _) => build::segment(peer, us, &slot.view.challenge()),
-            (_, Rewrite::Instead(bare)) => build::segment(peer, us, &bare),
+            (Verdict::Challenge(_), _) => host.as_its_sender(segment, &slot.view.challenge()),
+            (_, Rewrite::Instead(bare)) => host.as_its_sender(segment, &bare),
             _ if opens => {
                 let (heard, shown) = host.opening(segment, frame);
                 slot.heard = heard;
@@ -219,9 +218,8 @@ impl Engine {
         segment: &Segment,
         bare: &Bare,
     ) {
-        let (us, peer) = host.both(segment);
         let seq = slot.view.rcv_nxt;
-        if let Some(frame) = build::segment(peer, us, &Bare { seq, ..*bare }) {
+        if let Some(frame) = host.as_its_sender(segment, &Bare { seq, ..*bare }) {
             let unseen = Outlet::new(host.outlet.checks.clone());
             show(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
         }

@@ -10,7 +10,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::counters::{DropReason, count};
 use crate::event::Event;
-use crate::frame::build::{self, ACK, Bare, SYN, window_of};
+use crate::frame::build::{ACK, Bare, SYN, window_of};
 use crate::frame::demux::{Control, Segment};
 use crate::rules::admit::{Admit, View, admit};
 use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
@@ -119,7 +119,6 @@ impl Gate<'_> {
             }
             Proof::Nothing => return host.refuse(segment, token),
         };
-        let (us, peer) = host.both(segment);
         let bare = Bare {
             flags: ACK,
             seq: cookie.irs + 1,
@@ -127,7 +126,7 @@ impl Gate<'_> {
             window: first_window(cookie.mss, window_of(frame)),
             ..Bare::default()
         };
-        let Some(acknowledgement) = build::segment(peer, us, &bare) else {
+        let Some(acknowledgement) = host.as_its_sender(segment, &bare) else {
             return;
         };
         // Who waits already goes first, and waits once.

@@ -172,6 +172,13 @@ impl<'a> Host<'a> {
         (us, (segment.remote_hardware, segment.flow.remote()))
     }
 
+    /// A frame as if from where a segment came from.
+    #[inline(never)]
+    pub(crate) fn as_its_sender(&self, segment: &Segment, bare: &Bare) -> Option<Frame> {
+        let (us, peer) = self.both(segment);
+        build::segment(peer, us, bare)
+    }
+
     /// Answers a segment with one that no socket knows of. It goes where the segment
     /// came from: nobody need be asked, and nothing is kept.
     pub(crate) fn reply<T: TxToken>(&self, segment: &Segment, bare: &Bare, token: T) {
