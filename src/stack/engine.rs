@@ -166,11 +166,7 @@ impl Engine {
         let made = match (verdict, rewrite) {
             (Verdict::Challenge(_), _) => host.as_its_sender(segment, &slot.view.challenge()),
             (_, Rewrite::Instead(bare)) => host.as_its_sender(segment, &bare),
-            _ if opens => {
-                let (heard, shown) = host.opening(segment, frame);
-                slot.heard = heard;
-                shown
-            }
+            _ if opens => host.opening(segment, frame, &mut slot.heard),
             _ => None,
         };
         let shown = made.as_deref().unwrap_or(frame);

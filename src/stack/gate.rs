@@ -15,7 +15,7 @@ use crate::frame::demux::{Control, Segment};
 use crate::rules::admit::{Admit, View, admit};
 use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::lifecycle::State;
-use crate::rules::normalise::first_window;
+use crate::rules::normalise::{PeerView, first_window};
 use crate::stack::connections::Connections;
 use crate::stack::engine;
 use crate::stack::opening;
@@ -277,7 +277,8 @@ fn give_cookie<T: TxToken>(
     (syn, frame): Arrived<'_>,
     token: T,
 ) {
-    let (heard, _) = host.opening(syn, frame);
+    let mut heard = PeerView::NOTHING;
+    host.opening(syn, frame, &mut heard);
     let bare = Bare {
         flags: SYN | ACK,
         seq: connections.cookies.isn(syn, heard.mss, host.now),
@@ -302,14 +303,13 @@ fn begin<T: TxToken>(
     let Some(id) = connections.take(host) else {
         return host.dropped(DropReason::NoSlot);
     };
-    let (heard, shown) = host.opening(segment, frame);
+    let slot = &mut connections.slots[id];
+    let shown = host.opening(segment, frame, &mut slot.heard);
     let frame = shown.as_deref().unwrap_or(frame);
     let isn = match host.config.gives_cookies() {
-        true => connections.cookies.isn(segment, heard.mss, host.now),
+        true => connections.cookies.isn(segment, slot.heard.mss, host.now),
         false => host.secrets.isn(&segment.flow, host.now),
     };
-    let slot = &mut connections.slots[id];
-    slot.heard = heard;
     let (fresh, arrived) = ((listener, isn), (segment, frame));
     let begins = engine::begin(host, slot, fresh, arrived, token);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);

@@ -130,10 +130,15 @@ impl<'a> Host<'a> {
         flow.mss(mtu.min(u16::MAX.into()) as u16)
     }
 
-    /// The MSS that the sender of a SYN is taken for, and what it said otherwise; and the
-    /// SYN as smoltcp is shown it, unless as it is.
+    /// The SYN as smoltcp is shown it, unless as it is; with the MSS that its sender is taken
+    /// for, which goes into `heard` with what else it said.
     #[cold]
-    pub(crate) fn opening(&self, segment: &Segment, frame: &[u8]) -> (PeerView, Option<Frame>) {
+    pub(crate) fn opening(
+        &self,
+        segment: &Segment,
+        frame: &[u8],
+        heard: &mut PeerView,
+    ) -> Option<Frame> {
         let (offer, window) = (offer_of(frame), window_of(frame));
         let is_ipv4 = segment.flow.words == 1;
         let path = self.paths.mtu(segment.flow.remote_addr(), self.now);
@@ -145,10 +150,10 @@ impl<'a> Host<'a> {
         let link = self.mss(&segment.flow).min(path).min(ceiling);
         let mss = mss(offer.mss, is_ipv4, self.config.mss_floor, link);
         let acked = segment.has_ack.then_some(segment.ack);
-        let heard = PeerView::of_syn(mss, offer.scale, window, acked);
+        *heard = PeerView::of_syn(mss, offer.scale, window, acked);
         let shown = first_window(mss, window);
         if (offer.mss, window) == (Some(mss), shown) {
-            return (heard, None);
+            return None;
         }
         let bare = Bare {
             flags: if segment.has_ack { SYN | ACK } else { SYN },
@@ -162,7 +167,7 @@ impl<'a> Host<'a> {
             mss: Some(mss),
             ..offer
         };
-        (heard, build::opening(peer, us, &bare, &offer))
+        build::opening(peer, us, &bare, &offer)
     }
 
     /// Both ends of a segment that came: ours, and its sender's.
