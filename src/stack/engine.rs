@@ -232,9 +232,7 @@ impl Engine {
         let now = host.now;
         let set = (*slot.set).as_mut()?;
         let before = Before::of(tcp_of(set));
-        host.outlet.view.set(slot.view);
-        host.outlet.edge.set(slot.edge);
-        host.outlet.heard.set(slot.heard);
+        host.outlet.begins(&slot.view, &slot.edge, &slot.heard);
         host.outlet.last.set(Carried::PureAck);
         host.outlet.repeats.set(None);
         let passes = match slot.mtu {
@@ -378,9 +376,7 @@ fn hand<T: TxToken>(
     let Some(set) = (*slot.set).as_mut() else {
         return;
     };
-    outlet.view.set(slot.view);
-    outlet.edge.set(slot.edge);
-    outlet.heard.set(slot.heard);
+    outlet.begins(&slot.view, &slot.edge, &slot.heard);
     let mut device = one_shot(host, outlet, &slot.peer, Some(frame), Some(token));
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = outlet.view.get();
