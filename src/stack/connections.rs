@@ -415,9 +415,8 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// Asks a silent peer every `interval` whether it is still there; four
-    /// times that without a frame from it is the end. smoltcp's own timeout
-    /// does not serve: it counts from the last frame, however long ago.
+    /// Asks a silent peer every `interval` whether it is still there; four times that without
+    /// a frame is the end. smoltcp's own timeout counts from the last one, however long ago.
     pub(crate) fn set_keep_alive(
         &mut self,
         key: SlotKey,

@@ -66,7 +66,7 @@ impl Engine {
             host.dropped(DropReason::Borrowed);
             return None;
         };
-        let (before, unread) = (Before::of(socket), socket.recv_queue());
+        let before = Before::of(socket);
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
         let is_unanswered =
             matches!(slot.state, State::Connecting) && before.tcp != tcp::State::SynReceived;
@@ -95,9 +95,6 @@ impl Engine {
             )?
         };
         let socket = tcp_of((*slot.set).as_mut()?);
-        if is_plain {
-            slot.view.rcv_nxt += socket.recv_queue().saturating_sub(unread);
-        }
         if slot.clocks.silent_at != FAR {
             slot.clocks.silent_at = patience(host.now, socket.keep_alive());
             slot.is_asked = false;
@@ -177,11 +174,11 @@ impl Engine {
             (Verdict::Drop(_), _) => return None,
             (_, Rewrite::Numbers(numbers)) => patch::with(frame, &numbers, |shown| {
                 let token = Tx::Device(token);
-                show(&mut self.0, (host, &host.outlet), slot, shown, token);
+                hand(&mut self.0, (host, &host.outlet), slot, shown, token);
             }),
             _ => {
                 let token = Tx::Device(token);
-                show(&mut self.0, (host, &host.outlet), slot, shown, token);
+                hand(&mut self.0, (host, &host.outlet), slot, shown, token);
             }
         }
         match rewrite {
@@ -217,7 +214,7 @@ impl Engine {
         let seq = slot.view.rcv_nxt;
         if let Some(frame) = host.as_its_sender(segment, &Bare { seq, ..*bare }) {
             let unseen = Outlet::new(host.outlet.checks.clone());
-            show(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
+            hand(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
         }
     }
 
@@ -363,7 +360,7 @@ fn narrow_passes<D: Device + ?Sized>(
     passes(&mut iface, host, peer, set, device)
 }
 
-/// Hands a frame to a slot's socket.
+/// Hands a frame to a slot's socket, and counts what of it that took.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
 fn hand<T: TxToken>(
@@ -376,27 +373,13 @@ fn hand<T: TxToken>(
     let Some(set) = (*slot.set).as_mut() else {
         return;
     };
+    let unread = tcp_of(set).recv_queue();
     outlet.begins(&slot.view, &slot.edge, &slot.heard);
     let mut device = one_shot(host, outlet, &slot.peer, Some(frame), Some(token));
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = outlet.view.get();
+    slot.view.rcv_nxt += tcp_of(set).recv_queue().saturating_sub(unread);
     slot.edge = outlet.edge.get();
-}
-
-/// Hands a frame to a slot's socket, and counts what of it that took.
-#[cold]
-fn show<T: TxToken>(
-    iface: &mut Interface,
-    host: (&Host<'_>, &Outlet<'_>),
-    slot: &mut Slot<'_>,
-    frame: &[u8],
-    token: Tx<T>,
-) {
-    let unread = |slot: &mut Slot<'_>| slot.socket().map_or(0, |socket| socket.recv_queue());
-    let before = unread(slot);
-    hand(iface, host, slot, frame, token);
-    let taken = unread(slot).saturating_sub(before);
-    slot.view.rcv_nxt += taken;
 }
 
 /// Answers a SYN from a fresh slot, with this sequence number. False: smoltcp does

@@ -380,7 +380,7 @@ fn slot_for_proven(
 /// one can be. One whose socket is lent is in use.
 #[cold]
 fn longest_idle(connections: &mut Connections<'_>, listener: u32, now: Instant) -> Option<SlotId> {
-    let patience = connections.listeners.reclaim(listener)?;
+    let patience = connections.listeners.at(listener)?.reclaim?;
     if now < connections.listeners.at(listener)?.none_idle_before {
         return None;
     }

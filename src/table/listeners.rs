@@ -143,13 +143,7 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// How long an accepted connection of this listener must be idle to give
-    /// way to a new one.
-    pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
-        self.listeners.get(index as usize)?.reclaim
-    }
-
-    /// The same listener by its number.
+    /// The listener of this number.
     pub(crate) fn at(&mut self, index: u32) -> Option<&mut Listener> {
         self.listeners.get_mut(index as usize)
     }

@@ -173,19 +173,13 @@ impl<'a> Slots<'a> {
         debug_assert_eq!(slot.state, State::Free);
         slot.state = State::Connecting;
         slot.clocks = Clocks::none();
-        slot.view = TcpView::NOTHING;
-        slot.edge = Edge::NOTHING;
+        (slot.view, slot.edge) = (TcpView::NOTHING, Edge::NOTHING);
         slot.heard = PeerView::NOTHING;
-        slot.peer = NOBODY;
-        slot.listener = NO_LISTENER;
-        slot.owners = 0;
-        slot.cut = Cut::No;
-        slot.timer = Timer::Exact;
-        slot.is_asked = false;
-        slot.repeats = 0;
-        slot.mtu = 0;
+        (slot.peer, slot.listener) = (NOBODY, NO_LISTENER);
+        (slot.cut, slot.timer) = (Cut::No, Timer::Exact);
+        (slot.owners, slot.repeats, slot.mtu) = (0, 0, 0);
         slot.asked = Asked::Nothing;
-        (slot.missed, slot.spared) = (false, false);
+        (slot.is_asked, slot.missed, slot.spared) = (false, false, false);
         self.used += 1;
         Some(id)
     }
