@@ -59,9 +59,10 @@ impl Engine {
         &mut self,
         host: &mut Host<'_>,
         slot: &mut Slot<'_>,
-        (segment, frame): (&Segment, &[u8]),
+        arrived: (&Segment, &[u8]),
         token: T,
     ) -> Option<Settled> {
+        let (segment, frame) = arrived;
         let Some(socket) = slot.socket() else {
             host.dropped(DropReason::Borrowed);
             return None;
@@ -86,13 +87,7 @@ impl Engine {
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
         } else {
-            self.look(
-                host,
-                slot,
-                (segment, frame),
-                (verdict, is_unanswered),
-                token,
-            )?
+            self.look(host, slot, arrived, (verdict, is_unanswered), token)?
         };
         let socket = tcp_of((*slot.set).as_mut()?);
         if slot.clocks.silent_at != FAR {
@@ -106,12 +101,8 @@ impl Engine {
         let after = socket.state();
         if after != before.tcp {
             slot.repeats = 0;
-            moved(
-                (&mut slot.view, &mut slot.edge),
-                (before.tcp, after),
-                segment,
-                frame,
-            );
+            let known = (&mut slot.view, &mut slot.edge);
+            moved(known, (before.tcp, after), segment, frame);
             settled.reset = control == Control::Rst && is_cut(slot.state, &before, after);
             if settled.reset {
                 slot.cut = Cut::ByPeer;
