@@ -217,7 +217,7 @@ fn demux_host(link: Link<'_>, between: &Flow) -> Route {
 
 /// The rules that both IP versions share. Inlined: a call would cost a tenth of
 /// what a dropped SYN does.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn demux_tcp(link: Link<'_>, between: Flow, pseudo: usize, bytes: &[u8]) -> Route {
     if !link.to_us_alone {
         return Route::Refuse(DropReason::NotUnicast);

@@ -103,9 +103,13 @@ impl Flow {
 
 #[cfg(feature = "ipv6")]
 fn four(address: IpAddress) -> [u32; WORDS] {
-    let bits = match address {
-        IpAddress::Ipv4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddress::Ipv6(address) => address.to_bits(),
+    let octets = match address {
+        IpAddress::Ipv4(address) => address.to_ipv6_mapped().octets(),
+        IpAddress::Ipv6(address) => address.octets(),
     };
-    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(octets.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    words
 }
