@@ -41,11 +41,8 @@ pub(crate) type End = (Hardware, IpEndpoint);
 
 /// The frame of a segment from `from` to `to`.
 pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
-    let offer = Offer {
-        mss: bare.mss,
-        ..Offer::default()
-    };
-    opening(from, to, bare, &offer)
+    let (mss, scale, sack) = (bare.mss, None, false);
+    opening(from, to, bare, &Offer { mss, scale, sack })
 }
 
 /// What a SYN offers in options that smoltcp reads.

@@ -91,11 +91,13 @@ impl Flow {
     }
 
     /// Our address and port.
+    #[cfg_attr(feature = "ipv6", inline(never))]
     pub(crate) fn local(&self) -> IpEndpoint {
         IpEndpoint::new(self.local_addr(), self.local_port())
     }
 
     /// The peer's address and port.
+    #[cfg_attr(feature = "ipv6", inline(never))]
     pub(crate) fn remote(&self) -> IpEndpoint {
         IpEndpoint::new(self.remote_addr(), self.ports as u16)
     }
