@@ -92,6 +92,7 @@ impl<'a> Host<'a> {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn dropped(&mut self, reason: DropReason) {
         count!(self, dropped[reason as usize]);
         self.tell(&Event::Dropped(reason));
