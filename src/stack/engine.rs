@@ -6,7 +6,7 @@
 //! Not here: whose a frame is, which slots send, and what follows (`core.rs`);
 //! connections that begin without a SYN of their peer's (`opening.rs`).
 
-use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
@@ -17,11 +17,11 @@ use crate::frame::demux::{Control, Segment};
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
-use crate::rules::guard::{TcpView, Verdict, judge, moved};
+use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
 use crate::rules::isn;
 use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, settle};
 use crate::rules::limits::patience;
-use crate::rules::normalise::{Ours, Rewrite, connecting};
+use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
 use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
@@ -220,7 +220,7 @@ impl Engine {
         let now = host.now;
         let set = (*slot.set).as_mut()?;
         let before = Before::of(tcp_of(set));
-        host.outlet.begins(&slot.view, &slot.edge, &slot.heard);
+        begins(&host.outlet, &slot.view, &slot.edge, &slot.heard);
         host.outlet.last.set(Carried::PureAck);
         host.outlet.repeats.set(None);
         let passes = match slot.mtu {
@@ -351,6 +351,20 @@ fn narrow_passes<D: Device + ?Sized>(
     passes(&mut iface, host, peer, set, device)
 }
 
+/// What leaves from now on is of this flow.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn begins(outlet: &Outlet<'_>, view: &TcpView, edge: &Edge, heard: &PeerView) {
+    outlet.view.set(*view);
+    outlet.edge.set(*edge);
+    outlet.heard.set(*heard);
+}
+
+/// How many bytes nobody has read yet.
+fn unread(set: &mut SocketSet<'_>) -> usize {
+    let socket = set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
+    socket.recv_queue()
+}
+
 /// Hands a frame to a slot's socket, and counts what of it that took.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
@@ -364,12 +378,12 @@ fn hand<T: TxToken>(
     let Some(set) = (*slot.set).as_mut() else {
         return;
     };
-    let unread = tcp_of(set).recv_queue();
-    outlet.begins(&slot.view, &slot.edge, &slot.heard);
+    let before = unread(set);
+    begins(outlet, &slot.view, &slot.edge, &slot.heard);
     let mut device = one_shot(host, outlet, &slot.peer, Some(frame), Some(token));
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = outlet.view.get();
-    slot.view.rcv_nxt += tcp_of(set).recv_queue().saturating_sub(unread);
+    slot.view.rcv_nxt += unread(set).saturating_sub(before);
     slot.edge = outlet.edge.get();
 }
 

@@ -278,15 +278,6 @@ impl Outlet<'_> {
         }
     }
 
-    /// What leaves now is of this flow.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn begins(&self, view: &TcpView, edge: &Edge, heard: &PeerView) {
-        self.view.set(*view);
-        self.edge.set(*edge);
-        self.heard.set(*heard);
-    }
-
     /// Nothing has left. Without an audience it is also for what nobody is to see.
     pub(crate) fn new(checks: Checks) -> Self {
         Outlet {
