@@ -154,6 +154,7 @@ mod strict;
 mod tally;
 pub mod timeline;
 mod trial;
+mod turns;
 mod units;
 mod verdicts;
 mod visit;

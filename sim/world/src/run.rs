@@ -25,7 +25,7 @@ impl World {
         self.steps += 1;
         self.log.acting.set(None);
         match what {
-            What::Fault(fault) => self.strike(fault),
+            What::Fault(fault) => self.strike(*fault),
             What::Attack { attacker } => self.attack(attacker),
             What::Deliver {
                 link,
@@ -109,7 +109,7 @@ impl World {
         let planned = &mut self.hosts[host].wake_at;
         if planned.is_none_or(|planned| at < planned) {
             *planned = Some(at);
-            self.queue.push(at, What::Turn { host });
+            self.queue.turn(at, host);
         }
     }
 
