@@ -94,6 +94,7 @@
 
 mod asked;
 pub mod attack;
+mod audit;
 #[cfg(feature = "bare")]
 mod bare;
 mod board;

@@ -37,7 +37,7 @@ impl World {
                 if self.hosts[host].wake_at == Some(at) {
                     self.hosts[host].wake_at = None;
                     self.turn(host);
-                    if self.hosts[host].is_small() {
+                    if self.hosts[host].is_due_for_audit() {
                         self.audit_host(&self.hosts[host]);
                     }
                 }

@@ -367,6 +367,7 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
 
     /// What a phase must have brought, and the next one.
     fn end_phase(&mut self) -> Phase {
+        self.world.audit();
         match self.phase {
             Phase::Faults => {
                 self.world.heal();
@@ -430,7 +431,7 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                     self.next = Some(next);
                     return Reached::Paused;
                 }
-                Ended::Limit => self.world.audit(),
+                Ended::Limit => self.world.audit_rested(),
                 // Nothing will ever happen again, or not before the heal.
                 Ended::Quiet if done(self) => (),
                 Ended::Quiet => self.world.pass(limit),
