@@ -439,4 +439,19 @@ fn cluster_files_name_options_that_exist() {
         }
     }
     assert!(read("k8s-indexed-job.yaml").contains("SWARM_SHARDS"));
+    for (file, who) in [
+        ("slurm-test-array.sh", "SLURM_ARRAY_TASK_ID"),
+        ("k8s-test-job.yaml", "SWARM_SHARDS"),
+    ] {
+        let text = read(file);
+        for name in [
+            who,
+            "CYGNET_SEEDS",
+            "CYGNET_RESULTS",
+            "CYGNET_MERGE",
+            "CYGNET_OUT",
+        ] {
+            assert!(text.contains(name), "{file}: {name}");
+        }
+    }
 }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use super::order::differences;
 use super::results::read;
-use super::shard::Shard;
 use super::sum::Sum;
 use crate::level::Level;
 use crate::report::Format;
+use cygnet_world::shard::Shard;
 
 /// So many missing ranges of seeds are named.
 const NAMED: usize = 10;

@@ -4,7 +4,6 @@
 //!
 //! ```text
 //!   order     what to run: scenarios, seeds, chunks; the header of a file
-//!   shard     which part of it is ours
 //!   crew      chunks, run by threads
 //!   tally     what runs add up to
 //!   results   the file of finished chunks
@@ -24,13 +23,12 @@ mod merge;
 mod order;
 mod progress;
 mod results;
-mod shard;
 mod sum;
 mod tally;
 
+pub use cygnet_world::shard::Shard;
 pub use merge::{MergeConfig, merge};
 pub use order::Order;
-pub use shard::Shard;
 
 use crew::Crew;
 use progress::Progress;
@@ -43,6 +41,8 @@ use crate::report::Format;
 
 /// Stopped by a person, as shells say it.
 const INTERRUPTED: u8 = 130;
+/// How a person says which part it is.
+const SAY: &str = "say --shard K/N";
 /// How often somebody looks at the clock.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -73,7 +73,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
     let mut scheduler = None;
     order.shard = match config.shard {
         Some(shard) => shard,
-        None => match Shard::from_environment(|name| std::env::var(name).ok())? {
+        None => match Shard::from_environment(|name| std::env::var(name).ok(), SAY)? {
             Some((shard, who)) => {
                 scheduler = Some(who);
                 shard
