@@ -17,7 +17,7 @@ use crate::usage::children_time;
 use crate::words::WorldConfig;
 
 /// What is simulated: a scenario, its seeds, and how many of them are counted.
-const WORK: [(&str, u64, u64); 2] = [("churn", 400, 20), ("lossy", 6, 1)];
+const WORK: [(&str, u64, u64); 2] = [("churn", 400, 20), ("lossy", 60, 1)];
 /// How often each is asked.
 const ROUNDS: usize = 11;
 
