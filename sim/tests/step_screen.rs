@@ -314,3 +314,25 @@ fn without_colors_there_are_none() {
 fn panics_on_a_screen() {
     cygnet_sim::step::panic_on_a_screen();
 }
+
+/// A terminal that is taken away ends it, also when hangups are ignored: nobody could end it
+/// any more.
+#[test]
+fn a_terminal_that_is_gone_ends_it() {
+    let Some(tmux) = Tmux::new("hung-up", 80, 24) else {
+        return;
+    };
+    let sim = env!("CARGO_BIN_EXE_sim");
+    tmux.types(&format!("trap '' HUP; {sim} step plan.txt & echo $! >pid; fg\n"));
+    tmux.until(|rows| rows.iter().any(|row| row.contains("server")));
+    let pid = std::fs::read_to_string(tmux.folder.0.join("pid")).unwrap();
+    let of_it = format!("/proc/{}/cmdline", pid.trim());
+    let runs = || std::fs::read(&of_it).is_ok_and(|words| !words.is_empty());
+    assert!(runs(), "{of_it}");
+    tmux.does(&["kill-server"]);
+    let start = Instant::now();
+    while runs() {
+        assert!(start.elapsed() < PATIENCE, "it still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

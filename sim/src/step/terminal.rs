@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A way is long, and is shown, from here on; and how often.
 const PATIENCE: Duration = Duration::from_millis(150);
 
+/// The exit status of who is hung up on: 128 and SIGHUP's number.
+const HUNG_UP: u8 = 129;
+
 /// Whether there is somebody who looks and types.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
@@ -95,6 +98,11 @@ fn go(screen: &mut Screen, first: Option<Command>, stop: &StopFlag) -> io::Resul
     terminal.draw(|frame| screen.draw(frame))?;
     while !stop.is_set() {
         if !event::poll(LOOK)? {
+            // A terminal that was taken away says nothing, and for ever: a hangup may be
+            // ignored.
+            if !is_there() {
+                return Ok(HUNG_UP);
+            }
             continue;
         }
         let wish = match event::read()? {
@@ -129,7 +137,7 @@ fn away(
         shown = Instant::now();
         let drawn = terminal.draw(|frame| title.draw(frame, events, target));
         match drawn.map(drop).and_then(|()| was_stopped()) {
-            Ok(stopped) => !stopped && !stop.is_set(),
+            Ok(stopped) => !stopped && !stop.is_set() && is_there(),
             Err(error) => {
                 failed = Some(error);
                 false
