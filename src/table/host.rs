@@ -245,7 +245,7 @@ pub(crate) struct Outlet<'o> {
     pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
     pub(crate) heard: Cell<PeerView>,
-    /// Numbers left that had left before, the last time with so many bytes.
+    /// Numbers left that had left before, at most so many bytes at a time.
     pub(crate) repeats: Cell<Option<u16>>,
     pub(crate) checks: Checks,
     now: Instant,

@@ -25,6 +25,11 @@ use crate::rules::pmtu::in_vain;
 use crate::table::host::Host;
 use crate::time::after;
 
+/// Whoever has not answered these repeats in a row is given up when its close takes too
+/// long: from a first timeout of a second on that is half a minute (RFC 9293, 3.8.3, has no
+/// number of tries, but R1 "SHOULD correspond to at least 3 retransmissions").
+const ENOUGH: u8 = 4;
+
 /// No listener.
 pub(crate) const NO_LISTENER: u32 = u32::MAX;
 
@@ -155,22 +160,24 @@ impl<'a> Slot<'a> {
         self.clocks.pace = Pace::EMPTY.begin(host.tick);
     }
 
-    /// Its numbers have left again, the last time with so many bytes. True: not for the
-    /// first time in a row, and the way to its peer is doubted.
+    /// Its numbers have left again, at most so many bytes at a time. True: the way to its
+    /// peer is doubted, because it was not for the first time in a row; or it was a SYN or
+    /// a FIN alone, which have not so many tries.
     #[cold]
     pub(crate) fn sent_again(&mut self, bytes: u16) -> bool {
         self.repeats = self.repeats.saturating_add(1);
         self.heard.left_again(bytes);
         let mtu = in_vain(self.repeats, bytes, self.flow.words == 1);
         self.mtu = mtu.unwrap_or(self.mtu);
-        self.repeats > 1
+        self.repeats > 1 || bytes == 0
     }
 
     /// Whether a close that takes too long is given as much time again, once: something is
-    /// in flight and has left only once, because smoltcp's timer has backed off that far.
+    /// in flight and has left less often than five times, because smoltcp's timer has backed
+    /// off that far.
     pub(crate) fn spares(&mut self, why: Option<Deadline>) -> bool {
         let closes = matches!(self.state, State::Closing) && matches!(self.cut, Cut::No);
-        let untried = self.repeats == 0 && self.heard.snd_una != self.view.snd_max;
+        let untried = self.repeats < ENOUGH && self.heard.snd_una != self.view.snd_max;
         let over = closes && untried && matches!(why, Some(Deadline::Close));
         over && !core::mem::replace(&mut self.spared, true)
     }

@@ -49,7 +49,7 @@ pub const FILE_LINES: usize = 500;
 /// How many code lines `src` may have, and what does not count because no machine of
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers.
-pub const CODE_LINES: usize = 8_200 + 1_318;
+pub const CODE_LINES: usize = 8_200 + 1_322;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
