@@ -28,7 +28,7 @@ use crate::event::{Event, Observer, Source};
 /// ```
 #[derive(Debug, Default)]
 pub struct Digest {
-    hasher: RefCell<SipHasher13>,
+    text: RefCell<Text>,
     events: Cell<u64>,
 }
 
@@ -40,7 +40,10 @@ impl Digest {
 
     /// The digest of all events so far.
     pub fn value(&self) -> u128 {
-        self.hasher.borrow().finish128().as_u128()
+        let text = self.text.borrow();
+        let mut hasher = text.hasher;
+        hasher.write(&text.bytes);
+        hasher.finish128().as_u128()
     }
 
     /// How many events there were.
@@ -50,7 +53,8 @@ impl Digest {
 
     /// Hashes an event of one of several hosts; the number says which.
     pub fn event_of(&self, host: u64, now: Instant, event: &Event<'_>) {
-        self.record(|record| record.u64(host).event(now, event));
+        let both = u128::from(host) | u128::from(now.total_micros() as u64) << 64;
+        self.record(|record| record.put(&both.to_le_bytes()).event(event));
     }
 
     /// Hashes an event that cygnet does not know, as numbers.
@@ -62,95 +66,80 @@ impl Digest {
         });
     }
 
-    fn record(&self, fill: impl FnOnce(&mut Record<'_>)) {
+    fn record(&self, fill: impl FnOnce(&mut Text)) {
         self.events.set(self.events.get() + 1);
-        let mut record = Record {
-            hasher: &mut self.hasher.borrow_mut(),
-            fields: [0; Record::FIELDS],
-            used: 0,
-        };
-        fill(&mut record);
-        record.end();
+        fill(&mut self.text.borrow_mut());
     }
 }
 
 impl Observer for Digest {
     fn event(&self, now: Instant, event: &Event<'_>) {
-        self.record(|record| record.event(now, event));
+        self.record(|record| record.u64(now.total_micros() as u64).event(event));
     }
 }
 
-/// One event on its way into the hash. Its fields are put together first: a
-/// hasher that is given four bytes at a time takes three times as long.
-struct Record<'h> {
-    hasher: &'h mut SipHasher13,
-    fields: [u8; Record::FIELDS],
-    used: usize,
+/// Events on their way into the hash. They are put together first: a hasher that is
+/// given a few bytes at a time takes three times as long.
+#[derive(Debug, Default)]
+struct Text {
+    hasher: SipHasher13,
+    bytes: heapless::Vec<u8, 256>,
 }
 
-impl Record<'_> {
-    const FIELDS: usize = 96;
-
-    fn put<const N: usize>(&mut self, field: [u8; N]) -> &mut Self {
-        if self.used + N > Record::FIELDS {
-            self.end();
-        }
-        if let Some(place) = self.fields[self.used..].first_chunk_mut() {
-            *place = field;
-            self.used += N;
+impl Text {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> &mut Self {
+        if self.bytes.extend_from_slice(bytes).is_err() {
+            self.hasher.write(&self.bytes);
+            self.hasher.write(bytes);
+            self.bytes.clear();
         }
         self
     }
 
-    fn end(&mut self) {
-        self.hasher.write(&self.fields[..self.used]);
-        self.used = 0;
-    }
-
-    fn event(&mut self, now: Instant, event: &Event<'_>) {
-        self.u64(now.total_micros() as u64);
+    fn event(&mut self, event: &Event<'_>) {
         // The kind of event comes before what belongs to it.
         match *event {
             Event::FrameIn(frame) => self.u32(1).bytes(frame),
             Event::FrameOut(frame) => self.u32(2).bytes(frame),
-            Event::Dropped(reason) => self.u32(3).u32(reason as u32),
+            Event::Dropped(reason) => self.pair(3, reason as u32),
             Event::Admitted {
                 slot,
                 local,
                 remote,
-            } => self.u32(4).u32(slot).endpoint(local).endpoint(remote),
-            Event::Accepted { slot, remote } => self.u32(5).u32(slot).endpoint(remote),
+            } => self.pair(4, slot).endpoint(local).endpoint(remote),
+            Event::Accepted { slot, remote } => self.pair(5, slot).endpoint(remote),
             Event::Connecting {
                 slot,
                 local,
                 remote,
-            } => self.u32(6).u32(slot).endpoint(local).endpoint(remote),
-            Event::Established { slot } => self.u32(7).u32(slot),
-            Event::Read { slot, bytes } => self.u32(8).u32(slot).bytes(bytes),
-            Event::Written { slot, bytes } => self.u32(9).u32(slot).bytes(bytes),
-            Event::Reset { slot } => self.u32(10).u32(slot),
-            Event::Expired { slot, deadline } => self.u32(11).u32(slot).u32(deadline as u32),
-            Event::Reclaimed { slot } => self.u32(12).u32(slot),
-            Event::Freed { slot } => self.u32(13).u32(slot),
-            Event::Spawned { task, .. } => self.u32(14).u32(task),
-            Event::Woken { task } => self.u32(15).u32(task),
-            Event::Resumed { task } => self.u32(16).u32(task),
+            } => self.pair(6, slot).endpoint(local).endpoint(remote),
+            Event::Established { slot } => self.pair(7, slot),
+            Event::Read { slot, bytes } => self.pair(8, slot).bytes(bytes),
+            Event::Written { slot, bytes } => self.pair(9, slot).bytes(bytes),
+            Event::Reset { slot } => self.pair(10, slot),
+            Event::Expired { slot, deadline } => self.pair(11, slot).u32(deadline as u32),
+            Event::Reclaimed { slot } => self.pair(12, slot),
+            Event::Freed { slot } => self.pair(13, slot),
+            Event::Spawned { task, .. } => self.pair(14, task),
+            Event::Woken { task } => self.pair(15, task),
+            Event::Resumed { task } => self.pair(16, task),
             Event::Yielded {
                 task,
                 reason,
                 source,
-            } => self.u32(17).u32(task).u32(reason as u32).source(source),
+            } => self.pair(17, task).u32(reason as u32).source(source),
             Event::Conflict { addr, hardware } => self
                 .u32(30)
                 .endpoint(IpEndpoint::new(addr, 0))
-                .put(hardware),
-            Event::Bound { port } => self.u32(20).u32(port.into()),
+                .put(&hardware),
+            Event::Bound { port } => self.pair(20, port.into()),
             Event::Received {
                 port,
                 remote,
                 bytes,
             } => {
-                let record = self.u32(21).u32(port.into());
+                let record = self.pair(21, port.into());
                 record.endpoint(remote).bytes(bytes)
             }
             Event::Sent {
@@ -158,7 +147,7 @@ impl Record<'_> {
                 remote,
                 bytes,
             } => {
-                let record = self.u32(22).u32(port.into());
+                let record = self.pair(22, port.into());
                 record.endpoint(remote).bytes(bytes)
             }
             Event::Leased { addr, until } => {
@@ -166,41 +155,43 @@ impl Record<'_> {
                 record.u64(until.total_micros() as u64)
             }
             Event::LeaseLost { addr } => self.u32(32).endpoint(IpEndpoint::new(addr, 0)),
-            Event::Parked(reason) => self.u32(19).u32(reason as u32),
-            Event::Done { task, failed } => self.u32(18).u32(task).u32(failed.into()),
+            Event::Parked(reason) => self.pair(19, reason as u32),
+            Event::Done { task, failed } => self.pair(18, task).u32(failed.into()),
         };
     }
 
+    /// Two fields at once.
+    fn pair(&mut self, first: u32, second: u32) -> &mut Self {
+        self.u64(u64::from(first) | u64::from(second) << 32)
+    }
+
     fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(value.to_le_bytes())
+        self.put(&value.to_le_bytes())
     }
 
     fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(value.to_le_bytes())
+        self.put(&value.to_le_bytes())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.u64(bytes.len() as u64);
-        self.end();
-        self.hasher.write(bytes);
-        self
+        self.u64(bytes.len() as u64).put(bytes)
     }
 
     fn endpoint(&mut self, endpoint: IpEndpoint) -> &mut Self {
         match endpoint.addr {
-            IpAddress::Ipv4(addr) => self.u32(4).u64(4).put(addr.octets()),
+            IpAddress::Ipv4(addr) => self.u32(4).u64(4).put(&addr.octets()),
             #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(addr) => self.u32(6).u64(16).put(addr.octets()),
+            IpAddress::Ipv6(addr) => self.u32(6).u64(16).put(&addr.octets()),
         };
         self.u32(endpoint.port.into())
     }
 
     fn source(&mut self, source: Source) -> &mut Self {
         match source {
-            Source::None => self.u32(0).u32(0),
-            Source::Listener(port) => self.u32(1).u32(port.into()),
-            Source::Stream(slot) => self.u32(2).u32(slot),
-            Source::Socket(port) => self.u32(3).u32(port.into()),
+            Source::None => self.pair(0, 0),
+            Source::Listener(port) => self.pair(1, port.into()),
+            Source::Stream(slot) => self.pair(2, slot),
+            Source::Socket(port) => self.pair(3, port.into()),
         }
     }
 }

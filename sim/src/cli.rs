@@ -12,15 +12,19 @@ use crate::level::Level;
 use crate::swarm::{MergeConfig, SwarmConfig};
 
 mod loopback_words;
+mod plan_words;
 mod selftest_words;
 mod server_words;
+mod step_words;
 mod swarm_words;
 mod tap_words;
 pub mod values;
 mod words;
 mod world_words;
 pub use loopback_words::LoopbackConfig;
+pub use plan_words::{PlanConfig, Say};
 pub use selftest_words::SelftestConfig;
+pub use step_words::StepConfig;
 pub use tap_words::{Pings, SOCKETS, TapConfig};
 pub use values::{Loss, Serve, Service, Transport};
 use words::{Cli, CommandWords};
@@ -38,6 +42,10 @@ pub enum Command {
     World(WorldConfig),
     /// One run of a network, from a plan.
     Replay(ReplayConfig),
+    /// What a plan says.
+    Plan(PlanConfig),
+    /// A run of a plan, event by event.
+    Step(StepConfig),
     /// The least of a plan that still fails.
     Shrink(ShrinkConfig),
     /// Where two runs part.
@@ -96,6 +104,8 @@ where
         Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),
         Some(CommandWords::Replay(words)) => Ok(Command::Replay(words.into())),
+        Some(CommandWords::Plan(words)) => Ok(Command::Plan(words.into())),
+        Some(CommandWords::Step(words)) => Ok(Command::Step(words.into())),
         Some(CommandWords::Shrink(words)) => Ok(Command::Shrink(words.into())),
         Some(CommandWords::Diff(words)) => Ok(Command::Diff(words.into())),
         Some(CommandWords::Swarm(words)) => words.check().map(Command::Swarm),

@@ -10,9 +10,10 @@
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
 //!   host       clock, readiness, signals
 //!   services   the core's services by name
-//!   explore    `sim world`, `replay`, `shrink`, `diff`: one run, looked at closely
+//!   explore    `sim world`, `replay`, `plan`, `shrink`, `diff`: one run, looked at closely
 //!   loopback   `sim loopback`: two hosts, one wire, virtual time
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
+//!   step       `sim step`: a run, event by event
 //!   selftest   `sim selftest`: planted bugs, found
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
@@ -34,6 +35,7 @@ pub mod report;
 pub mod selftest;
 pub mod serve;
 pub mod services;
+pub mod step;
 pub mod swarm;
 pub mod tap;
 mod tap_error;

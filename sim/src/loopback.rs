@@ -351,9 +351,9 @@ fn report(
         .row("sent", Value::Bytes(counts.sent.get()))
         .row("received", Value::Bytes(counts.received.get()))
         .row("failures", counts.failures.get())
-        .row("retries", counts.retries.get())
-        .row_with_note("client resets", theirs.resets, "seen by clients")
-        .row_with_note("resets", ours.resets, "seen by the server")
+        .row_if_any("retries", counts.retries.get(), "")
+        .row_if_any("client resets", theirs.resets, "seen by clients")
+        .row_if_any("resets", ours.resets, "seen by the server")
         .row_unless_zero("lost on the wire", lost);
     let report = host_rows(report, &ours, given(config));
     let virtual_micros = u64::try_from(now.total_micros()).unwrap_or(0);

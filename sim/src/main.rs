@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use cygnet_sim::cli::{Command, parse};
-use cygnet_sim::{explore, loopback, selftest, serve, swarm};
+use cygnet_sim::{explore, loopback, selftest, serve, step, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Tap(config) => serve::run(config, invocation.level),
         Command::World(config) => explore::world(config),
         Command::Replay(config) => explore::replay(config),
+        Command::Plan(config) => explore::plan(config),
+        Command::Step(config) => step::step(config),
         Command::Shrink(config) => explore::shrink(config),
         Command::Diff(config) => explore::diff(config),
         Command::Swarm(config) => swarm::run(config, invocation.level),
@@ -31,7 +33,10 @@ fn main() -> ExitCode {
         Command::Selftest(config) => selftest::run(config),
     };
     ExitCode::from(status.unwrap_or_else(|why| {
-        eprintln!("sim: error: {why}");
+        // One line for each mistake.
+        for line in why.lines() {
+            eprintln!("sim: error: {line}");
+        }
         2
     }))
 }

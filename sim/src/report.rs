@@ -161,6 +161,22 @@ impl Report {
         }
     }
 
+    /// Adds a row that the table has only when something happened, and JSON always.
+    #[must_use]
+    pub fn row_if_any(
+        self,
+        label: impl Into<String>,
+        value: impl Into<Value>,
+        note: impl Into<String>,
+    ) -> Report {
+        match value.into() {
+            value @ (Value::Count(0) | Value::Bytes(0) | Value::Nanos(0)) => {
+                self.fact(label, value)
+            }
+            value => self.row_with_note(label, value, note),
+        }
+    }
+
     /// Adds the percentiles of a histogram of nanoseconds; `clock` says whose.
     /// An empty histogram adds nothing.
     #[must_use]

@@ -272,7 +272,7 @@ fn finish(
             "wall clock",
         )
         .row("connections", counters.accepts)
-        .row("resets", counters.resets)
+        .row_if_any("resets", counters.resets, "")
         .row_unless_zero("reset at the end", over.reset)
         .row("slots in use", counters.slots_used);
     let report = host_rows(report, &counters, given)

@@ -146,6 +146,148 @@ fn what_cannot_be_read_is_one_line_and_status_two() {
     }
 }
 
+/// What a person writes.
+const SHORT: &str = "cygnet-plan 1
+host server serve
+host c1 visit
+at 3s cut c1 up
+at 4s join c1
+frame c1 up 17 lose
+end
+";
+
+#[test]
+fn a_short_plan_is_told_in_words_written_whole_and_runs_the_same() {
+    let folder = Folder::new("short");
+    folder.write("short.txt", SHORT);
+    assert_eq!(
+        folder.said("plan short.txt"),
+        "short.txt: nothing is wrong; 2 hosts, 2 faults, 1 frame, 28 defaults\n"
+    );
+    let words = folder.said("plan short.txt --explain");
+    assert!(words.contains("\nHosts:\n  server: serves echo on port 7: 16 connections"));
+    assert!(
+        words.contains("      default: to=server secret="),
+        "{words}"
+    );
+    assert!(words.contains("  c1 up 17 is lost\n"), "{words}");
+    folder.said("plan short.txt --whole --out whole.txt");
+    let defaults = folder.said("plan whole.txt");
+    assert!(defaults.ends_with(", 0 defaults\n"), "{defaults}");
+    let digest = folder.said("replay short.txt --digest");
+    assert_eq!(digest, folder.said("replay whole.txt --digest"));
+}
+
+#[test]
+fn the_plan_of_the_readme_can_be_run() {
+    let folder = Folder::new("readme");
+    let readme = include_str!("../../README.md");
+    let plan = readme
+        .split("```text\n")
+        .find(|text| text.starts_with("cygnet-plan 1"));
+    let plan = plan.unwrap().split("```").next().unwrap();
+    folder.write("plan.txt", plan);
+    folder.said("plan plan.txt --explain");
+    folder.said("replay plan.txt");
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_plan_is_told_and_nothing_is_run() {
+    let folder = Folder::new("all-wrong");
+    folder.write(
+        "wrong.txt",
+        &SHORT.replace("c1", "swan").replace("visit", "vist"),
+    );
+    for command in ["plan", "replay", "shrink", "step"] {
+        let output = folder.sim(&format!("{command} wrong.txt"));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command}: {errors}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(
+            errors,
+            "sim: error: wrong.txt:3:11: expected serve, visit, stranger or liar, found \"vist\"; \
+             did you mean visit?\n",
+            "{command}"
+        );
+    }
+    folder.write(
+        "wrong.txt",
+        &SHORT
+            .replace("at 3s cut c1", "at 3 ct c1")
+            .replace("up 17", "upp 17"),
+    );
+    let errors = String::from_utf8(folder.sim("plan wrong.txt").stderr).unwrap();
+    assert_eq!(
+        errors,
+        "sim: error: wrong.txt:4:4: expected a time such as 3s or 20ms, found \"3\"\n\
+         sim: error: wrong.txt:6:10: expected up or down, found \"upp\"; did you mean up?\n"
+    );
+}
+
+/// Each is a sentence with its place and status 2, and never a green run.
+#[test]
+fn what_no_world_can_have_is_refused() {
+    let folder = Folder::new("refused");
+    for (from, to, expected) in [
+        (
+            "plan 1",
+            "plan 3",
+            "1:13: this program reads versions 1 and 2 of plans, found version \"3\"; a newer one",
+        ),
+        (
+            "plan 1",
+            "plan 0",
+            "1:13: this program reads versions 1 and 2 of plans, found version \"0\"; say",
+        ),
+        (
+            "host c1",
+            "host server",
+            "3:6: \"server\" is there already; give this one another name",
+        ),
+        (
+            "visit",
+            "visit loss=101%",
+            "3:15: loss is a rate, and a plan has none, and 101% is above 100 %: say which frames",
+        ),
+        (
+            "visit",
+            "visit loss=1%",
+            "3:15: loss is a rate, and a plan has none: say which frames",
+        ),
+        (
+            "visit",
+            "visit on=nowhere",
+            "3:18: expected a host or switch, found \"nowhere\"",
+        ),
+        (
+            "up 17",
+            "up 99999",
+            "6: `frame c1 up 99999`: frame 99999 never comes: ",
+        ),
+        ("at 4s", "at 900s", "5: `at 900s`: the run ends at "),
+        (
+            SHORT,
+            "cygnet-plan 1\nswitch s\nend\n",
+            "3:4: expected a line `host NAME serve`: a world without hosts proves nothing",
+        ),
+        (
+            SHORT,
+            "cygnet-plan 1\nend\n",
+            "2:4: expected a line `host NAME serve`",
+        ),
+    ] {
+        folder.write("plan.txt", &SHORT.replace(from, to));
+        let output = folder.sim("replay plan.txt");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{to}: {errors}");
+        let first = format!("sim: error: plan.txt:{expected}");
+        assert!(
+            errors.lines().any(|line| line.starts_with(&first)),
+            "{to}: {errors}"
+        );
+    }
+}
+
 #[test]
 fn a_run_past_its_budget_ends_with_a_report() {
     let folder = Folder::new("budget");

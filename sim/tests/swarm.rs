@@ -128,7 +128,11 @@ fn the_summary_does_not_depend_on_jobs() {
     assert_eq!(one, stdout(&format!("{words} --jobs 2")));
     assert_eq!(one, stdout(&words));
     assert!(one.starts_with("swarm: calm reboot, seeds 0..12, faults for 200ms\n"));
-    assert!(one.contains("\n  runs                    24\n"), "{one}");
+    let runs = one
+        .lines()
+        .find(|line| line.starts_with("  runs "))
+        .unwrap();
+    assert_eq!(runs.split_whitespace().nth(1), Some("24"), "{one}");
     // Other seeds are other runs, and a second time each is no other run.
     assert_ne!(one, stdout(&format!("swarm --seeds 1..13 {SHORT}")));
     let twice = stdout(&format!("{words} --twice"));
@@ -179,7 +183,7 @@ fn four_shards_merge_to_the_summary_of_one() {
     assert_eq!(output.stdout, b"");
     let says = stderr(&output);
     assert!(says.contains("shard 4/4 has no file"), "{says}");
-    let missing = "2 of 11 chunks are missing: seeds 8..9, 12..13";
+    let missing = "4 of 22 runs are missing: seeds 8..9, 12..13";
     assert!(says.contains(missing), "{says}");
 
     // Nor with one of them twice, nor with somebody else's.
@@ -257,7 +261,7 @@ fn after_ctrl_c_it_says_how_to_go_on() {
     assert_eq!((status, out.as_str()), (Some(130), ""), "{err}");
     let line = err.lines().last().unwrap();
     assert!(
-        line.contains(" of 1000 chunks done, 0 violations; "),
+        line.contains(" of 8000 runs done, 0 violations; "),
         "{line}"
     );
     let again = format!("; to go on: {} {words}", env!("CARGO_BIN_EXE_sim"));
@@ -435,4 +439,19 @@ fn cluster_files_name_options_that_exist() {
         }
     }
     assert!(read("k8s-indexed-job.yaml").contains("SWARM_SHARDS"));
+    for (file, who) in [
+        ("slurm-test-array.sh", "SLURM_ARRAY_TASK_ID"),
+        ("k8s-test-job.yaml", "SWARM_SHARDS"),
+    ] {
+        let text = read(file);
+        for name in [
+            who,
+            "CYGNET_SEEDS",
+            "CYGNET_RESULTS",
+            "CYGNET_MERGE",
+            "CYGNET_OUT",
+        ] {
+            assert!(text.contains(name), "{file}: {name}");
+        }
+    }
 }

@@ -41,13 +41,12 @@ pub(crate) type End = (Hardware, IpEndpoint);
 
 /// The frame of a segment from `from` to `to`.
 pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
-    let [m0, m1] = bare.mss.unwrap_or(0).to_be_bytes();
-    let most = if bare.mss.is_some() { 4 } else { 0 };
-    with_options(from, to, bare, &[2, 4, m0, m1][..most])
+    let (mss, scale, sack) = (bare.mss, None, false);
+    opening(from, to, bare, &Offer { mss, scale, sack })
 }
 
 /// What a SYN offers in options that smoltcp reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) mss: Option<u16>,
     pub(crate) scale: Option<u8>,
@@ -55,17 +54,19 @@ pub(crate) struct Offer {
 }
 
 /// The frame of a SYN with these options.
+#[inline(never)]
 pub(crate) fn opening(from: End, to: End, bare: &Bare, offer: &Offer) -> Option<Frame> {
-    let [m0, m1] = offer.mss.unwrap_or(536).to_be_bytes();
+    let [m0, m1] = offer.mss.unwrap_or(0).to_be_bytes();
     let (kind, length) = if offer.sack { (4, 2) } else { (1, 1) };
     let scale = offer.scale.unwrap_or(0);
     let options = [2, 4, m0, m1, kind, length, 1, 1, 1, 3, 3, scale];
-    let most = if offer.scale.is_some() { 12 } else { 8 };
-    with_options(from, to, bare, &options[..most])
-}
-
-fn with_options(from: End, to: End, bare: &Bare, options: &[u8]) -> Option<Frame> {
-    let header = 20 + options.len() as u16;
+    let most = match *offer {
+        Offer { mss: None, .. } => 0,
+        Offer { scale: Some(_), .. } => 12,
+        Offer { sack: true, .. } => 8,
+        _ => 4,
+    };
+    let header = 20 + most as u16;
     let addresses = (from.1.addr, to.1.addr);
     let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header)?;
     let flags = u32::from(header) << 26 | u32::from(bare.flags) << 16;
@@ -78,7 +79,7 @@ fn with_options(from: End, to: End, bare: &Bare, options: &[u8]) -> Option<Frame
         0,
     ];
     put(&mut frame, tcp.map(u32::to_be_bytes).as_flattened());
-    put(&mut frame, options);
+    put(&mut frame, &options[..most]);
     Some(frame)
 }
 
@@ -173,11 +174,7 @@ pub(crate) fn window_of(frame: &[u8]) -> u16 {
 /// What a SYN offers.
 #[cold]
 pub(crate) fn offer_of(frame: &[u8]) -> Offer {
-    let mut offer = Offer {
-        mss: None,
-        scale: None,
-        sack: false,
-    };
+    let mut offer = Offer::default();
     let mut options = options_of(frame).unwrap_or_default();
     loop {
         match *options {

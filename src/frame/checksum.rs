@@ -130,10 +130,7 @@ fn sum(mut bytes: &[u8], start: usize) -> usize {
     while let Some((part, rest)) = bytes.split_first_chunk::<{ 8 * WORD }>() {
         (sum, bytes) = (block(part, sum), rest);
     }
-    if let Some((part, rest)) = bytes.split_first_chunk::<{ 4 * WORD }>() {
-        (sum, bytes) = (block(part, sum), rest);
-    }
-    if let Some((part, rest)) = bytes.split_first_chunk::<{ 2 * WORD }>() {
+    while let Some((part, rest)) = bytes.split_first_chunk::<{ 2 * WORD }>() {
         (sum, bytes) = (block(part, sum), rest);
     }
     while let Some((part, rest)) = bytes.split_first_chunk::<4>() {

@@ -22,9 +22,9 @@ use crate::frame::checksum::{self, Checks};
 use crate::frame::flow::Flow;
 #[cfg(feature = "ipv6")]
 use crate::frame::headers::segment_behind;
-#[cfg(feature = "ipv6")]
-use crate::frame::link::IPV6;
 use crate::frame::link::{ARP, ETHERNET, Hardware, IPV4, is_unicast};
+#[cfg(feature = "ipv6")]
+use crate::frame::link::{IPV6, same};
 
 /// What a segment wants, as far as routing cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ fn demux_host(link: Link<'_>, between: &Flow) -> Route {
 
 /// The rules that both IP versions share. Inlined: a call would cost a tenth of
 /// what a dropped SYN does.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn demux_tcp(link: Link<'_>, between: Flow, pseudo: usize, bytes: &[u8]) -> Route {
     if !link.to_us_alone {
         return Route::Refuse(DropReason::NotUnicast);
@@ -317,7 +317,7 @@ fn networks(addrs: &[IpCidr]) -> impl Iterator<Item = (u32, u32)> {
 #[cfg(feature = "ipv6")]
 #[cold]
 fn refusal_v6(local: IpAddress, remote: IpAddress, addrs: &[IpCidr]) -> Option<DropReason> {
-    let ours = |address| addrs.iter().any(|cidr| cidr.address() == address);
+    let ours = |address| addrs.iter().any(|cidr| same(&cidr.address(), &address));
     if !ours(local) {
         return Some(not_ours(local.is_multicast()));
     }

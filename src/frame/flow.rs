@@ -91,11 +91,13 @@ impl Flow {
     }
 
     /// Our address and port.
+    #[cfg_attr(feature = "ipv6", inline(never))]
     pub(crate) fn local(&self) -> IpEndpoint {
         IpEndpoint::new(self.local_addr(), self.local_port())
     }
 
     /// The peer's address and port.
+    #[cfg_attr(feature = "ipv6", inline(never))]
     pub(crate) fn remote(&self) -> IpEndpoint {
         IpEndpoint::new(self.remote_addr(), self.ports as u16)
     }
@@ -103,9 +105,13 @@ impl Flow {
 
 #[cfg(feature = "ipv6")]
 fn four(address: IpAddress) -> [u32; WORDS] {
-    let bits = match address {
-        IpAddress::Ipv4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddress::Ipv6(address) => address.to_bits(),
+    let octets = match address {
+        IpAddress::Ipv4(address) => address.to_ipv6_mapped().octets(),
+        IpAddress::Ipv6(address) => address.octets(),
     };
-    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(octets.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    words
 }

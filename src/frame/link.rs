@@ -1,5 +1,6 @@
 //! The link: what an Ethernet header says, and who has such an address.
 
+use smoltcp::wire::IpAddress;
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::Ipv6Address;
 
@@ -15,6 +16,12 @@ pub(crate) type Hardware = [u8; 6];
 /// Whether it is one station's: the group bit is not set.
 pub(crate) fn is_unicast(hardware: Hardware) -> bool {
     hardware[0] & 1 == 0 && hardware != NOBODY
+}
+
+/// Whether these are one address. Of two versions of IP that is much to look at.
+#[cfg_attr(feature = "ipv6", inline(never))]
+pub(crate) fn same(one: &IpAddress, other: &IpAddress) -> bool {
+    one == other
 }
 
 /// Kinds of frames.

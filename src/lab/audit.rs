@@ -35,11 +35,14 @@ const TICKS: Duration = Duration::from_millis(4);
 /// # Errors
 /// [`Inconsistent`] is a bug of this crate.
 pub fn audit(node: Node<'_>) -> Result<(), Inconsistent> {
-    tasks(node.tasks)?;
+    let waiting = tasks(node.tasks)?;
     node.stack.with(|core| Audit(core).all())?;
     #[cfg(feature = "udp")]
     node.stack
         .with(|core| crate::lab::datagram_audit::datagrams(&core.beside.binds))?;
+    if waiting == 0 {
+        return Ok(());
+    }
     for (task, reason, slot) in waiting_for_streams(node.tasks) {
         let sleeps = is_armed(&node.tasks.timers, task);
         let wait = |core: &mut Core<'_>| Audit(core).wait(reason, slot, sleeps);
@@ -78,11 +81,6 @@ impl Audit<'_, '_> {
         )
     }
 
-    fn count(&self, is: impl Fn(&Slot<'_>) -> bool) -> u32 {
-        let slots = &self.0.connections.slots;
-        slots.ids().filter(|&id| is(&slots[id])).count() as u32
-    }
-
     /// Every slot is used or in the line of free ones, and counted once; one that has
     /// something to send is queued once.
     fn lines(&self) -> Result<(), Inconsistent> {
@@ -92,15 +90,21 @@ impl Audit<'_, '_> {
         let rest = slots.len() - slots.used;
         ensure("the free line holds every free slot", 0, free == Some(rest))?;
         let time_wait = in_line(&slots.time_wait, State::TimeWait);
-        let all = self.count(|slot| slot.state == State::TimeWait);
+        let (mut all, mut closing, mut waits, mut marked) = (0, 0, 0, 0);
+        for slot in &*slots.slots {
+            match slot.state {
+                State::TimeWait => all += 1,
+                State::Closing => closing += 1,
+                _ => (),
+            }
+            waits += u32::from(slot.waits_for_neighbor);
+            marked += usize::from(slot.dirty);
+        }
         let holds = time_wait == Some(all);
         ensure("TIME-WAIT's line holds its slots", 0, holds)?;
-        let closing = self.count(|slot| slot.state == State::Closing);
         ensure("closing slots are counted", 0, slots.closing == closing)?;
-        let waits = self.count(|slot| slot.waits_for_neighbor);
         let counted = slots.waiting == waits;
         ensure("slots that wait for a neighbor are counted", 0, counted)?;
-        let marked = self.count(|slot| slot.dirty) as usize;
         let mut queued = slots.dirty.iter();
         let dirty = queued.all(|&number| slots[slots.id(number)].dirty);
         let once = dirty && slots.dirty.storage_len() == marked;
@@ -118,7 +122,11 @@ impl Audit<'_, '_> {
             }
             let queued = |slot: &Slot<'_>| slot.state == State::Queued && slot.listener == number;
             let half = |slot: &Slot<'_>| slot.state == State::HalfOpen && slot.listener == number;
-            let (waiting, shaking) = (self.count(queued), self.count(half));
+            let (mut waiting, mut shaking) = (0, 0);
+            for slot in &*slots.slots {
+                waiting += u32::from(queued(slot));
+                shaking += u32::from(half(slot));
+            }
             half_open += shaking;
             let ensure = |rule, holds| ensure(rule, number, holds);
             let line = length(&listener.queue, slots.slots, queued);
@@ -147,33 +155,31 @@ impl Audit<'_, '_> {
 
     /// A slot has a flow that leads to it and is looked at when it must be.
     fn slot(&mut self, id: SlotId) -> Result<(), Inconsistent> {
-        let (connections, now) = (&mut self.0.connections, self.0.host.now);
-        let flow = connections.slots.flow(id);
+        let connections = &mut self.0.connections;
         let armed = connections.deadlines.get(id.number());
-        let found = flow.is_none_or(|flow| connections.find(&flow) == Some(id));
-        let (held, due) = (
-            connections.slots[id].is_held(),
-            connections.slots[id].due(now).at,
-        );
-        let is_away = connections.slots[id].set.is_none();
-        let slot = &connections.slots[id];
+        let slot = &mut connections.slots[id];
+        let (is_away, flow) = (slot.set.is_none(), slot.flow());
         let ensure = |rule, holds| ensure(rule, id.number(), holds);
+        if matches!(slot.state, State::Free | State::Lent) {
+            let lent = slot.state == State::Lent;
+            ensure("a socket is away while its slot is lent", is_away == lent)?;
+            ensure("a free slot has no flow", flow.is_none())?;
+            return ensure("a free slot has no deadline", armed.is_none());
+        }
+        let now = self.0.host.now;
+        let (held, due) = (slot.is_held(), slot.due(now).at);
+        let found = flow.is_none_or(|flow| connections.find(&flow) == Some(id));
+        let slot = &connections.slots[id];
         ensure("a slot's flow leads to it", found)?;
         let bounded = slot.clocks.give_up != FAR;
         match slot.state {
-            State::Free | State::Lent => {
-                let lent = slot.state == State::Lent;
-                ensure("a socket is away while its slot is lent", is_away == lent)?;
-                ensure("a free slot has no flow", flow.is_none())?;
-                return ensure("a free slot has no deadline", armed.is_none());
-            }
             State::HalfOpen => ensure("a handshake has a deadline", bounded)?,
             State::Connecting => {
                 let over = slot.cut != Cut::No;
                 ensure("a connect has a deadline", bounded || over)?;
             }
             State::Closing => ensure("a close has a deadline", bounded)?,
-            State::Queued | State::Open | State::TimeWait => (),
+            State::Free | State::Lent | State::Queued | State::Open | State::TimeWait => (),
         }
         let may_be_away = slot.state == State::Open;
         ensure("only a stream's socket is away", may_be_away || !is_away)?;
@@ -190,8 +196,6 @@ impl Audit<'_, '_> {
         if slot.dirty || (held && slot.clocks.give_up <= now) {
             return Ok(());
         }
-        let waits = slot.waits_for_neighbor;
-        let heard = waits && slot.waits_since != self.0.neighbors.epoch;
         let by = |latest| armed.is_some_and(|armed| armed <= latest);
         let soon = slot.timer != Timer::WithinRto || by(now + SHORTEST);
         ensure("a slot armed soon is looked at soon", soon)?;
@@ -205,6 +209,8 @@ impl Audit<'_, '_> {
             "a slot's own deadline is armed",
             due == FAR || by(after(due, TICKS)),
         )?;
+        let waits = slot.waits_for_neighbor;
+        let heard = waits && slot.waits_since != self.0.neighbors.epoch;
         ensure("a neighbor's answer wakes who waits for it", !heard)?;
         if waits && slot.peer == NOBODY {
             return ensure("a neighbor is asked for again", by(now + AT_THE_LATEST));

@@ -29,8 +29,18 @@ impl fmt::Display for Inconsistent {
 impl core::error::Error for Inconsistent {}
 
 /// Says which rule does not hold.
+#[inline]
 pub(crate) fn ensure(rule: &'static str, number: u32, holds: bool) -> Result<(), Inconsistent> {
-    holds.then_some(()).ok_or(Inconsistent { rule, number })
+    match holds {
+        true => Ok(()),
+        false => broken(rule, number),
+    }
+}
+
+/// Apart, because thousands of rules hold for each that does not.
+#[cold]
+fn broken(rule: &'static str, number: u32) -> Result<(), Inconsistent> {
+    Err(Inconsistent { rule, number })
 }
 
 /// How many slots stand in a list, if its links agree both ways and all of

@@ -12,17 +12,25 @@ use crate::task::timer::Timers;
 use crate::task::waiting::TaskState;
 use crate::task::waker::Ready;
 
-/// Checks every table against the others; not while a task runs.
-pub(crate) fn tasks(tasks: &Tasks<'_>) -> Result<(), Inconsistent> {
+/// Checks every table against the others; not while a task runs. Gives how many tasks
+/// wait for streams, woken or not.
+pub(crate) fn tasks(tasks: &Tasks<'_>) -> Result<u32, Inconsistent> {
     let count = tasks.rows.len() as u32;
-    let header = |task: u32| &tasks.rows[task as usize].header;
-    let named = |task: u32| header(task).name.get().is_some();
-    for task in 0..count {
-        let lives = !tasks.futures.is_vacant(task);
-        let holds = lives == named(task);
+    let (mut live, mut set, mut streams) = (0, 0, 0);
+    for (task, row) in (0..count).zip(tasks.rows) {
+        let (named, is_set) = (row.header.name.get().is_some(), is_set(tasks.ready, task));
+        let holds = named != tasks.futures.is_vacant(task);
         ensure("a row is taken while its task lives", task, holds)?;
+        live += u32::from(named);
+        set += usize::from(is_set);
+        let Some(waits) = row.header.waits.get() else {
+            continue;
+        };
+        let sleeps = waits == Yield::of(Reason::Sleep, 1);
+        let safe = !sleeps || is_set || is_armed(&tasks.timers, task);
+        ensure("a sleep has a timer", task, safe)?;
+        streams += u32::from(matches!(waits.source(), Source::Stream(_)));
     }
-    let live = (0..count).filter(|&task| named(task)).count() as u32;
     ensure("live tasks are counted", live, tasks.used.get() == live)?;
     let (mut free, mut next) = (0, tasks.free.get());
     while next != NONE && free <= count {
@@ -31,20 +39,14 @@ pub(crate) fn tasks(tasks: &Tasks<'_>) -> Result<(), Inconsistent> {
         next = row.map_or(NONE, |row| row.header.polls.get());
     }
     ensure("every other row is free", free, free + live == count)?;
-    let is_set = |task: u32| is_set(tasks.ready, task);
-    let set = (0..count).filter(|&task| is_set(task)).count();
     let queued = woken(tasks.ready) + tasks.run.borrow().storage_len();
     ensure("a woken task is queued once", 0, set == queued)?;
-    for task in 0..count {
-        let sleeps = header(task).waits.get() == Some(Yield::of(Reason::Sleep, 1));
-        let safe = !sleeps || is_set(task) || is_armed(&tasks.timers, task);
-        ensure("a sleep has a timer", task, safe)?;
-    }
     ensure(
         "the heap of tasks' deadlines is in order, and none has passed",
         0,
         is_in_order(&tasks.timers.tasks.borrow(), tasks.timers.now.get()),
-    )
+    )?;
+    Ok(streams)
 }
 
 /// Which tasks wait for which stream, and were not woken.

@@ -9,6 +9,7 @@ use heapless::Vec;
 use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::frame::flow::Flow;
+use crate::frame::link::same;
 
 /// Most addresses of a host: with IPv6 it has one of IPv4, one for the link, and
 /// one or two for the world.
@@ -92,7 +93,7 @@ impl NetworkConfig {
 
 impl Addresses {
     pub(crate) fn has(&self, addr: IpAddress) -> bool {
-        self.networks().any(|cidr| cidr.address() == addr)
+        self.networks().any(|cidr| same(&cidr.address(), &addr))
     }
 
     /// Every address that is used, also by connections that began before alone.

@@ -34,12 +34,14 @@ impl Bucket {
     #[inline]
     pub(crate) fn take(&mut self, cost: i64, now: Instant) -> bool {
         let now = now.total_micros();
-        let missing = self.full_at.saturating_sub(now).max(0);
-        // It cannot miss more than all: the clock is another one.
-        let missing = if missing > FULL { 0 } else { missing };
+        // It cannot miss less than nothing, nor more than all: the clock is another one.
+        let missing = match self.full_at.wrapping_sub(now) {
+            missing @ 0..=FULL => missing,
+            _ => 0,
+        };
         let there = missing <= FULL - cost;
         if there {
-            self.full_at = now.saturating_add(missing + cost);
+            self.full_at = now.wrapping_add(missing + cost);
         }
         there
     }

@@ -59,8 +59,8 @@ pub struct Config {
     /// A closed stream's peer must finish the close in this time; of one that was dropped
     /// it begins again with every byte that the peer acknowledges, so that nobody is cut
     /// off because it reads slowly. One that takes nothing for so long, or for twice as
-    /// long while what is on its way has left only once, is reset although bytes are left,
-    /// and that is counted as [`Deadline::Close`](crate::event::Deadline::Close): give it
+    /// long while what is on its way has left less often than five times, is reset although
+    /// bytes are left, and that is counted as [`Deadline::Close`](crate::event::Deadline::Close): give it
     /// longer if peers may pause. [`TimeLimits::exchange`](crate::TimeLimits::exchange)
     /// bounds all of it.
     pub close_timeout: Duration,

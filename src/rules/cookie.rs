@@ -63,7 +63,7 @@ pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(250);
 const DOUBT: Duration = Duration::from_secs(30);
 
 /// How many connections that are over are remembered while cookies are about.
-const OVER: usize = 16;
+const OVER: usize = if cfg!(feature = "cookies") { 16 } else { 1 };
 
 /// What an acknowledgement without a flow proves.
 pub(crate) enum Proof {

@@ -73,14 +73,17 @@ struct SipState([u64; 4]);
 
 impl SipState {
     fn new(key: &[u8; 16]) -> Self {
-        let number = u128::from_le_bytes(*key);
-        let (k0, k1) = (number as u64, (number >> 64) as u64);
-        SipState([
-            k0 ^ 0x736f_6d65_7073_6575,
-            k1 ^ 0x646f_7261_6e64_6f6d,
-            k0 ^ 0x6c79_6765_6e65_7261,
-            k1 ^ 0x7465_6462_7974_6573,
-        ])
+        let mut state = [
+            0x736f_6d65_7073_6575,
+            0x646f_7261_6e64_6f6d,
+            0x6c79_6765_6e65_7261,
+            0x7465_6462_7974_6573,
+        ];
+        let (halves, _) = key.as_chunks();
+        for (word, half) in state.iter_mut().zip(halves.iter().cycle()) {
+            *word ^= u64::from_le_bytes(*half);
+        }
+        SipState(state)
     }
 
     // On a small machine flash is scarce, on a large one calls are dear.

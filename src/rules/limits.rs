@@ -98,17 +98,30 @@ initial! {
 }
 
 impl Pace {
-    /// An exchange begins.
-    pub(crate) fn begin(limits: &TimeLimits, now: Instant) -> Pace {
+    /// [`TimeLimits::DEFAULT`].
+    pub(crate) const DEFAULT: Pace = Pace {
+        write_progress: 120_000,
+        ..Pace::EMPTY
+    };
+
+    /// With these limits, before it begins.
+    pub(crate) fn of(limits: &TimeLimits) -> Pace {
         Pace {
-            moved: tick(now),
-            waiting: 0,
-            began: tick(now),
             first_byte: millis(limits.first_byte),
             idle: millis(limits.idle),
             write_progress: millis(limits.write_progress),
             exchange: millis(limits.exchange),
             close: millis(limits.close),
+            ..Pace::EMPTY
+        }
+    }
+
+    /// An exchange begins, in a turn that began at this tick.
+    pub(crate) fn begin(self, tick: u32) -> Pace {
+        Pace {
+            moved: tick,
+            began: tick,
+            ..self
         }
     }
 
@@ -230,13 +243,15 @@ impl Clocks {
         core::mem::offset_of!(Clocks, pace) + core::mem::offset_of!(Pace, began);
 
     /// Nothing is ever over.
-    pub(crate) const NONE: Clocks = Clocks {
-        give_up: FAR,
-        read_at: FAR,
-        write_at: FAR,
-        silent_at: FAR,
-        pace: Pace::EMPTY,
-    };
+    pub(crate) fn none() -> Clocks {
+        Clocks {
+            give_up: FAR,
+            read_at: FAR,
+            write_at: FAR,
+            silent_at: FAR,
+            pace: Pace::EMPTY,
+        }
+    }
 
     /// When the program that waits for a stream gives up.
     pub(crate) fn waits(&self) -> Instant {

@@ -8,7 +8,7 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::event::{Reason, Yield};
 use crate::rules::config::LONGEST;
-use crate::rules::limits::TimeLimits;
+use crate::rules::limits::{Pace, TimeLimits};
 use crate::socket::handle::Handle;
 use crate::socket::{AcceptError, ListenError, TcpStream};
 use crate::stack::stack::Stack;
@@ -91,12 +91,13 @@ impl<'a> TcpListener<'a> {
     pub(crate) fn line(&self) -> InLine<'a> {
         InLine {
             place: self.0,
-            ticket: None,
+            ticket: 0,
         }
     }
 
     /// Limits every connection that is accepted from now on.
     pub fn set_limits(&self, limits: TimeLimits) {
+        let limits = (Pace::of(&limits), limits.between_reads);
         self.0.set(|listener| listener.limits = limits);
     }
 
@@ -131,7 +132,8 @@ impl Drop for TcpListener<'_> {
 /// A place in the line of tasks that wait in `accept`.
 pub(crate) struct InLine<'a> {
     place: Place<'a>,
-    ticket: Option<u64>,
+    /// Zero: none yet.
+    ticket: u32,
 }
 
 impl<'a> InLine<'a> {
@@ -143,11 +145,10 @@ impl<'a> InLine<'a> {
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|core| {
-            if let Some((key, limits, remote)) = core.connections.accept(id, &mut core.host) {
-                if let Some(ticket) = self.ticket.take() {
-                    left = core.connections.listeners.leave(id, ticket);
-                }
-                let stream = TcpStream::new(Handle { stack, key }, limits.between_reads);
+            if let Some((key, timeout, remote)) = core.connections.accept(id, &mut core.host) {
+                let ticket = core::mem::take(&mut self.ticket);
+                left = core.connections.listeners.leave(id, ticket);
+                let stream = TcpStream::new(Handle { stack, key }, timeout);
                 return Poll::Ready(Ok((stream, remote)));
             }
             let listeners = &mut core.connections.listeners;
@@ -166,9 +167,9 @@ impl<'a> InLine<'a> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Place { stack, id, .. } = self.place;
-        if let Some(ticket) = self.ticket {
+        if self.ticket != 0 {
             let mut left = None;
-            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, ticket));
+            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, self.ticket));
         }
     }
 }

@@ -303,7 +303,7 @@ impl<'a> TcpStream<'a> {
     pub fn set_limits(&mut self, limits: TimeLimits) {
         self.set_read_timeout(limits.between_reads);
         let handle = &self.read.handle;
-        handle.with(|core, key| core.connections.set_limits(key, &limits, core.host.now));
+        handle.with(|core, key| core.connections.set_limits(key, &limits, core.host.tick));
     }
 
     /// Holds small segments back while others are on their way (RFC 896).

@@ -102,12 +102,11 @@ impl<'a> Connections<'a> {
         self.room_made = true;
         let flow = self.flows.remove(self.slots.all(), id.number());
         host.addresses.left(flow.as_ref());
-        if state == State::HalfOpen {
-            self.cookies.doubt(host.now);
-        } else if host.config.gives_cookies()
-            && let Some(flow) = flow
-        {
-            self.cookies.over(&flow, host.now);
+        match flow {
+            _ if !host.config.gives_cookies() => (),
+            _ if state == State::HalfOpen => self.cookies.doubt(host.now),
+            Some(flow) => self.cookies.over(&flow, host.now),
+            None => (),
         }
         self.deadlines.set(id.number(), None);
         if self.slots.release(id) {
@@ -148,7 +147,7 @@ impl<'a> Connections<'a> {
             Step::Open => {
                 slot.state = State::Open;
                 slot.clocks.give_up = FAR;
-                slot.clocks.pace = Pace::begin(&TimeLimits::DEFAULT, host.now);
+                slot.clocks.pace = Pace::DEFAULT.begin(host.tick);
                 count!(host, connects);
                 host.tell(&Event::Established { slot: number });
             }
@@ -211,7 +210,7 @@ impl<'a> Connections<'a> {
         self.slots.wake(id, read, false);
         self.slots.wake(id, false, write);
         if spares {
-            self.slots[id].clocks.give_up = now + self.close_timeout(id, host);
+            self.slots[id].clocks.give_up = self.closes_by(id, host);
         } else if ends && let Some(deadline) = due.why {
             count!(host, expired);
             host.tell(&Event::Expired {
@@ -267,14 +266,14 @@ impl<'a> Connections<'a> {
         &mut self,
         id: ListenerId,
         host: &mut Host<'_>,
-    ) -> Option<(SlotKey, TimeLimits, IpEndpoint)> {
-        let limits = self.listeners.get(id)?.limits;
+    ) -> Option<(SlotKey, Option<Duration>, IpEndpoint)> {
+        let (pace, read_timeout) = self.listeners.get(id)?.limits;
         let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
         let remote = self.slots.flow(slot_id)?.remote();
         let slot = &mut self.slots[slot_id];
         slot.state = State::Open;
         slot.owners = 1;
-        slot.clocks.pace = Pace::begin(&limits, host.now);
+        slot.clocks.pace = pace.begin(host.tick);
         count!(host, accepts);
         self.slots.mark_dirty(slot_id);
         self.room_made = true;
@@ -283,12 +282,12 @@ impl<'a> Connections<'a> {
             remote,
         });
         self.listeners.wake_if_over(id.index);
-        Some((self.slots.key(slot_id), limits, remote))
+        Some((self.slots.key(slot_id), read_timeout, remote))
     }
 
     /// One of a stream's owners has let go: the last one closes it in order.
     pub(crate) fn release(&mut self, key: SlotKey, host: &mut Host<'_>) {
-        let (id, closes_by) = (key.id, host.now + self.close_timeout(key.id, host));
+        let (id, closes_by) = (key.id, self.closes_by(key.id, host));
         let Some(slot) = self.slots.checked(key) else {
             return;
         };
@@ -333,7 +332,7 @@ impl<'a> Connections<'a> {
 
     /// The peer took bytes; `left` are still to be taken.
     pub(crate) fn taken(&mut self, id: SlotId, left: usize, host: &mut Host<'_>) {
-        let closes_by = host.now + self.close_timeout(id, host);
+        let closes_by = self.closes_by(id, host);
         let slot = &mut self.slots[id];
         slot.clocks.pace.taken(left, host.tick);
         // Who takes bytes is there: a close may take so long without any.
@@ -389,7 +388,7 @@ impl<'a> Connections<'a> {
     /// held.
     pub(crate) fn close(&mut self, key: SlotKey, host: &mut Host<'_>) {
         self.shutdown(key, host);
-        let give_up = host.now + self.close_timeout(key.id, host);
+        let give_up = self.closes_by(key.id, host);
         if let Some(slot) = self.slots.checked(key)
             && slot.clocks.give_up == FAR
         {
@@ -398,25 +397,26 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// How long this connection's close may take.
-    fn close_timeout(&self, id: SlotId, host: &Host<'_>) -> Duration {
-        match self.slots[id].clocks.pace.close {
+    /// When this connection's close has taken too long, if it begins now.
+    #[inline(never)]
+    fn closes_by(&self, id: SlotId, host: &Host<'_>) -> Instant {
+        let timeout = match self.slots[id].clocks.pace.close {
             0 => host.config.close_timeout,
             millis => Duration::from_millis(millis.into()),
-        }
+        };
+        host.now + timeout
     }
 
     /// Limits a connection from now on.
-    pub(crate) fn set_limits(&mut self, key: SlotKey, limits: &TimeLimits, now: Instant) {
+    pub(crate) fn set_limits(&mut self, key: SlotKey, limits: &TimeLimits, tick: u32) {
         if let Some(slot) = self.slots.checked(key) {
-            slot.clocks.pace = Pace::begin(limits, now);
+            slot.clocks.pace = Pace::of(limits).begin(tick);
             self.slots.mark_dirty(key.id);
         }
     }
 
-    /// Asks a silent peer every `interval` whether it is still there; four
-    /// times that without a frame from it is the end. smoltcp's own timeout
-    /// does not serve: it counts from the last frame, however long ago.
+    /// Asks a silent peer every `interval` whether it is still there; four times that without
+    /// a frame is the end. smoltcp's own timeout counts from the last one, however long ago.
     pub(crate) fn set_keep_alive(
         &mut self,
         key: SlotKey,

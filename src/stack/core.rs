@@ -50,7 +50,7 @@ use crate::stack::resolve;
 use crate::stack::say::say;
 use crate::table::beside::Beside;
 use crate::table::host::Host;
-use crate::table::neighbors::Neighbors;
+use crate::table::neighbors::{AT_THE_LATEST, Neighbors};
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::SlotId;
@@ -480,7 +480,11 @@ impl Core<'_> {
                     true => FAR,
                     false => at,
                 };
-                let due = slot.due(now).at.min(at);
+                let mut due = slot.due(now).at.min(at);
+                // The question, or its answer, may be lost (RFC 4861, 7.2.2).
+                if slot.waits_for_neighbor {
+                    due = due.min(now + AT_THE_LATEST);
+                }
                 let due = (due != FAR).then_some(due);
                 connections.deadlines.set(id.number(), due);
             }

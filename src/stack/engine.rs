@@ -6,22 +6,22 @@
 //! Not here: whose a frame is, which slots send, and what follows (`core.rs`);
 //! connections that begin without a SYN of their peer's (`opening.rs`).
 
-use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
-use crate::frame::build::{self, Bare};
+use crate::frame::build::Bare;
 use crate::frame::demux::{Control, Segment};
 use crate::frame::link::{ETHERNET, Hardware};
 use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
-use crate::rules::guard::{TcpView, Verdict, judge, moved};
+use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
 use crate::rules::isn;
 use crate::rules::lifecycle::{Before, Cut, Settled, State, is_cut, settle};
 use crate::rules::limits::patience;
-use crate::rules::normalise::{Ours, Rewrite, connecting};
+use crate::rules::normalise::{Ours, PeerView, Rewrite, connecting};
 use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
@@ -59,14 +59,15 @@ impl Engine {
         &mut self,
         host: &mut Host<'_>,
         slot: &mut Slot<'_>,
-        (segment, frame): (&Segment, &[u8]),
+        arrived: (&Segment, &[u8]),
         token: T,
     ) -> Option<Settled> {
+        let (segment, frame) = arrived;
         let Some(socket) = slot.socket() else {
             host.dropped(DropReason::Borrowed);
             return None;
         };
-        let (before, unread) = (Before::of(socket), socket.recv_queue());
+        let before = Before::of(socket);
         let half_open = matches!(slot.state, State::Connecting | State::HalfOpen);
         let is_unanswered =
             matches!(slot.state, State::Connecting) && before.tcp != tcp::State::SynReceived;
@@ -86,18 +87,9 @@ impl Engine {
             hand(&mut self.0, (host, &host.outlet), slot, frame, token);
             Control::Other
         } else {
-            self.look(
-                host,
-                slot,
-                (segment, frame),
-                (verdict, is_unanswered),
-                token,
-            )?
+            self.look(host, slot, arrived, (verdict, is_unanswered), token)?
         };
         let socket = tcp_of((*slot.set).as_mut()?);
-        if is_plain {
-            slot.view.rcv_nxt += socket.recv_queue().saturating_sub(unread);
-        }
         if slot.clocks.silent_at != FAR {
             slot.clocks.silent_at = patience(host.now, socket.keep_alive());
             slot.is_asked = false;
@@ -109,12 +101,8 @@ impl Engine {
         let after = socket.state();
         if after != before.tcp {
             slot.repeats = 0;
-            moved(
-                (&mut slot.view, &mut slot.edge),
-                (before.tcp, after),
-                segment,
-                frame,
-            );
+            let known = (&mut slot.view, &mut slot.edge);
+            moved(known, (before.tcp, after), segment, frame);
             settled.reset = control == Control::Rst && is_cut(slot.state, &before, after);
             if settled.reset {
                 slot.cut = Cut::ByPeer;
@@ -162,16 +150,11 @@ impl Engine {
             Verdict::PassOnce => slot.view.answered(host.now),
             Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
         }
-        let (us, peer) = host.both(segment);
         let opens = is_unanswered && matches!(segment.control, Control::Syn | Control::SynAck);
         let made = match (verdict, rewrite) {
-            (Verdict::Challenge(_), _) => build::segment(peer, us, &slot.view.challenge()),
-            (_, Rewrite::Instead(bare)) => build::segment(peer, us, &bare),
-            _ if opens => {
-                let (heard, shown) = host.opening(segment, frame);
-                slot.heard = heard;
-                shown
-            }
+            (Verdict::Challenge(_), _) => host.as_its_sender(segment, &slot.view.challenge()),
+            (_, Rewrite::Instead(bare)) => host.as_its_sender(segment, &bare),
+            _ if opens => host.opening(segment, frame, &mut slot.heard),
             _ => None,
         };
         let shown = made.as_deref().unwrap_or(frame);
@@ -182,11 +165,11 @@ impl Engine {
             (Verdict::Drop(_), _) => return None,
             (_, Rewrite::Numbers(numbers)) => patch::with(frame, &numbers, |shown| {
                 let token = Tx::Device(token);
-                show(&mut self.0, (host, &host.outlet), slot, shown, token);
+                hand(&mut self.0, (host, &host.outlet), slot, shown, token);
             }),
             _ => {
                 let token = Tx::Device(token);
-                show(&mut self.0, (host, &host.outlet), slot, shown, token);
+                hand(&mut self.0, (host, &host.outlet), slot, shown, token);
             }
         }
         match rewrite {
@@ -219,11 +202,10 @@ impl Engine {
         segment: &Segment,
         bare: &Bare,
     ) {
-        let (us, peer) = host.both(segment);
         let seq = slot.view.rcv_nxt;
-        if let Some(frame) = build::segment(peer, us, &Bare { seq, ..*bare }) {
+        if let Some(frame) = host.as_its_sender(segment, &Bare { seq, ..*bare }) {
             let unseen = Outlet::new(host.outlet.checks.clone());
-            show(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
+            hand(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
         }
     }
 
@@ -238,9 +220,7 @@ impl Engine {
         let now = host.now;
         let set = (*slot.set).as_mut()?;
         let before = Before::of(tcp_of(set));
-        host.outlet.view.set(slot.view);
-        host.outlet.edge.set(slot.edge);
-        host.outlet.heard.set(slot.heard);
+        begins(&host.outlet, &slot.view, &slot.edge, &slot.heard);
         host.outlet.last.set(Carried::PureAck);
         host.outlet.repeats.set(None);
         let passes = match slot.mtu {
@@ -338,23 +318,18 @@ fn passes<D: Device + ?Sized>(
         let token = device.transmit(now);
         let has_room = token.is_some();
         let mut one = one_shot(host, outlet, peer, None, token.map(Tx::Device));
-        if iface.poll_egress(now, &mut one, set) == PollResult::None {
-            return match one.asked && !has_room {
-                true => Passes::DeviceFull,
-                false => Passes::Done(iface.poll_at(now, set)),
-            };
-        }
+        let is_over = iface.poll_egress(now, &mut one, set) == PollResult::None;
         match outlet.last.get() {
-            Carried::LastData => return Passes::All,
-            // Most often it was all there was, and to ask costs less than
-            // another pass that finds nothing.
-            Carried::PureAck => {
-                let poll_at = iface.poll_at(now, set);
-                if pass > 0 || poll_at.is_none_or(|at| at > now) {
-                    return Passes::Done(poll_at);
-                }
-            }
-            Carried::Other => (),
+            _ if is_over && one.asked && !has_room => return Passes::DeviceFull,
+            Carried::LastData if !is_over => return Passes::All,
+            Carried::Other if !is_over => continue,
+            _ => (),
+        }
+        // Of an acknowledgement most often it was all there was, and to ask costs less
+        // than another pass that finds nothing.
+        let poll_at = iface.poll_at(now, set);
+        if is_over || pass > 0 || poll_at.is_none_or(|at| at > now) {
+            return Passes::Done(poll_at);
         }
     }
     Passes::Cut
@@ -376,7 +351,21 @@ fn narrow_passes<D: Device + ?Sized>(
     passes(&mut iface, host, peer, set, device)
 }
 
-/// Hands a frame to a slot's socket.
+/// What leaves from now on is of this flow.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn begins(outlet: &Outlet<'_>, view: &TcpView, edge: &Edge, heard: &PeerView) {
+    outlet.view.set(*view);
+    outlet.edge.set(*edge);
+    outlet.heard.set(*heard);
+}
+
+/// How many bytes nobody has read yet.
+fn unread(set: &mut SocketSet<'_>) -> usize {
+    let socket = set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
+    socket.recv_queue()
+}
+
+/// Hands a frame to a slot's socket, and counts what of it that took.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(target_pointer_width = "64", inline)]
 fn hand<T: TxToken>(
@@ -389,29 +378,13 @@ fn hand<T: TxToken>(
     let Some(set) = (*slot.set).as_mut() else {
         return;
     };
-    outlet.view.set(slot.view);
-    outlet.edge.set(slot.edge);
-    outlet.heard.set(slot.heard);
+    let before = unread(set);
+    begins(outlet, &slot.view, &slot.edge, &slot.heard);
     let mut device = one_shot(host, outlet, &slot.peer, Some(frame), Some(token));
     iface.poll_ingress_single(host.now, &mut device, set);
     slot.view = outlet.view.get();
+    slot.view.rcv_nxt += unread(set).saturating_sub(before);
     slot.edge = outlet.edge.get();
-}
-
-/// Hands a frame to a slot's socket, and counts what of it that took.
-#[cold]
-fn show<T: TxToken>(
-    iface: &mut Interface,
-    host: (&Host<'_>, &Outlet<'_>),
-    slot: &mut Slot<'_>,
-    frame: &[u8],
-    token: Tx<T>,
-) {
-    let unread = |slot: &mut Slot<'_>| slot.socket().map_or(0, |socket| socket.recv_queue());
-    let before = unread(slot);
-    hand(iface, host, slot, frame, token);
-    let taken = unread(slot).saturating_sub(before);
-    slot.view.rcv_nxt += taken;
 }
 
 /// Answers a SYN from a fresh slot, with this sequence number. False: smoltcp does
@@ -425,7 +398,7 @@ pub(crate) fn begin<T: TxToken>(
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
     let mut scratch = interface(seed, host, &host.capabilities);
-    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
+    slot.shakes(listener, segment, host);
     slot.view = TcpView::of_syn(segment.seq);
     let listens = slot
         .socket()

@@ -10,12 +10,12 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::counters::{DropReason, count};
 use crate::event::Event;
-use crate::frame::build::{self, ACK, Bare, SYN, window_of};
+use crate::frame::build::{ACK, Bare, SYN, window_of};
 use crate::frame::demux::{Control, Segment};
 use crate::rules::admit::{Admit, View, admit};
 use crate::rules::cookie::{Cookie, Proof, ROUND_TRIP};
 use crate::rules::lifecycle::State;
-use crate::rules::normalise::first_window;
+use crate::rules::normalise::{PeerView, first_window};
 use crate::stack::connections::Connections;
 use crate::stack::engine;
 use crate::stack::opening;
@@ -119,7 +119,6 @@ impl Gate<'_> {
             }
             Proof::Nothing => return host.refuse(segment, token),
         };
-        let (us, peer) = host.both(segment);
         let bare = Bare {
             flags: ACK,
             seq: cookie.irs + 1,
@@ -127,7 +126,7 @@ impl Gate<'_> {
             window: first_window(cookie.mss, window_of(frame)),
             ..Bare::default()
         };
-        let Some(acknowledgement) = build::segment(peer, us, &bare) else {
+        let Some(acknowledgement) = host.as_its_sender(segment, &bare) else {
             return;
         };
         // Who waits already goes first, and waits once.
@@ -278,7 +277,8 @@ fn give_cookie<T: TxToken>(
     (syn, frame): Arrived<'_>,
     token: T,
 ) {
-    let (heard, _) = host.opening(syn, frame);
+    let mut heard = PeerView::NOTHING;
+    host.opening(syn, frame, &mut heard);
     let bare = Bare {
         flags: SYN | ACK,
         seq: connections.cookies.isn(syn, heard.mss, host.now),
@@ -303,14 +303,13 @@ fn begin<T: TxToken>(
     let Some(id) = connections.take(host) else {
         return host.dropped(DropReason::NoSlot);
     };
-    let (heard, shown) = host.opening(segment, frame);
+    let slot = &mut connections.slots[id];
+    let shown = host.opening(segment, frame, &mut slot.heard);
     let frame = shown.as_deref().unwrap_or(frame);
     let isn = match host.config.gives_cookies() {
-        true => connections.cookies.isn(segment, heard.mss, host.now),
+        true => connections.cookies.isn(segment, slot.heard.mss, host.now),
         false => host.secrets.isn(&segment.flow, host.now),
     };
-    let slot = &mut connections.slots[id];
-    slot.heard = heard;
     let (fresh, arrived) = ((listener, isn), (segment, frame));
     let begins = engine::begin(host, slot, fresh, arrived, token);
     let (listeners, slots) = (&mut connections.listeners, &mut connections.slots);
@@ -381,7 +380,7 @@ fn slot_for_proven(
 /// one can be. One whose socket is lent is in use.
 #[cold]
 fn longest_idle(connections: &mut Connections<'_>, listener: u32, now: Instant) -> Option<SlotId> {
-    let patience = connections.listeners.reclaim(listener)?;
+    let patience = connections.listeners.at(listener)?.reclaim?;
     if now < connections.listeners.at(listener)?.none_idle_before {
         return None;
     }

@@ -7,7 +7,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{IpAddress, IpEndpoint, TcpSeqNumber};
 
 use crate::event::Event;
-use crate::frame::build::{self, Bare, SYN, window_of};
+use crate::frame::build::{Bare, SYN, window_of};
 use crate::frame::demux::{Segment, is_loopback};
 use crate::frame::flow::Flow;
 use crate::frame::link::ETHERNET;
@@ -32,17 +32,16 @@ pub(crate) fn replay<'a, T: TxToken>(
     (listener, cookie): (u32, &Cookie),
     (segment, acknowledgement): (&Segment, &[u8]),
 ) -> bool {
-    let (us, peer) = host.both(segment);
     let syn = Bare {
         flags: SYN,
         seq: cookie.irs,
         mss: Some(cookie.mss),
         ..Bare::default()
     };
-    let Some(frame) = build::segment(peer, us, &syn) else {
+    let Some(frame) = host.as_its_sender(segment, &syn) else {
         return false;
     };
-    slot.shakes(listener, segment, host.now, host.config.handshake_timeout);
+    slot.shakes(listener, segment, host);
     // The number of draws depends on what else smoltcp was built for.
     for draws in isn::DRAWS..isn::DRAWS + 3 {
         let Some(set) = (*slot.set).as_mut() else {

@@ -86,9 +86,9 @@ pub(crate) fn seek<D: Device + ?Sized>(
         connections.slots.mark_dirty(id);
         return false;
     };
-    let mut question = Frame::new();
+    let mut question = None;
     let finds = find(connections, neighbors, host, id, &mut question);
-    if !question.is_empty() {
+    if let Some(question) = question {
         host.send(&question, token);
     }
     finds
@@ -96,13 +96,13 @@ pub(crate) fn seek<D: Device + ?Sized>(
 
 /// Finds out where the frames of a slot are to go. False as long as nobody has
 /// answered; then the slot is looked at again when somebody does, or when it is time to
-/// ask again, and `question` is to be sent unless it is empty.
+/// ask again, and `question` is to be sent.
 fn find(
     connections: &mut Connections<'_>,
     neighbors: &mut Neighbors,
     host: &Host<'_>,
     id: SlotId,
-    question: &mut Frame,
+    question: &mut Option<Frame>,
 ) -> bool {
     let Some(flow) = connections.slots.flow(id) else {
         return false;
@@ -117,9 +117,7 @@ fn find(
         Lookup::Wait => host.now + ASK_AGAIN,
         Lookup::Ask => {
             let us = (host.config.hardware_addr, flow.local_addr());
-            if let Some(asks) = hop.and_then(|hop| build::who_has(us, hop)) {
-                *question = asks;
-            }
+            *question = hop.and_then(|hop| build::who_has(us, hop));
             host.now + AT_THE_LATEST
         }
     };

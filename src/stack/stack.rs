@@ -2,7 +2,7 @@
 //!
 //! Not here: what is in it (`core.rs`).
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::mem::ManuallyDrop;
 use core::task::Waker;
 
@@ -98,17 +98,17 @@ impl<'a> Stack<'a> {
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
         let host = Host::new(config.bounded(), capabilities, checks);
-        let secret = &config.secret;
+        let secret = config.secret;
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
         Ok(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
-                    flows: Flows::new(parts.buckets, derive_key(secret, b"flows")),
+                    flows: Flows::new(parts.buckets, derive_key(&secret, b"flows")),
                     slots: Slots::new(parts.slots, parts.dirty),
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
                     listeners: Listeners::new(parts.listeners, parts.acceptors),
-                    cookies: Cookies::new(derive_key(secret, b"cookies")),
+                    cookies: Cookies::new(derive_key(&secret, b"cookies")),
                     room_made: false,
                 },
                 gate: Gate {
@@ -229,28 +229,41 @@ impl<'a> Stack<'a> {
     /// # Panics
     /// When the stack is in use: a device or an observer has called the node.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let (out, woken) = self.with_quiet(|core| {
-            let out = f(core);
-            let woken = core.connections.slots.woken || core.connections.listeners.woken;
-            (out, woken || core.beside.is_woken())
-        });
-        if woken {
-            self.wake_others();
-        }
+        let (core, out) = self.run(f);
+        self.leave(core);
         out
     }
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
     pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
-        let Ok(core) = self.core.try_borrow_mut() else {
-            self.refuse()
-        };
-        let mut core = ManuallyDrop::new(core);
+        self.run(f).1
+    }
+
+    #[inline]
+    fn run<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> (RefMut<'_, Core<'a>>, R) {
+        let mut core = ManuallyDrop::new(self.enter());
         let hurt = guard((), |()| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
-        drop(ManuallyDrop::into_inner(core));
-        out
+        (ManuallyDrop::into_inner(core), out)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn enter(&self) -> RefMut<'_, Core<'a>> {
+        self.core.try_borrow_mut().unwrap_or_else(|_| self.refuse())
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn leave(&self, core: RefMut<'_, Core<'a>>) {
+        let connections = &core.connections;
+        let woken = connections.slots.woken || connections.listeners.woken;
+        let woken = woken || core.beside.is_woken();
+        drop(core);
+        if woken {
+            self.wake_others();
+        }
     }
 
     /// The same for what is dropped: after a panic inside the stack there is nothing

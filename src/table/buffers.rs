@@ -72,10 +72,9 @@ impl<'a> Buffers<'a> {
             memory: PhantomData,
         };
         for (index, (slot, place)) in slots.iter_mut().zip(sockets).enumerate() {
-            let place = core::slice::from_mut(place.0.write(SocketStorage::EMPTY));
+            let place = core::slice::from_mut(place.0.write(SocketStorage::default()));
             let mut set = SocketSet::new(place);
             buffers.fill(&mut set, index);
-            *slot = Slot::EMPTY;
             *slot.set = Some(set);
         }
         buffers

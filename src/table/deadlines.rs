@@ -43,6 +43,11 @@ impl DeadlineCell {
     };
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn vacate(cells: &mut [DeadlineCell]) {
+    cells.fill(DeadlineCell::VACANT);
+}
+
 const _: () = assert!(size_of::<DeadlineCell>() <= 24);
 const _: () = assert!(!core::mem::needs_drop::<Deadlines<'static>>());
 
@@ -65,7 +70,7 @@ impl<'a> Deadlines<'a> {
     pub(crate) fn new(heap: &'a mut [u32], cells: &'a mut [DeadlineCell]) -> Self {
         let ids = heap.len().min(cells.len());
         let cells = &mut cells[..ids];
-        cells.fill(DeadlineCell::VACANT);
+        vacate(cells);
         Self {
             heap,
             cells,
@@ -77,7 +82,7 @@ impl<'a> Deadlines<'a> {
 
     /// Cancels every deadline, and leaves nothing of them.
     pub(crate) fn clear(&mut self) {
-        self.cells.fill(DeadlineCell::VACANT);
+        vacate(self.cells);
         self.len = 0;
         (self.first, self.stale) = (NEVER, false);
     }

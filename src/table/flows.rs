@@ -38,19 +38,14 @@ struct Secret {
 
 impl Secret {
     fn new(key: &[u8; 16]) -> Self {
-        let draw = |number: u8| {
-            let mut text = HashInput::EMPTY;
-            text.add(&[number]);
-            text.hash(key)
-        };
         let pair = |number| {
-            let drawn = draw(number);
+            let drawn = draw(key, number);
             (drawn as u32, (drawn >> 32) as u32)
         };
         Secret {
             addresses: core::array::from_fn(|word| pair(word as u8)),
             ports: pair(4),
-            factor: draw(5) | 1,
+            factor: draw(key, 5) | 1,
         }
     }
 
@@ -69,6 +64,13 @@ impl Secret {
         // Folded before it is spread: ports in a row would land in a row.
         ((sum ^ sum >> 32).wrapping_mul(self.factor) >> 32) as u32
     }
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn draw(key: &[u8; 16], number: u8) -> u64 {
+    let mut text = HashInput::EMPTY;
+    text.add(&[number]);
+    text.hash(key)
 }
 
 /// The table: flow to slot and back. Its methods are given the slots, always the

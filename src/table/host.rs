@@ -48,8 +48,9 @@ pub(crate) struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub(crate) fn new(config: Config, capabilities: DeviceCapabilities, checks: Checks) -> Self {
+        let secret = config.secret;
         Host {
-            secrets: Secrets::new(&config.secret),
+            secrets: Secrets::new(&secret),
             config,
             addresses: Addresses::default(),
             capabilities,
@@ -86,11 +87,12 @@ impl<'a> Host<'a> {
     /// The same where to put the event together costs something.
     #[inline]
     pub(crate) fn tell_with<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.outlet.audience {
-            observer.event(self.now, &event());
+        if self.outlet.audience.is_some() {
+            self.outlet.say(&event());
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn dropped(&mut self, reason: DropReason) {
         count!(self, dropped[reason as usize]);
         self.tell(&Event::Dropped(reason));
@@ -129,10 +131,15 @@ impl<'a> Host<'a> {
         flow.mss(mtu.min(u16::MAX.into()) as u16)
     }
 
-    /// The MSS that the sender of a SYN is taken for, and what it said otherwise; and the
-    /// SYN as smoltcp is shown it, unless as it is.
+    /// The SYN as smoltcp is shown it, unless as it is; with the MSS that its sender is taken
+    /// for, which goes into `heard` with what else it said.
     #[cold]
-    pub(crate) fn opening(&self, segment: &Segment, frame: &[u8]) -> (PeerView, Option<Frame>) {
+    pub(crate) fn opening(
+        &self,
+        segment: &Segment,
+        frame: &[u8],
+        heard: &mut PeerView,
+    ) -> Option<Frame> {
         let (offer, window) = (offer_of(frame), window_of(frame));
         let is_ipv4 = segment.flow.words == 1;
         let path = self.paths.mtu(segment.flow.remote_addr(), self.now);
@@ -144,10 +151,10 @@ impl<'a> Host<'a> {
         let link = self.mss(&segment.flow).min(path).min(ceiling);
         let mss = mss(offer.mss, is_ipv4, self.config.mss_floor, link);
         let acked = segment.has_ack.then_some(segment.ack);
-        let heard = PeerView::of_syn(mss, offer.scale, window, acked);
+        *heard = PeerView::of_syn(mss, offer.scale, window, acked);
         let shown = first_window(mss, window);
         if (offer.mss, window) == (Some(mss), shown) {
-            return (heard, None);
+            return None;
         }
         let bare = Bare {
             flags: if segment.has_ack { SYN | ACK } else { SYN },
@@ -161,7 +168,7 @@ impl<'a> Host<'a> {
             mss: Some(mss),
             ..offer
         };
-        (heard, build::opening(peer, us, &bare, &offer))
+        build::opening(peer, us, &bare, &offer)
     }
 
     /// Both ends of a segment that came: ours, and its sender's.
@@ -169,6 +176,13 @@ impl<'a> Host<'a> {
     pub(crate) fn both(&self, segment: &Segment) -> (End, End) {
         let us = (self.config.hardware_addr, segment.flow.local());
         (us, (segment.remote_hardware, segment.flow.remote()))
+    }
+
+    /// A frame as if from where a segment came from.
+    #[inline(never)]
+    pub(crate) fn as_its_sender(&self, segment: &Segment, bare: &Bare) -> Option<Frame> {
+        let (us, peer) = self.both(segment);
+        build::segment(peer, us, bare)
     }
 
     /// Answers a segment with one that no socket knows of. It goes where the segment
@@ -231,7 +245,7 @@ pub(crate) struct Outlet<'o> {
     pub(crate) view: Cell<TcpView>,
     pub(crate) edge: Cell<Edge>,
     pub(crate) heard: Cell<PeerView>,
-    /// Numbers left that had left before, the last time with so many bytes.
+    /// Numbers left that had left before, at most so many bytes at a time.
     pub(crate) repeats: Cell<Option<u16>>,
     pub(crate) checks: Checks,
     now: Instant,
@@ -254,6 +268,14 @@ impl Outlet<'_> {
     pub(crate) fn of_no_flow(&self) {
         self.view.set(TcpView::NOTHING);
         self.heard.set(PeerView::NOTHING);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say(&self, event: &Event<'_>) {
+        if let Some(observer) = self.audience {
+            observer.event(self.now, event);
+        }
     }
 
     /// Nothing has left. Without an audience it is also for what nobody is to see.
@@ -316,8 +338,8 @@ impl Leaving for Outlet<'_> {
             }
         }
         self.last.set(carried);
-        if let Some(observer) = self.audience {
-            observer.event(self.now, &Event::FrameOut(frame));
+        if self.audience.is_some() {
+            self.say(&Event::FrameOut(frame));
         }
     }
 }

@@ -14,7 +14,7 @@ use core::task::Waker;
 use smoltcp::time::{Duration, Instant};
 
 use crate::initial::initial;
-use crate::rules::limits::TimeLimits;
+use crate::rules::limits::Pace;
 use crate::table::list::List;
 use crate::table::slots::{SlotId, Slots};
 use crate::task::waker::{Parking, wake_ours};
@@ -32,9 +32,8 @@ initial! {
         pub(crate) queue: List = List::EMPTY,
         /// Those still shaking hands, oldest first.
         pub(crate) half_open: List = List::EMPTY,
-        /// Of the connections that are accepted. No `Option`: its `None` would not be
-        /// all zeros, and the storage lie in flash.
-        pub(crate) limits: TimeLimits = TimeLimits::NONE,
+        /// Of the connections that are accepted; with how long a read may wait.
+        pub(crate) limits: (Pace, Option<Duration>) = (Pace::EMPTY, None),
         /// How long an accepted connection must be idle to give way to a new one.
         pub(crate) reclaim: Option<Duration> = None,
         /// None of its connections is idle for that long before then.
@@ -51,10 +50,9 @@ impl Listener {
 
     /// Makes the place free; who still names its listener is stale.
     fn vacate(&mut self) {
-        *self = Listener {
-            generation: self.generation.wrapping_add(1),
-            ..Listener::EMPTY
-        };
+        let generation = self.generation.wrapping_add(1);
+        *self = Listener::EMPTY;
+        self.generation = generation;
     }
 }
 
@@ -64,7 +62,7 @@ initial! {
     pub struct Acceptor: EMPTY {
         pub(crate) listener: u32 = 0,
         /// Zero: this place is free.
-        pub(crate) ticket: u64 = 0,
+        pub(crate) ticket: u32 = 0,
         waker: Option<Waker> = None,
         /// It was woken, and keeps its place until it has looked. A waker that is not
         /// ours goes when the stack is free.
@@ -89,7 +87,7 @@ pub(crate) struct ListenerId {
 pub(crate) struct Listeners<'a> {
     pub(crate) listeners: &'a mut [Listener],
     pub(crate) acceptors: &'a mut [Acceptor],
-    tickets: u64,
+    tickets: u32,
     /// Half-open connections of all listeners.
     pub(crate) half_open: u32,
     /// Somebody was woken whose waker is not ours, and still here.
@@ -98,8 +96,6 @@ pub(crate) struct Listeners<'a> {
 
 impl<'a> Listeners<'a> {
     pub(crate) fn new(listeners: &'a mut [Listener], acceptors: &'a mut [Acceptor]) -> Self {
-        listeners.fill_with(|| Listener::EMPTY);
-        acceptors.fill_with(|| Acceptor::EMPTY);
         Listeners {
             listeners,
             acceptors,
@@ -114,18 +110,12 @@ impl<'a> Listeners<'a> {
         let mut all = self.listeners.iter();
         let index = all.position(|listener| listener.port == 0)?;
         let listener = &mut self.listeners[index];
-        let generation = listener.generation;
-        *listener = Listener {
-            port,
-            open: true,
-            limit: limit.max(1),
-            limits: TimeLimits::DEFAULT,
-            generation,
-            ..Listener::EMPTY
-        };
+        (listener.port, listener.open) = (port, true);
+        listener.limit = limit.max(1);
+        listener.limits.0 = Pace::DEFAULT;
         Some(ListenerId {
             index: index as u32,
-            generation,
+            generation: listener.generation,
         })
     }
 
@@ -153,13 +143,7 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// How long an accepted connection of this listener must be idle to give
-    /// way to a new one.
-    pub(crate) fn reclaim(&self, index: u32) -> Option<Duration> {
-        self.listeners.get(index as usize)?.reclaim
-    }
-
-    /// The same listener by its number.
+    /// The listener of this number.
     pub(crate) fn at(&mut self, index: u32) -> Option<&mut Listener> {
         self.listeners.get_mut(index as usize)
     }
@@ -262,19 +246,18 @@ impl<'a> Listeners<'a> {
     pub(crate) fn wait(
         &mut self,
         id: ListenerId,
-        ticket: &mut Option<u64>,
+        ticket: &mut u32,
         parking: &mut Parking<'_>,
     ) -> bool {
-        let held = ticket.and_then(|ticket| self.place(ticket));
-        let Some(place) = held.or_else(|| self.place(0)) else {
+        let Some(place) = self.place(*ticket).or_else(|| self.place(0)) else {
             return false;
         };
-        let ticket = *ticket.get_or_insert_with(|| {
-            self.tickets += 1;
-            self.tickets
-        });
+        if *ticket == 0 {
+            self.tickets = self.tickets.wrapping_add(1).max(1);
+            *ticket = self.tickets;
+        }
         let one = &mut self.acceptors[place];
-        (one.listener, one.ticket, one.woken) = (id.index, ticket, false);
+        (one.listener, one.ticket, one.woken) = (id.index, *ticket, false);
         parking.park(&mut one.waker);
         true
     }
@@ -282,8 +265,8 @@ impl<'a> Listeners<'a> {
     /// Leaves the line. One that was already woken hands the wake to the next
     /// if a connection still waits. Its waker is to be dropped when the stack is
     /// free.
-    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u64) -> Option<Waker> {
-        let place = self.place(ticket)?;
+    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u32) -> Option<Waker> {
+        let place = self.place(ticket).filter(|_| ticket != 0)?;
         let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
         let waits = |listener: &mut Listener| !listener.queue.is_empty();
         if !left.sleeps() && self.get(id).is_some_and(waits) {
@@ -312,15 +295,15 @@ impl<'a> Listeners<'a> {
         (listener.generation == id.generation && listener.port != 0).then_some(listener)
     }
 
-    fn place(&self, ticket: u64) -> Option<usize> {
+    fn place(&self, ticket: u32) -> Option<usize> {
         self.acceptors.iter().position(|one| one.ticket == ticket)
     }
 
     /// Wakes the first in line, if anybody sleeps there.
     fn wake_one(&mut self, index: u32) -> bool {
-        let line = self.acceptors.iter_mut();
+        let (last, line) = (self.tickets, self.acceptors.iter_mut());
         let waiting = line.filter(|one| one.sleeps() && one.listener == index);
-        let Some(first) = waiting.min_by_key(|one| one.ticket) else {
+        let Some(first) = waiting.max_by_key(|one| last.wrapping_sub(one.ticket)) else {
             return false;
         };
         first.woken = true;

@@ -6,7 +6,7 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
-use crate::frame::link::Hardware;
+use crate::frame::link::{Hardware, same};
 #[cfg(feature = "addressing")]
 use crate::table::claims::Claims;
 #[cfg(feature = "ipv6")]
@@ -58,24 +58,26 @@ pub(crate) enum Lookup {
 impl Neighbors {
     /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
     pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
-        let open = |place: &Neighbor| place.hardware.is_none() && now < place.since + ASK_AGAIN;
-        let its = |place: &&mut Option<Neighbor>| place.is_some_and(|place| place.addr == addr);
-        // Its own, or the one that will be missed least.
-        let known = self.places.iter_mut().find(its);
-        let rank = |place: &Option<Neighbor>| place.map(|place| (open(&place), place.since));
-        let Some(place) = (match known {
-            Some(place) => Some(place),
-            None => self.places.iter_mut().min_by_key(|place| rank(place)),
-        }) else {
+        let holds = |place: &Neighbor| match place.hardware {
+            Some(_) => now < place.since + LIFE,
+            None => now < place.since + ASK_AGAIN,
+        };
+        let open = |place: &Neighbor| place.hardware.is_none() && holds(place);
+        // Its own, or the one that will be missed least: no time is so late as this bit.
+        let rank = |place: &&mut Option<Neighbor>| match place {
+            Some(place) if same(&place.addr, &addr) => i64::MIN,
+            None => i64::MIN + 1,
+            Some(place) => place.since.total_micros() | i64::from(open(place)) << 62,
+        };
+        let Some(place) = self.places.iter_mut().min_by_key(rank) else {
             return Lookup::Wait;
         };
         match place {
-            Some(Neighbor {
-                addr: other,
-                hardware: Some(hardware),
-                since,
-            }) if *other == addr && now < *since + LIFE => Lookup::At(*hardware),
-            Some(taken) if open(taken) => Lookup::Wait,
+            Some(place)
+                if holds(place) && (same(&place.addr, &addr) || place.hardware.is_none()) =>
+            {
+                place.hardware.map_or(Lookup::Wait, Lookup::At)
+            }
             _ => {
                 *place = Some(Neighbor {
                     addr,
@@ -90,7 +92,7 @@ impl Neighbors {
     /// What is known of an address is doubted: it is asked for again.
     pub(crate) fn doubt(&mut self, addr: IpAddress) {
         let known = |place: &&mut Option<Neighbor>| {
-            place.is_some_and(|place| place.addr == addr && place.hardware.is_some())
+            place.is_some_and(|place| same(&place.addr, &addr) && place.hardware.is_some())
         };
         if let Some(place) = self.places.iter_mut().find(known) {
             *place = None;
@@ -116,7 +118,7 @@ impl Neighbors {
 
     /// Whether this is the answer to a question.
     pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
-        let asked = |place: &&mut Neighbor| place.addr == addr && place.hardware.is_none();
+        let asked = |place: &&mut Neighbor| same(&place.addr, &addr) && place.hardware.is_none();
         let Some(place) = self.places.iter_mut().flatten().find(asked) else {
             return false;
         };

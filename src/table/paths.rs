@@ -6,6 +6,8 @@
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
+use crate::frame::link::same;
+
 /// How many paths are known at a time. A connection keeps what it knows of its own.
 const PLACES: usize = 4;
 
@@ -25,18 +27,18 @@ pub(crate) struct Paths([Option<Path>; PLACES]);
 impl Paths {
     /// How long a packet to `remote` may be, as far as is known.
     pub(crate) fn mtu(&self, remote: IpAddress, now: Instant) -> Option<u16> {
-        let known = |path: &&Path| path.remote == remote && now < path.since + LIFE;
+        let known = |path: &&Path| same(&path.remote, &remote) && now < path.since + LIFE;
         self.0.iter().flatten().find(known).map(|path| path.mtu)
     }
 
     /// A packet to `remote` may be so long. It takes the place of what was known of it, or
     /// of what has been known longest.
     pub(crate) fn learn(&mut self, remote: IpAddress, mtu: u16, now: Instant) {
-        let rank = |place: &Option<Path>| {
-            let others = place.filter(|path| path.remote != remote);
-            others.map(|path| path.since)
+        let rank = |place: &&mut Option<Path>| match place {
+            Some(path) if !same(&path.remote, &remote) => path.since.total_micros(),
+            _ => i64::MIN,
         };
-        if let Some(place) = self.0.iter_mut().min_by_key(|place| rank(place)) {
+        if let Some(place) = self.0.iter_mut().min_by_key(rank) {
             *place = Some(Path {
                 remote,
                 mtu,

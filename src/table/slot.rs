@@ -10,7 +10,7 @@ use core::task::Waker;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 
 use crate::event::Deadline;
 use crate::frame::demux::Segment;
@@ -19,10 +19,16 @@ use crate::frame::link::NOBODY;
 use crate::initial::initial;
 use crate::rules::guard::{Edge, TcpView};
 use crate::rules::lifecycle::{Cut, State};
-use crate::rules::limits::{Clocks, Due, Pace, TimeLimits};
+use crate::rules::limits::{Clocks, Due, Pace};
 use crate::rules::normalise::PeerView;
 use crate::rules::pmtu::in_vain;
+use crate::table::host::Host;
 use crate::time::after;
+
+/// Whoever has not answered these repeats in a row is given up when its close takes too
+/// long: from a first timeout of a second on that is half a minute (RFC 9293, 3.8.3, has no
+/// number of tries, but R1 "SHOULD correspond to at least 3 retransmissions").
+const ENOUGH: u8 = 4;
 
 /// No listener.
 pub(crate) const NO_LISTENER: u32 = u32::MAX;
@@ -146,36 +152,32 @@ impl<'a> Slot<'a> {
     }
 
     /// A handshake begins: what is known of a fresh slot.
-    pub(crate) fn shakes(
-        &mut self,
-        listener: u32,
-        segment: &Segment,
-        now: Instant,
-        timeout: Duration,
-    ) {
+    pub(crate) fn shakes(&mut self, listener: u32, segment: &Segment, host: &Host<'_>) {
         self.state = State::HalfOpen;
         self.listener = listener;
         self.peer = segment.remote_hardware;
-        self.clocks.give_up = after(now, timeout);
-        self.clocks.pace = Pace::begin(&TimeLimits::NONE, now);
+        self.clocks.give_up = after(host.now, host.config.handshake_timeout);
+        self.clocks.pace = Pace::EMPTY.begin(host.tick);
     }
 
-    /// Its numbers have left again, the last time with so many bytes. True: not for the
-    /// first time in a row, and the way to its peer is doubted.
+    /// Its numbers have left again, at most so many bytes at a time. True: the way to its
+    /// peer is doubted, because it was not for the first time in a row; or it was a SYN or
+    /// a FIN alone, which have not so many tries.
     #[cold]
     pub(crate) fn sent_again(&mut self, bytes: u16) -> bool {
         self.repeats = self.repeats.saturating_add(1);
         self.heard.left_again(bytes);
         let mtu = in_vain(self.repeats, bytes, self.flow.words == 1);
         self.mtu = mtu.unwrap_or(self.mtu);
-        self.repeats > 1
+        self.repeats > 1 || bytes == 0
     }
 
     /// Whether a close that takes too long is given as much time again, once: something is
-    /// in flight and has left only once, because smoltcp's timer has backed off that far.
+    /// in flight and has left less often than five times, because smoltcp's timer has backed
+    /// off that far.
     pub(crate) fn spares(&mut self, why: Option<Deadline>) -> bool {
         let closes = matches!(self.state, State::Closing) && matches!(self.cut, Cut::No);
-        let untried = self.repeats == 0 && self.heard.snd_una != self.view.snd_max;
+        let untried = self.repeats < ENOUGH && self.heard.snd_una != self.view.snd_max;
         let over = closes && untried && matches!(why, Some(Deadline::Close));
         over && !core::mem::replace(&mut self.spared, true)
     }

@@ -81,9 +81,8 @@ impl<'a> IndexMut<SlotId> for Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    /// All slots free. Each has been given its socket set.
+    /// All slots free, as they are at first. Each has been given its socket set.
     pub(crate) fn new(slots: &'a mut [Slot<'a>], dirty: &'a mut DequeView<u32>) -> Self {
-        dirty.clear();
         let mut this = Slots {
             slots,
             dirty,
@@ -173,20 +172,14 @@ impl<'a> Slots<'a> {
         let slot = &mut self[id];
         debug_assert_eq!(slot.state, State::Free);
         slot.state = State::Connecting;
-        slot.clocks = Clocks::NONE;
-        slot.view = TcpView::NOTHING;
-        slot.edge = Edge::NOTHING;
+        slot.clocks = Clocks::none();
+        (slot.view, slot.edge) = (TcpView::NOTHING, Edge::NOTHING);
         slot.heard = PeerView::NOTHING;
-        slot.peer = NOBODY;
-        slot.listener = NO_LISTENER;
-        slot.owners = 0;
-        slot.cut = Cut::No;
-        slot.timer = Timer::Exact;
-        slot.is_asked = false;
-        slot.repeats = 0;
-        slot.mtu = 0;
+        (slot.peer, slot.listener) = (NOBODY, NO_LISTENER);
+        (slot.cut, slot.timer) = (Cut::No, Timer::Exact);
+        (slot.owners, slot.repeats, slot.mtu) = (0, 0, 0);
         slot.asked = Asked::Nothing;
-        (slot.missed, slot.spared) = (false, false);
+        (slot.is_asked, slot.missed, slot.spared) = (false, false, false);
         self.used += 1;
         Some(id)
     }

@@ -43,6 +43,43 @@ fn a_peer_that_moves_silently_is_asked_for() {
     });
 }
 
+/// RFC 4861, 7.2.2: "Neighbor Solicitation messages ... SHOULD be retransmitted every
+/// RetransTimer milliseconds"; RFC 1122, 2.3.2.1: "The recommended maximum rate is 1 per
+/// second per destination". What is asked about a peer is asked again until it is answered.
+/// Of an end alone it is asked at its first repetition.
+#[test]
+fn a_question_about_a_peer_is_asked_again_until_it_is_answered() {
+    for (text, first) in [(&b"text"[..], 3), (b"", 1)] {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+        serve(server, move |mut stream| async move {
+            stream.write_all(text).await.unwrap();
+            stream.shutdown();
+            server.sleep(SEC * 1000).await;
+        });
+        by_hand(server, |hands| {
+            open_with(hands, &syn(9, 1000, 7, 1), 1000);
+            (hands.mute, hands.asked) = (true, Vec::new());
+            let (began, mut at) = (hands.now, Vec::new());
+            while hands.now < began + SEC * 7 {
+                hands.pass(TICK);
+                let passed = (hands.now - began).total_millis();
+                at.extend(hands.asked.drain(..).map(|_| passed));
+            }
+            assert!(at[0].abs_diff(first * 1000) < 50, "{text:?}: {at:?}");
+            // A repetition meanwhile asks too soon, and a second later again.
+            let mut waits = at.windows(2).map(|pair| pair[1] - pair[0]);
+            let is_kept = waits.all(|wait| (1000..2100).contains(&wait));
+            assert!(is_kept && at.len() > 3, "{text:?}: {at:?}");
+            hands.send_frame(&arp(ArpOperation::Reply, NINE, NEW));
+            hands.sent_to.clear();
+            hands.pass(SEC);
+            assert!(hands.asked.is_empty(), "{text:?}");
+            hands.pass(SEC * 10);
+            assert_eq!(hands.sent_to.first(), Some(&NEW), "{text:?}");
+        });
+    }
+}
+
 /// Lets time pass; whoever asks for 10.0.0.9 is told that it is at `hardware`.
 fn answer_from(hands: &mut Hands<'_>, hardware: EthernetAddress, time: Duration) {
     hands.mute = true;

@@ -84,8 +84,8 @@ impl Observer for Passed {
 }
 
 /// A minute is no matter when `Config::close_timeout` is more. Who takes nothing for longer
-/// has as long as it says, or once more as long while what is on its way has left only
-/// once; then it is told, and that deadline is counted.
+/// has as long as it says, or once more as long while what is on its way has left less
+/// often than five times; then it is told, and that deadline is counted.
 #[test]
 fn a_client_that_reads_nothing_has_as_long_as_a_close_may_take() {
     let all = reads_nothing_for(SEC * 60, Some(SEC * 90));

@@ -40,9 +40,6 @@ fn bad_wire(target: IpEndpoint, faults: Faults, total: usize) -> Result<Directio
     };
     let failed = RefCell::new(Vec::new());
     let fails = |what: &str, how: String| {
-        if std::env::var("DBG").is_ok() {
-            println!("seed {} {what} {how}", faults.seed);
-        }
         failed.borrow_mut().push(format!("{what}: {how}"));
     };
     let ask = async {
@@ -134,9 +131,9 @@ fn bytes_stay_intact_and_nobody_is_reset_on_a_terrible_wire() {
 #[test]
 #[ignore = "a survey: takes minutes"]
 fn terrible_wires_hardly_ever_end_by_a_deadline() {
-    let seeds = seeds(0..1000);
-    // Of 3,000 four do: five losses in a row, or a flipped hardware address.
-    let most = (seeds.end - seeds.start).div_ceil(750);
+    let seeds = seeds(0..3000);
+    // Of 3,000 three do, of 20,000 fourteen: five losses in a row.
+    let most = (seeds.end - seeds.start).div_ceil(1000);
     let mut ended = 0;
     for seed in seeds {
         if let Err(how) = terrible_wire(seed) {

@@ -16,6 +16,7 @@
 //!   crowd      a hundred thousand clients that cost next to nothing
 //!   scale      `bench/scale`: all of them open at once
 //!   world      `bench/world`: how fast worlds run
+//!   versus     `bench/world --against`: and those of another build
 //! ```
 //!
 //! Not here: instructions beside bare smoltcp and embassy-net. Those depend on the
@@ -37,6 +38,7 @@ mod scale;
 mod server;
 mod tap;
 mod usage;
+mod versus;
 mod words;
 mod world;
 

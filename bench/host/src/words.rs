@@ -1,5 +1,6 @@
 //! The options of each command and their help.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,13 +47,20 @@ pub struct MirrorConfig {
     after_help = "Frames per second under churn, world seconds per second on a lossy network,\n\
     an hour of 500 hosts, a week of three. One thread; times are the processor's.\n\n\
     Examples:\n  \
-    bench/world            everything, about a minute\n  \
-    bench/world --quick    a tenth of it"
+    bench/world                  everything, about a minute\n  \
+    bench/world --quick          a tenth of it\n  \
+    bench/world --against SIM    this build and another in turn, about four minutes"
 )]
 pub struct WorldConfig {
     /// A tenth of everything
     #[arg(long)]
     pub quick: bool,
+    /// Compare with another build: the path of its `sim`
+    #[arg(long, value_name = "SIM")]
+    pub against: Option<PathBuf>,
+    /// The `sim` of this build
+    #[arg(long, hide = true, default_value = "target/release/sim")]
+    pub sim: PathBuf,
     /// How to print the table
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

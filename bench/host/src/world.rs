@@ -13,6 +13,7 @@ use cygnet_sim::world::{Fates, Link, Size};
 use smoltcp::time::{Duration, Instant};
 
 use crate::usage::{processor_time, resident};
+use crate::versus;
 use crate::words::WorldConfig;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -22,6 +23,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// One line.
 pub fn run(config: &WorldConfig) -> Result<u8, String> {
+    if let Some(theirs) = &config.against {
+        return versus::run(config, theirs);
+    }
     let part = |whole: u64| if config.quick { whole / 10 } else { whole };
     let mut bench = Bench {
         report: Report::new("worlds, one thread, digest on"),

@@ -5,7 +5,9 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::loopback_words::LoopbackWords;
+use super::plan_words::PlanWords;
 use super::selftest_words::SelftestWords;
+use super::step_words::StepWords;
 use super::swarm_words::{MergeWords, SwarmWords};
 use super::tap_words::{PingWords, TapWords};
 use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
@@ -52,6 +54,10 @@ pub(super) enum CommandWords {
     World(WorldWords),
     /// The run of a plan, to the byte; no random number is drawn
     Replay(ReplayWords),
+    /// What a plan says, and everything that is wrong with it
+    Plan(PlanWords),
+    /// Goes through the run of a plan, event by event, forward and back
+    Step(StepWords),
     /// The least of a failing plan that still fails
     Shrink(ShrinkWords),
     /// The first event at which two runs differ

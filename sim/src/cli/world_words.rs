@@ -126,7 +126,9 @@ pub(super) struct WorldWords {
     after_help = "A plan is text, one fact a line; edit it, and the run changes there.\n\n\
     Examples:\n  \
     sim world --seed 7 --plan-out plan.txt\n  \
-    sim replay plan.txt --pcap run.pcapng --page run.html"
+    sim replay plan.txt --pcap run.pcapng --page run.html\n  \
+    sim plan plan.txt --explain                            what it says, in words\n  \
+    sim step plan.txt                                      through it, event by event"
 )]
 pub(super) struct ReplayWords {
     /// The plan, from `sim world --plan-out` or `sim shrink`

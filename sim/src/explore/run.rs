@@ -13,7 +13,7 @@ use cygnet_world::scenario::Scenario;
 use cygnet_world::stage::{Outcome, Staging, run};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::files::{read, write};
+use super::files::{never_came, read, write};
 use super::outcome::report;
 use crate::cli::{Keep, ReplayConfig, WorldConfig};
 use crate::host::StopFlag;
@@ -65,7 +65,12 @@ pub fn replay(config: &ReplayConfig) -> Result<u8, String> {
     let title = config.plan.display().to_string();
     let done = perform(&title, &plan, staging, &config.keep)?;
     let again = format!("sim shrink {title}");
-    Ok(finish(&title, &plan, &done, &config.keep, &again))
+    let status = finish(&title, &plan, &done, &config.keep, &again);
+    match &done.0.never_came {
+        // A plan that says what does not happen does not test what it says.
+        Some(fact) => Err(never_came(&config.plan, fact)),
+        None => Ok(status),
+    }
 }
 
 /// What came of a run, and how many damaged frames its capture has.

@@ -161,6 +161,7 @@ mod tests {
             cuts: [0; 3],
             effects: Effects::default(),
             untouched: Vec::new(),
+            never_came: None,
             fates: Fates::default(),
         }
     }

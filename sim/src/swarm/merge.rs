@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use super::order::differences;
 use super::results::read;
-use super::shard::Shard;
 use super::sum::Sum;
 use crate::level::Level;
 use crate::report::Format;
+use cygnet_world::shard::Shard;
 
 /// So many missing ranges of seeds are named.
 const NAMED: usize = 10;
@@ -75,8 +75,8 @@ pub fn merge(config: &MergeConfig, level: Level) -> Result<u8, String> {
         missing.push(format!("shard {index}/{of} has no file"));
     }
     let seeds = sum.missing_seeds(&order);
-    let chunks = sum.missing(&order).count();
-    if chunks > 0 {
+    let runs = order.runs(sum.missing(&order));
+    if runs > 0 {
         if level >= Level::Error {
             say(&missing);
             let mut named: Vec<String> = seeds
@@ -87,10 +87,10 @@ pub fn merge(config: &MergeConfig, level: Level) -> Result<u8, String> {
             if seeds.len() > NAMED {
                 named.push(format!("and {} ranges more", seeds.len() - NAMED));
             }
-            let of = order.chunks();
+            let of = order.runs(order.ours());
             let named = named.join(", ");
             say(&[
-                format!("{chunks} of {of} chunks are missing: seeds {named}"),
+                format!("{runs} of {of} runs are missing: seeds {named}"),
                 "run those shards again with the same options and --results, then merge".into(),
             ]);
         }

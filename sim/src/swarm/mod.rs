@@ -4,7 +4,6 @@
 //!
 //! ```text
 //!   order     what to run: scenarios, seeds, chunks; the header of a file
-//!   shard     which part of it is ours
 //!   crew      chunks, run by threads
 //!   tally     what runs add up to
 //!   results   the file of finished chunks
@@ -24,13 +23,12 @@ mod merge;
 mod order;
 mod progress;
 mod results;
-mod shard;
 mod sum;
 mod tally;
 
+pub use cygnet_world::shard::Shard;
 pub use merge::{MergeConfig, merge};
 pub use order::Order;
-pub use shard::Shard;
 
 use crew::Crew;
 use progress::Progress;
@@ -43,6 +41,8 @@ use crate::report::Format;
 
 /// Stopped by a person, as shells say it.
 const INTERRUPTED: u8 = 130;
+/// How a person says which part it is.
+const SAY: &str = "say --shard K/N";
 /// How often somebody looks at the clock.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -73,7 +73,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
     let mut scheduler = None;
     order.shard = match config.shard {
         Some(shard) => shard,
-        None => match Shard::from_environment(|name| std::env::var(name).ok())? {
+        None => match Shard::from_environment(|name| std::env::var(name).ok(), SAY)? {
             Some((shard, who)) => {
                 scheduler = Some(who);
                 shard
@@ -128,12 +128,12 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
     progress.finish(crew.ran(), seconds, jobs);
     worked?;
 
-    let left = sum.missing(&order).count();
-    if left > 0 {
+    if sum.missing(&order).next().is_some() {
         if !stop.is_set() {
             return Err("a thread died; this is a mistake in sim, please report it".into());
         }
-        let of = order.ours().count();
+        let of = order.runs(order.ours());
+        let done = of - order.runs(sum.missing(&order));
         let violated = sum.tally.violated();
         let how = match &results {
             Some(results) => format!(
@@ -143,10 +143,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
             ),
             None => "they are lost; --results FILE would keep them".into(),
         };
-        let line = format!(
-            "stopped: {} of {of} chunks done, {violated} violations; {how}",
-            of - left
-        );
+        let line = format!("stopped: {done} of {of} runs done, {violated} violations; {how}");
         progress.say(Level::Error, &line);
         return Ok(INTERRUPTED);
     }

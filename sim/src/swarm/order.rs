@@ -15,7 +15,7 @@ use cygnet_world::stage::{self, Staging};
 use serde_json::{Value, json};
 use smoltcp::time::Duration;
 
-use super::shard::Shard;
+use cygnet_world::shard::Shard;
 
 /// The version of the results file.
 const VERSION: u64 = 1;

@@ -85,10 +85,8 @@ impl Results {
         }
         let known = Order::from_header(&contents.header);
         known.map_err(|why| format!("{name}: {why}"))?;
-        if let Some(chunk) = strange(&contents, order) {
-            return Err(format!(
-                "{name} has chunk {chunk}, which is not of its shard"
-            ));
+        if strange(&contents, order) {
+            return Err(format!("{name} has runs that are not of its shard"));
         }
         if !text.ends_with('\n') {
             // What comes next must not become part of the torn line.
@@ -132,17 +130,15 @@ pub(super) fn read(path: &Path) -> Result<(Order, Contents), String> {
     let contents = parse(&text).map_err(|why| format!("{name} is no results file: {why}"))?;
     let order = Order::from_header(&contents.header).map_err(|why| format!("{name}: {why}"))?;
     match strange(&contents, &order) {
-        Some(chunk) => Err(format!(
-            "{name} has chunk {chunk}, which is not of its shard"
-        )),
-        None => Ok((order, contents)),
+        true => Err(format!("{name} has runs that are not of its shard")),
+        false => Ok((order, contents)),
     }
 }
 
-/// A chunk that this order does not have.
-fn strange(contents: &Contents, order: &Order) -> Option<u64> {
+/// Whether there is a chunk that this order does not have.
+fn strange(contents: &Contents, order: &Order) -> bool {
     let mut chunks = contents.done.keys().copied();
-    chunks.find(|&chunk| chunk >= order.chunks() || !order.shard.takes(chunk))
+    chunks.any(|chunk| chunk >= order.chunks() || !order.shard.takes(chunk))
 }
 
 fn parse(text: &str) -> Result<Contents, String> {
@@ -167,7 +163,7 @@ fn parse(text: &str) -> Result<Contents, String> {
         let (chunk, done) = read().ok_or("a whole line makes no sense to this program")?;
         match contents.done.get(&chunk) {
             Some(before) if *before != done => {
-                return Err(format!("chunk {chunk} is there twice, and differs"));
+                return Err("some runs are there twice, and differ".into());
             }
             _ => contents.done.insert(chunk, done),
         };
@@ -314,10 +310,7 @@ mod tests {
             results.append(1, &done(1)).unwrap();
         }
         let error = Results::open(&scratch.0, &order).err().unwrap();
-        assert!(
-            error.contains("chunk 1, which is not of its shard"),
-            "{error}"
-        );
+        assert!(error.contains("runs that are not of its shard"), "{error}");
         assert_eq!(read(&scratch.0).unwrap_err(), error);
     }
 }

@@ -77,9 +77,9 @@ impl Sum {
             .row("events", tally.events)
             .row("virtual seconds", tally.micros / 1_000_000)
             .row_with_note("visits", tally.visits, "conversations that went well")
-            .row_with_note("resets", resets, "conversations cut off by one")
-            .row_with_note("lost patience", patience, "conversations given up")
-            .row_with_note("no room", room, "conversations that could not begin");
+            .row_if_any("resets", resets, "conversations cut off by one")
+            .row_if_any("lost patience", patience, "conversations given up")
+            .row_if_any("no room", room, "conversations that could not begin");
         let mut silent = Vec::new();
         for (name, &(effects, idle)) in kinds().zip(&tally.effects) {
             // No scenario has rules of its own (`World::rule`), and few have attackers, liars
@@ -97,7 +97,7 @@ impl Sum {
                 0 => String::new(),
                 _ => format!("none in {idle} runs that asked for it"),
             };
-            report = report.row_with_note(format!("effect {name}"), effects, note);
+            report = report.row_if_any(format!("effect {name}"), effects, note);
         }
         let silent = match silent.is_empty() {
             true => "none".into(),
@@ -169,13 +169,24 @@ mod tests {
         assert_ne!(forth, text(&sum(1..10)));
         for row in [
             "swarm: calm, seeds 0..10, faults for 1500ms\n",
-            "  runs                 45\n",
-            "  effect corrupted     45  none in 10 runs that asked for it\n",
-            "  violation slots      20\n",
-            "  failure 1           sim world --scenario calm --seed 0 --for 1500ms  # at 0\n",
+            "  runs               45\n",
+            "  effect corrupted   45  none in 10 runs that asked for it\n",
+            "  violation slots    20\n",
+            "  failure 1         sim world --scenario calm --seed 0 --for 1500ms  # at 0\n",
         ] {
             assert!(forth.contains(row), "{row:?} is not in\n{forth}");
         }
+    }
+
+    #[test]
+    fn a_row_of_zero_is_json_only() {
+        let zero = "effect duplicated";
+        assert!(!text(&sum(0..10)).contains(zero));
+        let mut json = Vec::new();
+        let report = sum(0..10).report(&order(0..10));
+        report.print(Format::Json, &mut json).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["effect_duplicated"], 0);
     }
 
     #[test]

@@ -10,7 +10,12 @@ pub fn read_again(bytes: &[u8]) {
         return;
     };
     match text.parse::<Plan>() {
-        Err(wrong) => assert!(wrong.line > 0 && wrong.column > 0, "{wrong}"),
+        Err(all) => {
+            assert!(all.iter().next().is_some(), "a mistake has words");
+            for wrong in all.iter() {
+                assert!(wrong.line > 0 && wrong.column > 0, "{wrong}");
+            }
+        }
         Ok(plan) => {
             let written = plan.to_string();
             let again: Result<Plan, _> = written.parse();

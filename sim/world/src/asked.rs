@@ -34,7 +34,8 @@ impl World {
             Fault::Change(_, link) => self.plan(&link.clone()),
             Fault::Resume(_) => (),
         }
-        self.queue.push(at.max(self.now), What::Fault(fault));
+        self.queue
+            .push(at.max(self.now), What::Fault(Box::new(fault)));
     }
 
     /// How many frames each fault has touched.

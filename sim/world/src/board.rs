@@ -3,10 +3,11 @@
 //! programs borrow from it for ever; when a world ends, the memory waits for the next
 //! world's host of the same number and size.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use cygnet::lab::{Inconsistent, audit};
 use cygnet::{
     Config, HeapError, HeapStorage, HeapTaskStorage, Node, Stack, StaticTurns, StorageSizes, Tasks,
     Turn,
@@ -106,6 +107,11 @@ pub(super) struct Board {
     number: u32,
     size: Size,
     is_abandoned: bool,
+    turns_taken: u64,
+    /// How many it had taken when somebody asked whether it rests, and when its tables
+    /// were checked.
+    turns_before: u64,
+    audited: Cell<u64>,
 }
 
 impl Board {
@@ -124,6 +130,9 @@ impl Board {
             number: number(id),
             size,
             is_abandoned: false,
+            turns_taken: 0,
+            turns_before: 0,
+            audited: Cell::new(0),
         })
     }
 
@@ -140,9 +149,26 @@ impl Board {
         self.turns.as_ref()?.next_deadline()
     }
 
-    /// Whether its tables may be checked after each turn: the time that takes grows
-    /// with its slots, and a turn's does not.
-    pub(super) fn is_small(&self) -> bool {
+    /// Looks whether its tables agree.
+    pub(super) fn audit(&self) -> Result<(), Inconsistent> {
+        self.audited.set(self.turns_taken);
+        audit(self.body.node)
+    }
+
+    /// Whether its tables are to be checked after this turn. The time that takes grows
+    /// with its slots, and a turn's does not: only of a small one, and now and then.
+    pub(super) fn is_due_for_audit(&self) -> bool {
+        self.is_small() && self.turns_taken.is_multiple_of(AUDIT_TURNS)
+    }
+
+    /// Asked now and then: whether it has moved since its tables were checked, and has
+    /// come to rest. A large one need not rest.
+    pub(super) fn is_due_at_rest(&mut self) -> bool {
+        let rests = std::mem::replace(&mut self.turns_before, self.turns_taken) == self.turns_taken;
+        (rests || !self.is_small()) && self.audited.get() != self.turns_taken
+    }
+
+    fn is_small(&self) -> bool {
         self.size.slots <= 2 * Size::SMALL.slots
     }
 
@@ -163,6 +189,7 @@ impl Board {
 impl Machine for Board {
     fn boot(&mut self, _: &Identity, mut entropy: Entropy, _: Instant) -> Result<(), Broken> {
         self.power_off();
+        self.turns_taken += 1; // as good as one
         let mut secret = [0; 16];
         entropy.fill(&mut secret);
         self.body.node.reboot(secret);
@@ -177,6 +204,7 @@ impl Machine for Board {
         let Some(turns) = self.turns.as_mut() else {
             return Ok(None);
         };
+        self.turns_taken += 1;
         Ok(match turns.turn(card, now) {
             Turn::Ready => Some(now),
             Turn::Idle(next) => next,
@@ -207,6 +235,10 @@ impl Drop for Board {
         IDLE.with_borrow_mut(|idle| idle.entry(key).or_default().push(self.body));
     }
 }
+
+/// A small host is looked at after every so many of its turns: what two tables
+/// contradict each other about stays so for longer, as a rule.
+const AUDIT_TURNS: u64 = 32;
 
 /// Small limits, so that turns reach them.
 const FRAMES_PER_TURN: u16 = 8;

@@ -3,6 +3,7 @@
 //!
 //! Not here: what happens to a frame on its link.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
@@ -47,6 +48,12 @@ impl Card {
         room
     }
 
+    /// Frames that arrived and were not taken yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
     /// The oldest frame that arrived and was not taken yet, without its checksum of
     /// four bytes.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
@@ -79,15 +86,31 @@ pub struct Received(Vec<u8>);
 #[derive(Debug)]
 pub struct Room<'c>(&'c mut Vec<Vec<u8>>);
 
+thread_local! {
+    /// Memory of frames that were received, for those that are sent.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So much of it is kept.
+const SPARE_FRAMES: usize = 64;
+
 impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
+    fn consume<R, F: FnOnce(&[u8]) -> R>(mut self, f: F) -> R {
+        let done = f(&self.0);
+        self.0.clear();
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < SPARE_FRAMES {
+                spare.push(self.0);
+            }
+        });
+        done
     }
 }
 
 impl TxToken for Room<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = vec![0; len];
+        let mut frame = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        frame.resize(len, 0);
         let out = f(&mut frame);
         self.0.push(frame);
         out

@@ -3,16 +3,22 @@
 //! and told.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::crew::{Crew, cores};
 use super::finding;
+use super::merge::{Merged, merge};
 use super::network::World;
 use super::plan::Plan;
+use super::plan_text::{PlanErrors, line_of};
 use super::play::{How, Run, Test, play};
 use super::setting::{Asked, Setting};
+use super::shard::Shard;
+use super::summary::{Showed, Summary};
 
 /// One of so many seeds is run twice.
 const TWICE: u64 = 16;
@@ -37,7 +43,14 @@ const TWICE: u64 = 16;
 ///                            page, capture and events
 ///   CYGNET_PLAN=FILE         one plan, the same way
 ///   CYGNET_OUT=FOLDER        leave files there; otherwise in cargo's target folder
+///   CYGNET_RESULTS=FOLDER    only a part of the seeds; what came of it is left there.
+///                            Slurm, Kubernetes or CYGNET_SHARD=K/N say which part
+///   CYGNET_MERGE=FOLDER      no seeds: what all parts have left there is added up
 /// ```
+///
+/// A test binary is a [shard](crate::shard) of many in this way: what one run of all must
+/// show is asked of all parts together, when they are added up, and a part that is
+/// missing, failed, or is there twice fails the test.
 ///
 /// # Panics
 /// When a run fails: with the seed, the command that runs it again, where and when,
@@ -73,9 +86,90 @@ pub(super) fn all(setting: &Setting, test: Test<'_>) -> Result<(), String> {
             for path in corpus(setting)? {
                 let _ = replay(setting, test, &path)?;
             }
-            many(setting, test, seeds)
+            let part = many(setting, test, seeds, Shard::WHOLE)?;
+            if let Some((seed, failure)) = &part.failure {
+                return Err(tell(setting, test, *seed, failure));
+            }
+            of_all(setting, seeds, &part.showed)
+        }
+        Asked::Shard(seeds, shard, folder) => {
+            let path = Summary::path(folder, &setting.name, *shard);
+            one_of(setting, test, seeds, *shard, &path)
+        }
+        Asked::Merge(seeds, folder) => {
+            let merged = merge(folder, &setting.name, seeds.as_ref());
+            merged_all(
+                setting,
+                merged.map_err(|why| format!("{}: {why}", setting.name))?,
+            )
         }
     }
+}
+
+/// Runs a part of the seeds and leaves what came of it. What the whole must show is not
+/// asked of a part.
+fn one_of(
+    setting: &Setting,
+    test: Test<'_>,
+    seeds: &Range<u64>,
+    shard: Shard,
+    path: &Path,
+) -> Result<(), String> {
+    let wrong = |error| format!("{}: {}: {error}", setting.name, path.display());
+    // Whatever happens from here on, an earlier attempt is not taken for this one.
+    Summary::remove(path).map_err(wrong)?;
+    for path in corpus(setting)? {
+        let _ = replay(setting, test, &path)?;
+    }
+    let behaves = play(&setting.name, test, How::drawn(seeds.start)).digest;
+    let part = many(setting, test, seeds, shard)?;
+    let failed = part.failure.as_ref();
+    let summary = Summary {
+        test: setting.name.clone(),
+        seeds: seeds.clone(),
+        shard,
+        behaves,
+        failed: failed.map(|(seed, failure)| (*seed, failure.to_string())),
+        showed: part.showed,
+    };
+    summary.write(path).map_err(wrong)?;
+    match failed {
+        Some((seed, failure)) => Err(tell(setting, test, *seed, failure)),
+        None => Ok(()),
+    }
+}
+
+/// Says what all shards came to, also where the harness shows nothing of what passes.
+fn merged_all(setting: &Setting, merged: Merged) -> Result<(), String> {
+    let (name, seeds, showed) = (&setting.name, &merged.seeds, &merged.showed);
+    if !merged.failed.is_empty() {
+        let mut text = String::new();
+        for (shard, seed, why) in &merged.failed {
+            let again = setting.again("CYGNET_SEED", &seed.to_string());
+            text += &format!("{name}: shard {shard}: seed {seed}: {why}\n  replay   {again}\n");
+        }
+        return Err(text);
+    }
+    let all = |all: &BTreeMap<String, bool>| match all.is_empty() {
+        true => "none asked for".to_owned(),
+        false => all.keys().cloned().collect::<Vec<_>>().join(", "),
+    };
+    of_all(setting, seeds, showed)?;
+    let text = format!(
+        "{name}: {} shards\n  seeds    {}..{}\n  runs     {}\n  events   {}\n  digest   {:032x}\n  \
+         seen     {}\n  faults   {}\n",
+        merged.shards,
+        seeds.start,
+        seeds.end,
+        showed.runs,
+        showed.events,
+        showed.digest,
+        all(&showed.seen),
+        all(&showed.faults),
+    );
+    // A reader who went away is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 /// The plans of the corpus, by name. No folder is no corpus.
@@ -100,9 +194,8 @@ fn corpus(setting: &Setting) -> Result<Vec<PathBuf>, String> {
 fn replay(setting: &Setting, test: Test<'_>, path: &Path) -> Result<(Plan, u64), String> {
     let (name, file) = (&setting.name, path.display());
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {file}: {error}"))?;
-    let plan: Plan = text
-        .parse()
-        .map_err(|error| format!("{name}: {file}:{error}"))?;
+    let parsed: Result<Plan, PlanErrors> = text.parse();
+    let plan = parsed.map_err(|errors| errors.in_file(&format!("{name}: {file}")))?;
     let seed = match &plan.from {
         Some((test, seed)) if plan.is_of_test() && test == name => *seed,
         Some((test, _)) if plan.is_of_test() => {
@@ -132,23 +225,26 @@ fn replay(setting: &Setting, test: Test<'_>, path: &Path) -> Result<(Plan, u64),
     }
 }
 
-/// The line that begins with these words, counted from one.
-fn line_of(text: &str, words: &str) -> usize {
-    let begins = |line: &str| {
-        let mut line = line.split_whitespace();
-        words
-            .split_whitespace()
-            .all(|word| line.next() == Some(word))
-    };
-    1 + text.lines().position(begins).unwrap_or(0)
-}
-
 /// How a seed failed.
 enum Failure {
     /// Its run broke a rule.
     Run(Box<Run>),
     /// Two runs of it differ.
     TwoRuns,
+}
+
+/// In a line.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Run(run) => {
+                let violation = run.violation.as_ref().map(ToString::to_string);
+                let text = violation.unwrap_or_default();
+                f.write_str(text.lines().next().unwrap_or_default())
+            }
+            Failure::TwoRuns => f.write_str("two runs of one seed are not the same"),
+        }
+    }
 }
 
 fn tell(setting: &Setting, test: Test<'_>, seed: u64, failure: &Failure) -> String {
@@ -178,22 +274,16 @@ fn fails(
     }
 }
 
-/// What some seeds showed.
+/// What came of some seeds.
 #[derive(Default)]
 struct Part {
     failure: Option<(u64, Failure)>,
-    seen: BTreeMap<&'static str, bool>,
-    faults: BTreeMap<&'static str, bool>,
+    showed: Showed,
 }
 
 impl Part {
     fn merge(&mut self, other: Part) {
-        for (name, seen) in other.seen {
-            *self.seen.entry(name).or_default() |= seen;
-        }
-        for (name, had) in other.faults {
-            *self.faults.entry(name).or_default() |= had;
-        }
+        self.showed.merge(other.showed);
         let least = self.failure.as_ref().map_or(u64::MAX, |(seed, _)| *seed);
         if let Some((seed, failure)) = other.failure
             && seed <= least
@@ -202,20 +292,43 @@ impl Part {
         }
     }
 
-    fn add(&mut self, run: &Run) {
-        for (sum, run) in [(&mut self.seen, &run.seen), (&mut self.faults, &run.faults)] {
-            for (name, here) in run {
-                *sum.entry(name).or_default() |= here;
+    fn add(&mut self, seed: u64, run: &Run) {
+        let showed = &mut self.showed;
+        showed.add(seed, run.digest, run.events);
+        for (all, here) in [
+            (&mut showed.seen, &run.seen),
+            (&mut showed.faults, &run.faults),
+        ] {
+            for &(name, had) in here {
+                match all.get_mut(name) {
+                    Some(before) => *before |= had,
+                    None => drop(all.insert(name.into(), had)),
+                }
             }
         }
     }
 }
 
-fn many(setting: &Setting, test: Test<'_>, seeds: &Range<u64>) -> Result<(), String> {
-    let count = seeds.end - seeds.start;
+/// Runs this shard's part of the seeds.
+fn many(
+    setting: &Setting,
+    test: Test<'_>,
+    seeds: &Range<u64>,
+    shard: Shard,
+) -> Result<Part, String> {
+    let (name, count) = (&setting.name, seeds.end - seeds.start);
     // The least seed that fails is wanted, so seeds go up; a list of all could be long.
     let size = count.div_ceil(1 << 16);
-    let crew = Crew::new((0..count.div_ceil(size)).collect());
+    let chunks = count.div_ceil(size);
+    let ours: Vec<u64> = (0..chunks).filter(|&chunk| shard.takes(chunk)).collect();
+    let wanted = ours.len();
+    if ours.is_empty() {
+        return Err(format!(
+            "{name}: no seed of {seeds:?} is in shard {shard}: nothing would be tested; at most \
+             {chunks} shards have one"
+        ));
+    }
+    let crew = Crew::new(ours);
     let least = AtomicU64::new(u64::MAX);
     let work = |chunk: u64| {
         let mut part = Part::default();
@@ -227,7 +340,7 @@ fn many(setting: &Setting, test: Test<'_>, seeds: &Range<u64>) -> Result<(), Str
             let run = play(&setting.name, test, How::drawn(seed));
             let twice = (seed - seeds.start).is_multiple_of(TWICE);
             match fails(setting, test, seed, run, twice) {
-                Ok(run) => part.add(&run),
+                Ok(run) => part.add(seed, &run),
                 Err(failure) => {
                     least.fetch_min(seed, Ordering::Relaxed);
                     part.failure = Some((seed, failure));
@@ -247,24 +360,21 @@ fn many(setting: &Setting, test: Test<'_>, seeds: &Range<u64>) -> Result<(), Str
         threads.into_iter().for_each(|thread| drop(thread.join()));
         std::io::Result::Ok(())
     });
-    let name = &setting.name;
     started.map_err(|error| format!("{name}: no thread to run it: {error}"))?;
-    if let Some((seed, failure)) = &all.failure {
-        return Err(tell(setting, test, *seed, failure));
-    }
-    if parts < count.div_ceil(size) {
+    if all.failure.is_none() && parts < wanted {
         return Err(format!(
             "{name}: a thread died; this is a mistake in cygnet-world"
         ));
     }
-    of_all(setting, seeds, &all)
+    Ok(all)
 }
 
 /// What no run showed, and one should have.
-fn of_all(setting: &Setting, seeds: &Range<u64>, all: &Part) -> Result<(), String> {
-    let never = |all: &BTreeMap<&'static str, bool>| {
+fn of_all(setting: &Setting, seeds: &Range<u64>, all: &Showed) -> Result<(), String> {
+    let never = |all: &BTreeMap<String, bool>| {
         let never = all.iter().filter(|(_, seen)| !**seen);
-        never.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        let names = never.map(|(name, _)| name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     };
     let (unseen, idle) = (never(&all.seen), never(&all.faults));
     let (name, range) = (&setting.name, format!("{}..{}", seeds.start, seeds.end));

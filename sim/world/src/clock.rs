@@ -46,6 +46,10 @@ impl Clock {
     }
 
     pub(super) fn local(&self, now: Instant) -> Instant {
+        if self.drift == 0 {
+            let passed = now.total_micros() - self.world.total_micros();
+            return Instant::from_micros(self.local.total_micros().saturating_add(passed));
+        }
         let passed = i128::from(now.total_micros() - self.world.total_micros());
         let local = passed * (Self::MILLION + i128::from(self.drift)) / Self::MILLION;
         Instant::from_micros(self.local.total_micros().saturating_add(clamp(local)))
@@ -53,6 +57,10 @@ impl Clock {
 
     /// When the world's time is such that this clock shows at least `local`.
     pub(super) fn world(&self, local: Instant) -> Instant {
+        let ahead = local.total_micros().checked_sub(self.local.total_micros());
+        if let (0, Some(ahead)) = (self.drift, ahead) {
+            return Instant::from_micros(self.world.total_micros().saturating_add(ahead));
+        }
         let rate = Self::MILLION + i128::from(self.drift);
         let ahead = i128::from(local.total_micros()) - i128::from(self.local.total_micros());
         let passed = (ahead * Self::MILLION + rate - 1).div_euclid(rate);

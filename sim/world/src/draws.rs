@@ -4,8 +4,6 @@
 //! shifts nothing else, and a frame's fate can be computed without the fates of
 //! the frames before it.
 
-use siphasher::sip::SipHasher13;
-
 /// What a draw decides. The numbers are part of every recorded seed: never reuse
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +56,11 @@ impl Draws {
     /// # Panics
     /// When nothing may be drawn: a replay that draws is not a replay.
     pub fn draw(&self, stream: u64, kind: Kind, number: u64) -> u64 {
-        let seed = self.seed.expect("a run that replays a plan drew a number");
-        keyed(seed, stream, kind as u8, number)
+        keyed(self.seed(), stream, kind as u8, number)
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.expect("a run that replays a plan drew a number")
     }
 
     /// Uniform from 0 to `bound`, without `bound`; 0 when that is 0.
@@ -67,22 +68,106 @@ impl Draws {
         if bound <= 1 {
             return 0;
         }
-        ((u128::from(self.draw(stream, kind, number)) * u128::from(bound)) >> 64) as u64
+        scaled(self.draw(stream, kind, number), bound)
+    }
+}
+
+/// The draws of one stream: what they have in common is hashed once.
+pub(super) struct Stream {
+    /// By kind, those of frames.
+    begun: [Sip; Kind::Spike as usize + 1],
+}
+
+impl Stream {
+    /// The draws of this stream.
+    ///
+    /// # Panics
+    /// When nothing may be drawn.
+    pub(super) fn new(draws: &Draws, stream: u64) -> Stream {
+        let seed = draws.seed();
+        let begun = |kind| Sip::new(seed).with(stream).with(kind as u64);
+        Stream {
+            begun: std::array::from_fn(begun),
+        }
+    }
+
+    /// See [`Draws::below`].
+    #[inline]
+    pub(super) fn below(&self, kind: Kind, number: u64, bound: u64) -> u64 {
+        if bound <= 1 {
+            return 0;
+        }
+        scaled(self.begun[kind as usize].with(number).value(), bound)
     }
 
     /// True `ppm` times in a million.
-    pub fn happens(&self, stream: u64, kind: Kind, number: u64, ppm: u32) -> bool {
-        ppm > 0 && self.below(stream, kind, number, 1_000_000) < u64::from(ppm)
+    #[inline]
+    pub(super) fn happens(&self, kind: Kind, number: u64, ppm: u32) -> bool {
+        ppm > 0 && self.below(kind, number, 1_000_000) < u64::from(ppm)
     }
+}
+
+/// From 0 to `bound`, without `bound`, as `number` lies between 0 and 2^64.
+fn scaled(number: u64, bound: u64) -> u64 {
+    ((u128::from(number) * u128::from(bound)) >> 64) as u64
 }
 
 /// A number that follows from others, the same on every machine.
 pub(super) fn keyed(key: u64, stream: u64, kind: u8, number: u64) -> u64 {
-    let mut words = [0; 24];
-    for (place, word) in words.chunks_exact_mut(8).zip([stream, kind.into(), number]) {
-        place.copy_from_slice(&word.to_le_bytes());
+    let begun = Sip::new(key).with(stream).with(kind.into());
+    begun.with(number).value()
+}
+
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) of three words. It is written out here
+/// because every frame asks several times.
+#[derive(Clone, Copy)]
+struct Sip([u64; 4]);
+
+impl Sip {
+    fn new(key: u64) -> Sip {
+        let keys = [key, 0x6379_676e_6574];
+        Sip([
+            keys[0] ^ 0x736f_6d65_7073_6575,
+            keys[1] ^ 0x646f_7261_6e64_6f6d,
+            keys[0] ^ 0x6c79_6765_6e65_7261,
+            keys[1] ^ 0x7465_6462_7974_6573,
+        ])
     }
-    SipHasher13::new_with_keys(key, 0x6379_676e_6574).hash(&words)
+
+    #[inline]
+    fn with(mut self, word: u64) -> Sip {
+        self.0[3] ^= word;
+        self.round();
+        self.0[0] ^= word;
+        self
+    }
+
+    /// The hash, after three words. The last block is how many bytes they have.
+    #[inline]
+    fn value(self) -> u64 {
+        let mut end = self.with(24 << 56);
+        end.0[2] ^= 0xff;
+        end.round();
+        end.round();
+        end.round();
+        end.0[0] ^ end.0[1] ^ end.0[2] ^ end.0[3]
+    }
+
+    #[inline]
+    fn round(&mut self) {
+        let [mut a, mut b, mut c, mut d] = self.0;
+        a = a.wrapping_add(b);
+        b = b.rotate_left(13) ^ a;
+        a = a.rotate_left(32);
+        c = c.wrapping_add(d);
+        d = d.rotate_left(16) ^ c;
+        a = a.wrapping_add(d);
+        d = d.rotate_left(21) ^ a;
+        c = c.wrapping_add(b);
+        b = b.rotate_left(17) ^ c;
+        c = c.rotate_left(32);
+        self.0 = [a, b, c, d];
+    }
 }
 
 #[cfg(test)]
@@ -108,11 +193,24 @@ mod tests {
     }
 
     #[test]
+    fn a_draw_is_the_hash_of_what_it_is_drawn_for() {
+        for number in 0..1000_u64 {
+            let (key, stream, kind) = (number << 50 | 7, number / 3, number as u8);
+            let words = [stream, kind.into(), number].map(u64::to_le_bytes);
+            let hasher = siphasher::sip::SipHasher13::new_with_keys(key, 0x6379_676e_6574);
+            assert_eq!(
+                keyed(key, stream, kind, number),
+                hasher.hash(&words.concat())
+            );
+        }
+    }
+
+    #[test]
     fn rates_are_kept() {
-        let draws = Draws::new(1);
+        let stream = Stream::new(&Draws::new(1), 0);
         for ppm in [0, 1000, 100_000, 500_000, 1_000_000] {
             let hits = (0..20_000)
-                .filter(|&number| draws.happens(0, Kind::Loss, number, ppm))
+                .filter(|&number| stream.happens(Kind::Loss, number, ppm))
                 .count() as i64;
             let expected = i64::from(ppm) * 20_000 / 1_000_000;
             assert!((hits - expected).abs() <= 300, "{hits} of {expected}");

@@ -105,13 +105,26 @@ impl World {
             let why = format!("the test makes no {what} {name}; it makes {known}");
             return Some((format!("{what} {name}"), why));
         }
+        self.never_came(plan, |place| {
+            let name = &plan.places[place].name;
+            self.wires.iter().position(|wire| wire.name == *name)
+        })
+    }
+
+    /// The first fact of a plan that did not happen, although the run is over: its words
+    /// in the plan, and why. `wire` gives the number of a place's link.
+    pub(super) fn never_came(
+        &self,
+        plan: &Plan,
+        wire: impl Fn(usize) -> Option<usize>,
+    ) -> Option<(String, String)> {
         if let Some(strike) = plan.strikes.iter().find(|strike| strike.at > self.now) {
             let why = format!("the run ends at {}, before that", self.now);
             return Some((format!("at {}", since_start(strike.at)), why));
         }
         for (frame, _) in plan.fates.iter() {
             let name = &plan.places[frame.link as usize].name;
-            let link = self.wires.iter().find(|wire| wire.name == *name)?;
+            let link = &self.wires[wire(frame.link as usize)?];
             let way = usize::from(frame.way == Way::Back);
             let (sent, number) = (link.directions[way].frames(), frame.number);
             if number >= sent {

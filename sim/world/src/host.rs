@@ -26,7 +26,7 @@ pub(super) struct Host {
     pub(super) card: Card,
     pub(super) clock: Clock,
     pub(super) paused: bool,
-    /// The one turn that is planned; others in the queue are stale.
+    /// The one turn that is planned; one in the queue at another time is stale.
     pub(super) wake_at: Option<Instant>,
     /// What it said so far.
     pub(super) printed: Vec<String>,
@@ -76,9 +76,17 @@ impl Host {
         }
     }
 
-    /// Whether its tables may be checked after each turn.
-    pub(super) fn is_small(&self) -> bool {
-        self.board().is_some_and(Board::is_small)
+    /// Whether its tables are to be checked after this turn.
+    pub(super) fn is_due_for_audit(&self) -> bool {
+        self.board().is_some_and(Board::is_due_for_audit)
+    }
+
+    /// Asked now and then: whether its tables are to be checked because it came to rest.
+    pub(super) fn is_due_at_rest(&mut self) -> bool {
+        match &mut self.kind {
+            Kind::Node(board) => board.is_due_at_rest(),
+            Kind::Other(_) => false,
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -159,7 +167,7 @@ impl Host {
             return Ok(());
         };
         let name = &self.name;
-        if let Err(wrong) = cygnet::lab::audit(board.node()) {
+        if let Err(wrong) = board.audit() {
             return Err(("tables", format!("{name}: {wrong}")));
         }
         let Some(due) = board.next_deadline().filter(|_| !self.paused) else {

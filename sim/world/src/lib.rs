@@ -84,8 +84,9 @@
 //!
 //! # Scenarios
 //!
-//! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of,
-//! [`stage`] runs it and says what came of it.
+//! [`scenario`] makes plans from seeds, [`plan`] is what a run consists of, [`plan_text`]
+//! its text, with a grammar for who writes one, [`stage`] runs it and says what came of it,
+//! [`cursor`] goes through it event by event.
 //!
 //! Not here: an operating system, and a command line: `sim` in the repository has one.
 #![deny(unsafe_code)]
@@ -93,6 +94,7 @@
 
 mod asked;
 pub mod attack;
+mod audit;
 #[cfg(feature = "bare")]
 mod bare;
 mod board;
@@ -106,6 +108,7 @@ mod child;
 mod claims;
 mod clock;
 pub mod crew;
+pub mod cursor;
 pub mod diff;
 mod draws;
 mod effects;
@@ -125,6 +128,7 @@ pub mod lie;
 mod link;
 mod log;
 mod machine;
+mod merge;
 mod network;
 pub mod page;
 pub mod pair;
@@ -144,14 +148,17 @@ mod scene;
 mod scenes;
 mod segment;
 mod setting;
+pub mod shard;
 pub mod shrink;
 pub mod stage;
 pub mod story;
 mod stranger;
 mod strict;
+mod summary;
 mod tally;
 pub mod timeline;
 mod trial;
+mod turns;
 mod units;
 mod verdicts;
 mod visit;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
 
-use super::draws::{Draws, Kind};
+use super::draws::{Draws, Kind, Stream};
 use super::effects::Effects;
 use super::fate::{Fates, FrameId, Lost, Twist, Twists, Way};
 
@@ -111,15 +111,14 @@ pub(super) struct Direction {
     pub(super) blocked: bool,
     pub(super) rule: Option<Rule>,
     id: FrameId,
+    /// What its frames draw from, once one has.
+    stream: Option<Stream>,
     /// When the last byte accepted so far has left.
     busy_until: Instant,
     /// Nothing arrives before this.
     not_before: Instant,
     pub(super) effects: Effects,
 }
-
-/// A frame on its way: when it arrives, and what arrives.
-pub(super) type Arrival = (Instant, Vec<u8>);
 
 /// What becomes of a frame.
 pub(super) struct Fate {
@@ -162,6 +161,7 @@ impl Direction {
                 way,
                 number: 0,
             },
+            stream: None,
             busy_until: Instant::ZERO,
             not_before: Instant::ZERO,
             effects: Effects::default(),
@@ -213,10 +213,10 @@ impl Direction {
             fate.at = Err(Lost::TooLong);
             return fate;
         }
-        fate.twists = match chance {
-            Chance::Drawn(draws) => self.draw(id, frame.len(), draws),
-            Chance::Told(fates) => fates.of(id),
-        };
+        match chance {
+            Chance::Drawn(draws) => self.draw(id, frame.len(), draws, &mut fate.twists),
+            Chance::Told(fates) => fate.twists = fates.of(id),
+        }
         if fate.twists.contains(&Twist::Lose) {
             self.effects.lost += 1;
             fate.at = Err(Lost::Chance);
@@ -236,12 +236,14 @@ impl Direction {
         fate
     }
 
-    /// Applies its fate to a frame: what arrives, and when.
-    pub(super) fn arrive(&mut self, fate: &Fate, mut frame: Vec<u8>) -> heapless::Vec<Arrival, 2> {
-        let mut arrivals = heapless::Vec::new();
-        let Ok(mut at) = fate.at else {
-            return arrivals;
-        };
+    /// Applies its fate to a frame: gives `take` what arrives, and when.
+    pub(super) fn arrive(
+        &mut self,
+        fate: &Fate,
+        mut frame: Vec<u8>,
+        mut take: impl FnMut(Instant, Vec<u8>),
+    ) {
+        let Ok(mut at) = fate.at else { return };
         let mut twice = fate.ruled_twice.then_some(self.link.latency);
         let (mut flip, mut hold) = (None, Duration::ZERO);
         for twist in &fate.twists {
@@ -271,34 +273,48 @@ impl Direction {
             *byte ^= 1 << (bit % 8);
             self.effects.corrupted += 1;
         }
-        arrivals.extend([(at, frame)].into_iter().chain(copy));
-        arrivals
+        take(at, frame);
+        if let Some((at, frame)) = copy {
+            take(at, frame);
+        }
     }
 
-    fn draw(&self, frame: FrameId, bytes: usize, draws: &Draws) -> Twists {
-        let link = &self.link;
-        let stream = 2 * u64::from(frame.link) + u64::from(frame.way == Way::Back);
-        let happens = |kind, ppm| draws.happens(stream, kind, frame.number, ppm);
-        let below = |kind, bound| draws.below(stream, kind, frame.number, bound);
-        let mut twists = Twists::new();
-        if happens(Kind::Loss, link.loss) {
-            let _ = twists.push(Twist::Lose);
-            return twists;
-        }
-        let late = match link.jitter.total_micros() {
-            0 => 0,
-            jitter => below(Kind::Jitter, jitter + 1),
+    fn draw(&mut self, frame: FrameId, bytes: usize, draws: &Draws, twists: &mut Twists) {
+        let (link, number) = (&self.link, frame.number);
+        let stream = self.stream.get_or_insert_with(|| {
+            let stream = 2 * u64::from(frame.link) + u64::from(frame.way == Way::Back);
+            Stream::new(draws, stream)
+        });
+        // One of each kind: there is room.
+        let mut meets = |twist| {
+            let _ = twists.push(twist);
         };
-        let bit = || below(Kind::Bit, bytes as u64 * 8);
-        let drawn = [
-            (late > 0).then(|| Twist::Late(Duration::from_micros(late))),
-            happens(Kind::Spike, link.spike).then_some(Twist::Spike(link.spike_delay)),
-            happens(Kind::Reorder, link.reorder).then_some(Twist::Hold(link.hold)),
-            happens(Kind::Corrupt, link.corrupt).then(|| Twist::Flip(bit())),
-            happens(Kind::Duplicate, link.duplicate).then_some(Twist::Twice(link.latency)),
-        ];
-        twists.extend(drawn.into_iter().flatten());
-        twists
+        if stream.happens(Kind::Loss, number, link.loss) {
+            return meets(Twist::Lose);
+        }
+        let jitter = link.jitter.total_micros();
+        if jitter > 0 {
+            match stream.below(Kind::Jitter, number, jitter + 1) {
+                0 => (),
+                late => meets(Twist::Late(Duration::from_micros(late))),
+            }
+        }
+        if stream.happens(Kind::Spike, number, link.spike) {
+            meets(Twist::Spike(link.spike_delay));
+        }
+        if stream.happens(Kind::Reorder, number, link.reorder) {
+            meets(Twist::Hold(link.hold));
+        }
+        if stream.happens(Kind::Corrupt, number, link.corrupt) {
+            meets(Twist::Flip(stream.below(
+                Kind::Bit,
+                number,
+                bytes as u64 * 8,
+            )));
+        }
+        if stream.happens(Kind::Duplicate, number, link.duplicate) {
+            meets(Twist::Twice(link.latency));
+        }
     }
 
     /// When the frame has left, or `None` when it found no place to wait.
@@ -329,12 +345,21 @@ mod tests {
         Direction::new(link, 0, Way::Forth)
     }
 
+    /// A frame on its way: when it arrives, and what arrives.
+    type Arrival = (Instant, Vec<u8>);
+
+    fn arrivals(direction: &mut Direction, fate: &Fate, frame: Vec<u8>) -> Vec<Arrival> {
+        let mut arrivals = Vec::new();
+        direction.arrive(fate, frame, |at, frame| arrivals.push((at, frame)));
+        arrivals
+    }
+
     fn sent(direction: &mut Direction, frames: u64) -> Vec<Arrival> {
         let chance = Chance::Drawn(Draws::new(3));
         let send = |number| {
             let frame = vec![number as u8; 60];
             let fate = direction.decide(at(number as i64), &frame, &chance);
-            direction.arrive(&fate, frame)
+            arrivals(direction, &fate, frame)
         };
         (0..frames).flat_map(send).collect()
     }
@@ -435,20 +460,21 @@ mod tests {
         let mut fates = Fates::default();
         let (mut drawn, mut told) = (direction(all), direction(all));
         let chance = Chance::Drawn(Draws::new(9));
-        let mut arrivals = Vec::new();
+        let mut all = Vec::new();
         for number in 0..1000 {
             let frame = vec![number as u8; 99];
             let fate = drawn.decide(at(number), &frame, &chance);
             for twist in &fate.twists {
                 assert!(fates.add(fate.frame, *twist));
             }
-            arrivals.push(drawn.arrive(&fate, frame));
+            all.push(arrivals(&mut drawn, &fate, frame));
         }
         let chance = Chance::Told(fates);
-        for (number, arrivals) in (0..).zip(arrivals) {
+        for (number, before) in (0..).zip(all) {
             let frame = vec![number as u8; 99];
             let fate = told.decide(at(number), &frame, &chance);
-            assert_eq!(told.arrive(&fate, frame), arrivals, "frame {number}");
+            let now = arrivals(&mut told, &fate, frame);
+            assert_eq!(now, before, "frame {number}");
         }
         assert_eq!(drawn.effects, told.effects);
     }

@@ -234,10 +234,12 @@ impl Log {
 
     pub(super) fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
         self.digest.event_of(host.0 as u64, local, event);
-        if let Err(detail) = self.ledger.borrow_mut().event(host, event) {
+        if Ledger::is_of_it(event)
+            && let Err(detail) = self.ledger.borrow_mut().event(host, event)
+        {
             self.violated("bytes", detail);
         }
-        self.show(&Happening::Host(host, local, event));
+        self.show(|| Happening::Host(host, local, event));
         self.look_at_tasks(host, event);
     }
 
@@ -272,14 +274,15 @@ impl Log {
     pub(super) fn sent(&self, ends: (End, End), fate: &Fate, bytes: &[u8]) -> u64 {
         let (frame, twists, copies) = (fate.frame, &*fate.twists, fate.copies());
         let FrameId { link, way, number } = frame;
-        let mut numbers: heapless::Vec<u64, 16> = heapless::Vec::new();
-        numbers.extend([
+        let mut numbers = [0; 16];
+        numbers[..4].copy_from_slice(&[
             LINK | u64::from(link) << 8 | u64::from(way == Way::Back),
             self.now.get().total_micros() as u64,
             number,
             copies as u64,
         ]);
-        for twist in twists {
+        // Six twists at most, one of each kind.
+        for (place, twist) in numbers[4..].chunks_exact_mut(2).zip(twists) {
             let (kind, value) = match *twist {
                 Twist::Lose => (1, 0),
                 Twist::Late(more) => (2, more.total_micros()),
@@ -288,10 +291,11 @@ impl Log {
                 Twist::Flip(bit) => (5, bit),
                 Twist::Twice(after) => (6, after.total_micros()),
             };
-            numbers.extend([kind, value]);
+            place.copy_from_slice(&[kind, value]);
         }
-        self.digest.numbers(&numbers);
-        self.show(&Happening::Sent {
+        let numbers = &numbers[..4 + 2 * twists.len()];
+        self.digest.numbers(numbers);
+        self.show(|| Happening::Sent {
             frame,
             ends,
             twists,
@@ -319,7 +323,7 @@ impl Log {
         let (kind, what, how) = fault.code();
         let now = self.now.get().total_micros() as u64;
         self.digest.numbers(&[FAULT | kind, now, what, how]);
-        self.show(&Happening::Fault(fault));
+        self.show(|| Happening::Fault(fault));
     }
 
     /// A machine's turn.
@@ -329,7 +333,7 @@ impl Log {
         let (who, counts) = (MACHINE | host.0 as u64, [received as u64, sent as u64]);
         self.digest
             .numbers(&[who, now, counts[0], counts[1], next_at]);
-        self.show(&Happening::Turned {
+        self.show(|| Happening::Turned {
             host,
             received,
             sent,
@@ -349,13 +353,13 @@ impl Log {
             hasher.finish(),
         ];
         self.digest.numbers(&words);
-        self.show(&Happening::Printed { host, line });
+        self.show(|| Happening::Printed { host, line });
     }
 
-    fn show(&self, what: &Happening<'_>) {
+    fn show<'e>(&self, what: impl FnOnce() -> Happening<'e>) {
         if let Some(watch) = self.watch.borrow_mut().as_mut() {
             let (number, at) = (self.events() - 1, self.now.get());
-            watch.happened(number, at, what);
+            watch.happened(number, at, &what());
             if (number + 1).is_multiple_of(CHECKPOINT_EVENTS) {
                 watch.checkpoint(number + 1, at, self.digest());
             }

@@ -422,24 +422,6 @@ impl World {
         self.log.violation()
     }
 
-    /// Reports `tables` when a host's [`audit`](cygnet::lab::audit) finds something,
-    /// and `deadline` when a host has a timer before its next turn. Costs a look at
-    /// every slot of every host.
-    ///
-    /// A small host is looked at after each of its turns, without being asked.
-    pub fn audit(&self) {
-        self.hosts.iter().for_each(|host| self.audit_host(host));
-    }
-
-    /// The same for one host.
-    pub(super) fn audit_host(&self, host: &Host) {
-        if host.is_up()
-            && let Err((rule, detail)) = host.audit(self.now)
-        {
-            self.log.violated(rule, detail);
-        }
-    }
-
     /// Shows everything that happens from now on to `watch`, until
     /// [`unwatch`](Self::unwatch).
     pub fn watch(&mut self, watch: impl Watch + 'static) {

@@ -17,8 +17,8 @@ pub(super) struct Wire {
 #[derive(Default)]
 pub(super) struct Switch {
     pub(super) links: Vec<LinkId>,
-    /// Behind which link an address was seen last.
-    pub(super) table: BTreeMap<[u8; 6], LinkId>,
+    /// Behind which link an address was seen last, by its bytes as a little-endian number.
+    pub(super) table: BTreeMap<u64, LinkId>,
 }
 
 /// An attacker, its link, and how many frames it has sent.

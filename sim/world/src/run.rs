@@ -25,7 +25,7 @@ impl World {
         self.steps += 1;
         self.log.acting.set(None);
         match what {
-            What::Fault(fault) => self.strike(fault),
+            What::Fault(fault) => self.strike(*fault),
             What::Attack { attacker } => self.attack(attacker),
             What::Deliver {
                 link,
@@ -37,7 +37,7 @@ impl World {
                 if self.hosts[host].wake_at == Some(at) {
                     self.hosts[host].wake_at = None;
                     self.turn(host);
-                    if self.hosts[host].is_small() {
+                    if self.hosts[host].is_due_for_audit() {
                         self.audit_host(&self.hosts[host]);
                     }
                 }
@@ -109,7 +109,7 @@ impl World {
         let planned = &mut self.hosts[host].wake_at;
         if planned.is_none_or(|planned| at < planned) {
             *planned = Some(at);
-            self.queue.push(at, What::Turn { host });
+            self.queue.turn(at, host);
         }
     }
 
@@ -142,10 +142,12 @@ impl World {
         self.look_at_spawns(HostId(index));
         self.tell_turn(index, next);
         let link = self.links[index];
-        for frame in std::mem::take(&mut self.hosts[index].card.outbox) {
+        let mut outbox = std::mem::take(&mut self.hosts[index].card.outbox);
+        for frame in outbox.drain(..) {
             self.frames += 1;
             self.send(link, End::Host(HostId(index)), frame);
         }
+        self.hosts[index].card.outbox = outbox; // its memory is used again
         if let Some(local) = next {
             let at = clock.world(local).max(self.now + Duration::from_micros(1));
             self.wake(index, at);
@@ -217,15 +219,16 @@ impl World {
         if let Some(facts) = &mut self.recorded {
             facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
         }
-        for (at, frame) in direction.arrive(&fate, frame) {
+        let queue = &mut self.queue;
+        direction.arrive(&fate, frame, |at, frame| {
             let what = What::Deliver {
                 link,
                 to,
                 frame,
                 sent,
             };
-            self.queue.push(at, what);
-        }
+            queue.push(at, what);
+        });
         if let Some(told) = told {
             self.effects.told += 1;
             self.send(Some(link), to, told);
@@ -260,14 +263,18 @@ impl World {
 
     /// A learning switch: to where the address was seen, or to everywhere else.
     fn forward(&mut self, switch: usize, from: LinkId, frame: Vec<u8>) {
-        let (Some(Ok(to)), Some(Ok(source))) = (
-            frame.get(..6).map(<[u8; 6]>::try_from),
-            frame.get(6..12).map(<[u8; 6]>::try_from),
-        ) else {
+        let Some((addresses, _)) = frame.split_first_chunk::<12>() else {
             return;
         };
+        let address = |at: usize| {
+            let mut number = [0; 8];
+            number[..6].copy_from_slice(&addresses[at..at + 6]);
+            u64::from_le_bytes(number)
+        };
+        let (to, source) = (address(0), address(6));
         let Switch { links, table } = &mut self.switches[switch];
-        if source[0] & 1 == 0 && table.get(&source) != Some(&from) {
+        // The lowest bit of the first byte is set in addresses of groups.
+        if source & 1 == 0 && table.get(&source) != Some(&from) {
             table.insert(source, from);
         }
         let here = End::Switch(SwitchId(switch));

@@ -2,6 +2,7 @@
 //! everything must finish, and at last nothing may be left: no slot, no task.
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
@@ -79,12 +80,41 @@ pub struct Outcome {
     pub untouched: Vec<&'static str>,
     /// The fates that were drawn, if they were recorded.
     pub fates: Fates,
+    /// What the plan says and did not happen, in a run that was told it and violates
+    /// nothing: the words, as they stand in the plan, and why.
+    pub never_came: Option<(String, String)>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Faults strike.
+    Faults,
+    /// Everything must be finished.
+    Finish,
+    /// Connections may linger until then.
+    Linger(Instant),
+    /// Nothing is left to do.
+    Over,
+}
+
+/// How a phase ended.
+enum Reached {
+    /// As it should.
+    There,
+    /// Somebody wants to look.
+    Paused,
+    /// And so did the run.
+    Over,
 }
 
 /// A plan on its way.
-struct Stage<'p> {
-    plan: &'p Plan,
-    world: World,
+pub(super) struct Stage<P> {
+    plan: P,
+    pub(super) world: World,
+    phase: Phase,
+    /// When the run is looked at next, if it was paused before that.
+    next: Option<Instant>,
     tally: Rc<VisitTally>,
     visitors: Vec<HostId>,
     callers: Vec<HostId>,
@@ -124,7 +154,7 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
     world.set_budget(budget.unwrap_or(20_000_000));
     let mut stage = Stage::build(plan, world);
     stage.look = look;
-    if let Err(message) = caught(|| stage.play()) {
+    if let Err(message) = caught(|| stage.go_on(|_| false)) {
         stage.world.log.violated("panic", message);
         stage.world.abandon();
     }
@@ -134,6 +164,7 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
     }
     stage.world.unwatch();
     stage.world.effects.add(&stage.strange.borrow());
+    let never_came = stage.never_came().filter(|_| is_told);
     let Stage { world, tally, .. } = &stage;
     Outcome {
         violation: world.violation(),
@@ -148,14 +179,17 @@ pub fn run(plan: &Plan, staging: Staging) -> Outcome {
         effects: world.effects(),
         untouched: world.untouched(),
         fates: world.fates(),
+        never_came,
     }
 }
 
-impl<'p> Stage<'p> {
-    fn build(plan: &'p Plan, world: World) -> Self {
+impl<P: Deref<Target = Plan> + Clone> Stage<P> {
+    pub(super) fn build(plan: P, world: World) -> Self {
         let mut stage = Stage {
-            plan,
+            plan: plan.clone(),
             world,
+            phase: Phase::Faults,
+            next: None,
             tally: Rc::default(),
             visitors: Vec::new(),
             callers: Vec::new(),
@@ -193,7 +227,7 @@ impl<'p> Stage<'p> {
     }
 
     fn host(&mut self, place: &Place) -> HostId {
-        let plan = self.plan;
+        let plan = self.plan.clone();
         let world = &mut self.world;
         match place.role {
             Role::Server(server) => {
@@ -302,30 +336,59 @@ impl<'p> Stage<'p> {
         })
     }
 
-    fn play(&mut self) {
-        if self.reach(self.plan.heal, |_| false) {
-            return;
+    /// Runs until it is over (true), or until `pause`, which is asked between two steps.
+    pub(super) fn go_on(&mut self, mut pause: impl FnMut(&World) -> bool) -> bool {
+        loop {
+            let reached = match self.phase {
+                Phase::Faults => self.reach(self.plan.heal, |_| false, &mut pause),
+                Phase::Finish => self.reach(self.plan.limit, Self::is_done, &mut pause),
+                Phase::Linger(limit) => self.reach(limit, Self::is_free, &mut pause),
+                Phase::Over => return true,
+            };
+            self.phase = match reached {
+                Reached::Paused => return false,
+                Reached::Over => Phase::Over,
+                Reached::There => self.end_phase(),
+            };
         }
-        self.world.heal();
-        let done = |stage: &Stage<'_>| {
-            let mut all = stage.visitors.iter().chain(&stage.callers);
-            all.all(|&id| stage.world.is_done(id))
-        };
-        if self.reach(self.plan.limit, done) {
-            return;
+    }
+
+    /// Whether every client has done what it came for.
+    fn is_done(&self) -> bool {
+        let mut all = self.visitors.iter().chain(&self.callers);
+        all.all(|&id| self.world.is_done(id))
+    }
+
+    /// Whether every slot is free again.
+    fn is_free(&self) -> bool {
+        let mut all = self.servers.iter().chain(&self.visitors);
+        all.all(|&id| self.world.counters(id).slots_used == 0)
+    }
+
+    /// What a phase must have brought, and the next one.
+    fn end_phase(&mut self) -> Phase {
+        self.world.audit();
+        match self.phase {
+            Phase::Faults => {
+                self.world.heal();
+                Phase::Finish
+            }
+            Phase::Finish if self.is_done() => Phase::Linger(self.world.now() + LINGER),
+            Phase::Finish => {
+                let left = self.world.waiting();
+                self.world.log.violated("completion", left);
+                Phase::Over
+            }
+            Phase::Linger(_) => {
+                self.freed = self.is_free().then(|| self.world.now());
+                self.look_at_what_is_left();
+                Phase::Over
+            }
+            Phase::Over => Phase::Over,
         }
-        if !done(self) {
-            let left = self.world.waiting();
-            return self.world.log.violated("completion", left);
-        }
-        let free = |stage: &Stage<'_>| {
-            let mut all = stage.servers.iter().chain(&stage.visitors);
-            all.all(|&id| stage.world.counters(id).slots_used == 0)
-        };
-        if self.reach(self.world.now() + LINGER, free) {
-            return;
-        }
-        self.freed = free(self).then(|| self.world.now());
+    }
+
+    fn look_at_what_is_left(&self) {
         for &id in self.servers.iter().chain(&self.visitors) {
             let used = self.world.counters(id).slots_used;
             if used > 0 {
@@ -343,22 +406,36 @@ impl<'p> Stage<'p> {
         }
     }
 
-    /// Runs until `done`, which is looked at now and then, or `limit`. True when
-    /// the run is over.
-    fn reach(&mut self, limit: Instant, done: impl Fn(&Stage<'_>) -> bool) -> bool {
-        while !done(self) && self.world.now() < limit {
-            if let Some(look) = &mut self.look
-                && !look(self.world.now())
-            {
-                return true;
-            }
-            let next = limit.min(self.world.now() + LOOK);
-            match self.world.run_until(next, |_| false) {
-                Ended::Limit | Ended::Stopped => self.world.audit(),
+    /// Runs until `done`, which is looked at now and then, or `limit`.
+    fn reach(
+        &mut self,
+        limit: Instant,
+        done: impl Fn(&Self) -> bool,
+        mut pause: impl FnMut(&World) -> bool,
+    ) -> Reached {
+        loop {
+            let next = match self.next.take() {
+                Some(next) => next,
+                None if done(self) || self.world.now() >= limit => break,
+                None => {
+                    if let Some(look) = &mut self.look
+                        && !look(self.world.now())
+                    {
+                        return Reached::Over;
+                    }
+                    limit.min(self.world.now() + LOOK)
+                }
+            };
+            match self.world.run_until(next, &mut pause) {
+                Ended::Stopped => {
+                    self.next = Some(next);
+                    return Reached::Paused;
+                }
+                Ended::Limit => self.world.audit_rested(),
                 // Nothing will ever happen again, or not before the heal.
                 Ended::Quiet if done(self) => (),
                 Ended::Quiet => self.world.pass(limit),
-                Ended::Violated => return true,
+                Ended::Violated => return Reached::Over,
                 Ended::Budget => {
                     let detail = format!(
                         "{} steps and no end\n{}",
@@ -366,10 +443,19 @@ impl<'p> Stage<'p> {
                         self.world.waiting()
                     );
                     self.world.log.violated("events", detail);
-                    return true;
+                    return Reached::Over;
                 }
             }
         }
-        self.world.log.is_violated()
+        match self.world.log.is_violated() {
+            true => Reached::Over,
+            false => Reached::There,
+        }
+    }
+
+    /// What the plan says and did not happen, in a run to the end.
+    pub(super) fn never_came(&self) -> Option<(String, String)> {
+        let is_whole = self.freed.is_some() && !self.world.log.is_violated();
+        is_whole.then(|| self.world.never_came(&self.plan, Some))?
     }
 }

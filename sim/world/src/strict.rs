@@ -218,6 +218,7 @@ impl World {
         if !self.trial.is_strict {
             return ended;
         }
+        self.audit();
         match ended {
             Ended::Budget => {
                 let steps = self.steps;

@@ -3,28 +3,13 @@
 //!
 //! Not here: what a word means in a plan.
 
-use std::fmt;
+use std::hash::Hasher as _;
 
+use siphasher::sip::SipHasher13;
 use smoltcp::time::Duration;
 
-/// A plan's text is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanError {
-    /// The line, from one.
-    pub line: usize,
-    /// The column, in characters, from one.
-    pub column: usize,
-    /// What was expected, and what was found.
-    pub message: String,
-}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for PlanError {}
+use super::write::Time;
+use super::wrong::{PlanError, PlanErrors, either, nearly};
 
 /// One word and its place.
 #[derive(Clone, Copy)]
@@ -50,8 +35,20 @@ impl Word<'_> {
                 "expected {what} from {least} to {most}, found {}",
                 self.text
             ))),
-            Err(_) => Err(self.wrong(format!("expected {what}, found {:?}", self.text))),
+            Err(_) => {
+                let range = match most {
+                    u64::MAX => String::new(),
+                    _ => format!(" from {least} to {most}"),
+                };
+                Err(self.wrong(format!("expected {what}{range}, found {:?}", self.text)))
+            }
         }
+    }
+
+    /// It should be one of these.
+    pub(super) fn none_of(&self, known: &[&str]) -> PlanError {
+        let (either, near) = (either(known), nearly(self.text, known));
+        self.wrong(format!("expected {either}, found {:?}{near}", self.text))
     }
 
     /// `3s`, `1.5ms`, `20us`.
@@ -127,11 +124,24 @@ impl<'t> Line<'t> {
         }
     }
 
+    /// Where the line ends.
+    pub(super) fn end(&self) -> Word<'t> {
+        Word {
+            text: "",
+            line: self.number,
+            column: self.text.chars().count() + 1,
+        }
+    }
+
     pub(super) fn exactly(&mut self, expected: &str) -> Result<(), PlanError> {
         let word = self.word(&format!("`{expected}`"))?;
         match word.text == expected {
             true => Ok(()),
-            false => Err(word.wrong(format!("expected `{expected}`, found {:?}", word.text))),
+            false => {
+                let near = nearly(word.text, &[expected]);
+                let found = word.text;
+                Err(word.wrong(format!("expected `{expected}`, found {found:?}{near}")))
+            }
         }
     }
 
@@ -152,40 +162,69 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// The rest of the line: `name=value`, or a name alone.
-    pub(super) fn options(&mut self, names: &[&str]) -> Result<Options<'t>, PlanError> {
+    /// The rest of the line: `name=value`, or a name alone. What is wrong with it is
+    /// among the mistakes of the options.
+    pub(super) fn options(&mut self, names: &[&str]) -> Options<'t> {
         let mut given: Vec<(&'t str, Word<'t>)> = Vec::new();
-        while !self.is_empty() {
-            let word = self.word("")?;
+        let mut wrong = Vec::new();
+        while let Ok(word) = self.word("") {
             let (name, value) = word.text.split_once('=').unwrap_or((word.text, ""));
             if !names.contains(&name) {
-                let known = names.join(", ");
-                return Err(word.wrong(format!("expected one of {known}, found {name:?}")));
+                wrong.push(unknown(&word, name, value, names));
+            } else if given.iter().any(|(other, _)| *other == name) {
+                wrong.push(word.wrong(format!("{name} is given twice; say it once")));
+            } else {
+                let before = word.text.chars().count() - value.chars().count();
+                let value = Word {
+                    text: value,
+                    column: word.column + before,
+                    ..word
+                };
+                given.push((name, value));
             }
-            if given.iter().any(|(other, _)| *other == name) {
-                return Err(word.wrong(format!("{name} is given twice")));
-            }
-            let before = word.text.chars().count() - value.chars().count();
-            let value = Word {
-                text: value,
-                column: word.column + before,
-                ..word
-            };
-            given.push((name, value));
         }
-        let end = Word {
-            text: "",
-            line: self.number,
-            column: self.text.chars().count() + 1,
-        };
-        Ok(Options { given, end })
+        Options {
+            given,
+            end: self.end(),
+            wrong,
+            left_out: Vec::new(),
+        }
     }
 }
 
-/// Options of one line.
+/// Rates of a link, which no plan has.
+const RATES: [&str; 7] = [
+    "loss",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "spike",
+    "jitter",
+    "hold",
+];
+
+fn unknown(word: &Word<'_>, name: &str, value: &str, names: &[&str]) -> PlanError {
+    if RATES.contains(&name) && names.contains(&"latency") {
+        let percent = value.strip_suffix('%').and_then(|text| text.parse().ok());
+        let above = match percent.is_some_and(|percent: f64| percent > 100.0) {
+            true => format!(", and {value} is above 100 %"),
+            false => String::new(),
+        };
+        return word.wrong(format!(
+            "{name} is a rate, and a plan has none{above}: say which frames, such as \
+             `frame NAME up 17 lose`; `sim world --plan-out` writes those that it drew"
+        ));
+    }
+    let (known, near) = (names.join(", "), nearly(name, names));
+    word.wrong(format!("expected one of {known}, found {name:?}{near}"))
+}
+
+/// Options of one line. What is left out has a default, and what is wrong is kept.
 pub(super) struct Options<'t> {
     given: Vec<(&'t str, Word<'t>)>,
     end: Word<'t>,
+    wrong: Vec<PlanError>,
+    left_out: Vec<String>,
 }
 
 impl<'t> Options<'t> {
@@ -194,25 +233,89 @@ impl<'t> Options<'t> {
         Some(self.given.swap_remove(at).1)
     }
 
-    pub(super) fn must(&mut self, name: &str) -> Result<Word<'t>, PlanError> {
-        let missing = format!("expected {name}=…, found the end of the line");
-        self.take(name).ok_or_else(|| self.end.wrong(missing))
+    /// Whether no mistake was found so far.
+    pub(super) fn is_right(&self) -> bool {
+        self.wrong.is_empty()
     }
 
-    pub(super) fn number(&mut self, name: &str, least: u64, most: u64) -> Result<u64, PlanError> {
-        self.must(name)?.number(name, least, most)
+    /// Keeps a mistake.
+    pub(super) fn refuse(&mut self, error: PlanError) {
+        self.wrong.push(error);
     }
 
-    pub(super) fn time(&mut self, name: &str) -> Result<Duration, PlanError> {
-        self.must(name)?.time()
+    /// Something is missing for which there is no default.
+    pub(super) fn missing(&mut self, what: &str) {
+        let wrong = format!("expected {what}, found the end of the line");
+        self.wrong.push(self.end.wrong(wrong));
     }
 
-    pub(super) fn secret(&mut self) -> Result<u64, PlanError> {
-        let word = self.must("secret")?;
-        let wrong = || word.wrong(format!("expected 16 hex digits, found {:?}", word.text));
-        match word.text.len() {
-            16 => u64::from_str_radix(word.text, 16).map_err(|_| wrong()),
-            _ => Err(wrong()),
+    /// Takes note of a default.
+    pub(super) fn left_out(&mut self, words: String) {
+        self.left_out.push(words);
+    }
+
+    /// What this option's word says, or the default, which is `words` in a plan.
+    pub(super) fn or<T>(
+        &mut self,
+        name: &str,
+        (default, words): (T, &str),
+        read: impl FnOnce(&Word<'t>) -> Result<T, PlanError>,
+    ) -> T {
+        let Some(word) = self.take(name) else {
+            self.left_out.push(format!("{name}={words}"));
+            return default;
+        };
+        read(&word).unwrap_or_else(|error| {
+            self.wrong.push(error);
+            default
+        })
+    }
+
+    pub(super) fn number(&mut self, name: &str, least: u64, most: u64, default: u64) -> u64 {
+        self.or(name, (default, &default.to_string()), |word| {
+            word.number(name, least, most)
+        })
+    }
+
+    pub(super) fn time(&mut self, name: &str, default: Duration) -> Duration {
+        self.or(name, (default, &Time(default).to_string()), Word::time)
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        let Some(word) = self.take(name) else {
+            return false;
+        };
+        if !word.text.is_empty() {
+            let wrong = format!("{name} has no value; say {name} alone, or leave it out");
+            self.wrong.push(word.wrong(wrong));
         }
+        true
+    }
+
+    /// Sixteen hex digits; otherwise they follow from the name of the place.
+    pub(super) fn secret(&mut self, place: &str) -> u64 {
+        let mut hasher = SipHasher13::new();
+        hasher.write(place.as_bytes());
+        let default = hasher.finish();
+        self.or("secret", (default, &format!("{default:016x}")), |word| {
+            let found = word.text;
+            let wrong = || {
+                word.wrong(format!(
+                    "expected 16 hex digits, found {found:?}; left out, they follow from the name"
+                ))
+            };
+            match found.len() {
+                16 => u64::from_str_radix(found, 16).map_err(|_| wrong()),
+                _ => Err(wrong()),
+            }
+        })
+    }
+
+    /// Gives the defaults that were taken, and hands the mistakes over.
+    pub(super) fn close(self, errors: &mut PlanErrors) -> Vec<String> {
+        let mut wrong = self.wrong;
+        wrong.sort_by_key(|error| error.column);
+        wrong.into_iter().for_each(|error| errors.push(error));
+        self.left_out
     }
 }

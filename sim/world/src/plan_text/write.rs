@@ -12,7 +12,8 @@ use crate::plan::{Blow, Caller, Place, Plan, Role, Server, Strike};
 /// It writes the least that has what the plan needs. A version is read for ever.
 pub(super) const VERSIONS: [&str; 2] = ["1", "2"];
 
-pub struct Time(Duration);
+/// As a plan says it.
+pub struct Time(pub(super) Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,14 @@
-//! A part of a swarm: `K/N`, the `K`th of `N` machines, counted from 1. Chunks of
+//! A part of many seeds: `K/N`, the `K`th of `N` machines, counted from 1. Chunks of
 //! seeds go to the shards in turn, so that all of them end at about the same time.
 //!
-//! Schedulers say which part a job is in its environment. The flag goes before
-//! the environment; two schedulers at once are a mistake.
+//! Schedulers say which part a job is in its environment, which is read here and
+//! nowhere else: for `sim swarm` and for every test. What a person says goes before the
+//! environment; two schedulers at once are a mistake.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A part of a swarm. See the head of this file.
+/// A part of many seeds. See the [module](self).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u64,
@@ -38,12 +39,15 @@ impl Shard {
         chunk % self.of == self.index - 1
     }
 
-    /// What the scheduler says that this job is, and which scheduler that was.
+    /// What the scheduler says that this job is, and which scheduler that was: a task of
+    /// a Slurm array, or of a Kubernetes Indexed Job with `SWARM_SHARDS` set to its
+    /// completions. `say` is how a person can say it instead.
     ///
     /// # Errors
     /// One line: variables that make no sense, or only half of them.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<String>,
+        say: &str,
     ) -> Result<Option<(Shard, &'static str)>, String> {
         let number = |name: &str| -> Result<Option<u64>, String> {
             let Some(text) = variable(name) else {
@@ -55,35 +59,43 @@ impl Shard {
                 |n| Ok(Some(n)),
             )
         };
+        let count = |name: &str, without: String| match number(name)? {
+            Some(0) => Err(format!("{name} is 0: nobody has a part; {say}")),
+            of => of.ok_or(without),
+        };
         let slurm = number("SLURM_ARRAY_TASK_ID")?;
         let kubernetes = number("JOB_COMPLETION_INDEX")?;
         match (slurm, kubernetes) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(
-                "SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX are both set; say --shard K/N".into(),
-            ),
+            (Some(_), Some(_)) => Err(format!(
+                "SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX are both set; {say}"
+            )),
             (Some(id), None) => {
                 let least = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
                 let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
-                let of = number("SLURM_ARRAY_TASK_COUNT")?.ok_or(
-                    "SLURM_ARRAY_TASK_ID is set and SLURM_ARRAY_TASK_COUNT is not; say --shard K/N",
+                let of = count(
+                    "SLURM_ARRAY_TASK_COUNT",
+                    format!("SLURM_ARRAY_TASK_ID is set and SLURM_ARRAY_TASK_COUNT is not; {say}"),
                 )?;
                 // An array with gaps, such as 1,3,7, says its least id and its
                 // size, and with that nobody can tell which one 7 is.
                 let place = id.checked_sub(least).filter(|place| place % step == 0);
-                let shard = place.and_then(|place| Shard::new(place / step + 1, of));
+                let shard = place.and_then(|place| Shard::new((place / step).checked_add(1)?, of));
                 let shard = shard.ok_or_else(|| {
                     format!(
                         "task {id} of a Slurm array of {of} from {least} is no part of it; \
-                         use --array=1-{of}, or say --shard K/N"
+                         use --array=1-{of}, or {say}"
                     )
                 })?;
                 Ok(Some((shard, "Slurm array")))
             }
             (None, Some(index)) => {
-                let of = number("SWARM_SHARDS")?.ok_or(
-                    "JOB_COMPLETION_INDEX is set; set SWARM_SHARDS to the job's completions too, \
-                     or say --shard K/N",
+                let of = count(
+                    "SWARM_SHARDS",
+                    format!(
+                        "JOB_COMPLETION_INDEX is set; set SWARM_SHARDS to the job's \
+                         completions too, or {say}"
+                    ),
                 )?;
                 let shard = Shard::new(index.saturating_add(1), of).ok_or_else(|| {
                     format!("JOB_COMPLETION_INDEX {index} is none of SWARM_SHARDS {of}, from 0")
@@ -117,10 +129,11 @@ mod tests {
     use super::*;
 
     fn given(pairs: &[(&str, &str)]) -> Result<Option<(Shard, &'static str)>, String> {
-        Shard::from_environment(|name| {
+        let variable = |name: &str| {
             let found = pairs.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).into())
-        })
+        };
+        Shard::from_environment(variable, "say --shard K/N")
     }
 
     #[test]
@@ -157,6 +170,14 @@ mod tests {
         assert_eq!(slurm("3", "0", "4").unwrap(), "4/4");
         assert!(slurm("7", "1", "3").unwrap_err().contains("--array=1-3"));
         assert!(slurm("x", "1", "3").unwrap_err().contains("no number"));
+        assert!(slurm("1", "1", "0").unwrap_err().contains("COUNT is 0"));
+        assert!(slurm("0", "1", "3").unwrap_err().contains("no part of it"));
+        let last = u64::MAX.to_string();
+        assert!(
+            slurm(&last, "0", "3")
+                .unwrap_err()
+                .contains("no part of it")
+        );
         let stepped = [
             ("SLURM_ARRAY_TASK_ID", "20"),
             ("SLURM_ARRAY_TASK_MIN", "0"),
@@ -169,6 +190,8 @@ mod tests {
         assert!(given(&job[..1]).unwrap_err().contains("SWARM_SHARDS"));
         let beyond = [("JOB_COMPLETION_INDEX", "8"), ("SWARM_SHARDS", "8")];
         assert!(given(&beyond).unwrap_err().contains("none of"));
+        let nobody = [("JOB_COMPLETION_INDEX", "0"), ("SWARM_SHARDS", "0")];
+        assert!(given(&nobody).unwrap_err().contains("SWARM_SHARDS is 0"));
         let both = [("JOB_COMPLETION_INDEX", "0"), ("SLURM_ARRAY_TASK_ID", "1")];
         assert!(given(&both).unwrap_err().contains("--shard"));
     }

@@ -1,0 +1,166 @@
+//! The terminal under the screen: raw while it runs, as it was when it ends, however
+//! that happens: by a key, a signal, an error or a panic.
+//!
+//! Not here: what is drawn (`screen`).
+
+use std::io::{self, IsTerminal, stdout};
+use std::panic;
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+
+use super::command::Command;
+use super::screen::{Screen, Wish};
+use crate::host::StopFlag;
+
+/// How long it waits for a key before it looks for signals.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A way is long, and is shown, from here on; and how often.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// The exit status of who is hung up on: 128 and SIGHUP's number.
+const HUNG_UP: u8 = 129;
+
+/// Whether there is somebody who looks and types.
+pub(super) fn is_there() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Whether colors are wanted (no-color.org).
+pub(super) fn wants_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// What must be undone.
+struct Raw;
+
+impl Raw {
+    fn new() -> io::Result<Raw> {
+        enable_raw_mode()?;
+        let raw = Raw;
+        execute!(stdout(), EnterAlternateScreen)?;
+        Ok(raw)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn restore() {
+    // Whoever took the terminal away does not miss it.
+    let _ = disable_raw_mode();
+    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+}
+
+/// From now on a panic is told on a terminal that is as it was.
+pub(super) fn restore_at_a_panic() {
+    let others = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        restore();
+        others(panic);
+    }));
+}
+
+/// See [`panic_on_a_screen`](super::panic_on_a_screen).
+pub(super) fn panic_while_raw() {
+    let _raw = Raw::new().expect("a terminal");
+    panic!("a swan sinks");
+}
+
+/// Shows the screen until somebody has seen enough; does `first` first. Gives the exit
+/// status.
+///
+/// # Errors
+/// One line about the terminal.
+pub(super) fn run(screen: &mut Screen, first: Option<Command>) -> Result<u8, String> {
+    let stop = StopFlag::default();
+    stop.on_signals().map_err(|error| error.to_string())?;
+    go(screen, first, &stop).map_err(|error| format!("the terminal: {error}"))
+}
+
+fn go(screen: &mut Screen, first: Option<Command>, stop: &StopFlag) -> io::Result<u8> {
+    let _raw = Raw::new()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+    if let Some(command) = first {
+        away(screen, &mut terminal, &command, stop)?;
+    }
+    terminal.draw(|frame| screen.draw(frame))?;
+    while !stop.is_set() {
+        if !event::poll(LOOK)? {
+            // A terminal that was taken away says nothing, and for ever: a hangup may be
+            // ignored.
+            if !is_there() {
+                return Ok(HUNG_UP);
+            }
+            continue;
+        }
+        let wish = match event::read()? {
+            Event::Key(key) if key.kind != KeyEventKind::Release => screen.key(key),
+            _ => Wish::Redraw,
+        };
+        match wish {
+            Wish::Redraw => (),
+            Wish::Quit => return Ok(screen.session.status),
+            Wish::Run(command) => away(screen, &mut terminal, &command, stop)?,
+        }
+        terminal.draw(|frame| screen.draw(frame))?;
+    }
+    Ok(130)
+}
+
+/// Does what may take long: shows how far it is, and hears when it should stop.
+fn away(
+    screen: &mut Screen,
+    terminal: &mut Terminal<CrosstermBackend<io::Stdout>>,
+    command: &Command,
+    stop: &StopFlag,
+) -> io::Result<()> {
+    let target = screen.session.target(command);
+    let mut shown = Instant::now();
+    let mut failed = None;
+    let (title, session) = screen.split();
+    let answer = session.run(command, &mut |events| {
+        if shown.elapsed() < PATIENCE {
+            return !stop.is_set();
+        }
+        shown = Instant::now();
+        let drawn = terminal.draw(|frame| title.draw(frame, events, target));
+        match drawn.map(drop).and_then(|()| was_stopped()) {
+            Ok(stopped) => !stopped && !stop.is_set() && is_there(),
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        }
+    });
+    screen.say(answer);
+    failed.map_or(Ok(()), Err)
+}
+
+/// Whether somebody pressed a key that stops. Other keys are forgotten.
+fn was_stopped() -> io::Result<bool> {
+    while event::poll(Duration::ZERO)? {
+        if let Event::Key(KeyEvent {
+            code, modifiers, ..
+        }) = event::read()?
+        {
+            let control = modifiers.contains(KeyModifiers::CONTROL);
+            let stops = code == KeyCode::Esc || code == KeyCode::Char('q');
+            if stops || control && code == KeyCode::Char('c') {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
