@@ -88,9 +88,8 @@ pub(crate) struct Cookies {
     until: Instant,
     /// A handshake did not get on lately: others are doubted until then.
     doubt_until: Instant,
-    /// The last connections that are over, by a hash of their flow.
+    /// The last connections that are over, by a hash of their flow, the newest first.
     over: [u32; OVER],
-    next_over: u8,
 }
 
 impl Cookies {
@@ -100,7 +99,6 @@ impl Cookies {
             until: Instant::ZERO,
             doubt_until: Instant::ZERO,
             over: [0; OVER],
-            next_over: 0,
         }
     }
 
@@ -108,8 +106,9 @@ impl Cookies {
     /// back must not begin it again, byte for byte.
     pub(crate) fn over(&mut self, flow: &Flow, now: Instant) {
         if now <= self.until {
-            self.over[usize::from(self.next_over) % OVER] = self.mark(flow);
-            self.next_over = self.next_over.wrapping_add(1);
+            let mark = self.mark(flow);
+            self.over.rotate_right(1);
+            self.over[0] = mark;
         }
     }
 
