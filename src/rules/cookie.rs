@@ -88,8 +88,9 @@ pub(crate) struct Cookies {
     until: Instant,
     /// A handshake did not get on lately: others are doubted until then.
     doubt_until: Instant,
-    /// The last connections that are over, by a hash of their flow, the newest first.
+    /// The last connections that are over, by a hash of their flow.
     over: [u32; OVER],
+    next_over: u8,
 }
 
 impl Cookies {
@@ -99,6 +100,7 @@ impl Cookies {
             until: Instant::ZERO,
             doubt_until: Instant::ZERO,
             over: [0; OVER],
+            next_over: 0,
         }
     }
 
@@ -106,9 +108,11 @@ impl Cookies {
     /// back must not begin it again, byte for byte.
     pub(crate) fn over(&mut self, flow: &Flow, now: Instant) {
         if now <= self.until {
-            let mark = self.mark(flow);
-            self.over.rotate_right(1);
-            self.over[0] = mark;
+            let (mark, at) = (self.mark(flow), usize::from(self.next_over));
+            if let Some(place) = self.over.get_mut(at) {
+                *place = mark;
+            }
+            self.next_over = if at + 1 < OVER { at as u8 + 1 } else { 0 };
         }
     }
 

@@ -21,8 +21,12 @@ pub(crate) struct Said {
     pub(crate) has_changed: bool,
 }
 
-/// Says what is due.
+/// Says what is due. Without any of these features nothing ever is.
 #[cold]
+#[cfg_attr(
+    not(any(feature = "addressing", feature = "ipv6", feature = "udp")),
+    allow(unused_mut, unused_variables)
+)]
 pub(crate) fn say<D: Device + ?Sized>(
     parts: (&mut Neighbors, &mut Beside<'_>),
     host: &mut Host<'_>,

@@ -49,9 +49,9 @@ pub const FILE_LINES: usize = 500;
 /// How many code lines `src` may have, and what does not count because no machine of
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
-/// go, the fourth of datagrams, the fifth of DHCP and names: each of these three is behind
+/// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
 /// a feature.
-pub const CODE_LINES: usize = 8_200 + 1_322 + 698 + 1_769 + 1_652;
+pub const CODE_LINES: usize = 8_200 + 1_322 + 698 + 1_769 + 1_659;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
