@@ -294,7 +294,7 @@ impl PeerView {
         if self.is(HIDDEN) {
             return 0;
         }
-        let most = first_flight(self.mss).div_ceil(1 << self.shift);
+        let most = (first_flight(self.mss) >> self.shift).max(1);
         match self.is(YOUNG) {
             true => most.min(self.snd_wnd.into()) as u16,
             false => self.snd_wnd,

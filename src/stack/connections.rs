@@ -21,7 +21,7 @@ use crate::table::deadlines::Deadlines;
 use crate::table::flows::Flows;
 use crate::table::host::Host;
 use crate::table::listeners::{ListenerId, Listeners};
-use crate::table::slot::{Asked, NO_LISTENER, Timer, tcp_of};
+use crate::table::slot::{Asked, NO_LISTENER, QUESTIONS, Timer, tcp_of};
 use crate::table::slots::{SlotId, SlotKey, Slots};
 use crate::time::FAR;
 
@@ -201,7 +201,7 @@ impl<'a> Connections<'a> {
         if write {
             slot.clocks.write_at = FAR;
         }
-        if slot.clocks.silent_at <= now && !slot.is_asked && slot.set.is_some() {
+        if slot.clocks.silent_at <= now && slot.questions < QUESTIONS && slot.set.is_some() {
             slot.is_silent_from(now);
         }
         let due = slot.due(now);

@@ -92,7 +92,7 @@ impl Engine {
         let socket = tcp_of((*slot.set).as_mut()?);
         if slot.clocks.silent_at != FAR {
             slot.clocks.silent_at = patience(host.now, socket.keep_alive());
-            slot.is_asked = false;
+            slot.questions = 0;
         }
         if segment.payload > 0 || segment.fin {
             slot.clocks.pace.heard(host.tick);

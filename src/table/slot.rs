@@ -30,6 +30,11 @@ use crate::time::after;
 /// number of tries, but R1 "SHOULD correspond to at least 3 retransmissions").
 const ENOUGH: u8 = 4;
 
+/// Nobody is silent who was not asked so often. RFC 9293, 3.8.4: a keep-alive mechanism
+/// "MUST NOT interpret failure to respond to any specific probe as a dead connection
+/// (MUST-29)", and an answer may be lost as well.
+pub(crate) const QUESTIONS: u8 = 2;
+
 /// No listener.
 pub(crate) const NO_LISTENER: u32 = u32::MAX;
 
@@ -107,8 +112,8 @@ initial! {
         pub(crate) owners: u8 = 0,
         /// While the socket was borrowed, or bytes had to be acknowledged first.
         pub(crate) asked: Asked = Asked::Nothing,
-        /// With keep-alive: the peer has something to answer, and an interval for it.
-        pub(crate) is_asked: bool = false,
+        /// With keep-alive: how many things the peer has to answer, up to [`QUESTIONS`].
+        pub(crate) questions: u8 = 0,
         /// Somebody waits for the socket to come back.
         pub(crate) missed: bool = false,
         /// Its close was given more time, and nothing was acknowledged since.
@@ -182,10 +187,11 @@ impl<'a> Slot<'a> {
         over && !core::mem::replace(&mut self.spared, true)
     }
 
-    /// With keep-alive: something left that the peer has to answer.
+    /// With keep-alive: something left that the peer has to answer, and an interval for it.
     #[cold]
     pub(crate) fn asks(&mut self, now: Instant) {
-        if !core::mem::replace(&mut self.is_asked, true) {
+        if self.questions < QUESTIONS {
+            self.questions += 1;
             self.is_silent_from(now);
         }
     }

@@ -179,7 +179,7 @@ impl<'a> Slots<'a> {
         (slot.cut, slot.timer) = (Cut::No, Timer::Exact);
         (slot.owners, slot.repeats, slot.mtu) = (0, 0, 0);
         slot.asked = Asked::Nothing;
-        (slot.is_asked, slot.missed, slot.spared) = (false, false, false);
+        (slot.questions, slot.missed, slot.spared) = (0, false, false);
         self.used += 1;
         Some(id)
     }

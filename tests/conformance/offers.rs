@@ -147,34 +147,40 @@ fn a_timeout_leaves_one_segment_to_who_connects() {
 /// RFC 6928, 2: "min (10*MSS, max (2*MSS, 14600))", until something is acknowledged.
 #[test]
 fn c075_a_first_flight_is_ten_segments_at_most() {
-    for mss in [1, 48, 100, 204, 536] {
+    // What a window is scaled by must not make it wider.
+    let each = |mss| [None, Some(0), Some(6)].map(|scale| (mss, scale));
+    for (mss, scale) in [1, 48, 100, 204, 536].into_iter().flat_map(each) {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 8192);
         pours(server, 8000);
         by_hand(server, |hands| {
             let mut first = syn(9, 1000, 7, 1);
-            first.mss = Some(mss);
-            let (reply, mut seen) = open_with(hands, &first, 8000);
-            // Window updates open nothing before text was acknowledged.
-            for window in [8001, 8002] {
+            (first.mss, first.scale) = (Some(mss), scale);
+            let all = 8000 >> scale.unwrap_or(0);
+            let (reply, mut seen) = open_with(hands, &first, all);
+            // Window updates open nothing before text was acknowledged, nor does text, whose
+            // acknowledgement carries what there is.
+            for (number, text) in [(1, &b""[..]), (2, b"x")] {
                 let update = Seg {
-                    window,
-                    ..piece(&reply, TcpControl::None, 0, b"", 0)
+                    window: all + number,
+                    ..piece(&reply, TcpControl::None, 0, text, 0)
                 };
                 hands.send(&update);
                 seen.extend(hands.pass(TICK * 20));
             }
-            assert!(seen.len() <= 10, "{mss}: {} segments", seen.len());
+            seen.retain(|seg| !seg.payload.is_empty());
+            let count = seen.len();
+            assert!(count <= 10, "{mss} {scale:?}: {count} segments");
             // All of it gets there when it is acknowledged.
             hands.send(&piece(
                 &reply,
                 TcpControl::None,
-                0,
+                1,
                 b"",
                 sent_up_to(&seen, &reply),
             ));
-            let ack = |seg: &Seg| Some(after(&reply, seg, 8000));
+            let ack = |seg: &Seg| Some(after(&reply, seg, all));
             let seen = hands.pass_with(SEC * 5, ack);
-            assert_eq!(sent_up_to(&seen, &reply), 8000, "{mss}");
+            assert_eq!(sent_up_to(&seen, &reply), 8000, "{mss} {scale:?}");
         });
     }
 }
