@@ -320,6 +320,7 @@ impl<'a> InLine<'_, 'a> {
     /// Waits, or is done with it, and then gives its waker, to be dropped when the stack is free.
     /// False: there is no place to wait at.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn stand(
         &mut self,
         core: &mut Core<'_>,
