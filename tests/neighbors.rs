@@ -211,8 +211,8 @@ fn more_neighbors_than_there_are_places_are_each_asked_for_once() {
 #[test]
 fn a_question_is_asked_again_until_somebody_answers() {
     host!(client, 1, slots: 64, tasks: 72, bytes: 64, rx: 256, tx: 256);
-    // Datagrams need more places than connections, which know where their peers are.
-    let places = if cfg!(feature = "udp") { 16 } else { 4 };
+    // For connections, which know where their peers are.
+    let places = 4;
     let peers = connect_to(client, 40);
     by_hand(client, |hands| {
         hands.mute = true;

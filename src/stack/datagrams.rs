@@ -28,7 +28,7 @@ use crate::rules::secrets::FIRST_DYNAMIC_PORT;
 use crate::table::binds::{BindId, Binds, Incoming, words};
 use crate::table::host::Host;
 use crate::table::line::Line;
-use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
+use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, FOR_ALL, Lookup, Neighbors};
 use crate::table::outbox::Outgoing;
 
 /// How long a datagram waits for its neighbor's answer.
@@ -217,7 +217,7 @@ pub(crate) fn send<D: Device + ?Sized>(
         if hardware == NOBODY
             && let Some(hop) = host.addresses.next_hop(flow.remote_addr())
         {
-            match neighbors.look_up(hop, now) {
+            match neighbors.look_up(hop, now, FOR_ALL) {
                 Lookup::At(found) => hardware = found,
                 Lookup::Wait => again = ASK_AGAIN,
                 Lookup::Ask => {

@@ -21,7 +21,7 @@ use crate::rules::lifecycle::State;
 use crate::rules::pmtu::narrowed;
 use crate::stack::connections::Connections;
 use crate::table::host::Host;
-use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, Lookup, Neighbors};
+use crate::table::neighbors::{ASK_AGAIN, AT_THE_LATEST, FOR_CONNECTIONS, Lookup, Neighbors};
 use crate::table::slots::SlotId;
 
 /// A frame that says, or asks, who owns an address. True: a question of ours is
@@ -108,7 +108,9 @@ fn find(
         return false;
     };
     let hop = host.addresses.next_hop(flow.remote_addr());
-    let lookup = hop.map_or(Lookup::Wait, |hop| neighbors.look_up(hop, host.now));
+    let lookup = hop.map_or(Lookup::Wait, |hop| {
+        neighbors.look_up(hop, host.now, FOR_CONNECTIONS)
+    });
     let again = match lookup {
         Lookup::At(hardware) => {
             connections.slots[id].peer = hardware;

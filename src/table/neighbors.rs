@@ -12,9 +12,18 @@ use crate::table::claims::Claims;
 #[cfg(feature = "ipv6")]
 use crate::table::groups::Groups;
 
-/// How many neighbors are known or asked for at a time. Connections know their own; of
-/// datagrams that are not answers each needs one.
-const PLACES: usize = if cfg!(feature = "udp") { 16 } else { 4 };
+/// How many neighbors are known or asked for at a time.
+const PLACES: usize = if cfg!(feature = "udp") {
+    FOR_ALL
+} else {
+    FOR_CONNECTIONS
+};
+
+/// So many for connections, which know their own once they are open.
+pub(crate) const FOR_CONNECTIONS: usize = 4;
+
+/// So many with those for datagrams, of which each that is not an answer needs one.
+pub(crate) const FOR_ALL: usize = 16;
 
 /// How long an answer is good for (RFC 1122, 2.3.2.1).
 const LIFE: Duration = Duration::from_secs(60);
@@ -57,7 +66,8 @@ pub(crate) enum Lookup {
 
 impl Neighbors {
     /// Where `addr` is. [`Lookup::Ask`] is said to one, once a second.
-    pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant) -> Lookup {
+    /// Of the places it looks at the first `places`.
+    pub(crate) fn look_up(&mut self, addr: IpAddress, now: Instant, places: usize) -> Lookup {
         let holds = |place: &Neighbor| match place.hardware {
             Some(_) => now < place.since + LIFE,
             None => now < place.since + ASK_AGAIN,
@@ -69,7 +79,8 @@ impl Neighbors {
             None => i64::MIN + 1,
             Some(place) => place.since.total_micros() | i64::from(open(place)) << 62,
         };
-        let Some(place) = self.places.iter_mut().min_by_key(rank) else {
+        let places = self.places.iter_mut().take(places);
+        let Some(place) = places.min_by_key(rank) else {
             return Lookup::Wait;
         };
         match place {
@@ -119,13 +130,13 @@ impl Neighbors {
     /// Whether this is the answer to a question.
     pub(crate) fn hear(&mut self, addr: IpAddress, hardware: Hardware, now: Instant) -> bool {
         let asked = |place: &&mut Neighbor| same(&place.addr, &addr) && place.hardware.is_none();
-        let Some(place) = self.places.iter_mut().flatten().find(asked) else {
-            return false;
-        };
-        place.hardware = Some(hardware);
-        place.since = now;
-        self.epoch = self.epoch.wrapping_add(1);
-        true
+        let mut is_answer = false;
+        for place in self.places.iter_mut().flatten().filter(asked) {
+            (place.hardware, place.since) = (Some(hardware), now);
+            is_answer = true;
+        }
+        self.epoch = self.epoch.wrapping_add(is_answer.into());
+        is_answer
     }
 }
 
@@ -146,38 +157,42 @@ mod tests {
     #[test]
     fn the_same_is_asked_once_a_second_and_known_for_a_minute() {
         let mut known = Neighbors::default();
-        assert_eq!(known.look_up(addr(9), at(0)), Lookup::Ask);
-        assert_eq!(known.look_up(addr(9), at(999)), Lookup::Wait);
-        assert_eq!(known.look_up(addr(9), at(1000)), Lookup::Ask);
+        assert_eq!(known.look_up(addr(9), at(0), PLACES), Lookup::Ask);
+        assert_eq!(known.look_up(addr(9), at(999), PLACES), Lookup::Wait);
+        assert_eq!(known.look_up(addr(9), at(1000), PLACES), Lookup::Ask);
         assert!(known.hear(addr(9), AT, at(1500)));
-        assert_eq!(known.look_up(addr(9), at(61_499)), Lookup::At(AT));
-        assert_eq!(known.look_up(addr(9), at(61_500)), Lookup::Ask);
+        assert_eq!(known.look_up(addr(9), at(61_499), PLACES), Lookup::At(AT));
+        assert_eq!(known.look_up(addr(9), at(61_500), PLACES), Lookup::Ask);
     }
 
     #[test]
     fn only_the_first_answer_to_a_question_is_believed() {
         let mut known = Neighbors::default();
         assert!(!known.hear(addr(9), AT, at(0)), "nobody asked");
-        known.look_up(addr(9), at(0));
+        known.look_up(addr(9), at(0), PLACES);
         assert!(!known.hear(addr(8), AT, at(1)), "for another");
         assert!(known.hear(addr(9), AT, at(2)));
         assert!(!known.hear(addr(9), [6; 6], at(3)), "too late");
-        assert_eq!(known.look_up(addr(9), at(4)), Lookup::At(AT));
+        assert_eq!(known.look_up(addr(9), at(4), PLACES), Lookup::At(AT));
     }
 
     #[test]
     fn more_than_there_are_places_for_wait_and_what_is_known_gives_way() {
         let mut known = Neighbors::default();
         for n in 0..PLACES as u8 {
-            assert_eq!(known.look_up(addr(n), at(n.into())), Lookup::Ask);
+            assert_eq!(known.look_up(addr(n), at(n.into()), PLACES), Lookup::Ask);
         }
-        assert_eq!(known.look_up(addr(99), at(10)), Lookup::Wait);
+        assert_eq!(known.look_up(addr(99), at(10), PLACES), Lookup::Wait);
         assert!(known.hear(addr(2), AT, at(20)));
-        assert_eq!(known.look_up(addr(99), at(30)), Lookup::Ask, "in its place");
-        assert_eq!(known.look_up(addr(98), at(40)), Lookup::Wait);
+        assert_eq!(
+            known.look_up(addr(99), at(30), PLACES),
+            Lookup::Ask,
+            "in its place"
+        );
+        assert_eq!(known.look_up(addr(98), at(40), PLACES), Lookup::Wait);
         assert!(known.hear(addr(3), AT, at(50)), "others keep theirs");
         // A question that nobody answers holds its place for a second.
-        assert_eq!(known.look_up(addr(97), at(60)), Lookup::Ask);
-        assert_eq!(known.look_up(addr(96), at(1000)), Lookup::Ask);
+        assert_eq!(known.look_up(addr(97), at(60), PLACES), Lookup::Ask);
+        assert_eq!(known.look_up(addr(96), at(1000), PLACES), Lookup::Ask);
     }
 }
