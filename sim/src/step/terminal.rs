@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// The exit status of who is hung up on: 128 and SIGHUP's number.
-const HUNG_UP: u8 = 129;
+const HUNG_UP: i32 = 129;
 
 /// Whether there is somebody who looks and types.
 pub(super) fn is_there() -> bool {
@@ -86,7 +86,17 @@ pub(super) fn panic_while_raw() {
 pub(super) fn run(screen: &mut Screen, first: Option<Command>) -> Result<u8, String> {
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| error.to_string())?;
+    std::thread::spawn(end_with_the_terminal);
     go(screen, first, &stop).map_err(|error| format!("the terminal: {error}"))
+}
+
+/// Ends the process when its terminal was taken away: a hangup may be ignored, and who waits
+/// for a key then reads that there is nothing, for ever.
+fn end_with_the_terminal() {
+    while is_there() {
+        std::thread::sleep(LOOK);
+    }
+    std::process::exit(HUNG_UP);
 }
 
 fn go(screen: &mut Screen, first: Option<Command>, stop: &StopFlag) -> io::Result<u8> {
@@ -98,11 +108,6 @@ fn go(screen: &mut Screen, first: Option<Command>, stop: &StopFlag) -> io::Resul
     terminal.draw(|frame| screen.draw(frame))?;
     while !stop.is_set() {
         if !event::poll(LOOK)? {
-            // A terminal that was taken away says nothing, and for ever: a hangup may be
-            // ignored.
-            if !is_there() {
-                return Ok(HUNG_UP);
-            }
             continue;
         }
         let wish = match event::read()? {
@@ -137,7 +142,7 @@ fn away(
         shown = Instant::now();
         let drawn = terminal.draw(|frame| title.draw(frame, events, target));
         match drawn.map(drop).and_then(|()| was_stopped()) {
-            Ok(stopped) => !stopped && !stop.is_set() && is_there(),
+            Ok(stopped) => !stopped && !stop.is_set(),
             Err(error) => {
                 failed = Some(error);
                 false
