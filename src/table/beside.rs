@@ -27,7 +27,7 @@ pub(crate) struct Beside<'a> {
 
 impl Beside<'_> {
     /// Whether somebody was woken whose waker is not ours.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_woken(&self) -> bool {
         let woken = false;
         #[cfg(feature = "udp")]
@@ -48,7 +48,7 @@ impl Beside<'_> {
     }
 
     /// Whether datagrams wait to leave.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sends(&self) -> bool {
         #[cfg(feature = "udp")]
         return self.binds.outbox.line.head != 0;
@@ -57,7 +57,7 @@ impl Beside<'_> {
     }
 
     /// When a datagram that waits is looked at again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn due(&self) -> Option<Instant> {
         #[cfg(feature = "udp")]
         return self.binds.outbox.due;

@@ -111,7 +111,7 @@ impl Neighbors {
     }
 
     /// When there is something to say that nobody asked for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn due(&self) -> Option<Instant> {
         let due = None.into_iter();
         #[cfg(feature = "ipv6")]
