@@ -22,7 +22,7 @@ use cygnet::{
 use cygnet_world::frame::Sequences;
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::IpAddress;
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
 use crate::capture::{Capture, CaptureFile, Epoch};
 use crate::cli::{SOCKETS, Service, TapConfig, Transport};
@@ -85,10 +85,17 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let capabilities = tap.capabilities();
     let memory = Box::leak(Box::new(memory));
     let stack = Stack::new(memory, &stack_config, capabilities).map_err(|error| text(&error))?;
+    // With DHCP the one of IPv4 is asked for when no server has answered.
+    let waits = |is_ipv4| config.dhcp.is_some() && is_ipv4;
     for ip in &config.ips {
-        stack.add_address(*ip).map_err(|e| format!("{ip}: {e}"))?;
+        if !waits(matches!(ip, IpCidr::Ipv4(_))) {
+            stack.add_address(*ip).map_err(|e| format!("{ip}: {e}"))?;
+        }
     }
     for gateway in &config.gateways {
+        if waits(matches!(gateway, IpAddress::Ipv4(_))) {
+            continue;
+        }
         let set = stack.set_gateway(*gateway);
         set.map_err(|error| format!("{gateway}: {error}"))?;
     }
@@ -112,6 +119,20 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
             }
             Transport::Udp => services::spawn_datagrams(node, *what, epoch, stop)?,
         }
+    }
+
+    if let Some(name) = &config.dhcp {
+        let fallback = config.ips.iter().find_map(|ip| match ip {
+            IpCidr::Ipv4(ip) => Some(*ip),
+            IpCidr::Ipv6(_) => None,
+        });
+        let gateway = config.gateways.iter().find_map(|way| match way {
+            IpAddress::Ipv4(way) => Some(*way),
+            IpAddress::Ipv6(_) => None,
+        });
+        let fallback = fallback.unwrap_or(Ipv4Cidr::new(Ipv4Address::new(192, 168, 69, 2), 24));
+        let name: &'static str = Box::leak(name.clone().into_boxed_str());
+        services::spawn_dhcp(node, (name, out), (fallback, gateway), stop)?;
     }
 
     if let Some(pings) = config.pings {
@@ -326,6 +347,11 @@ fn greeting(config: &TapConfig) -> String {
             };
             let _ = write!(text, "\n  {name:<8}  {command}");
         }
+    }
+    if config.dhcp.is_some() {
+        text.push_str(
+            "\nA DHCP server is asked; in three seconds this address is used, if nobody has it.",
+        );
     }
     if config.pings.is_some() {
         return text;

@@ -6,9 +6,10 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 
-use cygnet::{Backlog, BindError, ListenError, Node, TcpStream, TimeLimits, service};
-
+use cygnet::service::{self, DhcpConfig};
+use cygnet::{Backlog, ListenError, Node, TcpStream, TimeLimits};
 use smoltcp::time::Duration;
+use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 
 use crate::cli::Pings;
 use crate::cli::values::{Serve, Service};
@@ -88,10 +89,7 @@ impl Stop {
     }
 
     /// Runs a service until then.
-    async fn or(
-        &self,
-        service: impl Future<Output = Result<(), BindError>>,
-    ) -> Result<(), BindError> {
+    async fn or<E>(&self, service: impl Future<Output = Result<(), E>>) -> Result<(), E> {
         let mut service = pin!(service);
         let mut stands = false;
         poll_fn(|cx| {
@@ -107,6 +105,46 @@ impl Stop {
     }
 }
 
+/// Spawns who asks a DHCP server for an address, under `name`, until `stop`; and who says
+/// which addresses the host has, whenever that changes. `fallback` and its gateway are used
+/// until a server answers.
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_dhcp(
+    node: Node<'static>,
+    (name, out): (&'static str, &'static Out),
+    (fallback, gateway): (Ipv4Cidr, Option<Ipv4Address>),
+    stop: &'static Stop,
+) -> Result<(), String> {
+    let config = DhcpConfig::new()
+        .host_name(name)
+        .fallback(fallback, gateway);
+    let asks = stop.or(service::dhcp(node, config));
+    let says = stop.or::<std::convert::Infallible>(async move {
+        loop {
+            node.wait_config_up().await;
+            let config = node.config();
+            let words = |list: &[String]| list.join(" and ");
+            let all: Vec<String> = config.addresses.iter().map(ToString::to_string).collect();
+            let ways: Vec<String> = config.gateways.iter().map(ToString::to_string).collect();
+            let ways = match ways.is_empty() {
+                true => String::new(),
+                false => format!(", to other networks by {}", words(&ways)),
+            };
+            out.line(format_args!("the address is {}{ways}", words(&all)));
+            out.flush();
+            while node.config() == config {
+                node.sleep(Duration::from_secs(1)).await;
+            }
+        }
+    });
+    let spawned = node.spawn_named("dhcp", Box::pin(asks));
+    spawned.map_err(|error| error.to_string())?;
+    let spawned = node.spawn_named("addresses", Box::pin(says));
+    spawned.map(|_| ()).map_err(|error| error.to_string())
+}
+
 /// Spawns who asks for echoes, once a second, and says how far the host is.
 ///
 /// # Errors
@@ -117,6 +155,7 @@ pub fn spawn_pings(node: Node<'_>, pings: Pings, out: &'static Out) -> Result<()
             return Err("no socket is free");
         };
         let (Pings { to, count }, second) = (pings, Duration::from_secs(1));
+        node.wait_config_up().await;
         for number in 1..=count {
             let begin = node.now();
             match node.timeout(second, socket.ping(to, &[b's'; 56])).await {

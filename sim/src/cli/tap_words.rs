@@ -11,7 +11,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use super::server_words::{Output, Sizes};
 use super::values::{
     Limit, PARKED, Serve, Service, Transport, address, at_least_one, duration, host_cidr,
-    host_cidr_v6, limit, mac, mac_for, neighbor, parked,
+    host_cidr_v6, host_name, limit, mac, mac_for, neighbor, parked,
 };
 use crate::offload::Offload;
 use crate::report::Format;
@@ -65,6 +65,9 @@ pub struct TapConfig {
     pub format: Format,
     /// Instead of serving, ask for echoes.
     pub pings: Option<Pings>,
+    /// Ask a DHCP server for an address, under this name; the one of IPv4 among `ips` is
+    /// used until it answers.
+    pub dhcp: Option<String>,
 }
 
 /// Echo requests, one a second.
@@ -114,6 +117,7 @@ impl PingWords {
     sudo sim tap --create                the same, on an interface that goes with it\n  \
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
     sim tap --serve echo/udp:7 daytime/udp:13   by datagrams: nc -u 192.168.69.2 7\n  \
+    sim tap --dhcp --hostname kettle     an address from the network's DHCP server\n  \
     sim tap --limit exchange=30s idle=5s    nobody holds a connection for longer\n  \
     nc 192.168.69.2 5000                 in another terminal; ping works too\n\n\
     Ctrl-C stops accepting, lets open streams finish (--drain), resets what is left and\n\
@@ -132,6 +136,13 @@ pub(super) struct TapWords {
     /// Our IPv6 address and its network, besides the others; repeatable
     #[arg(long, value_name = "CIDR", value_parser = host_cidr_v6)]
     ipv6: Vec<IpCidr>,
+    /// Ask a DHCP server for an address; after three seconds without an answer --ip is used,
+    /// and the server is asked on
+    #[arg(long)]
+    dhcp: bool,
+    /// The name that the DHCP server is told
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    hostname: Option<String>,
     /// The way to other networks; once for IPv4, once for IPv6
     #[arg(long, value_name = "IP", value_parser = address)]
     gateway: Vec<IpAddress>,
@@ -176,7 +187,23 @@ pub(super) struct TapWords {
 impl TapWords {
     pub(super) fn check(self) -> Result<TapConfig, String> {
         crate::tap::check_name(&self.name).map_err(|error| error.to_string())?;
+        let dhcp = match (self.dhcp, self.hostname) {
+            (true, name) => Some(name.unwrap_or_default()),
+            (false, None) => None,
+            (false, Some(_)) => {
+                return Err("--hostname is what a DHCP server is told; give --dhcp too".into());
+            }
+        };
         let mut ips = self.ip;
+        if dhcp.is_some()
+            && ips
+                .iter()
+                .filter(|ip| matches!(ip, IpCidr::Ipv4(_)))
+                .count()
+                > 1
+        {
+            return Err("with --dhcp one --ip is used until a server answers, not several".into());
+        }
         if ips.is_empty() {
             ips.push(IpCidr::new(IpAddress::v4(192, 168, 69, 2), 24));
         }
@@ -208,8 +235,9 @@ impl TapWords {
             }
         }
         let by_datagrams = |one: &&Serve| one.transport == Transport::Udp;
-        if serve.iter().filter(by_datagrams).count() > SOCKETS {
-            return Err(format!("at most {SOCKETS} services speak by datagrams"));
+        let most = SOCKETS - usize::from(dhcp.is_some());
+        if serve.iter().filter(by_datagrams).count() > most {
+            return Err(format!("at most {most} services speak by datagrams"));
         }
         let by_name = || mac_for(&self.name, ips[0].address());
         let mac = self.mac.unwrap_or_else(by_name);
@@ -224,7 +252,7 @@ impl TapWords {
             tx,
         } = self.sizes;
         Ok(TapConfig {
-            tasks: slots + serve.len() + 1,
+            tasks: slots + serve.len() + 1 + 2 * usize::from(dhcp.is_some()),
             name: self.name,
             create: self.create,
             ips,
@@ -245,6 +273,7 @@ impl TapWords {
             run_for: self.run_for,
             format: self.output.format,
             pings: None,
+            dhcp,
         })
     }
 }

@@ -216,3 +216,20 @@ fn some_services_speak_by_datagrams() {
     let error = serve(&format!("--serve {}", many.join(" "))).unwrap_err();
     assert!(error.contains("at most 16"), "{error}");
 }
+
+#[test]
+fn an_address_of_a_dhcp_server_is_asked_for_with_a_name_and_one_fallback() {
+    assert_eq!(tap("").unwrap().dhcp, None);
+    let config = tap("--dhcp --hostname kettle --ip 10.0.0.9/8").unwrap();
+    assert_eq!(config.dhcp.as_deref(), Some("kettle"));
+    assert_eq!(config.ips, ["10.0.0.9/8".parse::<IpCidr>().unwrap()]);
+    assert_eq!(tap("--dhcp").unwrap().dhcp.as_deref(), Some(""));
+    for (words, said) in [
+        ("--hostname kettle", "give --dhcp too"),
+        ("--dhcp --hostname two_words", "is no host name"),
+        ("--dhcp --ip 10.0.0.9/8 --ip 10.0.0.8/8", "one --ip is used"),
+    ] {
+        let error = tap(words).unwrap_err();
+        assert!(format!("{error:?}").contains(said), "{words}: {error:?}");
+    }
+}

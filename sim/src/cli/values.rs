@@ -394,6 +394,17 @@ pub(super) fn mac_for(name: &str, address: IpAddress) -> EthernetAddress {
 }
 
 /// An address of a gateway.
+/// A name that a DHCP server is told.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    match (1..=63).contains(&text.len()) && text.bytes().all(is_in_name) {
+        true => Ok(text.into()),
+        false => Err(format!(
+            "{text:?} is no host name; at most 63 letters, digits and hyphens, such as kettle"
+        )),
+    }
+}
+
 pub(super) fn address(text: &str) -> Result<IpAddress, String> {
     text.parse()
         .map_err(|()| format!("{text:?} is no IP address; say 192.168.69.1"))
