@@ -159,6 +159,17 @@ fn the_next_server_is_asked_when_one_is_no_help() {
     }
 }
 
+/// A port where nobody is says so at once; a moment later somebody may be there.
+#[test]
+fn servers_that_are_not_there_yet_are_asked_again_a_moment_later() {
+    let log = Log::default();
+    with_servers([Script::NotYet; 2], 40, |node| {
+        asks(node, 1, "seven.example", Family::V4, &log);
+    });
+    assert_eq!(results(&log), [addrs(&[7])]);
+    assert!(log.borrow()[0].0 < seconds(3));
+}
+
 /// When nobody helps, it is said why, in bounded time and with a bounded number of questions.
 #[test]
 fn when_no_server_helps_it_is_said_why() {

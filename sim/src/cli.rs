@@ -25,7 +25,7 @@ pub use loopback_words::LoopbackConfig;
 pub use plan_words::{PlanConfig, Say};
 pub use selftest_words::SelftestConfig;
 pub use step_words::StepConfig;
-pub use tap_words::{Pings, SOCKETS, TapConfig};
+pub use tap_words::{Dig, Pings, SOCKETS, TapConfig};
 pub use values::{Loss, Serve, Service, Transport};
 use words::{Cli, CommandWords};
 pub use world_words::{DiffConfig, Keep, ReplayConfig, ShrinkConfig, WorldConfig};
@@ -100,6 +100,7 @@ where
     let command = match cli.command {
         Some(CommandWords::Tap(words)) => words.check().map(Command::Tap),
         Some(CommandWords::Ping(words)) => words.check().map(Command::Tap),
+        Some(CommandWords::Dig(words)) => words.check().map(Command::Tap),
         Some(CommandWords::Selftest(words)) => Ok(Command::Selftest(words.check())),
         Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),

@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cygnet::event::Observer;
 use cygnet::{
-    Config, HeapStorage, HeapTaskStorage, Node, Platform, Stack, StorageSizes, Tasks, Turn,
-    UdpStorage, turns,
+    Config, HeapStorage, HeapTaskStorage, NameStorage, Node, Platform, Stack, StorageSizes, Tasks,
+    Turn, UdpStorage, turns,
 };
 use cygnet_world::frame::Sequences;
 use smoltcp::phy::{Device, DeviceCapabilities};
@@ -136,22 +136,28 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     }
 
     if let Some(pings) = config.pings {
-        services::spawn_pings(node, pings, out)?;
+        services::spawn_pings(node, pings, out, stop)?;
+    }
+    if let Some(dig) = &config.dig {
+        let names = Box::leak(Box::new(NameStorage::<4>::new()));
+        stack.add_names(names).map_err(|error| text(&error))?;
+        services::spawn_dig(node, Box::leak(dig.clone()), out, stop)?;
     }
 
-    match pcap {
+    let status = match pcap {
         None => {
             let (over, tap) = drive(config, node, (out, stop), tap)?;
-            finish(config, node, &over, tap.stats())
+            finish(config, node, &over, tap.stats())?
         }
         Some(file) => {
             let (over, mut capture) = drive(config, node, (out, stop), Capture::new(tap, file))?;
             if let Err(error) = capture.finish() {
                 eprintln!("sim: the capture is incomplete: {error}");
             }
-            finish(config, node, &over, capture.get_ref().stats())
+            finish(config, node, &over, capture.get_ref().stats())?
         }
-    }
+    };
+    Ok(status.max(stop.failed.get().into()))
 }
 
 /// Fills `bytes` from the kernel.
@@ -353,7 +359,7 @@ fn greeting(config: &TapConfig) -> String {
             "\nA DHCP server is asked; in three seconds this address is used, if nobody has it.",
         );
     }
-    if config.pings.is_some() {
+    if config.pings.is_some() || config.dig.is_some() {
         return text;
     }
     for ip in &config.ips {

@@ -7,12 +7,12 @@ use std::pin::pin;
 use std::task::{Poll, Waker};
 
 use cygnet::service::{self, DhcpConfig};
-use cygnet::{Backlog, ListenError, Node, TcpStream, TimeLimits};
+use cygnet::{Backlog, Family, ListenError, Node, TcpStream, TimeLimits};
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 
-use crate::cli::Pings;
 use crate::cli::values::{Serve, Service};
+use crate::cli::{Dig, Pings};
 use crate::observe::Out;
 
 /// What the future of a service or of a client may need.
@@ -79,6 +79,8 @@ async fn serve<'a, C: Future<Output = ()> + 'a>(
 pub struct Stop {
     is_set: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
+    /// What was asked was not answered.
+    pub failed: Cell<bool>,
 }
 
 impl Stop {
@@ -149,7 +151,12 @@ pub fn spawn_dhcp(
 ///
 /// # Errors
 /// One line: no task is free.
-pub fn spawn_pings(node: Node<'_>, pings: Pings, out: &'static Out) -> Result<(), String> {
+pub fn spawn_pings(
+    node: Node<'static>,
+    pings: Pings,
+    out: &'static Out,
+    stop: &'static Stop,
+) -> Result<(), String> {
     let asks = async move {
         let Ok(socket) = node.pings() else {
             return Err("no socket is free");
@@ -174,9 +181,54 @@ pub fn spawn_pings(node: Node<'_>, pings: Pings, out: &'static Out) -> Result<()
                 node.sleep_until(begin + second).await;
             }
         }
+        stop.set();
         Ok(())
     };
     let spawned = node.spawn_named("ping", Box::pin(asks));
+    spawned.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Spawns who asks name servers for the addresses of a name, and says them.
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_dig(
+    node: Node<'static>,
+    dig: &'static Dig,
+    out: &'static Out,
+    stop: &'static Stop,
+) -> Result<(), String> {
+    if !dig.servers.is_empty() {
+        node.set_dns_servers(&dig.servers);
+    }
+    let resolves = stop.or(async move {
+        service::dns(node).await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let asks = async move {
+        node.wait_config_up().await;
+        let begin = node.now();
+        let found = node.resolve(&dig.name, Family::Any).await;
+        let took = (node.now() - begin).total_millis();
+        match found {
+            Ok(addresses) => {
+                for address in addresses {
+                    out.line(format_args!("{} is {address}", dig.name));
+                }
+                out.line(format_args!("found in {took} ms"));
+            }
+            Err(error) => {
+                stop.failed.set(true);
+                out.line(format_args!("{}: {error}, after {took} ms", dig.name));
+            }
+        }
+        out.flush();
+        stop.set();
+        Ok::<(), std::convert::Infallible>(())
+    };
+    let spawned = node.spawn_named("dns", Box::pin(resolves));
+    spawned.map_err(|error| error.to_string())?;
+    let spawned = node.spawn_named("dig", Box::pin(asks));
     spawned.map(|_| ()).map_err(|error| error.to_string())
 }
 

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often every server is asked.
 const ROUNDS: u32 = 2;
 
+/// How long it waits before it asks all of them again.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a server may take that is asked by TCP.
 const TCP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -138,6 +141,10 @@ impl Resolver<'_> {
     async fn ask(&self, name: &Name, kind: DnsQueryType) -> Result<Answer, Found> {
         let mut nothing = Found::NoServer;
         for round in 0..ROUNDS {
+            if nothing != Found::NoServer {
+                // What was refused at once may be there in a moment.
+                self.node.sleep(PAUSE).await;
+            }
             for number in 0.. {
                 // They may be others meanwhile.
                 let server = self.node.stack.with_quiet(|core| {

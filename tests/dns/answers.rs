@@ -10,6 +10,8 @@ pub enum Script {
     Answer,
     /// The same, a second later.
     Late,
+    /// The same, but nobody is there before a second and a half.
+    NotYet,
     Silent,
     /// It says this code and nothing else.
     Fails(u8),
@@ -41,6 +43,9 @@ pub fn serve<'a>(
     log: &'a RefCell<Vec<Asked>>,
 ) {
     let by_udp = async move {
+        if script == Script::NotYet {
+            node.sleep(SEC * 3 / 2).await;
+        }
         let socket = node.bind((server, 53)).unwrap();
         loop {
             let mut buf = [0; 512];
@@ -97,7 +102,7 @@ pub fn serve<'a>(
 /// What is sent to who asked this.
 fn answers(script: Script, asked: &[u8]) -> Vec<Vec<u8>> {
     match script {
-        Script::Answer | Script::Late => vec![reply(asked, 0, &[7])],
+        Script::Answer | Script::Late | Script::NotYet => vec![reply(asked, 0, &[7])],
         Script::Silent => vec![],
         Script::Fails(code) => vec![reply(asked, code.into(), &[])],
         Script::Nothing => vec![reply(asked, 0, &[])],

@@ -68,6 +68,50 @@ pub struct TapConfig {
     /// Ask a DHCP server for an address, under this name; the one of IPv4 among `ips` is
     /// used until it answers.
     pub dhcp: Option<String>,
+    /// Instead of serving, ask for the addresses of a name.
+    pub dig: Option<Box<Dig>>,
+}
+
+/// A question for the addresses of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dig {
+    /// The name.
+    pub name: String,
+    /// Who is asked; nobody: whom DHCP names.
+    pub servers: Vec<IpAddress>,
+}
+
+#[derive(Args)]
+pub(super) struct DigWords {
+    /// The name
+    #[arg(value_name = "NAME")]
+    dig: String,
+    /// Who is asked; repeatable, at most three [default: with --dhcp, whom that server names]
+    #[arg(long, value_name = "IP", value_parser = address)]
+    dns: Vec<IpAddress>,
+    #[command(flatten)]
+    tap: TapWords,
+}
+
+impl DigWords {
+    pub(super) fn check(self) -> Result<TapConfig, String> {
+        let config = self.tap.check()?;
+        if self.dns.is_empty() && config.dhcp.is_none() {
+            return Err("nobody is asked: give --dns IP, or --dhcp".into());
+        }
+        if self.dns.len() > 3 {
+            return Err("at most three --dns are asked".into());
+        }
+        Ok(TapConfig {
+            serve: Vec::new(),
+            tasks: config.tasks + 2,
+            dig: Some(Box::new(Dig {
+                name: self.dig,
+                servers: self.dns,
+            })),
+            ..config
+        })
+    }
 }
 
 /// Echo requests, one a second.
@@ -274,6 +318,7 @@ impl TapWords {
             format: self.output.format,
             pings: None,
             dhcp,
+            dig: None,
         })
     }
 }

@@ -233,3 +233,33 @@ fn an_address_of_a_dhcp_server_is_asked_for_with_a_name_and_one_fallback() {
         assert!(format!("{error:?}").contains(said), "{words}: {error:?}");
     }
 }
+
+#[test]
+fn a_name_is_asked_for_from_somebody() {
+    let dig = |words: &str| {
+        let words = std::iter::once("sim")
+            .chain(["dig"])
+            .chain(words.split_whitespace());
+        parse(words).map(|invocation| match invocation.command {
+            Command::Tap(config) => *config.dig.unwrap(),
+            _ => panic!("not dig"),
+        })
+    };
+    let found = dig("swan.example --dns 10.0.0.1 --dns fd00::1").unwrap();
+    assert_eq!(
+        (found.name.as_str(), found.servers.len()),
+        ("swan.example", 2)
+    );
+    assert!(dig("swan.example --dhcp").unwrap().servers.is_empty());
+    for (words, said) in [
+        ("swan.example", "give --dns IP"),
+        ("swan.example --dns swan", "is no IP address"),
+        (
+            "swan.example --dns 10.0.0.1 --dns 10.0.0.2 --dns 10.0.0.3 --dns 10.0.0.4",
+            "at most three",
+        ),
+    ] {
+        let error = dig(words).unwrap_err();
+        assert!(format!("{error:?}").contains(said), "{words}: {error:?}");
+    }
+}

@@ -9,7 +9,7 @@ use super::plan_words::PlanWords;
 use super::selftest_words::SelftestWords;
 use super::step_words::StepWords;
 use super::swarm_words::{MergeWords, SwarmWords};
-use super::tap_words::{PingWords, TapWords};
+use super::tap_words::{DigWords, PingWords, TapWords};
 use super::world_words::{DiffWords, ReplayWords, ShrinkWords, WorldWords};
 use crate::level::Level;
 
@@ -50,6 +50,8 @@ pub(super) enum CommandWords {
     Tap(TapWords),
     /// Asks a host for an echo, from a TAP interface
     Ping(PingWords),
+    /// Asks name servers for the addresses of a name, from a TAP interface
+    Dig(DigWords),
     /// A network of hosts under faults, one run from one seed
     World(WorldWords),
     /// The run of a plan, to the byte; no random number is drawn
