@@ -80,7 +80,7 @@ const RATIOS: [Ratio; 17] = [
         "8 at once / bare",
         ("all", "cygnet", 8, 256),
         ("all", "bare", 8, 256),
-        1.02,
+        1.03,
     ),
     ratio(
         "64 at once / bare",
