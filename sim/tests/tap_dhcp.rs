@@ -156,13 +156,13 @@ fn a_lease_of_kea_is_renewed_rebound_and_given_up() {
     let leased = address(&sim, "192.168.69.2/");
     netns.inside(|| {
         let mut stream = connect(&leased, 7).unwrap();
-        // Two lifetimes, over one connection.
-        (0..24).for_each(|_| speaks(&mut stream));
+        // Longer than one lifetime, over one connection.
+        (0..14).for_each(|_| speaks(&mut stream));
         drop(server);
         // Longer than the lease would last without anybody.
         (0..5).for_each(|_| speaks(&mut stream));
         let server = kea(&netns, &folder);
-        (0..12).for_each(|_| speaks(&mut stream));
+        (0..8).for_each(|_| speaks(&mut stream));
         drop(server);
         let gone = Instant::now();
         let mut last = gone;
