@@ -272,3 +272,25 @@ fn both_are_woken_whose_connections_come_in_one_turn() {
         assert_eq!(accepted.get(), 2);
     });
 }
+
+/// More wait for a change of the host than there are places for, with wakers that call it.
+#[test]
+fn wakers_that_call_the_node_wait_for_a_change_of_the_host() {
+    let node = host();
+    let mut waits: Vec<_> = (0..12).map(|_| Box::pin(node.wait_link_down())).collect();
+    let mut look = || {
+        let mut ready = 0;
+        for wait in &mut waits {
+            // Each has a waker of its own.
+            let waker = Waker::from(Arc::new(Nosy(Waker::noop().clone())));
+            let mut cx = Context::from_waker(&waker);
+            ready += u32::from(wait.as_mut().poll(&mut cx).is_ready());
+        }
+        ready
+    };
+    assert_eq!(look(), 0);
+    assert!(CALLS.get()[0] > 0, "who has no place is woken at once");
+    node.set_link(false);
+    assert_eq!(look(), 12);
+    NODE.set(None);
+}

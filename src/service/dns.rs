@@ -14,7 +14,6 @@ use smoltcp::wire::{DnsQueryType, IpAddress};
 use crate::frame::dns::{ALIASES, Addresses, Answer, LONGEST, Name, SERVER_PORT, read, write};
 use crate::node::Node;
 use crate::socket::{What, watch};
-use crate::stack::core::Core;
 use crate::table::names::{Family, Found};
 
 /// How long a server's answer is waited for; the second time twice as long.
@@ -38,8 +37,7 @@ const TCP_PATIENCE: Duration = Duration::from_secs(5);
 /// # Cancel safety
 /// **Safe.** The question it works on is another such task's, or is given up if there is none.
 pub async fn dns(node: Node<'_>) {
-    let names = |f: fn(&mut Core<'_>)| node.stack.with(f);
-    names(|core| core.beside.names.resolvers += 1);
+    node.stack.with(|core| core.beside.names.resolvers += 1);
     let _ends = guard((), |()| {
         node.stack.with_unless_hurt(|core| {
             core.beside.names.resolvers -= 1;

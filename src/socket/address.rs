@@ -42,18 +42,24 @@ pub(crate) fn wait<R>(
     look: impl FnOnce(&Core<'_>) -> Option<R>,
 ) -> Poll<R> {
     let mut parking = Parking::new(cx.waker());
-    stack.with(|core| {
-        if let Some(seen) = look(core) {
-            return Poll::Ready(seen);
+    let mut again = false;
+    let seen = stack.with(|core| {
+        let seen = look(core);
+        if seen.is_none() {
+            stack.leave_note(Yield::of(Reason::Config, 0));
+            again = !core.beside.watchers.watch(&mut parking);
+            if again {
+                count!(core.host, timers_refused);
+            }
         }
-        stack.leave_note(Yield::of(Reason::Config, 0));
-        if !core.beside.watchers.watch(&mut parking) {
-            // It looks in every turn, as a timer without a place does.
-            count!(core.host, timers_refused);
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
+        seen
+    });
+    // Without a place it looks in every turn, as a timer without one does. It wakes only
+    // here: a waker of another executor may call the node.
+    if again {
+        cx.waker().wake_by_ref();
+    }
+    seen.map_or(Poll::Pending, Poll::Ready)
 }
 
 /// Waits for something about the host.
@@ -86,10 +92,7 @@ impl<'a> Watch<'a> {
                 .with(|core| addressing::begin(&mut core.neighbors.claims, &core.host, cidr))
                 .ok_or(ClaimError::TooMany),
         };
-        let what = match ticket {
-            Ok(ticket) => What::Claim(cidr, ticket),
-            Err(error) => What::Refused(error),
-        };
+        let what = ticket.map_or_else(What::Refused, |ticket| What::Claim(cidr, ticket));
         Watch { stack, what }
     }
 
