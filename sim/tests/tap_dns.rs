@@ -8,24 +8,11 @@ mod folder;
 mod netns;
 
 use std::fmt::Write as _;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use folder::Folder;
-use netns::{LONG, Netns, Sim, no_tap_is_left};
-use rustix::process::{Pid, Signal, kill_process};
-
-/// A program that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // Not at once: `timeout`, under which it runs, must take it along.
-        let pid = Pid::from_raw(self.0.id() as i32).unwrap();
-        let _ = kill_process(pid, Signal::TERM);
-        let _ = self.0.wait();
-    }
-}
+use netns::{Ends, LONG, Netns, Sim, no_tap_is_left};
 
 fn dnsmasq(netns: &Netns, folder: &Folder) -> Ends {
     let mut hosts = String::from("10.9.9.7 swan.example\nfd09::7 swan.example\n");

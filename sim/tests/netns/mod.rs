@@ -33,6 +33,18 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped {name}: {why}");
 }
 
+/// A program that ends with the test.
+pub struct Ends(pub Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // Not at once: `timeout`, under which it runs, must take it along.
+        let pid = Pid::from_raw(self.0.id() as i32).unwrap();
+        let _ = kill_process(pid, Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
 /// A namespace with `lo` up.
 pub struct Netns {
     name: String,
