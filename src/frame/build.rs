@@ -11,7 +11,7 @@
 
 use heapless::Vec;
 #[cfg(feature = "ipv6")]
-use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
+use smoltcp::wire::Ipv6Address;
 use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, TcpSeqNumber};
 
 use crate::frame::checksum;
@@ -152,8 +152,15 @@ fn ndisc(
     put(&mut frame, &target.octets());
     put(&mut frame, &[option, 1]);
     put(&mut frame, &link.0);
-    let message = frame.get_mut(54..)?;
-    Icmpv6Packet::new_unchecked(message).fill_checksum(&from, &to);
+    sealed(frame, 54)
+}
+
+/// With the checksum of the ICMPv6 message that begins there.
+#[cfg(feature = "ipv6")]
+pub(crate) fn sealed(mut frame: Frame, start: usize) -> Option<Frame> {
+    let (head, message) = frame.split_at_mut_checked(start)?;
+    let sum = checksum::of_icmpv6(head.get(22..54)?.first_chunk()?, message);
+    message.get_mut(2..4)?.copy_from_slice(&sum.to_ne_bytes());
     Some(frame)
 }
 

@@ -73,14 +73,15 @@ pub(crate) fn is_icmp_right(message: &[u8]) -> bool {
     fold(sum(message, 0)) == u16::MAX
 }
 
-/// Whether an ICMPv6 message is, between these addresses.
+/// What is missing in the sum of an ICMPv6 message between these addresses: zero if it is as
+/// its sender wrote it, its checksum if that is zero so far.
 #[cfg(feature = "ipv6")]
 #[cold]
-pub(crate) fn is_icmpv6_right(addresses: &[u8; 32], message: &[u8]) -> bool {
+pub(crate) fn of_icmpv6(addresses: &[u8; 32], message: &[u8]) -> u16 {
     // The pseudo header's last: the length and the protocol.
     let [a, b] = (message.len() as u16).to_be_bytes();
     let rest = block(&[0, 0, a, b, 0, 0, 0, 58], pseudo(addresses));
-    fold(sum(message, rest)) == u16::MAX
+    !fold(sum(message, rest))
 }
 
 /// What is missing in the sum of a message of this protocol between these addresses: zero if

@@ -75,14 +75,26 @@ fn ipv4_payload(packet: &[u8], protocol: u8) -> Option<&[u8]> {
     packet.get(usize::from(header[0] & 15) * 4..usize::from(end))
 }
 
+/// The header and the message of an ICMPv6 packet that is whole, as its sender wrote it.
+/// So many bytes of options are between them.
+#[cfg(feature = "ipv6")]
+#[cold]
+#[inline(never)]
+pub(crate) fn message_v6(packet: &[u8], options: usize) -> Option<(&[u8; 40], &[u8])> {
+    let (header, rest) = packet.split_first_chunk::<40>()?;
+    let message = rest.get(options..usize::from(u16::from_be_bytes([header[4], header[5]])))?;
+    let next = if options > 0 { 0 } else { 58 };
+    let is_one = header[0] >> 4 == 6 && header[6] == next;
+    let sum = checksum::of_icmpv6(header.last_chunk()?, message);
+    (is_one && sum == 0).then_some((header, message))
+}
+
 #[cfg(feature = "ipv6")]
 fn too_big_v6(packet: &[u8]) -> Option<TooBig> {
-    let (header, rest) = packet.split_first_chunk::<40>()?;
-    let message = rest.get(..usize::from(u16::from_be_bytes([header[4], header[5]])))?;
-    let addresses = header.last_chunk::<32>()?;
+    let (_, message) = message_v6(packet, 0)?;
     let (head, quoted) = message.split_first_chunk::<8>()?;
     let (kind, mtu) = head.split_first_chunk::<4>()?;
-    if header[6] != 58 || kind[..2] != [2, 0] || !checksum::is_icmpv6_right(addresses, message) {
+    if kind[..2] != [2, 0] {
         return None;
     }
     let (header, segment) = quoted.split_first_chunk::<40>()?;

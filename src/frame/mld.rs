@@ -6,9 +6,10 @@
 //! Not here: when something is said (`groups.rs`).
 
 use smoltcp::time::Duration;
-use smoltcp::wire::{Icmpv6Packet, Ipv6Address};
+use smoltcp::wire::Ipv6Address;
 
-use crate::frame::build::{Frame, raw};
+use crate::frame::build::{Frame, raw, sealed};
+use crate::frame::icmp::message_v6;
 use crate::frame::link::{ETHERNET, Hardware, group};
 
 /// Every router that speaks the second version (RFC 3810, 5.2.14).
@@ -34,18 +35,14 @@ pub(crate) struct Query {
 #[cold]
 pub(crate) fn query(frame: &[u8]) -> Option<Query> {
     let packet = frame.get(ETHERNET..)?;
-    let (header, rest) = packet.split_first_chunk::<40>()?;
-    let bytes = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let address = |at: usize| Some(Ipv6Address::from(*header.get(at..)?.first_chunk::<16>()?));
-    let (source, destination) = (address(8)?, address(24)?);
-    let (alert, message) = rest.get(..bytes)?.split_first_chunk::<8>()?;
-    let is_local = header[0] >> 4 == 6 && header[6..8] == [0, 1];
+    let (header, message) = message_v6(packet, ALERT.len())?;
+    let source = Ipv6Address::from(*header.get(8..)?.first_chunk::<16>()?);
+    let alert = packet.get(40..48)?;
     let is_alert = alert[..2] == ALERT[..2] && alert[2..].windows(4).any(|it| it == &ALERT[2..6]);
     let (&[130, 0, _, _, c0, c1, _, _], asked) = message.split_first_chunk::<8>()? else {
         return None;
     };
-    let is_right = Icmpv6Packet::new_unchecked(message).verify_checksum(&source, &destination);
-    if !(is_local && is_alert && is_right && source.is_unicast_link_local()) {
+    if !(header[7] == 1 && is_alert && source.is_unicast_link_local()) {
         return None;
     }
     let code = u64::from(u16::from_be_bytes([c0, c1]));
@@ -91,7 +88,5 @@ pub(crate) fn report(
     ] {
         frame.extend_from_slice(part).ok()?;
     }
-    let message = frame.get_mut(ETHERNET + 48..)?;
-    Icmpv6Packet::new_unchecked(message).fill_checksum(&us.1, &to);
-    Some(frame)
+    sealed(frame, ETHERNET + 48)
 }

@@ -4,9 +4,11 @@
 //! Not here: what is believed (`neighbors.rs`).
 
 #[cfg(feature = "ipv6")]
-use smoltcp::wire::{IPV6_LINK_LOCAL_ALL_NODES, Icmpv6Packet, Ipv6Address, Ipv6Packet};
+use smoltcp::wire::{IPV6_LINK_LOCAL_ALL_NODES, Ipv6Address};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
+#[cfg(feature = "ipv6")]
+use crate::frame::icmp::message_v6;
 use crate::frame::link::{Hardware, is_unicast};
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{group, solicited_node};
@@ -57,18 +59,16 @@ fn read_arp(packet: &[u8; 28]) -> Option<Claim> {
 #[cfg(feature = "ipv6")]
 fn read_ndisc(frame: &[u8]) -> Option<Claim> {
     let from: Hardware = *frame.get(6..)?.first_chunk()?;
-    let packet = Ipv6Packet::new_checked(frame.get(14..)?).ok()?;
-    let (source, destination) = (packet.src_addr(), packet.dst_addr());
-    let message = packet.payload();
-    let icmp = Icmpv6Packet::new_checked(message).ok()?;
-    let is_right = icmp.verify_checksum(&source, &destination) && icmp.msg_code() == 0;
-    let target = Ipv6Address::from(*message.get(8..)?.first_chunk::<16>()?);
+    let (header, message) = message_v6(frame.get(14..)?, 0)?;
+    let address = |bytes: &[u8], at| Some(Ipv6Address::from(*bytes.get(at..)?.first_chunk()?));
+    let (source, destination) = (address(header, 8)?, address(header, 24)?);
+    let (&[kind, code, ..], options) = message.split_first_chunk::<24>()?;
+    let target = address(message, 8)?;
     let is_one = !target.is_multicast() && !source.is_multicast();
-    if packet.hop_limit() != 255 || !is_right || !is_one {
+    if header[7] != 255 || code != 0 || !is_one {
         return None;
     }
-    let kind = *message.first()?;
-    let link_layer = link_layer(message.get(24..)?, kind)?;
+    let link_layer = link_layer(options, kind)?;
     let (addr, hardware, asks_for) = match kind {
         // Who asks without an address is about to take it: everybody is told (7.2.4).
         135 if source.is_unspecified() => {

@@ -163,6 +163,32 @@ impl<T: TxToken, L: Leaving> Device for OneShot<'_, T, L> {
     }
 }
 
+/// A device that only says what it can do.
+pub(crate) struct Nothing<'c>(pub(crate) &'c DeviceCapabilities);
+
+impl Device for Nothing<'_> {
+    type RxToken<'a>
+        = OneFrame<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Discard
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(OneFrame<'_>, Discard)> {
+        None
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Discard> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.0.clone()
+    }
+}
+
 /// The longest packet: its length is a number of 16 bits.
 const LONGEST_PACKET: usize = u16::MAX as usize;
 

@@ -1,13 +1,13 @@
 //! Questions and announcements about an address that is not in use yet (RFC 5227, 2.1.1 and
 //! 2.3; RFC 4862, 5.4.2).
 
-#[cfg(feature = "ipv6")]
-use smoltcp::wire::{Icmpv6Packet, IpProtocol, Ipv6Address};
 use smoltcp::wire::{IpAddress, Ipv4Address};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{IpProtocol, Ipv6Address};
 
 use crate::frame::build::{Frame, who_has};
 #[cfg(feature = "ipv6")]
-use crate::frame::build::{packet, put};
+use crate::frame::build::{packet, put, sealed};
 use crate::frame::link::Hardware;
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{group, solicited_node};
@@ -23,8 +23,7 @@ pub(crate) fn probe(us: Hardware, addr: IpAddress) -> Option<Frame> {
             let mut frame = packet((us, group(to)), addresses, IpProtocol::Icmpv6, 24)?;
             put(&mut frame, &[135, 0, 0, 0, 0, 0, 0, 0]);
             put(&mut frame, &addr.octets());
-            Icmpv6Packet::new_unchecked(frame.get_mut(54..)?).fill_checksum(&from, &to);
-            Some(frame)
+            sealed(frame, 54)
         }
     }
 }

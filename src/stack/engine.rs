@@ -9,13 +9,14 @@
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
+use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
 use crate::counters::DropReason;
 use crate::frame::build::Bare;
 use crate::frame::demux::{Control, Segment};
 use crate::frame::link::{ETHERNET, Hardware};
-use crate::frame::one_shot::{Discard, Ends, OneShot, Tx};
+use crate::frame::one_shot::{Ends, Nothing, OneShot, Tx};
 use crate::frame::patch::{self, COPY};
 use crate::rules::guard::{Edge, TcpView, Verdict, judge, moved};
 use crate::rules::isn;
@@ -31,8 +32,8 @@ use crate::time::FAR;
 pub(crate) struct Engine(pub(crate) Interface);
 
 impl Engine {
-    pub(crate) fn new(host: &Host<'_>) -> Self {
-        Engine(interface(0, host, &host.capabilities))
+    pub(crate) fn new(capabilities: &DeviceCapabilities) -> Self {
+        Engine(interface(0, Instant::ZERO, capabilities))
     }
 
     /// Lets smoltcp answer a packet that belongs to no slot, such as a ping, to
@@ -288,17 +289,10 @@ pub(crate) fn one_shot<'f, 'o, T>(
 /// An interface below which there is nothing but the peer, whose generator begins
 /// at `seed`: it takes every address for its own and every other for a
 /// neighbor's, because the demux has looked at them.
-pub(crate) fn interface(
-    seed: u64,
-    host: &Host<'_>,
-    capabilities: &DeviceCapabilities,
-) -> Interface {
+pub(crate) fn interface(seed: u64, now: Instant, capabilities: &DeviceCapabilities) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
-    let nobody = &host.config.hardware_addr;
-    let mut device = one_shot::<Discard>(host, &host.outlet, nobody, None, None);
-    device.capabilities = capabilities;
-    let mut interface = Interface::new(config, &mut device, host.now);
+    let mut interface = Interface::new(config, &mut Nothing(capabilities), now);
     interface.set_any_ip(true);
     interface
 }
@@ -347,7 +341,7 @@ fn narrow_passes<D: Device + ?Sized>(
 ) -> Passes {
     let mut narrow = host.capabilities.clone();
     narrow.max_transmission_unit = mtu.into();
-    let mut iface = interface(0, host, &narrow);
+    let mut iface = interface(0, host.now, &narrow);
     passes(&mut iface, host, peer, set, device)
 }
 
@@ -397,7 +391,7 @@ pub(crate) fn begin<T: TxToken>(
     token: T,
 ) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, host, &host.capabilities);
+    let mut scratch = interface(seed, host.now, &host.capabilities);
     slot.shakes(listener, segment, host);
     slot.view = TcpView::of_syn(segment.seq);
     let listens = slot

@@ -49,7 +49,7 @@ pub(crate) fn replay<'a, T: TxToken>(
         };
         buffers.renew(set);
         let seed = isn::seed(cookie.isn, draws);
-        let mut scratch = interface(seed, host, &host.capabilities);
+        let mut scratch = interface(seed, host.now, &host.capabilities);
         if tcp_of(set).listen(segment.flow.listens()).is_err() {
             return false;
         }
@@ -135,7 +135,7 @@ pub(crate) fn connect(
 /// Has a fresh socket begin a connection, with this sequence number.
 fn begin(host: &Host<'_>, socket: &mut tcp::Socket<'_>, flow: &Flow, isn: TcpSeqNumber) -> bool {
     let seed = isn::seed(isn, isn::DRAWS);
-    let mut scratch = interface(seed, host, &host.capabilities);
+    let mut scratch = interface(seed, host.now, &host.capabilities);
     let (remote, local) = (flow.remote(), flow.local());
     socket.connect(scratch.context(), remote, local).is_ok()
 }
