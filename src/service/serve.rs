@@ -31,11 +31,10 @@ where
         open: None,
     };
     poll_fn(move |cx| {
-        while let Some(stream) = ready!(server.poll(cx))? {
+        server.poll(cx, &mut |stream| {
             // Refused: the future is dropped, and with it the stream closes.
             let _ = node.spawn_named(name, client(stream));
-        }
-        Poll::Ready(Ok(()))
+        })
     })
 }
 
@@ -70,9 +69,13 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// The next connection; `None` after the listener was closed.
+    /// Hands out connections until the listener is closed.
     #[inline(never)]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<TcpStream<'a>>, ListenError>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        serve: &mut dyn FnMut(TcpStream<'a>),
+    ) -> Poll<Result<(), ListenError>> {
         let (line, _) = match &mut self.open {
             Some(open) => open,
             none => {
@@ -80,7 +83,9 @@ impl<'a> Server<'a> {
                 none.insert((listener.line(), listener))
             }
         };
-        let accepted = ready!(line.poll(cx));
-        Poll::Ready(Ok(accepted.ok().map(|(stream, _peer)| stream)))
+        while let Ok((stream, _peer)) = ready!(line.poll(cx)) {
+            serve(stream);
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -99,16 +99,34 @@ impl<'a> Handle<'a> {
             // Lent to the other half for the length of a closure.
             None => slot.missed = true,
         }
-        if core.host.now >= until {
-            return Poll::Ready(Err(Cut::ByUs.into()));
+        match self.waits(core, parking, reason, until) {
+            true => Poll::Pending,
+            false => Poll::Ready(Err(Cut::ByUs.into())),
         }
+    }
+
+    /// Parks the caller's waker; false if its time is over. Of this a small machine has one
+    /// copy, whatever is waited for.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn waits(
+        &self,
+        core: &mut Core<'a>,
+        parking: &mut Parking<'_>,
+        reason: Reason,
+        until: Instant,
+    ) -> bool {
+        if core.host.now >= until {
+            return false;
+        }
+        let slot = &mut core.connections.slots[self.key.id];
         park(slot, reason, until, parking);
         if until != FAR {
             core.connections.arm(self.key.id, until);
         }
         let waits = Yield::of(reason, self.number());
         self.stack.note.set(Some(waits));
-        Poll::Pending
+        true
     }
 
     /// Waits until the peer has acknowledged our FIN.

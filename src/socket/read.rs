@@ -63,10 +63,24 @@ impl<'a> ReadHalf<'a> {
         self.handle.has_answer(look)
     }
 
-    async fn ready(&mut self) -> Result<Readable, ReadError> {
+    fn ready(&mut self) -> impl Future<Output = Result<Readable, ReadError>> {
+        let mut until = Until::NEW;
+        poll_fn(move |cx| self.poll_ready(cx, &mut until))
+    }
+
+    /// Waits until there is something to read, or the end.
+    fn poll_ready(
+        &mut self,
+        cx: &Context<'_>,
+        until: &mut Until,
+    ) -> Poll<Result<Readable, ReadError>> {
         self.give_back();
         self.lent = Err(0);
-        self.handle.wait(Reason::Read, self.timeout, look).await
+        let handle = self.handle;
+        let until = until.get(handle.stack, self.timeout);
+        let mut parking = Parking::new(cx.waker());
+        let stack = handle.stack;
+        stack.with_quiet(|core| handle.poll(core, &mut parking, Reason::Read, until, look))
     }
 
     /// Waits until a read would not: bytes have arrived, or the end has.
@@ -146,14 +160,19 @@ impl<'a> ReadHalf<'a> {
     ///
     /// # Cancel safety
     /// **Safe.** `f` runs to its end once it was called.
-    pub async fn read_with<R>(
+    pub fn read_with<R>(
         &mut self,
         f: impl FnOnce(&[u8]) -> (usize, R),
-    ) -> Result<R, ReadError> {
-        if self.ready().await? == Readable::End {
-            return Ok(f(&[]).1);
-        }
-        recv(self.handle, f)
+    ) -> impl Future<Output = Result<R, ReadError>> {
+        let (mut until, mut f) = (Until::NEW, Some(f));
+        poll_fn(move |cx| {
+            let is_over = ready!(self.poll_ready(cx, &mut until))? == Readable::End;
+            Poll::Ready(match f.take() {
+                Some(f) if is_over => Ok(f(&[]).1),
+                Some(f) => recv(self.handle, f),
+                None => Err(ReadError::Reset),
+            })
+        })
     }
 
     /// Waits for bytes and lends them out where they lie; empty at the end of
@@ -198,11 +217,13 @@ fn recv<R>(handle: Handle<'_>, f: impl FnOnce(&[u8]) -> (usize, R)) -> Result<R,
         socket.recv(|bytes| {
             let (done, out) = f(bytes);
             let done = done.min(bytes.len());
-            let event = Event::Read {
-                slot: handle.number(),
-                bytes: &bytes[..done],
-            };
-            handle.stack.with(|core| core.host.tell(&event));
+            if cfg!(feature = "observer") {
+                let event = Event::Read {
+                    slot: handle.number(),
+                    bytes: &bytes[..done],
+                };
+                handle.stack.with_quiet(|core| core.host.tell(&event));
+            }
             (done, out)
         })
     });
