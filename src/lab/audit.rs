@@ -167,7 +167,7 @@ impl Audit<'_, '_> {
             return ensure("a free slot has no deadline", armed.is_none());
         }
         let now = self.0.host.now;
-        let (held, due) = (slot.is_held(), slot.due(now).at);
+        let (held, due) = (slot.is_held(), slot.due(&self.0.host).at);
         let found = flow.is_none_or(|flow| connections.find(&flow) == Some(id));
         let slot = &connections.slots[id];
         ensure("a slot's flow leads to it", found)?;

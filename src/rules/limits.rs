@@ -145,19 +145,19 @@ impl Pace {
     }
 
     /// How long it has been since it began.
-    pub(crate) fn age(&self, now: Instant) -> Duration {
-        Duration::from_millis(tick(now).wrapping_sub(self.began).into())
+    pub(crate) fn age(&self, tick: u32) -> Duration {
+        Duration::from_millis(tick.wrapping_sub(self.began).into())
     }
 
     /// For how many milliseconds no byte has moved.
-    pub(crate) fn idles(&self, now: Instant) -> u32 {
-        tick(now).wrapping_sub(self.moved)
+    pub(crate) fn idles(&self, tick: u32) -> u32 {
+        tick.wrapping_sub(self.moved)
     }
 
     /// When the first of the limits is reached, and which that is. Of a stream that was
     /// dropped only the whole exchange is limited.
-    fn due(&self, dropped: bool, now: Instant) -> (Instant, Deadline) {
-        match self.first(dropped, now) {
+    fn due(&self, dropped: bool, now: Instant, tick: u32) -> (Instant, Deadline) {
+        match self.first(dropped, tick) {
             (why, u32::MAX) => (FAR, why),
             (why, 0) => (now, why),
             // A tick may have begun up to two milliseconds ago.
@@ -168,7 +168,7 @@ impl Pace {
     /// The limit that is reached first, and in how many milliseconds: `u32::MAX` if
     /// there is none.
     #[inline(never)]
-    fn first(&self, dropped: bool, now: Instant) -> (Deadline, u32) {
+    fn first(&self, dropped: bool, tick: u32) -> (Deadline, u32) {
         let mut first = (Deadline::Exchange, u32::MAX);
         for (deadline, since, limit) in [
             (Deadline::Exchange, self.began, self.exchange),
@@ -176,7 +176,7 @@ impl Pace {
             (Deadline::FirstByte, self.moved, self.first_byte),
             (Deadline::Idle, self.moved, self.idle),
         ] {
-            let left = limit.saturating_sub(tick(now).wrapping_sub(since));
+            let left = limit.saturating_sub(tick.wrapping_sub(since));
             if since != 0 && limit != 0 && left < first.1 {
                 first = (deadline, left);
             }
@@ -260,7 +260,7 @@ impl Clocks {
 
     /// What comes first. Only a connection that is open or closes, and was not cut, is
     /// `limited`.
-    pub(crate) fn due(&self, state: State, limited: bool, now: Instant) -> Due {
+    pub(crate) fn due(&self, state: State, limited: bool, now: Instant, tick: u32) -> Due {
         let ends = match state {
             State::HalfOpen => Deadline::Handshake,
             State::Connecting => Deadline::Connect,
@@ -278,7 +278,7 @@ impl Clocks {
         first(self.silent_at, Deadline::Silent);
         first(self.give_up, ends);
         if limited {
-            let (at, why) = self.pace.due(matches!(state, State::Closing), now);
+            let (at, why) = self.pace.due(matches!(state, State::Closing), now, tick);
             first(at, why);
         }
         due

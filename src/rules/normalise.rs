@@ -141,7 +141,8 @@ impl PeerView {
     /// One past the last byte that the peer has offered to take.
     #[inline]
     pub(crate) fn edge(&self) -> TcpSeqNumber {
-        self.snd_una + (usize::from(self.snd_wnd) << self.shift)
+        let window = u32::from(self.snd_wnd) << self.shift;
+        TcpSeqNumber(self.snd_una.0.wrapping_add(window as i32))
     }
 
     /// What becomes of a segment that the guard has judged and that is not plain.

@@ -204,11 +204,10 @@ impl<'a> Connections<'a> {
         if slot.clocks.silent_at <= now && slot.questions < QUESTIONS && slot.set.is_some() {
             slot.is_silent_from(now);
         }
-        let due = slot.due(now);
+        let due = slot.due(host);
         let ends = due.at <= now && slot.set.is_some() && !slot.is_held();
         let spares = ends && slot.spares(due.why);
-        self.slots.wake(id, read, false);
-        self.slots.wake(id, false, write);
+        self.slots.wake(id, read, write);
         if spares {
             self.slots[id].clocks.give_up = self.closes_by(id, host);
         } else if ends && let Some(deadline) = due.why {
@@ -245,12 +244,12 @@ impl<'a> Connections<'a> {
 
     /// The connection that has been half-open longest, at any listener, and how
     /// long that is. It begins with our answer, not with the time in line before.
-    pub(crate) fn oldest_handshake(&self, now: Instant) -> Option<(SlotId, Duration)> {
+    pub(crate) fn oldest_handshake(&self, tick: u32) -> Option<(SlotId, Duration)> {
         let mut oldest = None;
         for listener in 0..self.listeners.len() {
             if let Some(number) = self.listeners.oldest_half_open(listener) {
                 let id = self.slots.id(number);
-                let age = self.slots[id].clocks.pace.age(now);
+                let age = self.slots[id].clocks.pace.age(tick);
                 if oldest.is_none_or(|(_, most)| age > most) {
                     oldest = Some((id, age));
                 }

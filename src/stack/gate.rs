@@ -77,7 +77,7 @@ impl Gate<'_> {
         };
         if !view.has_line && !view.has_place() {
             if !view.backlog_full {
-                view.idle = longest_idle(connections, listener, host.now);
+                view.idle = longest_idle(connections, listener, host);
             }
             view.doubts = doubted || doubts(connections, host);
         }
@@ -228,7 +228,7 @@ impl Gate<'_> {
         if !waits || is_in_doubt(connections, host) {
             return None;
         }
-        let (_, age) = connections.oldest_handshake(host.now)?;
+        let (_, age) = connections.oldest_handshake(host.tick)?;
         let left = ROUND_TRIP.total_millis().saturating_sub(age.total_millis());
         // An age may be a millisecond short.
         Some(after(host.now, Duration::from_millis(left + 2)))
@@ -260,7 +260,7 @@ fn doubts(connections: &mut Connections<'_>, host: &Host<'_>) -> bool {
     if !host.config.gives_cookies() || is_in_doubt(connections, host) {
         return host.config.gives_cookies();
     }
-    let oldest = connections.oldest_handshake(host.now);
+    let oldest = connections.oldest_handshake(host.tick);
     let doubts = oldest.is_some_and(|(_, age)| age >= ROUND_TRIP);
     if doubts {
         connections.cookies.doubt(host.now);
@@ -363,12 +363,12 @@ fn slot_for_proven(
         put_out(connections, host, oldest)?;
     }
     if !connections.slots.has_room()
-        && let Some((oldest, _)) = connections.oldest_handshake(host.now)
+        && let Some((oldest, _)) = connections.oldest_handshake(host.tick)
     {
         put_out(connections, host, oldest)?;
     }
     if !connections.slots.has_room()
-        && let Some(idle) = longest_idle(connections, listener, host.now)
+        && let Some(idle) = longest_idle(connections, listener, host)
     {
         connections.reclaim(idle, host);
     }
@@ -379,16 +379,20 @@ fn slot_for_proven(
 /// the listener wants and so gives way. It looks at every slot, but not again before
 /// one can be. One whose socket is lent is in use.
 #[cold]
-fn longest_idle(connections: &mut Connections<'_>, listener: u32, now: Instant) -> Option<SlotId> {
+fn longest_idle(
+    connections: &mut Connections<'_>,
+    listener: u32,
+    host: &Host<'_>,
+) -> Option<SlotId> {
     let patience = connections.listeners.at(listener)?.reclaim?;
-    if now < connections.listeners.at(listener)?.none_idle_before {
+    if host.now < connections.listeners.at(listener)?.none_idle_before {
         return None;
     }
     let mut longest: Option<(u32, SlotId)> = None;
     for id in connections.slots.ids() {
         let slot = &connections.slots[id];
         if slot.state == State::Open && slot.listener == listener && slot.set.is_some() {
-            let idles = slot.clocks.pace.idles(now);
+            let idles = slot.clocks.pace.idles(host.tick);
             if longest.is_none_or(|(most, _)| idles > most) {
                 longest = Some((idles, id));
             }
@@ -397,7 +401,7 @@ fn longest_idle(connections: &mut Connections<'_>, listener: u32, now: Instant) 
     let idles = longest.map_or(0, |(idles, _)| idles);
     let idles = Duration::from_millis(idles.into());
     if idles < patience {
-        connections.listeners.at(listener)?.none_idle_before = after(now, patience - idles);
+        connections.listeners.at(listener)?.none_idle_before = after(host.now, patience - idles);
         return None;
     }
     longest.map(|(_, id)| id)

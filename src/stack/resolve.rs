@@ -26,6 +26,7 @@ use crate::table::slots::SlotId;
 
 /// A frame that says, or asks, who owns an address. True: a question of ours is
 /// answered.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn hear<T: TxToken>(
     neighbors: &mut Neighbors,
     host: &mut Host<'_>,
@@ -126,7 +127,7 @@ fn find(
     connections.slots.set_waiting(id, Some(neighbors.epoch));
     // Whoever has somewhere to send to goes on meanwhile.
     if connections.slots[id].peer == NOBODY {
-        let due = connections.slots[id].due(host.now).at.min(again);
+        let due = connections.slots[id].due(host).at.min(again);
         connections.deadlines.set(id.number(), Some(due));
     }
     false

@@ -207,11 +207,11 @@ impl<'a> Slot<'a> {
 
     /// What of it is due first. The limits of a stream that was cut, or is held in
     /// TIME-WAIT, mean nothing any more.
-    pub(crate) fn due(&mut self, now: Instant) -> Due {
+    pub(crate) fn due(&mut self, host: &Host<'_>) -> Due {
         let is_open = matches!(self.state, State::Open | State::Closing);
         let is_limited = is_open && matches!(self.cut, Cut::No);
         let is_limited = is_limited && !self.is_time_wait();
-        self.clocks.due(self.state, is_limited, now)
+        self.clocks.due(self.state, is_limited, host.now, host.tick)
     }
 }
 
