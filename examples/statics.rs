@@ -59,8 +59,9 @@ pub fn main() {
     };
     let secret = [7; 16]; // from the board's entropy source
     let config = Config::new([2, 0, 0, 0, 0, 1], secret);
-    let stack = Stack::new(MEMORY.take(), &config, board.ethernet.capabilities());
-    let stack = STACK.init(stack.expect("an Ethernet device"));
+    let capabilities = board.ethernet.capabilities();
+    let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities);
+    let stack = stack.expect("an Ethernet device");
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24);
     stack.add_address(address).expect("a unicast address");
     let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));

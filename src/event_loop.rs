@@ -133,6 +133,7 @@ impl StaticTurns {
 ///
 /// # Panics
 /// When the node is being stepped already.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub fn turns<'a, R>(node: Node<'a>, f: impl FnOnce(&mut Turns<'_, 'a>) -> R) -> R {
     node.tasks.pinned(|pinned| f(&mut Turns { node, pinned }))
 }

@@ -261,6 +261,7 @@ impl Core<'_> {
 
     // ---- frames in ------------------------------------------------------
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn frame_in<T: TxToken>(&mut self, frame: &[u8], token: T, scheduler: &impl Scheduler) {
         self.host.heard(frame);
         #[cfg(feature = "udp")]
@@ -415,6 +416,7 @@ impl Core<'_> {
 
     // ---- frames out -----------------------------------------------------
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn transmit_slot<D: Device + ?Sized>(&mut self, id: SlotId, device: &mut D) {
         let (connections, host) = (&mut self.connections, &mut self.host);
         let now = host.now;
@@ -480,7 +482,7 @@ impl Core<'_> {
                     true => FAR,
                     false => at,
                 };
-                let mut due = slot.due(now).at.min(at);
+                let mut due = slot.due(host).at.min(at);
                 // The question, or its answer, may be lost (RFC 4861, 7.2.2).
                 if slot.waits_for_neighbor {
                     due = due.min(now + AT_THE_LATEST);

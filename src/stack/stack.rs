@@ -3,7 +3,7 @@
 //! Not here: what is in it (`core.rs`).
 
 use core::cell::{Cell, RefCell, RefMut};
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::task::Waker;
 
 use scopeguard::guard;
@@ -73,15 +73,50 @@ impl<'a> Stack<'a> {
         config: &Config,
         capabilities: DeviceCapabilities,
     ) -> Result<Self, ConfigError> {
-        Self::from_parts(storage.parts(), config, capabilities)
+        Self::from_parts(storage.parts(), config, capabilities, |stack| stack)
     }
 
-    /// The same without a size in a type: one function, however many sizes there are.
-    fn from_parts(
+    /// The same where it will lie: it is not made on the program's stack first and then
+    /// moved, which takes flash and a kilobyte of that stack.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `place` is as it was.
+    ///
+    /// ```
+    /// use core::mem::MaybeUninit;
+    /// use cygnet::{Config, Stack, Storage};
+    /// use smoltcp::phy::{DeviceCapabilities, Medium};
+    ///
+    /// // On a board these two are statics: `STACK.uninit()` of a `StaticCell` is such a place.
+    /// let mut memory = Storage::<1, 536, 536, 1, 1, 0>::new();
+    /// let mut place = MaybeUninit::uninit();
+    /// let config = Config::new([2, 0, 0, 0, 0, 1], [7; 16]);
+    /// let mut ethernet = DeviceCapabilities::default();
+    /// ethernet.medium = Medium::Ethernet;
+    /// ethernet.max_transmission_unit = 1514;
+    /// let stack: &mut Stack<'_> = Stack::new_in(&mut place, &mut memory, &config, ethernet)?;
+    /// # let _ = stack;
+    /// # Ok::<(), cygnet::ConfigError>(())
+    /// ```
+    pub fn new_in<'s, M: StackMemory<'a>>(
+        place: &'s mut MaybeUninit<Self>,
+        storage: &'a mut M,
+        config: &Config,
+        capabilities: DeviceCapabilities,
+    ) -> Result<&'s mut Self, ConfigError> {
+        Self::from_parts(storage.parts(), config, capabilities, |stack| {
+            place.write(stack)
+        })
+    }
+
+    /// The same without a size in a type: one function, however many sizes there are. The
+    /// stack is handed to `put` as soon as it is made, so that it can be made there.
+    fn from_parts<R>(
         parts: StackParts<'a>,
         config: &Config,
         mut capabilities: DeviceCapabilities,
-    ) -> Result<Self, ConfigError> {
+        put: impl FnOnce(Self) -> R,
+    ) -> Result<R, ConfigError> {
         // Ethernet where smoltcp was built to know of it; otherwise it is not said.
         if capabilities.medium != Medium::default() {
             return Err(ConfigError::Medium);
@@ -97,10 +132,9 @@ impl<'a> Stack<'a> {
         }
         let checks = Checks::take(&mut capabilities);
         without_ethernet(&mut capabilities);
-        let host = Host::new(config.bounded(), capabilities, checks);
         let secret = config.secret;
         let buffers = Buffers::new(parts.rx, parts.tx, parts.sockets, parts.slots);
-        Ok(Stack {
+        Ok(put(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
                     flows: Flows::new(parts.buckets, derive_key(&secret, b"flows")),
@@ -114,8 +148,8 @@ impl<'a> Stack<'a> {
                 gate: Gate {
                     queue: SynQueue::new(parts.parked),
                 },
-                engine: Engine::new(&host),
-                host,
+                engine: Engine::new(&capabilities),
+                host: Host::new(config.bounded(), capabilities, checks),
                 neighbors: Neighbors::default(),
                 beside: Beside::default(),
                 neighbor_news: false,
@@ -124,7 +158,7 @@ impl<'a> Stack<'a> {
             }),
             is_hurt: Cell::new(false),
             note: Cell::new(None),
-        })
+        }))
     }
 
     /// Gives the host an address, for example `192.168.69.2/24`.
@@ -299,6 +333,7 @@ impl<'a> Stack<'a> {
     }
 
     /// Receives the turn's share of frames. True when there may be more.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn receive<D: Device + ?Sized>(
         &self,
         device: &mut D,

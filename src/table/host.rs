@@ -47,6 +47,8 @@ pub(crate) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
+    // Made where it stays.
+    #[inline(always)]
     pub(crate) fn new(config: Config, capabilities: DeviceCapabilities, checks: Checks) -> Self {
         let secret = config.secret;
         Host {

@@ -168,6 +168,7 @@ impl<'a> Tasks<'a> {
 
     /// Resumes every task that was woken before now, once, in wake order. In `note` a
     /// socket's future says what its task waits for.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn run_woken(&self, pinned: &Pinned<'_, 'a>, note: &Cell<Option<Yield>>) {
         self.collect_ready();
         while let Some(task) = self.next_ready() {

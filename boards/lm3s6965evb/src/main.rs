@@ -88,10 +88,8 @@ fn main() -> ! {
     config.handshake_timeout = Duration::from_secs(5);
     let capabilities = board.ethernet.capabilities();
     // Built where it stays: it does not fit the stack twice.
-    let stack = STACK.init_with(|| {
-        let stack = Stack::new(MEMORY.take(), &config, capabilities);
-        stack.expect("an Ethernet device")
-    });
+    let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities);
+    let stack = stack.expect("an Ethernet device");
     let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
     stack.add_address(address).expect("a unicast address");
     stack.set_gateway(GATEWAY.into()).expect("room for a route");

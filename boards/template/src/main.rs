@@ -80,8 +80,9 @@ fn main() -> ! {
 
     // FILL IN: 16 bytes from the chip's entropy source.
     let config = Config::new(ADDRESS, [0; 16]);
-    let stack = Stack::new(MEMORY.take(), &config, board.mac.capabilities());
-    let stack = STACK.init(stack.expect("an Ethernet device"));
+    let capabilities = board.mac.capabilities();
+    let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities);
+    let stack = stack.expect("an Ethernet device");
     let address = IpCidr::new(IpAddress::v4(192, 168, 1, 2), 24); // FILL IN
     stack.add_address(address).expect("a unicast address");
     let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));

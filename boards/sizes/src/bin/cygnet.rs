@@ -183,10 +183,8 @@ fn main() -> ! {
     let mut board = Board(DUMMY.take());
     let config = Config::new([2, 0, 0, 0, 0, 1], [7; 16]);
     let capabilities = board.0.capabilities();
-    let stack = STACK.init_with(|| {
-        let stack = Stack::new(MEMORY.take(), &config, capabilities);
-        stack.unwrap_or_else(|_| panic!())
-    });
+    let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities)
+        .unwrap_or_else(|_| panic!());
     let address = IpCidr::new(IpAddress::v4(10, 0, 2, 15), 24);
     #[cfg(not(feature = "addressing"))]
     let _ = stack.add_address(address);
