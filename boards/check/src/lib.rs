@@ -5,6 +5,7 @@
 //! `CYGNET_REQUIRE_ALL=1`, as in CI, it fails instead.
 
 pub mod client;
+mod dnsmasq;
 pub mod flood;
 mod netns;
 
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use dnsmasq::Dnsmasq;
 pub use netns::Netns;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -64,6 +66,12 @@ impl Board {
         Board::boot(Command::new(run()).args([name, "--port", &port.to_string()]))
     }
 
+    /// The same with more words for QEMU's user network.
+    pub fn on_user(name: &str, port: u16, user: &str) -> Board {
+        let port = port.to_string();
+        Board::boot(Command::new(run()).args([name, "--port", &port, "--user", user]))
+    }
+
     /// Boots a board on the TAP interface of a namespace.
     pub fn on_tap(name: &str, netns: &Netns) -> Board {
         Board::boot(netns.command(&run()).args([name, "--tap", netns::TAP]))
@@ -77,13 +85,35 @@ impl Board {
         listen(child.stderr.take().expect("piped"), &said);
         let mut board = Board { child, said };
         let start = Instant::now();
-        while !board.said().contains("hello on 5000") {
+        while board.address().is_none() {
             let ended = board.child.try_wait().expect("our child");
             assert!(ended.is_none(), "it ended: {}", board.said());
             assert!(start.elapsed() < 2 * LONG, "no boot: {}", board.said());
             thread::sleep(Duration::from_millis(5));
         }
         board
+    }
+
+    /// The last address that it said it has.
+    pub fn address(&self) -> Option<String> {
+        let said = self.said();
+        let mut addresses = said.lines().filter_map(|line| {
+            let cidr = line.strip_prefix("the address is ")?;
+            Some(cidr.split_once('/')?.0.to_owned())
+        });
+        addresses.next_back()
+    }
+
+    /// Waits until it has another address than this one.
+    pub fn moves_from(&self, address: &str) -> String {
+        let start = Instant::now();
+        loop {
+            if let Some(other) = self.address().filter(|other| other != address) {
+                return other;
+            }
+            assert!(start.elapsed() < LONG, "it stays at {address}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until it has written this.

@@ -1,14 +1,15 @@
 //! The boards, booted in QEMU as a person boots them, with the kernel's TCP as
 //! the client.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use check::client::{echo, hello, noise, report};
+use check::client::{connect, echo, hello, noise, report};
 use check::flood::flood;
-use check::{BOARDS, Board, Netns, has};
+use check::{BOARDS, Board, Dnsmasq, Netns, has};
 
 const BOARD: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const HELLO: u16 = 5000;
@@ -63,6 +64,60 @@ fn one_command_boots_each_board_and_it_serves_and_sleeps() {
         let status = board.stop();
         assert!(status.success(), "{name}: Ctrl-C ends with {status}");
     }
+}
+
+#[test]
+fn a_board_takes_the_address_that_the_network_gives_it() {
+    if !has_qemu() {
+        return;
+    }
+    for name in BOARDS {
+        let port = three_ports();
+        let board = Board::on_user(name, port, "dhcpstart=10.0.2.77");
+        assert_eq!(board.address().as_deref(), Some("10.0.2.77"));
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        hello(at(port));
+        echo(at(port + 1), &noise(100_000));
+        let report = report(at(port + 2));
+        assert_eq!(report.panics, 0);
+        println!("{name}: an address from DHCP, stack {}", report.stack);
+    }
+}
+
+/// Without a server it has the address that it was told; when one comes, the server's, and
+/// what is open goes on.
+#[test]
+fn a_board_is_known_to_dnsmasq_by_its_name() {
+    if !(has_qemu() && has("dnsmasq")) {
+        return;
+    }
+    let Some(netns) = Netns::new() else { return };
+    let board = Board::on_tap("lm3s6965evb", &netns);
+    assert_eq!(board.address().as_deref(), Some("10.0.2.15"));
+    netns.inside(|| {
+        let mut open = connect(at(ECHO));
+        let mut swan = || {
+            let mut back = [0; 4];
+            open.write_all(b"swan").expect("sent");
+            open.read_exact(&mut back).expect("an answer");
+            assert_eq!(&back, b"swan");
+        };
+        swan();
+        let server = Dnsmasq::start(&netns);
+        let leased = board.moves_from("10.0.2.15");
+        let known = server.leases();
+        assert!(
+            known.contains(&format!(" {leased} lm3s6965evb ")),
+            "{known}"
+        );
+        swan();
+        let leased: Ipv4Addr = leased.parse().expect("an address");
+        hello((leased, HELLO).into());
+        echo((leased, ECHO).into(), &noise(100_000));
+        let report = report((leased, REPORT).into());
+        assert_eq!(report.panics, 0);
+        println!("lm3s6965evb: {leased} from dnsmasq, stack {}", report.stack);
+    });
 }
 
 /// Everything at once that a board on a real network has to stand.

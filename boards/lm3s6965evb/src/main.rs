@@ -11,9 +11,9 @@ use cortex_m::interrupt;
 use cortex_m_rt::entry;
 use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
 use cygnet::{event_loop, service};
+use network::Datagrams;
 use smoltcp::phy::Device;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address};
 use static_cell::{ConstStaticCell, StaticCell};
 use stellaris::Stellaris;
 use systick::Clock;
@@ -21,17 +21,16 @@ use systick::Clock;
 /// The crystal; the processor runs from it after a reset.
 const HERTZ: u32 = 12_500_000;
 const MAC: [u8; 6] = [0x02, 0, 0, 0x69, 0x65, 0x01];
-const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
-const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 // Everything the server owns. All zeros, so none of it takes flash.
 // Eight connections of 1 KiB each way, four listeners; eight tasks may wait in
 // accept, and 32 clients for a slot when all are taken.
 static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024, 4, 8, 32>> =
     ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<11, 832>> = ConstStaticCell::new(TaskStorage::new());
-static READY: ReadySet<11> = ReadySet::new();
+static FUTURES: ConstStaticCell<TaskStorage<13, 1152>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<13> = ReadySet::new();
 static ETHERNET: ConstStaticCell<Stellaris> = ConstStaticCell::new(Stellaris::new());
+static DATAGRAMS: ConstStaticCell<Datagrams> = ConstStaticCell::new(Datagrams::new());
 static STACK: StaticCell<Stack<'static>> = StaticCell::new();
 static TASKS: StaticCell<Tasks<'static>> = StaticCell::new();
 
@@ -90,9 +89,8 @@ fn main() -> ! {
     // Built where it stays: it does not fit the stack twice.
     let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities);
     let stack = stack.expect("an Ethernet device");
-    let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), 24);
-    stack.add_address(address).expect("a unicast address");
-    stack.set_gateway(GATEWAY.into()).expect("room for a route");
+    let added = stack.add_datagrams(DATAGRAMS.take());
+    added.expect("it has none yet");
     let tasks = TASKS.init_with(|| Tasks::new(FUTURES.take(), &READY));
 
     // The services: the same source as on a host.
@@ -102,11 +100,12 @@ fn main() -> ! {
     let spawned = node.spawn(service::echo(node, 7, Backlog(4)));
     spawned.expect("a free task");
     node.spawn(report::report(node)).expect("a free task");
+    // An address, and who says which one it is.
+    let spawned = node.spawn(network::dhcp(node, "lm3s6965evb"));
+    spawned.expect("a free task");
+    node.spawn(network::say(node)).expect("a free task");
 
-    console::println!(
-        "{ADDRESS}: hello on 5000, echo on 7, report on {}",
-        report::PORT
-    );
+    console::println!("hello on 5000, echo on 7, report on {}", report::PORT);
     event_loop(&mut board, node);
     console::exit(true)
 }
