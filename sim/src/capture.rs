@@ -72,6 +72,18 @@ impl<D: Readable> Readable for Capture<D> {
     fn look(&mut self) -> bool {
         self.device.look()
     }
+
+    fn link_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.device.link_fd()
+    }
+
+    fn hear_link(&mut self) {
+        self.device.hear_link();
+    }
+
+    fn is_link_up(&self) -> bool {
+        self.device.is_link_up()
+    }
 }
 
 impl<D: Device> Device for Capture<D> {

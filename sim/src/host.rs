@@ -1,7 +1,8 @@
 //! The machine that `sim` runs on: its clock, its readiness, its signals.
 //!
-//! Waiting is one `ppoll` over three descriptors: the device, an eventfd that
-//! wakers on other threads write to, and a socket that signal handlers write to.
+//! Waiting is one `ppoll` over four descriptors: the device, one that tells of its
+//! link, an eventfd that wakers on other threads write to, and a socket that signal
+//! handlers write to.
 //! Its timeout has nanoseconds, so a deadline of 50 µs is 50 µs and not a whole
 //! millisecond, and a host with nothing to do sleeps in the kernel.
 //!
@@ -47,6 +48,16 @@ pub trait Readable {
     /// as [`has_buffered`](Readable::has_buffered).
     fn look(&mut self) -> bool {
         self.has_buffered()
+    }
+    /// The descriptor that is readable when the link came up or went down, if one is.
+    fn link_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// Hears that it did, without waiting.
+    fn hear_link(&mut self) {}
+    /// Whether it is up, as far as that was heard.
+    fn is_link_up(&self) -> bool {
+        true
     }
 }
 
@@ -227,13 +238,17 @@ impl<D: Device + Readable> HostPlatform<D> {
             } else {
                 PollFd::from_borrowed_fd(self.device.fd(), PollFlags::IN)
             },
+            match self.device.link_fd() {
+                Some(fd) if !self.device_gone => PollFd::from_borrowed_fd(fd, PollFlags::IN),
+                _ => nothing(),
+            },
         ];
         // An error here can only be EINTR (a signal: return) or a kernel without
         // memory (return too: the caller looks again).
         let Ok(1..) = poll(&mut fds, timeout.as_ref()) else {
             return;
         };
-        let [wake, signal, device] = fds.map(|fd| fd.revents());
+        let [wake, signal, device, link] = fds.map(|fd| fd.revents());
         if !wake.is_empty() {
             drain_wake(self.wake);
         }
@@ -244,6 +259,9 @@ impl<D: Device + Readable> HostPlatform<D> {
             // If it were polled again it would be "ready" for ever, and burn a core.
             self.device_gone = true;
             self.stop.set();
+        }
+        if !link.is_empty() {
+            self.device.hear_link();
         }
     }
 }
@@ -257,6 +275,10 @@ impl<D: Device + Readable> Platform for HostPlatform<D> {
 
     fn now(&mut self) -> Instant {
         self.elapsed()
+    }
+
+    fn is_link_up(&mut self) -> bool {
+        self.device.is_link_up()
     }
 
     fn wait(&mut self, deadline: Option<Instant>) {

@@ -204,6 +204,7 @@ fn drive<D: Device + Readable>(
     let stop = host.stop_flag();
     let by_itself = config.run_for.map(|after| Instant::ZERO + after);
     let mut drain_until = None;
+    let mut link_is_up = true;
     turns(node, |turns| {
         loop {
             let now = host.now();
@@ -214,6 +215,10 @@ fn drive<D: Device + Readable>(
                 node.close_listeners();
                 services.set();
                 drain_until = Some(now + config.drain);
+            }
+            if host.is_link_up() != link_is_up {
+                link_is_up = !link_is_up;
+                node.set_link(link_is_up);
             }
             match turns.turn(host.device(), now) {
                 Turn::Done => return,

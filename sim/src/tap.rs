@@ -37,7 +37,9 @@ use crate::host::Readable;
 use crate::offload::{self, FRAME_MAX, Offload, Refused, describe, inspect};
 pub use crate::tap_error::{NAME_MAX, Remedy, TapError};
 
+mod link;
 mod names;
+use link::Link;
 use names::exists;
 pub use names::{addresses_are_free, check_name};
 
@@ -92,6 +94,8 @@ pub struct Tap {
     /// The frame that was read and not yet received, in `rx`.
     ahead: Option<Range<usize>>,
     tx: Vec<u8>,
+    /// Whether the link is up, if this kernel tells.
+    link: Option<Link>,
     /// Bytes in front of each frame: 0 without offload.
     header: usize,
     stats: TapStats,
@@ -201,6 +205,7 @@ impl Tap {
             rx: vec![0; longest + SPARE_BYTES],
             ahead: None,
             tx: vec![0; longest],
+            link: Link::new(name),
             header,
             stats: TapStats::default(),
         })
@@ -315,6 +320,20 @@ impl Readable for Tap {
 
     fn look(&mut self) -> bool {
         self.read()
+    }
+
+    fn link_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.link.as_ref().map(Link::fd)
+    }
+
+    fn hear_link(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.hear();
+        }
+    }
+
+    fn is_link_up(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.is_up)
     }
 }
 

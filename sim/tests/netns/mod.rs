@@ -330,25 +330,32 @@ pub fn echo(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The frames of a capture.
+pub fn frames_in(path: &std::path::Path) -> Vec<Vec<u8>> {
+    use pcap_file::pcapng::{Block, PcapNgReader};
+    let mut reader = PcapNgReader::new(File::open(path).unwrap()).unwrap();
+    let mut frames = Vec::new();
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block.unwrap() {
+            frames.push(packet.data.to_vec());
+        }
+    }
+    frames
+}
+
 /// How many frames a capture holds, and the ports, source first, of each RST segment of
 /// IPv4 among them.
 pub fn resets_in(path: &std::path::Path) -> (usize, Vec<(u16, u16)>) {
-    use pcap_file::pcapng::{Block, PcapNgReader};
-    let mut reader = PcapNgReader::new(File::open(path).unwrap()).unwrap();
-    let (mut frames, mut resets) = (0, Vec::new());
-    while let Some(block) = reader.next_block() {
-        if let Block::EnhancedPacket(packet) = block.unwrap() {
-            frames += 1;
-            // Ethernet 14, IPv4 20 without options, TCP flags at 13.
-            let bytes = &packet.data;
-            let tcp = bytes.get(12..14) == Some(&[8, 0]) && bytes.get(23) == Some(&6);
-            if tcp && bytes[47] & 4 != 0 {
-                let port = |at| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-                resets.push((port(34), port(36)));
-            }
+    let (frames, mut resets) = (frames_in(path), Vec::new());
+    for bytes in &frames {
+        // Ethernet 14, IPv4 20 without options, TCP flags at 13.
+        let tcp = bytes.get(12..14) == Some(&[8, 0]) && bytes.get(23) == Some(&6);
+        if tcp && bytes[47] & 4 != 0 {
+            let port = |at| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+            resets.push((port(34), port(36)));
         }
     }
-    (frames, resets)
+    (frames.len(), resets)
 }
 
 /// `cyg0` went with its `sim`.
