@@ -34,7 +34,7 @@ fn socket(ip: &str, port: u16) -> UdpSocket {
 
 #[test]
 fn the_small_services_speak_by_datagrams() {
-    let Some(netns) = Netns::new(&["nc", "sh"]) else {
+    let Some(netns) = Netns::new(&["nc"]) else {
         return;
     };
     let sim = Sim::start(&netns, WORDS);
@@ -72,18 +72,54 @@ fn the_small_services_speak_by_datagrams() {
             assert!(discard.recv(&mut buf).is_err());
         }
     });
-    let mut nc = netns.command("sh");
-    nc.args(["-c", "exec nc -u -w 1 192.168.69.2 7"]);
-    let mut nc = nc
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    nc.stdin.take().unwrap().write_all(b"a swan").unwrap();
-    assert_eq!(text(&nc.wait_with_output().unwrap()), "a swan");
+    let nc = says(&netns, "nc -u -w 1 192.168.69.2 7", b"a swan");
+    assert_eq!(nc, "a swan");
     let table = sim.finish();
     assert_eq!(table["datagrams_in"], 2 * (4 + 1 + 1) + 1, "{table}");
     assert_eq!(table["datagrams_out"], 2 * (4 + 1) + 1, "{table}");
+    no_tap_is_left(&netns);
+}
+
+/// What a program prints that reads this.
+fn says(netns: &Netns, line: &str, input: &[u8]) -> String {
+    let mut words = line.split_whitespace();
+    let mut command = netns.command(words.next().unwrap());
+    let command = command.args(words).stdin(Stdio::piped());
+    let child = command.stdout(Stdio::piped()).spawn();
+    let mut child = child.unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    text(&child.wait_with_output().unwrap())
+}
+
+/// `socat` in both ways that it speaks by datagrams, and `dig`, which takes its own question
+/// for an answer: the number of it is right, and everything in it.
+#[test]
+fn socat_and_dig_hear_what_they_have_said() {
+    let Some(netns) = Netns::new(&["socat", "dig"]) else {
+        return;
+    };
+    let sim = Sim::start(&netns, WORDS);
+    for ip in [V4, "[fd69::2]"] {
+        for kind in ["UDP", "UDP-SENDTO"] {
+            let line = format!("socat -t 1 - {kind}:{ip}:7");
+            assert_eq!(says(&netns, &line, b"a swan"), "a swan", "{line}");
+        }
+    }
+    let daytime = says(&netns, "socat -t 1 - UDP:192.168.69.2:13", b"?");
+    assert!(daytime.ends_with(" UTC\r\n"), "{daytime}");
+    for ip in [V4, V6] {
+        let line = format!("dig @{ip} -p 7 swan.example +tries=1 +time=30");
+        let said = says(&netns, &line, b"");
+        for part in [
+            "query response not set",
+            "QUERY: 1, ANSWER: 0",
+            "(echoed)",
+            ";swan.example.",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    sim.finish();
     no_tap_is_left(&netns);
 }
 
