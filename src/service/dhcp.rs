@@ -81,7 +81,13 @@ pub async fn dhcp<'a>(node: Node<'a>, config: DhcpConfig<'a>) -> Result<(), Dhcp
         bytes: [0; LONGEST_REPLY],
     };
     loop {
-        node.wait_link_up().await;
+        // A lease ends also while there is no link.
+        let end = client.lease.as_ref().map_or(FAR, |lease| lease.end);
+        let left = end.max(node.now()) - node.now();
+        if node.timeout(left, node.wait_link_up()).await.is_err() {
+            client.lose();
+            continue;
+        }
         client.link_is_up();
         while !client.gets_on().await? {}
     }

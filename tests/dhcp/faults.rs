@@ -56,6 +56,31 @@ fn a_lease_is_confirmed_when_the_link_comes_up() {
     assert!(confirms.to_all);
 }
 
+/// A lease ends also while the link is down, and is not announced when it comes up again.
+#[test]
+fn a_lease_ends_while_the_link_is_down() {
+    let (mut given_up, mut used_again) = (None, None);
+    served(Server::honest(100), 400, |node, now| {
+        if now > seconds(20) {
+            node.set_link(now > seconds(300));
+        }
+        match has(node, given()) {
+            false if now > seconds(20) => drop(given_up.get_or_insert(now)),
+            true if given_up.is_some() => drop(used_again.get_or_insert(now)),
+            _ => (),
+        }
+    });
+    let (given_up, used_again) = (given_up.expect("given up"), used_again.expect("a new one"));
+    assert!(
+        given_up > seconds(90) && given_up < seconds(110),
+        "{given_up}"
+    );
+    assert!(
+        used_again > seconds(304) && used_again < seconds(312),
+        "{used_again}"
+    );
+}
+
 /// Another network: the server there says no, and the address is given up at once.
 #[test]
 fn a_lease_of_another_network_is_given_up() {
