@@ -19,4 +19,4 @@ pub mod wire;
 
 pub use audit::audit;
 pub use sound::Inconsistent;
-pub use start_over::start_over;
+pub use start_over::{move_in, start_over};

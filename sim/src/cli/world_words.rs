@@ -95,10 +95,12 @@ pub struct DiffConfig {
     strangers  honest peers that are unlike smoltcp\n  \
     liars      peers that obey TCP's rules but for one\n  \
     late       hosts that stop for seconds\n  \
-    narrow     paths narrower than their ends, whose routers tell or do not\n\n\
+    narrow     paths narrower than their ends, whose routers tell or do not\n  \
+    leases     addresses from a server for days: it is gone, forgets, moves; cables are pulled\n\n\
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \
+    sim world --scenario leases --for 315360000s        ten years of addresses\n  \
     sim world --seed 7 --page run.html                  then open run.html in a browser\n  \
     sim world --seed 7 --perfetto run.pftrace           then open it on ui.perfetto.dev\n  \
     sim world --seed 7 --plan-out plan.txt              everything that happens, as text\n  \
@@ -111,7 +113,7 @@ pub(super) struct WorldWords {
     /// What goes wrong; see below
     #[arg(long, value_name = "NAME", default_value = "chaos", value_parser = scenario)]
     scenario: String,
-    /// How long faults last [default: 10s or 60s, the scenario's own]
+    /// How long faults last [default: the scenario's own, 10s and more]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     run_for: Option<Duration>,
     /// Write everything that happens as a plan, to edit, replay and shrink

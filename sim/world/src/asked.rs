@@ -32,7 +32,8 @@ impl World {
                 planned.partitioned += u64::from(*forth || *back)
             }
             Fault::Change(_, link) => self.plan(&link.clone()),
-            Fault::Resume(_) => (),
+            Fault::Unplug(_) => planned.unplugged += 1,
+            Fault::Resume(_) | Fault::Plug(_) => (),
         }
         self.queue
             .push(at.max(self.now), What::Fault(Box::new(fault)));

@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use cygnet::lab::{Inconsistent, audit};
+use cygnet::lab::{Inconsistent, audit, move_in};
 use cygnet::{
-    Config, HeapError, HeapStorage, HeapTaskStorage, Node, Stack, StaticTurns, StorageSizes, Tasks,
-    Turn,
+    Config, HeapError, HeapStorage, HeapTaskStorage, NameStorage, Node, Stack, StaticTurns,
+    StorageSizes, Tasks, Turn, UdpStorage,
 };
 use smoltcp::phy::Device;
 use smoltcp::time::Instant;
@@ -50,6 +50,12 @@ impl Size {
 /// What a host runs. Called at every boot; it spawns the first tasks.
 pub(super) type Program = Box<dyn Fn(Node<'static>)>;
 
+/// Ports for datagrams, datagrams in each ring, and their bytes; names that are asked for.
+const SOCKETS: usize = 8;
+const DATAGRAMS: usize = 4;
+const BYTES: usize = 600;
+const NAMES: usize = 8;
+
 /// SYNs that wait for a slot.
 const PARKED: usize = 256;
 
@@ -87,9 +93,10 @@ impl Body {
         let memory = Box::leak(Box::new(memory));
         let stack = Stack::new(memory, &config, Card::default().capabilities())
             .expect("the address and the card are ours");
-        for cidr in who.addresses {
-            stack.add_address(cidr).expect("two unicast addresses");
-        }
+        let datagrams = Box::leak(Box::new(UdpStorage::<SOCKETS, DATAGRAMS, BYTES>::new()));
+        stack.add_datagrams(datagrams).expect("once");
+        let names = Box::leak(Box::new(NameStorage::<NAMES>::new()));
+        stack.add_names(names).expect("once");
         let stack: &'static Stack<'static> = Box::leak(Box::new(stack));
         let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
         let node = Node::new(stack, Box::leak(Box::new(tasks)));
@@ -107,6 +114,8 @@ pub(super) struct Board {
     number: u32,
     size: Size,
     is_abandoned: bool,
+    /// What it was told of its link last.
+    link_is_down: bool,
     turns_taken: u64,
     /// How many it had taken when somebody asked whether it rests, and when its tables
     /// were checked.
@@ -130,6 +139,7 @@ impl Board {
             number: number(id),
             size,
             is_abandoned: false,
+            link_is_down: false,
             turns_taken: 0,
             turns_before: 0,
             audited: Cell::new(0),
@@ -187,12 +197,14 @@ impl Board {
 }
 
 impl Machine for Board {
-    fn boot(&mut self, _: &Identity, mut entropy: Entropy, _: Instant) -> Result<(), Broken> {
+    fn boot(&mut self, who: &Identity, mut entropy: Entropy, _: Instant) -> Result<(), Broken> {
         self.power_off();
         self.turns_taken += 1; // as good as one
         let mut secret = [0; 16];
         entropy.fill(&mut secret);
         self.body.node.reboot(secret);
+        move_in(self.body.node, &who.addresses);
+        self.link_is_down = false;
         self.turns = Some(StaticTurns::new(self.body.node));
         (self.program)(self.body.node);
         Ok(())
@@ -205,6 +217,10 @@ impl Machine for Board {
             return Ok(None);
         };
         self.turns_taken += 1;
+        if self.link_is_down == card.is_link_up() {
+            self.link_is_down = !card.is_link_up();
+            self.body.node.set_link(card.is_link_up());
+        }
         Ok(match turns.turn(card, now) {
             Turn::Ready => Some(now),
             Turn::Idle(next) => next,

@@ -28,6 +28,7 @@ pub struct Card {
     /// The frames themselves, for a host that tells nobody what it takes.
     pub(super) seen: Option<Vec<Vec<u8>>>,
     pub(super) printed: Vec<String>,
+    pub(super) link_is_down: bool,
 }
 
 impl Card {
@@ -69,6 +70,12 @@ impl Card {
     /// that is longer than its MTU.
     pub fn send(&mut self, frame: Vec<u8>) {
         self.outbox.push(frame);
+    }
+
+    /// Whether the cable is in, as a card can tell. It is not known whether anybody is at
+    /// its other end.
+    pub fn is_link_up(&self) -> bool {
+        !self.link_is_down
     }
 
     /// Prints a line, as a board does on its serial port. It is an event of the world,

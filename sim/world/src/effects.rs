@@ -18,7 +18,7 @@ macro_rules! effects {
             /// Whether only some plans ask for this one: that it had no effect in others
             /// says nothing.
             pub fn is_rare(name: &str) -> bool {
-                let rare = ["attacked", "told", "lied_", "strange_"];
+                let rare = ["attacked", "told", "lied_", "strange_", "unplugged", "dhcp_"];
                 rare.iter().any(|rare| name.starts_with(rare))
             }
 
@@ -46,6 +46,8 @@ effects! {
     oversized,
     /// Dropped by a partition.
     partitioned,
+    /// Cables that were pulled.
+    unplugged,
     /// Touched by the test's own rule.
     ruled,
     /// Dropped because the host was down.
@@ -100,4 +102,24 @@ effects! {
     strange_recuts,
     /// Moves of strangers to another hardware address.
     strange_moves,
+    /// Leases that DHCP servers forgot.
+    dhcp_forgets,
+    /// Boots of DHCP servers with other addresses.
+    dhcp_moves,
+    /// Requests that DHCP servers refused for no reason.
+    dhcp_refuses,
+    /// Requests that were another DHCP server's, and refused.
+    dhcp_strays,
+    /// Answers of DHCP servers to everybody that were for one.
+    dhcp_shouts,
+    /// Leases of no time.
+    dhcp_zero,
+    /// Leases for ever.
+    dhcp_forever,
+    /// Answers of DHCP servers that came late.
+    dhcp_slow,
+    /// Leases whose times are in no order.
+    dhcp_odd,
+    /// Answers of DHCP servers that were said again.
+    dhcp_replays,
 }

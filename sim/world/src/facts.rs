@@ -50,6 +50,8 @@ impl World {
                 (up, down) => (link.0, Blow::Cut { up, down }),
             },
             Fault::Change(link, to) => (link.0, Blow::Link(to)),
+            Fault::Unplug(link) => (link.0, Blow::Unplug),
+            Fault::Plug(link) => (link.0, Blow::Plug),
         };
         Strike { at, place, blow }
     }
@@ -80,6 +82,8 @@ impl World {
             Blow::Cut { up, down } => cut(up, down),
             Blow::Join => cut(false, false),
             Blow::Link(to) => Some(Fault::Change(link()?, to)),
+            Blow::Unplug => Some(Fault::Unplug(link()?)),
+            Blow::Plug => Some(Fault::Plug(link()?)),
         }
     }
 

@@ -32,6 +32,10 @@ pub enum Fault {
     },
     /// The link behaves like this from now on.
     Change(LinkId, Link),
+    /// The link's cable is pulled: nothing passes, and hosts at its ends see that it is down.
+    Unplug(LinkId),
+    /// It is put in again.
+    Plug(LinkId),
 }
 
 impl Fault {
@@ -48,6 +52,8 @@ impl Fault {
                 (6, link.0 as u64, u64::from(forth) | u64::from(back) << 1)
             }
             Fault::Change(link, _) => (7, link.0 as u64, 0),
+            Fault::Unplug(link) => (8, link.0 as u64, 0),
+            Fault::Plug(link) => (9, link.0 as u64, 0),
         }
     }
 }

@@ -339,6 +339,8 @@ fn unended(plan: &Plan) -> BTreeSet<(&'static str, usize)> {
             }
             Blow::Resume => _ = open.remove(&("pause", strike.place)),
             Blow::Join => _ = open.remove(&("cut", strike.place)),
+            Blow::Unplug => _ = open.insert(("unplug", strike.place)),
+            Blow::Plug => _ = open.remove(&("unplug", strike.place)),
             // Worse and better again are one after the other.
             Blow::Link(_) => {
                 let link = ("link", strike.place);

@@ -26,6 +26,10 @@ pub(super) struct Host {
     pub(super) card: Card,
     pub(super) clock: Clock,
     pub(super) paused: bool,
+    /// It has its address from a server.
+    pub(super) is_tenant: bool,
+    /// The cable of its link is pulled, and it sees that.
+    pub(super) link_is_down: bool,
     /// The one turn that is planned; one in the queue at another time is stale.
     pub(super) wake_at: Option<Instant>,
     /// What it said so far.
@@ -47,6 +51,8 @@ impl Host {
             card: Card::default(),
             clock: Clock::default(),
             paused: false,
+            is_tenant: false,
+            link_is_down: false,
             wake_at: None,
             printed: Vec::new(),
             kind,
@@ -152,7 +158,7 @@ impl Host {
             return None;
         }
         let local = self.clock.local(now);
-        self.card.taken = 0;
+        (self.card.taken, self.card.link_is_down) = (0, self.link_is_down);
         Some(match &mut self.kind {
             Kind::Node(board) => board.turn(&mut self.card, local),
             Kind::Other(machine) => machine.turn(&mut self.card, local),

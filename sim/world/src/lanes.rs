@@ -33,10 +33,8 @@ pub(super) fn lanes(plan: &Plan, timeline: &Timeline) -> Vec<Lane> {
         match place.role {
             Role::Switch => switches.push(place.name.clone()),
             Role::Attacker(_) => attackers.push(place.name.clone()),
-            Role::Server(_) | Role::Visitor(_) | Role::Caller(_) | Role::Host => {
-                hosts.push(place.name.clone())
-            }
             Role::Link => (),
+            _ => hosts.push(place.name.clone()),
         }
     }
     // A test's plan names neither.

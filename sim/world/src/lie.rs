@@ -1,7 +1,7 @@
 //! What a TCP peer of this world can be that smoltcp is not: a habit, which the RFCs
-//! allow, or a lie, which they do not.
+//! allow, or a lie, which they do not. And what can be odd about a server.
 //!
-//! Not here: the peer itself (`stranger`).
+//! Not here: the peer itself (`stranger`), and the servers.
 
 use super::effects::Effects;
 
@@ -74,35 +74,72 @@ words! {
     Moves "moves" strange_moves,
 }
 
-/// Some of the [`Habit`]s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Habits(u8);
+words! {
+    /// What a DHCP server may do that makes it hard for those that have their addresses
+    /// from it.
+    Quirk, 10,
+    /// Has forgotten its leases when it was switched off.
+    Forgets "forgets" dhcp_forgets,
+    /// Has another address, and gives others, after every second boot.
+    Moves "moves" dhcp_moves,
+    /// Refuses some requests.
+    Refuses "refuses" dhcp_refuses,
+    /// Gives no address and refuses what others have offered.
+    Strays "strays" dhcp_strays,
+    /// Says everything to everybody.
+    Shouts "shouts" dhcp_shouts,
+    /// Gives some addresses for no time at all.
+    Zero "zero" dhcp_zero,
+    /// Gives some for ever.
+    Forever "forever" dhcp_forever,
+    /// Answers some seconds late.
+    Slow "slow" dhcp_slow,
+    /// Says that a lease is to be renewed after its end.
+    Odd "odd" dhcp_odd,
+    /// Says an old answer again before a new one.
+    Replays "replays" dhcp_replays,
+}
 
-impl Habits {
-    /// Those whose bits are set, in the order of [`Habit::ALL`].
-    pub fn of_bits(bits: u8) -> Habits {
-        Habits(bits & ((1 << Habit::ALL.len()) - 1))
-    }
+macro_rules! sets {
+    ($($(#[$head:meta])* $name:ident of $one:ident in $bits:ty,)*) => {$(
+        $(#[$head])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name($bits);
 
-    /// Whether this is one of them.
-    pub fn has(self, habit: Habit) -> bool {
-        self.0 & (1 << habit as u8) != 0
-    }
+        impl $name {
+            /// Those whose bits are set, in the order in which they are declared.
+            pub fn of_bits(bits: $bits) -> $name {
+                $name(bits & ((1 << $one::ALL.len()) - 1))
+            }
 
-    /// With this one.
-    #[must_use]
-    pub fn with(self, habit: Habit) -> Habits {
-        Habits(self.0 | 1 << habit as u8)
-    }
+            /// Whether this is one of them.
+            pub fn has(self, one: $one) -> bool {
+                self.0 & (1 << one as u8) != 0
+            }
 
-    /// Without this one.
-    #[must_use]
-    pub fn without(self, habit: Habit) -> Habits {
-        Habits(self.0 & !(1 << habit as u8))
-    }
+            /// With this one.
+            #[must_use]
+            pub fn with(self, one: $one) -> $name {
+                $name(self.0 | 1 << one as u8)
+            }
 
-    /// Each of them.
-    pub fn iter(self) -> impl Iterator<Item = Habit> {
-        Habit::ALL.into_iter().filter(move |habit| self.has(*habit))
-    }
+            /// Without this one.
+            #[must_use]
+            pub fn without(self, one: $one) -> $name {
+                $name(self.0 & !(1 << one as u8))
+            }
+
+            /// Each of them.
+            pub fn iter(self) -> impl Iterator<Item = $one> {
+                $one::ALL.into_iter().filter(move |one| self.has(*one))
+            }
+        }
+    )*};
+}
+
+sets! {
+    /// Some of the [`Habit`]s.
+    Habits of Habit in u8,
+    /// Some of the [`Quirk`]s.
+    Quirks of Quirk in u16,
 }

@@ -109,6 +109,8 @@ pub(super) struct Direction {
     /// As it was built; [`heal`](super::World::heal) goes back to it.
     built: Link,
     pub(super) blocked: bool,
+    /// Its cable is pulled.
+    pub(super) unplugged: bool,
     pub(super) rule: Option<Rule>,
     id: FrameId,
     /// What its frames draw from, once one has.
@@ -155,6 +157,7 @@ impl Direction {
             link,
             built: link,
             blocked: false,
+            unplugged: false,
             rule: None,
             id: FrameId {
                 link: number,
@@ -181,7 +184,7 @@ impl Direction {
     /// No fault any more, from the next frame on.
     pub(super) fn heal(&mut self) {
         self.link = self.built.healed();
-        self.blocked = false;
+        (self.blocked, self.unplugged) = (false, false);
         self.rule = None;
     }
 
@@ -195,7 +198,7 @@ impl Direction {
             at: Err(Lost::Cut),
             ruled_twice: false,
         };
-        if self.blocked {
+        if self.blocked || self.unplugged {
             self.effects.partitioned += 1;
             return fate;
         }

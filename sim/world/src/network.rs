@@ -3,7 +3,7 @@
 //!
 //! Not here: what happens when something happens (`run`).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -20,6 +20,7 @@ use super::fate::{Fates, FrameId, Twist, Way};
 use super::host::{Host, Kind as HostKind};
 use super::identity::{self, Identity};
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
+use super::leases::Leases;
 use super::link::{Chance, Direction, Link, Rule};
 use super::log::{Log, Violation, Watch, Witness};
 use super::machine::Machine;
@@ -78,6 +79,8 @@ pub struct World {
     pub(super) queue: Queue,
     pub(super) effects: Effects,
     pub(super) planned: Effects,
+    /// What servers gave to hosts that have their address from one.
+    pub(super) leases: Rc<RefCell<Leases>>,
     pub(super) steps: u64,
     pub(super) budget: u64,
     pub(super) frames: u64,
@@ -117,6 +120,7 @@ impl World {
             queue: Queue::default(),
             effects: Effects::default(),
             planned: Effects::default(),
+            leases: Rc::default(),
             steps: 0,
             budget: 100_000_000,
             frames: 0,
@@ -324,6 +328,9 @@ impl World {
     /// that are still planned stay planned.
     pub fn heal(&mut self) {
         self.log.healed();
+        for link in 0..self.wires.len() {
+            self.plug(LinkId(link), true);
+        }
         for wire in &mut self.wires {
             for direction in &mut wire.directions {
                 direction.heal();

@@ -155,7 +155,7 @@ impl<W: Write> Perfetto<W> {
             Fault::Boot(host) | Fault::Resume(host) => (host, None, true),
             Fault::Pause(host) => (host, Some("paused"), true),
             Fault::Drift(host, _) | Fault::Jump(host, _) => (host, None, false),
-            Fault::Partition { .. } | Fault::Change(..) => {
+            Fault::Partition { .. } | Fault::Change(..) | Fault::Unplug(_) | Fault::Plug(_) => {
                 let network = self.network;
                 return self.trace.noted(INSTANT, network, what, what.words);
             }

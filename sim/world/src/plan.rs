@@ -16,7 +16,7 @@ use smoltcp::time::{Duration, Instant};
 use super::attack::Attack;
 use super::board::Size;
 use super::fate::Fates;
-use super::lie::{Habits, Lie};
+use super::lie::{Habits, Lie, Quirks};
 use super::link::Link;
 
 /// See the [module](self).
@@ -63,6 +63,10 @@ pub enum Role {
     Visitor(Visitor),
     /// A TCP peer that is unlike ours, and visits a server.
     Caller(Caller),
+    /// A host that gives others their addresses.
+    DhcpServer(DhcpServer),
+    /// A host of ours that has its address from one.
+    DhcpClient(DhcpClient),
     /// No host at all, and no friend.
     Attacker(Siege),
     /// A link of a test's own world.
@@ -74,8 +78,34 @@ pub enum Role {
 impl Role {
     /// Whether it is a host, which can be switched off.
     pub fn is_host(&self) -> bool {
-        use Role::{Caller, Host, Server, Visitor};
-        matches!(self, Server(_) | Visitor(_) | Caller(_) | Host)
+        !matches!(self, Role::Switch | Role::Attacker(_) | Role::Link)
+    }
+
+    /// Whether it is a host that is no node of this library.
+    pub(super) fn is_machine(&self) -> bool {
+        matches!(self, Role::Caller(_) | Role::DhcpServer(_))
+    }
+
+    /// The place without which it makes no sense.
+    pub(super) fn needs(&self) -> Option<usize> {
+        match self {
+            Role::Visitor(visitor) => Some(visitor.to),
+            Role::Caller(caller) => Some(caller.to),
+            Role::Attacker(siege) => Some(siege.to),
+            Role::DhcpClient(client) => Some(client.to),
+            _ => None,
+        }
+    }
+
+    /// That place, to change it.
+    pub(super) fn needs_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Role::Visitor(visitor) => Some(&mut visitor.to),
+            Role::Caller(caller) => Some(&mut caller.to),
+            Role::Attacker(siege) => Some(&mut siege.to),
+            Role::DhcpClient(client) => Some(&mut client.to),
+            _ => None,
+        }
     }
 
     /// Whether a test makes it, and a plan only names it.
@@ -214,6 +244,32 @@ pub struct Caller {
     pub pause: Duration,
 }
 
+/// A host that gives others their addresses (RFC 2131).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhcpServer {
+    /// What its chance follows from.
+    pub secret: u64,
+    /// For how long it gives one.
+    pub lease: Duration,
+    /// The first that it gives: 1 is 10.0.0.1, 256 is 10.0.1.0.
+    pub first: u16,
+    /// How many it has to give.
+    pub count: u16,
+    /// What is odd about it, until the faults end.
+    pub quirks: Quirks,
+}
+
+/// A host of ours that has its address from a DHCP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhcpClient {
+    /// What its questions' numbers follow from.
+    pub secret: u64,
+    /// The place of a server that gives it an address once the faults are over.
+    pub to: usize,
+    /// Until one answers it takes an address that is good on the link alone.
+    pub link_local: bool,
+}
+
 /// Something that goes wrong, or right again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strike {
@@ -251,6 +307,10 @@ pub enum Blow {
     Join,
     /// Its link behaves like this.
     Link(Link),
+    /// Its cable is pulled, and it sees that.
+    Unplug,
+    /// The cable is in again.
+    Plug,
 }
 
 impl Plan {

@@ -11,6 +11,7 @@
 
 mod explain;
 mod lex;
+mod net;
 mod place;
 mod read;
 mod strike;

@@ -7,6 +7,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::fate::Lost;
 use super::fault::Fault;
+use super::identity;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
 use super::log::Arrival;
 use super::machine::Broken;
@@ -84,6 +85,29 @@ impl World {
                     direction.link = to;
                 }
             }
+            Fault::Unplug(link) => {
+                self.plug(link, false);
+                self.effects.unplugged += 1;
+            }
+            Fault::Plug(link) => self.plug(link, true),
+        }
+    }
+
+    /// Puts a link's cable in, or pulls it. Hosts at its ends see that.
+    pub(super) fn plug(&mut self, link: LinkId, is_in: bool) {
+        let Wire {
+            ends, directions, ..
+        } = &mut self.wires[link.0];
+        for direction in directions {
+            direction.unplugged = !is_in;
+        }
+        for end in *ends {
+            if let End::Host(host) = end
+                && self.hosts[host.0].link_is_down == is_in
+            {
+                self.hosts[host.0].link_is_down = !is_in;
+                self.wake(host.0, self.now);
+            }
         }
     }
 
@@ -93,6 +117,12 @@ impl World {
             return self.broke(host, &broken);
         }
         self.look_at_spawns(host);
+        if self.hosts[host.0].is_tenant {
+            let hardware = identity::hardware(host);
+            self.leases
+                .borrow_mut()
+                .moves_in(host.0, hardware, self.now);
+        }
         self.wake(host.0, self.now);
     }
 
@@ -141,6 +171,7 @@ impl World {
         }
         self.look_at_spawns(HostId(index));
         self.tell_turn(index, next);
+        self.look_at_lease(index);
         let link = self.links[index];
         let mut outbox = std::mem::take(&mut self.hosts[index].card.outbox);
         for frame in outbox.drain(..) {
@@ -239,6 +270,9 @@ impl World {
         let how = match to {
             End::Host(HostId(index)) => {
                 let host = &mut self.hosts[index];
+                if host.is_tenant {
+                    self.leases.borrow_mut().arrives(index, &frame, self.now);
+                }
                 if !host.is_up() {
                     self.effects.unheard += 1;
                     Arrival::Down

@@ -12,6 +12,7 @@ use super::link::Link;
 use super::plan::{Goodbye, Plan, Visitor};
 use super::scene::{SERVER, Scene};
 use super::scenes;
+use super::scenes_leases;
 
 /// A scenario that ships.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +153,12 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "paths narrower than their ends, whose routers tell or do not",
         horizon: Duration::from_secs(20),
         scene: scenes::narrow,
+    },
+    Scenario {
+        name: "leases",
+        about: "addresses from a server for days: it is gone, forgets, moves; cables are pulled",
+        horizon: Duration::from_secs(20 * 86_400),
+        scene: scenes_leases::leases,
     },
 ];
 

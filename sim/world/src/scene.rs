@@ -65,7 +65,7 @@ impl Scene {
         self.draw(2) == 1
     }
 
-    fn secret(&mut self) -> u64 {
+    pub(super) fn secret(&mut self) -> u64 {
         self.drawn += 1;
         self.draws.draw(0, Kind::Scene, self.drawn)
     }
@@ -76,17 +76,22 @@ impl Scene {
     }
 
     pub(super) fn server(&mut self, size: Size, backlog: u16, link: Link) {
-        let secret = self.secret();
+        let role = self.serves(size, backlog);
         self.plan.places.push(Place {
             name: "server".into(),
             on: None,
             link,
-            role: Role::Server(Server {
-                secret,
-                size,
-                backlog,
-            }),
+            role,
         });
+    }
+
+    /// What a host is that serves echo.
+    pub(super) fn serves(&mut self, size: Size, backlog: u16) -> Role {
+        Role::Server(Server {
+            secret: self.secret(),
+            size,
+            backlog,
+        })
     }
 
     /// Adds `count` visitors; each like this, but with a secret, a start and an
@@ -208,6 +213,19 @@ impl Scene {
         let begin = self.moment();
         let lasts = self.pick(most.total_micros() / 50, most.total_micros());
         (begin, begin + Duration::from_micros(lasts))
+    }
+
+    /// Strikes at some moment.
+    pub(super) fn once(&mut self, place: usize, blow: Blow) {
+        let at = self.moment();
+        self.strike(at, place, blow);
+    }
+
+    /// Begins at some moment and ends so much later, or at the heal.
+    pub(super) fn between(&mut self, place: usize, lasts: Duration, begins: Blow, ends: Blow) {
+        let at = self.moment();
+        self.strike(at, place, begins);
+        self.strike(at + lasts, place, ends);
     }
 
     pub(super) fn cut(&mut self, place: usize) {

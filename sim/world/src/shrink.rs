@@ -93,22 +93,21 @@ fn kind(fact: &Fact) -> &'static str {
             Blow::Jump(_) => "jump",
             Blow::Cut { .. } | Blow::Join => "cut",
             Blow::Link(_) => "link",
+            Blow::Unplug | Blow::Plug => "unplug",
         },
     }
 }
 
 /// The plan without one place, if nothing needs that place.
 fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
-    let needed = |role: &Role| match role {
-        Role::Visitor(visitor) => visitor.to == gone,
-        Role::Caller(caller) => caller.to == gone,
-        Role::Attacker(siege) => siege.to == gone,
-        _ => false,
-    };
     if plan.places[gone].role.is_of_test() {
         return None;
     }
-    if plan.places.iter().any(|place| needed(&place.role)) {
+    if plan
+        .places
+        .iter()
+        .any(|place| place.role.needs() == Some(gone))
+    {
         return None;
     }
     let parent = plan.places[gone].on;
@@ -121,11 +120,8 @@ fn without_place(plan: &Plan, gone: usize) -> Option<Plan> {
             on => on,
         };
         place.on = place.on.map(moved);
-        match &mut place.role {
-            Role::Visitor(visitor) => visitor.to = moved(visitor.to),
-            Role::Caller(caller) => caller.to = moved(caller.to),
-            Role::Attacker(siege) => siege.to = moved(siege.to),
-            _ => (),
+        if let Some(to) = place.role.needs_mut() {
+            *to = moved(*to);
         }
     }
     small.strikes.retain(|strike| strike.place != gone);

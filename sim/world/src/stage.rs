@@ -11,6 +11,8 @@ use smoltcp::wire::IpEndpoint;
 use super::attack::Attacker;
 use super::board::Size;
 use super::caught::caught;
+use super::dhcp_client::{self, Tenants};
+use super::dhcp_server::DhcpHost;
 use super::effects::Effects;
 use super::fate::Fates;
 use super::fault::Fault;
@@ -121,10 +123,13 @@ pub(super) struct Stage<P> {
     /// What those did that smoltcp does not.
     strange: Rc<RefCell<Effects>>,
     servers: Vec<HostId>,
+    tenants: Tenants,
     /// The host of each place.
     hosts: Vec<Option<HostId>>,
     look: Option<Look>,
     freed: Option<Instant>,
+    /// Nothing was to happen for long when it was looked at last.
+    is_idle: bool,
 }
 
 /// Runs a plan of a scenario to its end, or to the first violation.
@@ -195,20 +200,20 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             callers: Vec::new(),
             strange: Rc::default(),
             servers: Vec::new(),
+            tenants: Tenants::default(),
             hosts: Vec::new(),
             look: None,
             freed: None,
+            is_idle: false,
         };
         let middle = End::Switch(stage.world.switch());
         let mut ends: Vec<End> = Vec::new();
         for place in &plan.places {
             let end = match place.role {
                 Role::Switch => End::Switch(stage.world.switch()),
-                Role::Server(_) | Role::Visitor(_) | Role::Caller(_) => {
-                    End::Host(stage.host(place))
-                }
                 Role::Attacker(siege) => End::Attacker(stage.attacker(siege)),
                 Role::Link | Role::Host => panic!("a test's plan, and no scenario's"),
+                _ => End::Host(stage.host(place)),
             };
             let on = place.on.map_or(middle, |on| ends[on]);
             stage.world.connect(end, on, place.link);
@@ -266,6 +271,22 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             Role::Caller(caller) => {
                 let id = self.caller(&place.name, caller);
                 self.callers.push(id);
+                id
+            }
+            Role::DhcpServer(server) => {
+                for quirk in server.quirks.iter() {
+                    *quirk.row(&mut world.planned) += 1;
+                }
+                let book = (world.witness(), Rc::clone(&world.leases));
+                let machine = DhcpHost::new(server, plan.heal, book, Rc::clone(&self.strange));
+                world.machine_with_secret(&place.name, server.secret, machine)
+            }
+            Role::DhcpClient(client) => {
+                let program = move |node| dhcp_client::program(node, client);
+                let size = dhcp_client::SIZE;
+                let id = world.host_with_secret(&place.name, size, client.secret, program);
+                world.has_address_from_server(id);
+                self.tenants.push(id);
                 id
             }
             _ => unreachable!("it is no host"),
@@ -333,6 +354,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                 back: false,
             },
             Blow::Link(to) => Fault::Change(link, to),
+            Blow::Unplug => Fault::Unplug(link),
+            Blow::Plug => Fault::Plug(link),
         })
     }
 
@@ -356,7 +379,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
     /// Whether every client has done what it came for.
     fn is_done(&self) -> bool {
         let mut all = self.visitors.iter().chain(&self.callers);
-        all.all(|&id| self.world.is_done(id))
+        let are_done = all.all(|&id| self.world.is_done(id));
+        self.tenants.are_housed(&self.world, self.plan.heal) && are_done
     }
 
     /// Whether every slot is free again.
@@ -423,7 +447,7 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                     {
                         return Reached::Over;
                     }
-                    limit.min(self.world.now() + LOOK)
+                    limit.min(self.world.now() + self.until_look())
                 }
             };
             match self.world.run_until(next, &mut pause) {
@@ -450,6 +474,20 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
         match self.world.log.is_violated() {
             true => Reached::Over,
             false => Reached::There,
+        }
+    }
+
+    /// How long until it is looked at again: where nothing happens for long there is nothing
+    /// to see, and only then.
+    fn until_look(&mut self) -> Duration {
+        let now = self.world.now();
+        let next = self.world.queue.next_at().unwrap_or(now);
+        let looks = (next.total_micros() - now.total_micros()) / LOOK.total_micros() as i64;
+        // Whoever asks whether a host rests must ask twice.
+        let was_idle = std::mem::replace(&mut self.is_idle, looks > 1);
+        match was_idle {
+            true => LOOK * looks.clamp(1, i64::from(u32::MAX)) as u32,
+            false => LOOK,
         }
     }
 

@@ -129,6 +129,8 @@ impl Story {
                 (true, true) => format!("cut {} both", link(id)),
             },
             Fault::Change(id, _) => format!("link {}", link(id)),
+            Fault::Unplug(id) => format!("unplug {}", link(id)),
+            Fault::Plug(id) => format!("plug {}", link(id)),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::snapshot::{ConnectionView, HostView, Progress, Snapshot, TaskView};
 use crate::fate::FrameId;
 use crate::ids::End;
 use crate::log::{Arrival, Happening, Watch};
-use crate::plan::{Plan, Role};
+use crate::plan::Plan;
 use crate::story::Story;
 
 /// So many lines are kept.
@@ -89,7 +89,7 @@ impl Tracker {
         let hosts: Vec<HostView> = hosts
             .map(|place| HostView {
                 name: place.name.clone(),
-                is_machine: matches!(place.role, Role::Caller(_)),
+                is_machine: place.role.is_machine(),
                 ..HostView::default()
             })
             .collect();

@@ -151,6 +151,8 @@ function bands(run) {
       case 'jump': return mark('clock', `clock +${how.join(' ')}`);
       case 'drift': return begin(lane, 'clock', t, e, `clock ${how.join(' ')}`);
       case 'cut': return ends(who).forEach((lane) => begin(lane, 'cut', t, e, `link cut ${how.join(' ')}`));
+      case 'unplug': return ends(who).forEach((lane) => begin(lane, 'cut', t, e, 'cable pulled'));
+      case 'plug': return ends(who).forEach((lane) => end(lane, 'cut', t));
       case 'join': return ends(who).forEach((lane) => end(lane, 'cut', t));
       case 'link': return ends(who).forEach((lane) => end(lane, 'worse', t) || begin(lane, 'worse', t, e, 'other link'));
     }

@@ -10,8 +10,9 @@ use smoltcp::time::Duration;
 use super::read::Reading;
 use super::write::{Time, since_start};
 use crate::fate::{FrameId, Twist, Way};
+use crate::lie::Quirk;
 use crate::link::Link;
-use crate::plan::{Blow, Caller, Goodbye, Place, Plan, Role, Strike, Visitor};
+use crate::plan::{Blow, Caller, DhcpServer, Goodbye, Place, Plan, Role, Strike, Visitor};
 
 /// So many frames are told one by one; the rest is counted.
 const FRAMES: usize = 40;
@@ -83,6 +84,15 @@ impl Reading {
             ),
             Role::Visitor(visitor) => visit(plan, visitor),
             Role::Caller(caller) => call(plan, caller),
+            Role::DhcpServer(server) => dhcp_server(server),
+            Role::DhcpClient(client) => format!(
+                "has its address from {}{}",
+                plan.places[client.to].name,
+                match client.link_local {
+                    true => ", and one for the link until then",
+                    false => "",
+                }
+            ),
             Role::Attacker(siege) => format!(
                 "attacks {} with {}: a frame every {} from {} on, until the faults end",
                 plan.places[siege.to].name,
@@ -125,6 +135,8 @@ impl Reading {
                     _ => "is cut off, both ways".into(),
                 },
                 Blow::Join => "is joined again".into(),
+                Blow::Unplug => "has its cable pulled, and sees that".into(),
+                Blow::Plug => "has its cable put in again".into(),
                 Blow::Link(link) => format!("has another link: {}", LinkWords(link)),
             };
             writeln!(out, "  at {} {name} {what}", since_start(*at))?;
@@ -213,6 +225,20 @@ fn call(plan: &Plan, caller: &Caller) -> String {
         caller.bytes,
         caller.window,
         Time(caller.patience)
+    )
+}
+
+fn dhcp_server(server: &DhcpServer) -> String {
+    let quirks: Vec<&str> = server.quirks.iter().map(Quirk::word).collect();
+    let quirks = match quirks.is_empty() {
+        true => String::new(),
+        false => format!("; until the faults end: {}", quirks.join(", ")),
+    };
+    format!(
+        "gives {} addresses from number {} on, each for {}{quirks}",
+        server.count,
+        server.first,
+        Time(server.lease)
     )
 }
 

@@ -5,11 +5,12 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::lex::{Line, Options, Word};
+use super::net::{DHCP_CLIENT, DHCP_SERVER, dhcp_server};
 use super::read::Reader;
-use super::wrong::PlanError;
+use super::wrong::{PlanError, either};
 use crate::attack::Attack;
 use crate::board::Size;
-use crate::lie::{Habit, Habits, Lie};
+use crate::lie::{Habit, Habits, Lie, Quirk};
 use crate::link::Link;
 use crate::plan::{Caller, Goodbye, Place, Plan, Role, Server, Siege, Visitor};
 
@@ -38,7 +39,14 @@ pub(super) const CALL: [&str; 18] = [
 ];
 pub(super) const ATTACK: [&str; 4] = ["to", "secret", "every", "start"];
 /// What a host can be.
-const ROLES: [&str; 4] = ["serve", "visit", "stranger", "liar"];
+const ROLES: [&str; 6] = [
+    "serve",
+    "visit",
+    "stranger",
+    "liar",
+    "dhcp-server",
+    "dhcp-client",
+];
 
 impl Reader {
     /// A place that a test makes: here it has a name and nothing else.
@@ -133,28 +141,38 @@ impl Reader {
             let siege = self.siege(attack, name, &mut options);
             return Ok((Role::Attacker(siege), options));
         }
-        Ok(
-            match one_of("serve, visit, stranger or liar", &ROLES, line)? {
-                0 => {
-                    let mut options = line.options(&all(&SERVE));
-                    (Role::Server(server(name, &mut options)), options)
-                }
-                1 => {
-                    let mut options = line.options(&all(&VISIT));
-                    (Role::Visitor(self.visitor(name, &mut options)), options)
-                }
-                does => {
-                    let known = Lie::ALL.map(Lie::word);
-                    let lie = match does {
-                        2 => None,
-                        _ => Some(Lie::ALL[one_of("a lie", &known, line)?]),
-                    };
-                    let words = [&CALL[..], &Habit::ALL.map(Habit::word)].concat();
-                    let mut options = line.options(&all(&words));
-                    (Role::Caller(self.caller(lie, name, &mut options)), options)
-                }
-            },
-        )
+        Ok(match one_of(&either(&ROLES), &ROLES, line)? {
+            0 => {
+                let mut options = line.options(&all(&SERVE));
+                (Role::Server(server(name, &mut options)), options)
+            }
+            1 => {
+                let mut options = line.options(&all(&VISIT));
+                (Role::Visitor(self.visitor(name, &mut options)), options)
+            }
+            4 => {
+                let words = [&DHCP_SERVER[..], &Quirk::ALL.map(Quirk::word)].concat();
+                let mut options = line.options(&all(&words));
+                (Role::DhcpServer(dhcp_server(name, &mut options)), options)
+            }
+            5 => {
+                let mut options = line.options(&all(&DHCP_CLIENT));
+                (
+                    Role::DhcpClient(self.dhcp_client(name, &mut options)),
+                    options,
+                )
+            }
+            does => {
+                let known = Lie::ALL.map(Lie::word);
+                let lie = match does {
+                    2 => None,
+                    _ => Some(Lie::ALL[one_of("a lie", &known, line)?]),
+                };
+                let words = [&CALL[..], &Habit::ALL.map(Habit::word)].concat();
+                let mut options = line.options(&all(&words));
+                (Role::Caller(self.caller(lie, name, &mut options)), options)
+            }
+        })
     }
 
     fn siege(&mut self, attack: Attack, name: &str, options: &mut Options<'_>) -> Siege {
@@ -234,22 +252,35 @@ impl Reader {
 
     /// The server that `to` names, or the only one there is.
     fn server_named(&mut self, options: &mut Options<'_>) -> usize {
+        let is_server = |role: &Role| matches!(role, Role::Server(_));
+        let example = "a server above this line, such as `host server serve`";
+        self.named_or_only(options, is_server, "server", example)
+    }
+
+    /// The same of any kind of place.
+    pub(super) fn named_or_only(
+        &mut self,
+        options: &mut Options<'_>,
+        is_one: fn(&Role) -> bool,
+        kind: &str,
+        example: &str,
+    ) -> usize {
         let Some(word) = options.take("to") else {
-            let is_server = |place: &usize| self.is(*place, |role| matches!(role, Role::Server(_)));
-            let servers: Vec<usize> = (0..self.plan.places.len()).filter(is_server).collect();
+            let all = 0..self.plan.places.len();
+            let servers: Vec<usize> = all.filter(|place| self.is(*place, is_one)).collect();
             if let [only] = servers[..] {
                 options.left_out(format!("to={}", self.plan.places[only].name));
                 return only;
             }
             options.missing(&match servers.is_empty() {
-                true => "a server above this line, such as `host server serve`".to_owned(),
+                true => example.to_owned(),
                 false => format!("to=…, one of {}", self.names(&servers)),
             });
             return 0;
         };
         let error = match self.known(word) {
-            Ok(to) if self.is(to, |role| matches!(role, Role::Server(_))) => return to,
-            Ok(_) => word.wrong(format!("{:?} is no server", word.text)),
+            Ok(to) if self.is(to, is_one) => return to,
+            Ok(_) => word.wrong(format!("{:?} is no {kind}", word.text)),
             Err(error) => error,
         };
         options.refuse(error);

@@ -10,9 +10,9 @@ use crate::fate::{FrameId, Twist, Way};
 use crate::plan::{Blow, Role, Strike};
 
 /// What can happen to a link, and to a host.
-const TO_LINKS: [&str; 3] = ["cut", "join", "link"];
-pub(super) const BLOWS: [&str; 9] = [
-    "cut", "join", "link", "crash", "boot", "pause", "resume", "drift", "jump",
+const TO_LINKS: [&str; 5] = ["cut", "join", "unplug", "plug", "link"];
+pub(super) const BLOWS: [&str; 11] = [
+    "cut", "join", "unplug", "plug", "link", "crash", "boot", "pause", "resume", "drift", "jump",
 ];
 /// What can happen to a frame.
 pub(super) const TWISTS: [&str; 6] = ["lose", "late", "spike", "hold", "flip", "twice"];
@@ -39,6 +39,8 @@ impl Reader {
         let blow = match what {
             "cut" => cut(line)?,
             "join" => Blow::Join,
+            "unplug" => Blow::Unplug,
+            "plug" => Blow::Plug,
             "link" => self.change(place, line),
             "crash" => Blow::Crash,
             "boot" => Blow::Boot,

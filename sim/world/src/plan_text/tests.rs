@@ -153,7 +153,7 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ),
         (
             with(2, "host other"),
-            "2:11: expected serve, visit, stranger or liar, found the end of the line",
+            "2:11: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found the end of the line",
         ),
         (
             with(10, "# end"),
@@ -278,13 +278,13 @@ frame c9 up 17 lose
         error(text),
         "\
 2:11: expected a time such as 3s or 20ms, found \"5\"
-3:13: expected serve, visit, stranger or liar, found \"serv\"; did you mean serve?
+3:13: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found \"serv\"; did you mean serve?
 4:31: expected lanes from 1 to 1024, found 0
 4:39: expected bytes from 1 to 1073741824, found \"swan\"
 4:51: gap is given twice; say it once
 5:6: \"c1\" is there already; give this one another name
-6:9: expected serve, visit, stranger or liar, found \"visti\"; did you mean visit?
-8:7: expected cut, join, link, crash, boot, pause, resume, drift or jump, found \"ct\"; did you mean cut?
+6:9: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found \"visti\"; did you mean visit?
+8:7: expected cut, join, unplug, plug, link, crash, boot, pause, resume, drift or jump, found \"ct\"; did you mean cut?
 9:16: expected lose, late, spike, hold, flip or twice, found \"loose\"; did you mean lose?
 10:7: expected a host or switch, found \"c9\"; so far there are server, c1, c2
 10:20: expected `end` as the last line (was the file cut off?), found the end of the file"
@@ -449,4 +449,37 @@ fn a_plan_is_told_in_words() {
             assert!(words.contains(&format!("\n  {}: ", place.name)), "{words}");
         }
     }
+}
+
+#[test]
+fn a_host_that_has_its_address_from_another_names_a_server_that_gives_some() {
+    let plan = |line: &str| format!("cygnet-plan 1\nhost echo serve\n{line}\nend\n");
+    let text = "host d dhcp-server lease=2s forgets odd\nhost c dhcp-client link-local";
+    let reading = super::read(&plan(text)).unwrap();
+    let written = reading.plan.to_string();
+    let server = "host d dhcp-server secret=";
+    assert!(written.contains(server), "{written}");
+    assert!(
+        written.contains(" lease=2s first=256 count=16 forgets odd latency="),
+        "{written}"
+    );
+    assert!(
+        written.contains("host c dhcp-client to=d secret="),
+        "{written}"
+    );
+    assert_eq!(written.parse::<Plan>().unwrap(), reading.plan);
+    let words = reading.explain();
+    assert!(
+        words.contains("d: gives 16 addresses from number 256 on, each for 2s; until the faults"),
+        "{words}"
+    );
+    assert_eq!(
+        error(&plan("host c dhcp-client to=echo")),
+        "3:23: \"echo\" is no DHCP server"
+    );
+    assert_eq!(
+        error(&plan("host c dhcp-client")),
+        "3:19: expected a server above this line, such as `host dhcp dhcp-server`, found the end \
+         of the line"
+    );
 }

@@ -6,7 +6,7 @@ use smoltcp::time::{Duration, Instant};
 
 use crate::fate::{Twist, Way};
 use crate::link::Link;
-use crate::plan::{Blow, Caller, Place, Plan, Role, Server, Strike};
+use crate::plan::{Blow, Caller, DhcpServer, Place, Plan, Role, Server, Strike};
 
 /// The versions of the text that this program reads: 1 has scenarios, 2 has tests too.
 /// It writes the least that has what the plan needs. A version is read for ever.
@@ -89,6 +89,8 @@ impl fmt::Display for Plan {
                     writeln!(f, "cut {name} {way}")?;
                 }
                 Blow::Join => writeln!(f, "join {name}")?,
+                Blow::Unplug => writeln!(f, "unplug {name}")?,
+                Blow::Plug => writeln!(f, "plug {name}")?,
                 Blow::Link(link) => writeln!(f, "link {name} {}", LinkText(link))?,
             }
         }
@@ -142,6 +144,13 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
             siege.secret,
             Time(siege.every),
             Time(siege.start),
+        ),
+        Role::DhcpServer(server) => dhcp_server_text(name, server),
+        Role::DhcpClient(client) => format!(
+            "host {name} dhcp-client to={} secret={:016x}{}",
+            plan.places[client.to].name,
+            client.secret,
+            if client.link_local { " link-local" } else { "" }
         ),
         Role::Caller(caller) => caller_text(plan, name, caller),
         Role::Visitor(visitor) => {
@@ -212,4 +221,19 @@ fn caller_text(plan: &Plan, name: &str, caller: &Caller) -> String {
         Time(caller.start),
         Time(caller.pause),
     )
+}
+
+fn dhcp_server_text(name: &str, server: &DhcpServer) -> String {
+    let mut line = format!(
+        "host {name} dhcp-server secret={:016x} lease={} first={} count={}",
+        server.secret,
+        Time(server.lease),
+        server.first,
+        server.count
+    );
+    for quirk in server.quirks.iter() {
+        line += " ";
+        line += quirk.word();
+    }
+    line
 }

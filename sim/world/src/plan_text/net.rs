@@ -1,0 +1,40 @@
+//! Hosts that give and take addresses, from their lines.
+
+use smoltcp::time::Duration;
+
+use super::lex::Options;
+use super::read::Reader;
+use crate::lie::{Quirk, Quirks};
+use crate::plan::{DhcpClient, DhcpServer, Role};
+
+/// The options of a line.
+pub(super) const DHCP_SERVER: [&str; 4] = ["secret", "lease", "first", "count"];
+pub(super) const DHCP_CLIENT: [&str; 3] = ["to", "secret", "link-local"];
+
+impl Reader {
+    pub(super) fn dhcp_client(&mut self, name: &str, options: &mut Options<'_>) -> DhcpClient {
+        let is_server = |role: &Role| matches!(role, Role::DhcpServer(_));
+        let example = "a server above this line, such as `host dhcp dhcp-server`";
+        DhcpClient {
+            to: self.named_or_only(options, is_server, "DHCP server", example),
+            secret: options.secret(name),
+            link_local: options.flag("link-local"),
+        }
+    }
+}
+
+pub(super) fn dhcp_server(name: &str, options: &mut Options<'_>) -> DhcpServer {
+    let mut quirks = Quirks::default();
+    for quirk in Quirk::ALL {
+        if options.flag(quirk.word()) {
+            quirks = quirks.with(quirk);
+        }
+    }
+    DhcpServer {
+        secret: options.secret(name),
+        lease: options.time("lease", Duration::from_secs(86_400)),
+        first: options.number("first", 1, 60_000, 256) as u16,
+        count: options.number("count", 1, 1000, 16) as u16,
+        quirks,
+    }
+}
