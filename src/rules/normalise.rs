@@ -194,6 +194,12 @@ impl PeerView {
             let repeated = Verdict::Drop(DropReason::RepeatedAck);
             return (repeated, Rewrite::AsItIs);
         }
+        // RFC 9293, 3.10.7.4: "If an incoming segment is not acceptable, an acknowledgment
+        // should be sent in reply", and smoltcp looks at what it acknowledges before that.
+        if new < 0 && verdict == Verdict::PassOnce {
+            let before = TcpSeqNumber(ours.rcv_nxt.0.wrapping_sub(1));
+            return (verdict, Rewrite::Instead(self.acknowledges(before)));
+        }
         if !taken && !self.is_told_more(segment, new, ours) {
             return (verdict, Rewrite::AsItIs);
         }

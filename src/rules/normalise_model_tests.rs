@@ -232,6 +232,11 @@ proptest! {
                     (una, 0)
                 }
                 Shown::Numbers(ack, window) => (ack, window),
+                // What comes before the window is answered, and says nothing.
+                Shown::Instead(flags, seq, ack, window) if seq == ours.rcv_nxt.0 - 1 && after == Verdict::PassOnce => {
+                    prop_assert!(flags == ACK && segment.ack < before.snd_una);
+                    (ack, window)
+                }
                 Shown::Instead(flags, _, ack, window) => {
                     prop_assert!(flags & (RST | PSH) == 0 && (flags & FIN != 0) == segment.fin);
                     prop_assert!(segment.payload == 0 || segment.fin);

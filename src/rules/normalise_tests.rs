@@ -239,6 +239,9 @@ fn text_with_an_older_acknowledgement_is_shown_with_the_last_one() {
     assert_eq!(shown_as(&old(300, 0, true)), fin);
     // Nothing else is in it.
     assert_eq!(shown_as(&old(300, 0, false)), Shown::AsItIs);
+    // Text that is old too is answered.
+    let (_, rewrite) = peer().hears(&old(300, 5, false), Verdict::PassOnce, &OURS);
+    assert_eq!(shown(rewrite), Shown::Instead(ACK, 4999, 1000, 4000));
     // RFC 5961, 5.2.
     for (payload, fin) in [(5, false), (0, true)] {
         let (verdict, rewrite) = peer().hears(&old(4001, payload, fin), Verdict::Pass, &OURS);

@@ -116,6 +116,34 @@ fn text_with_an_older_acknowledgement_is_taken() {
     }
 }
 
+/// RFC 9293, 3.10.7.4: "If an incoming segment is not acceptable, an acknowledgment should
+/// be sent in reply", and that comes before what it acknowledges is looked at. Our answer
+/// was lost; the peer repeats what it said, with what it knew when it said it first.
+#[test]
+fn old_text_with_an_older_acknowledgement_is_answered() {
+    for control in [TcpControl::Psh, TcpControl::Fin] {
+        host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
+        serve(server, move |mut stream| async move {
+            stream.write_all(&[b'y'; 900]).await.unwrap();
+            stream.read(&mut [0; 8]).await.unwrap();
+            server.sleep(SEC * 100).await;
+        });
+        by_hand(server, |hands| {
+            let (reply, _) = open_with(hands, &ethernet_syn(), 1000);
+            hands.send(&piece(&reply, control, 0, b"text", 900));
+            hands.pass(SEC);
+            let end = 6 + i32::from(control == TcpControl::Fin);
+            for _ in 0..3 {
+                hands.send(&piece(&reply, control, 0, b"text", 600));
+                let seen = hands.pass(SEC * 2);
+                let said: Vec<_> = seen.iter().map(|seg| (seg.seq, seg.ack)).collect();
+                let expected = (reply.seq + 901, Some(TcpSeqNumber(end)));
+                assert_eq!(said, [expected], "{}", show(&seen, reply.seq));
+            }
+        });
+    }
+}
+
 /// RFC 5961, 5.2: "The ACK value is considered acceptable only if it is in the range of
 /// ((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT). All incoming segments whose ACK
 /// value doesn't satisfy the above condition MUST be discarded and an ACK sent back."
