@@ -11,7 +11,7 @@ use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 use crate::counters::count;
 use crate::event::Event;
 use crate::frame::flow::Flow;
-use crate::frame::neighbor::read;
+use crate::frame::neighbor::Claim;
 use crate::frame::probe::{announce, probe};
 use crate::rules::claim::{FIRST_WAIT, Step, contests, step};
 use crate::rules::lifecycle::State;
@@ -48,15 +48,15 @@ fn part(most: Duration, host: &Host<'_>, cidr: IpCidr, step: u8) -> Duration {
 pub(crate) fn hear<T: TxToken>(
     (claims, watchers): (&mut Claims, &mut Watchers),
     host: &mut Host<'_>,
-    frame: &[u8],
+    (claim, frame): (Option<&Claim>, &[u8]),
     token: T,
 ) -> Option<T> {
     let ours = host.config.hardware_addr;
     // A network may bring back what we said ourselves.
-    let Some(claim) = read(frame).filter(|_| frame.get(6..12) != Some(&ours)) else {
+    let Some(claim) = claim.filter(|_| frame.get(6..12) != Some(&ours)) else {
         return Some(token);
     };
-    if claims.contest(|cidr| contests(&claim, ours, cidr.address())) {
+    if claims.contest(|cidr| contests(claim, ours, cidr.address())) {
         watchers.wake();
     }
     if !host.addresses.has(claim.addr) || claim.hardware == ours {

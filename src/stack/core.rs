@@ -27,6 +27,7 @@ use crate::event::Event;
 use crate::frame::demux::{Control, Route, Segment};
 use crate::frame::icmp::too_big;
 use crate::frame::link::NOBODY;
+use crate::frame::neighbor::read;
 #[cfg(feature = "ipv6")]
 use crate::frame::patch::{COPY, without_headers};
 use crate::prefetch;
@@ -271,17 +272,18 @@ impl Core<'_> {
         match self.host.route(frame) {
             Route::Tcp(segment) => self.segment_in(&segment, frame, token, scheduler),
             Route::Neighbor => {
+                let claim = read(frame);
                 #[cfg(feature = "addressing")]
                 let Some(token) = addressing::hear(
                     (&mut self.neighbors.claims, &mut self.beside.watchers),
                     &mut self.host,
-                    frame,
+                    (claim.as_ref(), frame),
                     token,
                 ) else {
                     return;
                 };
                 let (neighbors, host) = (&mut self.neighbors, &mut self.host);
-                self.neighbor_news |= resolve::hear(neighbors, host, frame, token);
+                self.neighbor_news |= resolve::hear(neighbors, host, claim, token);
             }
             Route::Host(from) => match too_big(frame) {
                 Some(message) => {

@@ -16,7 +16,7 @@ use crate::counters::DropReason;
 use crate::frame::build::{self, Frame};
 use crate::frame::icmp::TooBig;
 use crate::frame::link::NOBODY;
-use crate::frame::neighbor::read;
+use crate::frame::neighbor::Claim;
 use crate::rules::lifecycle::State;
 use crate::rules::pmtu::narrowed;
 use crate::stack::connections::Connections;
@@ -30,10 +30,10 @@ use crate::table::slots::SlotId;
 pub(crate) fn hear<T: TxToken>(
     neighbors: &mut Neighbors,
     host: &mut Host<'_>,
-    frame: &[u8],
+    claim: Option<Claim>,
     token: T,
 ) -> bool {
-    let refused = match read(frame) {
+    let refused = match claim {
         None => DropReason::Malformed,
         Some(claim) => match claim.asks_for {
             None if neighbors.hear(claim.addr, claim.hardware, host.now) => return true,

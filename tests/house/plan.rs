@@ -50,8 +50,8 @@ pub const FILE_LINES: usize = 500;
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
-/// a feature.
-pub const CODE_LINES: usize = 8_200 + 1_418 + 698 + 1_771 + 1_669;
+/// a feature. The last is of the room in which a digest gathers events.
+pub const CODE_LINES: usize = 8_200 + 1_418 + 698 + 1_771 + 1_669 + 36;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.

@@ -3,13 +3,13 @@
 //!
 //! Not here: what happens to a frame on its link.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::Instant;
 
 use crate::frame::MTU;
+use crate::spare;
 
 /// Frames that a network card holds for a host that does not look.
 const RING: usize = 16;
@@ -93,31 +93,17 @@ pub struct Received(Vec<u8>);
 #[derive(Debug)]
 pub struct Room<'c>(&'c mut Vec<Vec<u8>>);
 
-thread_local! {
-    /// Memory of frames that were received, for those that are sent.
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// So much of it is kept.
-const SPARE_FRAMES: usize = 64;
-
 impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(mut self, f: F) -> R {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         let done = f(&self.0);
-        self.0.clear();
-        SPARE.with_borrow_mut(|spare| {
-            if spare.len() < SPARE_FRAMES {
-                spare.push(self.0);
-            }
-        });
+        spare::give(self.0);
         done
     }
 }
 
 impl TxToken for Room<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        frame.resize(len, 0);
+        let mut frame = spare::zeros(len);
         let out = f(&mut frame);
         self.0.push(frame);
         out

@@ -126,6 +126,7 @@ mod host;
 mod identity;
 mod ids;
 mod lanes;
+mod learned;
 mod leases;
 mod ledger;
 pub mod lie;
@@ -155,6 +156,7 @@ mod segment;
 mod setting;
 pub mod shard;
 pub mod shrink;
+mod spare;
 pub mod stage;
 pub mod story;
 mod stranger;
@@ -167,6 +169,7 @@ mod turns;
 mod units;
 mod verdicts;
 mod visit;
+mod wheel;
 pub mod words;
 
 #[cfg(feature = "bare")]

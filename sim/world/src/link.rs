@@ -12,6 +12,7 @@ use smoltcp::time::{Duration, Instant};
 use super::draws::{Draws, Kind, Stream};
 use super::effects::Effects;
 use super::fate::{Fates, FrameId, Lost, Twist, Twists, Way};
+use super::spare;
 
 /// Where fates come from.
 pub(super) enum Chance {
@@ -126,21 +127,19 @@ pub(super) struct Direction {
 pub(super) struct Fate {
     pub(super) frame: FrameId,
     pub(super) twists: Twists,
-    /// When it would arrive without twists, or why it never does.
+    /// When it arrives, or why it never does.
     at: Result<Instant, Lost>,
-    /// The test's own rule wants it twice.
-    ruled_twice: bool,
+    /// When it arrives a second time.
+    again: Option<Instant>,
+    /// A bit that flips on the way.
+    flip: Option<u64>,
 }
 
 impl Fate {
     /// How many copies arrive.
     pub(super) fn copies(&self) -> usize {
-        let twice = self
-            .twists
-            .iter()
-            .any(|twist| matches!(twist, Twist::Twice(_)));
         match self.at {
-            Ok(_) => 1 + usize::from(twice || self.ruled_twice),
+            Ok(_) => 1 + usize::from(self.again.is_some()),
             Err(_) => 0,
         }
     }
@@ -148,6 +147,24 @@ impl Fate {
     /// Why it never arrives.
     pub(super) fn lost(&self) -> Option<Lost> {
         self.at.err()
+    }
+
+    /// Gives `take` what arrives, and when. The copy is as it was sent.
+    #[inline]
+    pub(super) fn arrive(&self, mut frame: Vec<u8>, mut take: impl FnMut(Instant, Vec<u8>)) {
+        let Ok(at) = self.at else {
+            return spare::give(frame);
+        };
+        let copy = self.again.map(|again| (again, spare::copy(&frame)));
+        if let Some(bit) = self.flip
+            && let Some(byte) = frame.get_mut((bit / 8) as usize)
+        {
+            *byte ^= 1 << (bit % 8);
+        }
+        take(at, frame);
+        if let Some((again, frame)) = copy {
+            take(again, frame);
+        }
     }
 }
 
@@ -189,6 +206,7 @@ impl Direction {
     }
 
     /// Takes a frame at `now` and says what becomes of it: it draws, or is told.
+    #[inline]
     pub(super) fn decide(&mut self, now: Instant, frame: &[u8], chance: &Chance) -> Fate {
         let id = self.id;
         self.id.number += 1;
@@ -196,7 +214,8 @@ impl Direction {
             frame: id,
             twists: Twists::new(),
             at: Err(Lost::Cut),
-            ruled_twice: false,
+            again: None,
+            flip: None,
         };
         if self.blocked || self.unplugged {
             self.effects.partitioned += 1;
@@ -220,7 +239,8 @@ impl Direction {
             Chance::Drawn(draws) => self.draw(id, frame.len(), draws, &mut fate.twists),
             Chance::Told(fates) => fate.twists = fates.of(id),
         }
-        if fate.twists.contains(&Twist::Lose) {
+        // If it is lost, nothing else is said before.
+        if let Some(Twist::Lose) = fate.twists.first() {
             self.effects.lost += 1;
             fate.at = Err(Lost::Chance);
             return fate;
@@ -230,25 +250,14 @@ impl Direction {
             fate.at = Err(Lost::QueueFull);
             return fate;
         };
-        let more = match verdict {
-            Verdict::Delay(delay) => delay,
-            _ => Duration::ZERO,
-        };
-        fate.ruled_twice = verdict == Verdict::Duplicate;
-        fate.at = Ok(left + self.link.latency + more);
-        fate
-    }
-
-    /// Applies its fate to a frame: gives `take` what arrives, and when.
-    pub(super) fn arrive(
-        &mut self,
-        fate: &Fate,
-        mut frame: Vec<u8>,
-        mut take: impl FnMut(Instant, Vec<u8>),
-    ) {
-        let Ok(mut at) = fate.at else { return };
-        let mut twice = fate.ruled_twice.then_some(self.link.latency);
-        let (mut flip, mut hold) = (None, Duration::ZERO);
+        let mut at = left + self.link.latency;
+        let mut twice = None;
+        match verdict {
+            Verdict::Delay(delay) => at += delay,
+            Verdict::Duplicate => twice = Some(self.link.latency),
+            _ => (),
+        }
+        let mut hold = Duration::ZERO;
         for twist in &fate.twists {
             match *twist {
                 Twist::Lose => (),
@@ -261,7 +270,11 @@ impl Direction {
                     self.effects.reordered += 1;
                     hold = more;
                 }
-                Twist::Flip(bit) => flip = Some(bit),
+                Twist::Flip(bit) => {
+                    let is_in_it = bit / 8 < frame.len() as u64;
+                    self.effects.corrupted += u64::from(is_in_it);
+                    fate.flip = Some(bit).filter(|_| is_in_it);
+                }
                 Twist::Twice(after) => {
                     self.effects.duplicated += 1;
                     twice = Some(after);
@@ -269,19 +282,12 @@ impl Direction {
             }
         }
         at = at.max(self.not_before) + hold;
-        let copy = twice.map(|after| (at + after, frame.clone()));
-        if let Some(bit) = flip
-            && let Some(byte) = frame.get_mut((bit / 8) as usize)
-        {
-            *byte ^= 1 << (bit % 8);
-            self.effects.corrupted += 1;
-        }
-        take(at, frame);
-        if let Some((at, frame)) = copy {
-            take(at, frame);
-        }
+        fate.at = Ok(at);
+        fate.again = twice.map(|after| at + after);
+        fate
     }
 
+    #[inline]
     fn draw(&mut self, frame: FrameId, bytes: usize, draws: &Draws, twists: &mut Twists) {
         let (link, number) = (&self.link, frame.number);
         let stream = self.stream.get_or_insert_with(|| {
@@ -351,9 +357,9 @@ mod tests {
     /// A frame on its way: when it arrives, and what arrives.
     type Arrival = (Instant, Vec<u8>);
 
-    fn arrivals(direction: &mut Direction, fate: &Fate, frame: Vec<u8>) -> Vec<Arrival> {
+    fn arrivals(fate: &Fate, frame: Vec<u8>) -> Vec<Arrival> {
         let mut arrivals = Vec::new();
-        direction.arrive(fate, frame, |at, frame| arrivals.push((at, frame)));
+        fate.arrive(frame, |at, frame| arrivals.push((at, frame)));
         arrivals
     }
 
@@ -362,7 +368,7 @@ mod tests {
         let send = |number| {
             let frame = vec![number as u8; 60];
             let fate = direction.decide(at(number as i64), &frame, &chance);
-            arrivals(direction, &fate, frame)
+            arrivals(&fate, frame)
         };
         (0..frames).flat_map(send).collect()
     }
@@ -470,13 +476,13 @@ mod tests {
             for twist in &fate.twists {
                 assert!(fates.add(fate.frame, *twist));
             }
-            all.push(arrivals(&mut drawn, &fate, frame));
+            all.push(arrivals(&fate, frame));
         }
         let chance = Chance::Told(fates);
         for (number, before) in (0..).zip(all) {
             let frame = vec![number as u8; 99];
             let fate = told.decide(at(number), &frame, &chance);
-            let now = arrivals(&mut told, &fate, frame);
+            let now = arrivals(&fate, frame);
             assert_eq!(now, before, "frame {number}");
         }
         assert_eq!(drawn.effects, told.effects);

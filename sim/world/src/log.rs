@@ -8,7 +8,7 @@
 //! Not here: what an event means. The ledger checks bytes, a watcher writes
 //! files.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hasher as _;
@@ -166,7 +166,8 @@ pub(super) struct Log {
     tasks: RefCell<Option<Names>>,
     ledger: RefCell<Ledger>,
     watch: RefCell<Option<Box<dyn Watch>>>,
-    violation: RefCell<Option<Violation>>,
+    is_watched: Cell<bool>,
+    violation: OnceCell<Violation>,
 }
 
 impl Default for Log {
@@ -178,7 +179,8 @@ impl Default for Log {
             tasks: RefCell::default(),
             ledger: RefCell::default(),
             watch: RefCell::default(),
-            violation: RefCell::default(),
+            is_watched: Cell::default(),
+            violation: OnceCell::new(),
         }
     }
 }
@@ -194,10 +196,12 @@ impl Log {
 
     pub(super) fn watch(&self, watch: Box<dyn Watch>) {
         *self.watch.borrow_mut() = Some(watch);
+        self.is_watched.set(true);
     }
 
     /// Ends the watch with a last checkpoint.
     pub(super) fn unwatch(&self) {
+        self.is_watched.set(false);
         if let Some(mut watch) = self.watch.borrow_mut().take() {
             watch.checkpoint(self.events(), self.now.get(), self.digest());
         }
@@ -205,23 +209,21 @@ impl Log {
 
     /// Keeps the first violation.
     pub(super) fn violated(&self, invariant: &'static str, detail: String) {
-        self.violation
-            .borrow_mut()
-            .get_or_insert_with(|| Violation {
-                invariant,
-                host: self.acting.get(),
-                at: self.now.get(),
-                event: self.events(),
-                detail,
-            });
+        self.violation.get_or_init(|| Violation {
+            invariant,
+            host: self.acting.get(),
+            at: self.now.get(),
+            event: self.events(),
+            detail,
+        });
     }
 
     pub(super) fn violation(&self) -> Option<Violation> {
-        self.violation.borrow().clone()
+        self.violation.get().cloned()
     }
 
     pub(super) fn is_violated(&self) -> bool {
-        self.violation.borrow().is_some()
+        self.violation.get().is_some()
     }
 
     /// Hosts at these addresses do not tell what they read and write.
@@ -234,13 +236,20 @@ impl Log {
 
     pub(super) fn host(&self, host: HostId, local: Instant, event: &Event<'_>) {
         self.digest.event_of(host.0 as u64, local, event);
-        if Ledger::is_of_it(event)
-            && let Err(detail) = self.ledger.borrow_mut().event(host, event)
-        {
-            self.violated("bytes", detail);
+        if Ledger::is_of_it(event) {
+            self.keep_in_ledger(host, event);
         }
         self.show(|| Happening::Host(host, local, event));
-        self.look_at_tasks(host, event);
+        if matches!(event, Event::Spawned { .. } | Event::Done { .. }) {
+            self.look_at_tasks(host, event);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_in_ledger(&self, host: HostId, event: &Event<'_>) {
+        if let Err(detail) = self.ledger.borrow_mut().event(host, event) {
+            self.violated("bytes", detail);
+        }
     }
 
     /// From now on a task that returns an error is a violation, or no longer.
@@ -248,10 +257,8 @@ impl Log {
         *self.tasks.borrow_mut() = forbidden.then(Names::new);
     }
 
+    #[inline(never)]
     fn look_at_tasks(&self, host: HostId, event: &Event<'_>) {
-        if !matches!(event, Event::Spawned { .. } | Event::Done { .. }) {
-            return;
-        }
         let mut tasks = self.tasks.borrow_mut();
         let Some(names) = &mut *tasks else { return };
         match *event {
@@ -307,8 +314,11 @@ impl Log {
     }
 
     /// What event `sent` put into a link came to its end.
+    #[inline]
     pub(super) fn arrived(&self, sent: u64, to: End, how: Arrival) {
-        if let Some(watch) = self.watch.borrow_mut().as_mut() {
+        if self.is_watched.get()
+            && let Some(watch) = self.watch.borrow_mut().as_mut()
+        {
             watch.arrived(sent, self.now.get(), to, how);
         }
     }
@@ -356,10 +366,19 @@ impl Log {
         self.show(|| Happening::Printed { host, line });
     }
 
+    #[inline]
     fn show<'e>(&self, what: impl FnOnce() -> Happening<'e>) {
+        if self.is_watched.get() {
+            self.show_to_watch(&what());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn show_to_watch(&self, what: &Happening<'_>) {
         if let Some(watch) = self.watch.borrow_mut().as_mut() {
             let (number, at) = (self.events() - 1, self.now.get());
-            watch.happened(number, at, &what());
+            watch.happened(number, at, what);
             if (number + 1).is_multiple_of(CHECKPOINT_EVENTS) {
                 watch.checkpoint(number + 1, at, self.digest());
             }

@@ -364,14 +364,14 @@ impl World {
             if stop(self) {
                 return Ended::Stopped;
             }
-            match self.queue.next_at() {
+            match self.queue.next() {
                 None => return Ended::Quiet,
-                Some(at) if at > limit => {
+                Some(next) if next.at > limit => {
                     self.pass(limit);
                     return Ended::Limit;
                 }
                 Some(_) if self.steps >= self.budget => return Ended::Budget,
-                Some(_) => self.step(),
+                Some(next) => self.step(&next),
             }
             for (name, holds) in &self.invariants {
                 if let Err(detail) = holds(self) {

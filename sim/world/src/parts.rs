@@ -1,9 +1,8 @@
 //! What a world has besides hosts: wires, switches, intruders.
 
-use std::collections::BTreeMap;
-
 use super::attack::Attacker;
 use super::ids::{End, LinkId};
+use super::learned::Learned;
 use super::link::Direction;
 
 /// A link, and what is at its ends.
@@ -17,8 +16,7 @@ pub(super) struct Wire {
 #[derive(Default)]
 pub(super) struct Switch {
     pub(super) links: Vec<LinkId>,
-    /// Behind which link an address was seen last, by its bytes as a little-endian number.
-    pub(super) table: BTreeMap<u64, LinkId>,
+    pub(super) table: Learned,
 }
 
 /// An attacker, its link, and how many frames it has sent.

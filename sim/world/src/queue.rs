@@ -3,7 +3,9 @@
 //! one first. Nothing else decides, so the order is the same on every machine.
 //!
 //! A host has one turn to come, which is often moved: turns are in a tree of their own
-//! ([`Turns`]), and all else in a heap.
+//! ([`Turns`]). A turn that a frame calls for is one of this moment: that stands in a
+//! short list, and the tree is told once, when the turn is over. All else is in a ring of
+//! spans ([`Wheel`]) if it happens soon, and else in a heap.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -13,6 +15,7 @@ use smoltcp::time::Instant;
 use super::fault::Fault;
 use super::ids::{End, LinkId};
 use super::turns::Turns;
+use super::wheel::Wheel;
 
 /// Something that is going to happen. It is moved often, so it is small.
 pub(super) enum What {
@@ -53,14 +56,12 @@ struct Entry {
     place: u32,
 }
 
-impl Entry {
-    fn at(&self) -> Instant {
-        Instant::from_micros((self.key >> 64) as i64)
-    }
+fn at(key: u128) -> Instant {
+    Instant::from_micros((key >> 64) as i64)
+}
 
-    fn is_attack(&self) -> bool {
-        self.key as u64 >> (AGE_BITS + ATTACKER_BITS) == ATTACK
-    }
+fn is_attack(key: u128) -> bool {
+    key as u64 >> (AGE_BITS + ATTACKER_BITS) == ATTACK
 }
 
 /// The first one is the greatest.
@@ -84,12 +85,35 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
+/// What is next: when, and where it is kept.
+pub(super) struct Next {
+    pub(super) at: Instant,
+    kept: Kept,
+}
+
+#[derive(Clone, Copy)]
+enum Kept {
+    Wheel(u32),
+    Heap,
+    Now,
+    Tree,
+}
+
+/// So many turns of one moment are in the short list; more are in the tree.
+const OF_NOW: usize = 64;
+
 /// The queue.
 #[derive(Default)]
 pub(super) struct Queue {
+    soon: Wheel,
     heap: BinaryHeap<Entry>,
     turns: Turns,
-    /// What happens, by the number in the heap; `None` is free.
+    /// When the last one happened, in microseconds.
+    now: u64,
+    /// Hosts with a turn at that moment, the lowest number last. What the tree has of
+    /// them is out of date.
+    of_now: Vec<usize>,
+    /// What happens, by the number in the wheel and in the heap; `None` is free.
     places: Vec<Option<What>>,
     free: Vec<u32>,
     pushed: u64,
@@ -101,7 +125,25 @@ impl Queue {
     /// Plans a host's turn, instead of the one that was planned.
     #[inline]
     pub(super) fn turn(&mut self, at: Instant, host: usize) {
-        self.turns.set(host, at);
+        let is_now = at.total_micros() as u64 == self.now;
+        if (!is_now && self.of_now.is_empty()) || self.turns.is_set(host, at) {
+            return self.turns.set(host, at);
+        }
+        let place = self.of_now.binary_search_by(|other| host.cmp(other));
+        match place {
+            Err(place) if is_now && self.of_now.len() < OF_NOW => self.of_now.insert(place, host),
+            Err(_) => self.turns.set(host, at),
+            Ok(_) if is_now => (),
+            Ok(place) => {
+                self.of_now.remove(place);
+                self.turns.set(host, at);
+            }
+        }
+    }
+
+    /// A host's turn has been taken, and no other is planned.
+    pub(super) fn no_turn(&mut self, host: usize) {
+        self.turns.clear(host);
     }
 
     pub(super) fn push(&mut self, at: Instant, what: What) {
@@ -122,8 +164,10 @@ impl Queue {
         // No world begins before zero.
         let at = at.total_micros().max(0) as u64;
         let key = u128::from(at) << 64 | u128::from(rank | self.pushed);
-        self.heap.push(Entry { key, place });
         self.pushed += 1;
+        if !self.soon.push(self.now, key, place) {
+            self.heap.push(Entry { key, place });
+        }
     }
 
     /// Everything that is going to happen but turns, in no order.
@@ -132,28 +176,59 @@ impl Queue {
         self.places.iter().flatten()
     }
 
-    /// When the next one happens.
-    pub(super) fn next_at(&self) -> Option<Instant> {
-        let first = self.heap.peek().map(Entry::at);
-        first.into_iter().chain(self.turns.next_at()).min()
+    /// What happens next.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Next> {
+        let turn = match self.of_now.last() {
+            Some(&host) => {
+                let now = Instant::from_micros(self.now as i64);
+                let other = self.turns.next_at().is_some_and(|at| at <= now);
+                let first = other && self.turns.first().is_some_and(|other| other < host);
+                Some((now, if first { Kept::Tree } else { Kept::Now }))
+            }
+            None => self.turns.next_at().map(|at| (at, Kept::Tree)),
+        };
+        let soon = self.soon.first(self.now);
+        let late = self.heap.peek().map(|entry| entry.key);
+        let (key, kept) = match (soon, late) {
+            (Some((soon, place)), late) if late.is_none_or(|late| soon < late) => {
+                (soon, Kept::Wheel(place))
+            }
+            (_, Some(late)) => (late, Kept::Heap),
+            (_, None) => return turn.map(|(at, kept)| Next { at, kept }),
+        };
+        match turn {
+            Some((at, kept)) if (at, false) < (self::at(key), is_attack(key)) => {
+                Some(Next { at, kept })
+            }
+            _ => Some(Next { at: at(key), kept }),
+        }
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Instant, What)> {
-        let first = self
-            .heap
-            .peek()
-            .map(|first| (first.at(), first.is_attack()));
-        if let Some(at) = self.turns.next_at()
-            && first.is_none_or(|first| (at, false) < first)
-        {
-            let host = self.turns.pop()?;
-            return Some((at, What::Turn { host }));
-        }
-        let entry = self.heap.pop()?;
-        self.free.push(entry.place);
-        let what = self.places[entry.place as usize].take()?;
-        self.faults -= usize::from(matches!(what, What::Fault(_)));
-        Some((entry.at(), what))
+    /// Takes what is next. The turn of a host stays where it is until it is planned anew,
+    /// or [`no_turn`](Self::no_turn) is said; one of them has to follow.
+    pub(super) fn take(&mut self, next: &Next) -> Option<What> {
+        let before = self.now;
+        self.now = before.max(next.at.total_micros() as u64);
+        let place = match next.kept {
+            Kept::Now => {
+                let host = self.of_now.pop()?;
+                return Some(What::Turn { host });
+            }
+            Kept::Tree => {
+                let host = self.turns.first()?;
+                return Some(What::Turn { host });
+            }
+            Kept::Wheel(place) => {
+                self.soon.pop(before);
+                place
+            }
+            Kept::Heap => self.heap.pop()?.place,
+        };
+        self.free.push(place);
+        let what = self.places[place as usize].take();
+        self.faults -= usize::from(matches!(what, Some(What::Fault(_))));
+        what
     }
 }
 
@@ -183,11 +258,15 @@ mod tests {
         queue.push(at(4), What::Turn { host: 9 });
         queue.push(at(6), frame(3));
         let mut order = Vec::new();
-        while let Some((at, what)) = queue.pop() {
+        while let Some(next) = queue.next() {
+            let (at, what) = (next.at, queue.take(&next).unwrap());
             order.push(match what {
                 What::Fault(_) => format!("{} fault", at.total_micros()),
                 What::Deliver { frame, .. } => format!("{} frame {}", at.total_micros(), frame[0]),
-                What::Turn { host } => format!("{} turn {host}", at.total_micros()),
+                What::Turn { host } => {
+                    queue.no_turn(host);
+                    format!("{} turn {host}", at.total_micros())
+                }
                 What::Attack { attacker } => format!("{} attack {attacker}", at.total_micros()),
             });
         }

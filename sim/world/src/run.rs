@@ -13,12 +13,14 @@ use super::log::Arrival;
 use super::machine::Broken;
 use super::network::World;
 use super::parts::{Intruder, Switch, Wire};
-use super::queue::What;
+use super::queue::{Next, What};
 use super::router::too_big;
+use super::spare;
 
 impl World {
-    pub(super) fn step(&mut self) {
-        let Some((at, what)) = self.queue.pop() else {
+    pub(super) fn step(&mut self, next: &Next) {
+        let at = next.at;
+        let Some(what) = self.queue.take(next) else {
             return;
         };
         self.now = at;
@@ -41,6 +43,9 @@ impl World {
                     if self.hosts[host].is_due_for_audit() {
                         self.audit_host(&self.hosts[host]);
                     }
+                }
+                if self.hosts[host].wake_at.is_none() {
+                    self.queue.no_turn(host);
                 }
             }
         }
@@ -169,8 +174,12 @@ impl World {
             );
             self.log.violated("budget", detail);
         }
-        self.look_at_spawns(HostId(index));
-        self.tell_turn(index, next);
+        if self.trial.is_strict {
+            self.look_at_spawns(HostId(index));
+        }
+        if self.hosts[index].card.seen.is_some() {
+            self.tell_turn(index, next);
+        }
         self.look_at_lease(index);
         let link = self.links[index];
         let mut outbox = std::mem::take(&mut self.hosts[index].card.outbox);
@@ -251,7 +260,7 @@ impl World {
             facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
         }
         let queue = &mut self.queue;
-        direction.arrive(&fate, frame, |at, frame| {
+        fate.arrive(frame, |at, frame| {
             let what = What::Deliver {
                 link,
                 to,
@@ -308,18 +317,21 @@ impl World {
         let (to, source) = (address(0), address(6));
         let Switch { links, table } = &mut self.switches[switch];
         // The lowest bit of the first byte is set in addresses of groups.
-        if source & 1 == 0 && table.get(&source) != Some(&from) {
-            table.insert(source, from);
+        if source & 1 == 0 {
+            table.learn(source, from);
         }
         let here = End::Switch(SwitchId(switch));
-        match table.get(&to) {
-            Some(&link) if link != from => self.send(Some(link), here, frame),
-            Some(_) => (),
+        match table.find(to) {
+            Some(link) if link != from => self.send(Some(link), here, frame),
+            Some(_) => spare::give(frame),
             None => {
-                let links = links.clone();
-                for link in links.into_iter().filter(|link| *link != from) {
-                    self.send(Some(link), here, frame.clone());
+                for index in 0..links.len() {
+                    let link = self.switches[switch].links[index];
+                    if link != from {
+                        self.send(Some(link), here, spare::copy(&frame));
+                    }
                 }
+                spare::give(frame);
             }
         }
     }

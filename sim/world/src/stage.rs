@@ -481,7 +481,7 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
     /// to see, and only then.
     fn until_look(&mut self) -> Duration {
         let now = self.world.now();
-        let next = self.world.queue.next_at().unwrap_or(now);
+        let next = self.world.queue.next().map_or(now, |next| next.at);
         let looks = (next.total_micros() - now.total_micros()) / LOOK.total_micros() as i64;
         // Whoever asks whether a host rests must ask twice.
         let was_idle = std::mem::replace(&mut self.is_idle, looks > 1);

@@ -32,15 +32,27 @@ impl Turns {
         first.map(|&time| Instant::from_micros(time))
     }
 
-    /// Whose turn is next; it has none then.
-    pub(super) fn pop(&mut self) -> Option<usize> {
+    /// Whose turn is next.
+    pub(super) fn first(&self) -> Option<usize> {
         let first = self.next_at()?.total_micros();
         let mut at = 1;
         while at < self.leaves() {
             at = 2 * at + usize::from(self.times[2 * at] != first);
         }
-        self.put(at, NEVER);
         Some(at - self.leaves())
+    }
+
+    /// Whether a host's turn is at this moment.
+    pub(super) fn is_set(&self, host: usize, at: Instant) -> bool {
+        let leaf = self.times.get(self.leaves() + host);
+        leaf.is_some_and(|&time| time == at.total_micros())
+    }
+
+    /// A host has no turn any more.
+    pub(super) fn clear(&mut self, host: usize) {
+        if host < self.leaves() {
+            self.put(self.leaves() + host, NEVER);
+        }
     }
 
     fn leaves(&self) -> usize {
@@ -94,8 +106,12 @@ mod tests {
             let next = turns.next_at().map(|at| at.total_micros());
             assert_eq!(next, first.map(|(time, _)| time), "step {step}");
             let host = first.map(|(_, host)| host);
-            assert_eq!(turns.pop(), host, "step {step}");
-            host.map(|host| plain.remove(&host));
+            assert_eq!(turns.first(), host, "step {step}");
+            if let Some(host) = host {
+                assert!(turns.is_set(host, next.map(Instant::from_micros).unwrap()));
+                turns.clear(host);
+                plain.remove(&host);
+            }
         }
     }
 }
