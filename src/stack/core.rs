@@ -165,8 +165,7 @@ impl Core<'_> {
     }
 
     fn expire(&mut self) {
-        let now = self.host.now;
-        while let Some(number) = self.connections.deadlines.pop(now) {
+        while let Some(number) = self.connections.deadlines.pop(self.host.now) {
             self.connections.expire(number, &mut self.host);
         }
     }
