@@ -24,6 +24,7 @@ pub(crate) struct Claim {
 }
 
 /// Reads a frame that is one of the two; `None` if it is not as it should be.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn read(frame: &[u8]) -> Option<Claim> {
     match *frame.get(12..14)? {
         [0x08, 0x06] => read_arp(frame.get(14..)?.first_chunk()?),

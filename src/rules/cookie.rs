@@ -45,7 +45,7 @@ use smoltcp::wire::TcpSeqNumber;
 
 use crate::frame::demux::Segment;
 use crate::frame::flow::Flow;
-use crate::rules::keys::HashInput;
+use crate::rules::keys::{HashInput, derive_key};
 use crate::time::after;
 
 /// What a cookie remembers of an MSS: the largest of these that it is not
@@ -94,7 +94,11 @@ pub(crate) struct Cookies {
 }
 
 impl Cookies {
-    pub(crate) fn new(key: [u8; 16]) -> Self {
+    pub(crate) fn new(secret: &[u8; 16]) -> Self {
+        let key = match cfg!(feature = "cookies") {
+            true => derive_key(secret, b"cookies"),
+            false => [0; 16],
+        };
         Cookies {
             key,
             until: Instant::ZERO,

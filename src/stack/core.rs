@@ -9,8 +9,7 @@
 //! costs does not depend on how many slots there are.
 //!
 //! It refuses, and counts: frames that are not for us, SYNs that find no
-//! place. It never resets a SYN it has no place for, because the peer's retry
-//! is the backlog behind the backlog; a cookie may answer it (`cookie.rs`).
+//! place. Such a SYN is never reset: the peer's retry is the backlog behind the backlog.
 //!
 //! Not here: TCP itself (smoltcp), what programs see (`socket`).
 
@@ -33,7 +32,6 @@ use crate::frame::patch::{COPY, without_headers};
 use crate::prefetch;
 use crate::rules::bucket::{ANSWER, Bucket};
 use crate::rules::cookie::Cookies;
-use crate::rules::keys::derive_key;
 use crate::rules::lifecycle::{Cut, State, Step};
 use crate::rules::passes::Again;
 use crate::rules::secrets::Secrets;
@@ -120,7 +118,7 @@ impl Core<'_> {
         connections.slots.put_in_order();
         connections.deadlines.clear();
         connections.listeners.reset();
-        connections.cookies = Cookies::new(derive_key(&secret, b"cookies"));
+        connections.cookies = Cookies::new(&secret);
         host.config.secret = secret;
         host.secrets = Secrets::new(&secret);
         host.bucket = Bucket::FULL;
@@ -165,7 +163,8 @@ impl Core<'_> {
     }
 
     fn expire(&mut self) {
-        while let Some(number) = self.connections.deadlines.pop(self.host.now) {
+        let now = self.host.now;
+        while let Some(number) = self.connections.deadlines.pop(now) {
             self.connections.expire(number, &mut self.host);
         }
     }

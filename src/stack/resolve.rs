@@ -26,7 +26,6 @@ use crate::table::slots::SlotId;
 
 /// A frame that says, or asks, who owns an address. True: a question of ours is
 /// answered.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn hear<T: TxToken>(
     neighbors: &mut Neighbors,
     host: &mut Host<'_>,

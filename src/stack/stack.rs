@@ -142,7 +142,7 @@ impl<'a> Stack<'a> {
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
                     listeners: Listeners::new(parts.listeners, parts.acceptors),
-                    cookies: Cookies::new(derive_key(&secret, b"cookies")),
+                    cookies: Cookies::new(&secret),
                     room_made: false,
                 },
                 gate: Gate {

@@ -121,7 +121,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn route_checked(&self, frame: &[u8], checks: &Checks) -> Route {
         let addrs = &self.addresses.own;
         demux(frame, self.config.hardware_addr, addrs, checks)
