@@ -20,6 +20,9 @@ mod pelt;
 mod pings;
 #[path = "udp/refusals.rs"]
 mod refusals;
+#[cfg(feature = "groups")]
+#[path = "udp/reports.rs"]
+mod reports;
 #[path = "udp/sending.rs"]
 mod sending;
 #[path = "udp/services.rs"]

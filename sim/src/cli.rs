@@ -37,7 +37,7 @@ pub enum Command {
     Loopback(LoopbackConfig),
     /// A server on a TAP interface, for the programs of this machine; or who asks one of
     /// them for an echo.
-    Tap(TapConfig),
+    Tap(Box<TapConfig>),
     /// One run of a network, from a seed.
     World(WorldConfig),
     /// One run of a network, from a plan.
@@ -56,6 +56,12 @@ pub enum Command {
     SwarmMerge(MergeConfig),
     /// Planted bugs, found.
     Selftest(SelftestConfig),
+}
+
+impl Command {
+    fn tap(config: TapConfig) -> Command {
+        Command::Tap(Box::new(config))
+    }
 }
 
 /// A checked command line.
@@ -98,9 +104,9 @@ where
         (None, _) => Level::Trace,
     };
     let command = match cli.command {
-        Some(CommandWords::Tap(words)) => words.check().map(Command::Tap),
-        Some(CommandWords::Ping(words)) => words.check().map(Command::Tap),
-        Some(CommandWords::Dig(words)) => words.check().map(Command::Tap),
+        Some(CommandWords::Tap(words)) => words.check().map(Command::tap),
+        Some(CommandWords::Ping(words)) => words.check().map(Command::tap),
+        Some(CommandWords::Dig(words)) => words.check().map(Command::tap),
         Some(CommandWords::Selftest(words)) => Ok(Command::Selftest(words.check())),
         Some(CommandWords::Loopback(words)) => words.check().map(Command::Loopback),
         Some(CommandWords::World(words)) => Ok(Command::World(words.into())),

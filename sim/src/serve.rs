@@ -120,6 +120,9 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
             Transport::Udp => services::spawn_datagrams(node, *what, epoch, stop)?,
         }
     }
+    for group in &config.hear {
+        services::spawn_hears(node, *group, out, stop)?;
+    }
 
     if let Some(name) = &config.dhcp {
         let fallback = config.ips.iter().find_map(|ip| match ip {

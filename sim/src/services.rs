@@ -3,11 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 
 use cygnet::service::{self, DhcpConfig};
-use cygnet::{Backlog, Family, ListenError, Node, TcpStream, TimeLimits};
+use cygnet::{Backlog, Family, Hears, ListenError, Node, TcpStream, TimeLimits};
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 
@@ -229,6 +230,34 @@ pub fn spawn_dig(
     let spawned = node.spawn_named("dns", Box::pin(resolves));
     spawned.map_err(|error| error.to_string())?;
     let spawned = node.spawn_named("dig", Box::pin(asks));
+    spawned.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Spawns who hears a group, until `stop`: what comes is counted, and thrown away.
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_hears(
+    node: Node<'static>,
+    group: SocketAddr,
+    out: &'static Out,
+    stop: &'static Stop,
+) -> Result<(), String> {
+    let hears = stop.or::<std::convert::Infallible>(async move {
+        let heard = async {
+            let socket = node.bind(group.port()).map_err(|error| error.to_string())?;
+            let asked = socket.hear(Hears::Group(group.ip().into()));
+            asked.map_err(|error| error.to_string())?;
+            while socket.recv_from(&mut []).await.is_ok() {}
+            Ok(())
+        };
+        if let Err::<(), String>(error) = heard.await {
+            out.line(format_args!("{group} is not heard: {error}"));
+            out.flush();
+        }
+        Ok(())
+    });
+    let spawned = node.spawn_named("hears", hears);
     spawned.map(|_| ()).map_err(|error| error.to_string())
 }
 

@@ -244,10 +244,10 @@ pub(crate) fn packet(
     }
 }
 
-/// An IPv6 frame that begins like this.
-#[cfg(feature = "ipv6")]
-pub(crate) fn raw((from, to): (Hardware, Hardware), begins: &[u8]) -> Option<Frame> {
-    let mut frame = link(from, to, IPV6);
+/// A frame of this kind that begins like this.
+#[cfg(any(feature = "ipv6", feature = "groups"))]
+pub(crate) fn raw((from, to): (Hardware, Hardware), kind: [u8; 2], begins: &[u8]) -> Option<Frame> {
+    let mut frame = link(from, to, kind);
     frame.extend_from_slice(begins).ok()?;
     Some(frame)
 }

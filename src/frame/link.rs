@@ -1,6 +1,8 @@
 //! The link: what an Ethernet header says, and who has such an address.
 
 use smoltcp::wire::IpAddress;
+#[cfg(feature = "udp")]
+use smoltcp::wire::Ipv4Address;
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::Ipv6Address;
 
@@ -29,6 +31,26 @@ pub(crate) const IPV4: [u8; 2] = [0x08, 0x00];
 pub(crate) const ARP: [u8; 2] = [0x08, 0x06];
 #[cfg(feature = "ipv6")]
 pub(crate) const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// The hardware address of an IPv4 group (RFC 1112, 6.4).
+#[cfg(feature = "udp")]
+pub(crate) fn group_v4(addr: Ipv4Address) -> Hardware {
+    let [_, b, c, d] = addr.octets();
+    [1, 0, 0x5e, b & 0x7f, c, d]
+}
+
+/// What is said of a group that a host hears, by the mode of the record that says so: of
+/// which sources it hears nothing, which is of none (RFC 3376, 4.2.12; RFC 3810, 5.2.12), or of
+/// which alone, which is of none when it hears the group no more.
+#[cfg(any(feature = "ipv6", feature = "groups"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It still hears it.
+    None = 2,
+    #[cfg(feature = "groups")]
+    Ends = 3,
+    Begins = 4,
+}
 
 /// The hardware address of an IPv6 group (RFC 2464, 7).
 #[cfg(feature = "ipv6")]

@@ -10,10 +10,14 @@ use smoltcp::wire::Ipv6Address;
 
 use crate::frame::build::{Frame, raw, sealed};
 use crate::frame::icmp::message_v6;
-use crate::frame::link::{ETHERNET, Hardware, group};
+use crate::frame::link::{Change, ETHERNET, Hardware, IPV6, group};
 
 /// Every router that speaks the second version (RFC 3810, 5.2.14).
 const ROUTERS: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+
+/// Every router, which those of the first version are told that a host has ended (RFC 2710, 3).
+#[cfg(feature = "groups")]
+const ALL_ROUTERS: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
 /// Hop-by-hop options in front of a message: its number, "router alert" (RFC 2711), and
 /// two bytes of nothing.
@@ -60,24 +64,26 @@ pub(crate) fn query(frame: &[u8]) -> Option<Query> {
     })
 }
 
-/// Says that this host hears a group: that it began to, or still does. A host without an
-/// address for the link says so as nobody (RFC 3810, 5.2.13): switches listen all the same.
+/// Says that this host hears a group: that it began to, still does, or has ended. A host
+/// without an address for the link says so as nobody (RFC 3810, 5.2.13): switches listen all
+/// the same.
 #[cold]
 pub(crate) fn report(
     us: (Hardware, Ipv6Address),
     heard: Ipv6Address,
     first: bool,
-    begins: bool,
+    change: Change,
 ) -> Option<Frame> {
-    let to = if first { heard } else { ROUTERS };
-    // Of no source it hears nothing (RFC 3810, 5.2.12: modes 2 and 4).
-    let mode = if begins { 4 } else { 2 };
-    let (head, record): ([u8; 8], &[u8]) = match first {
-        true => ([131, 0, 0, 0, 0, 0, 0, 0], &[]),
-        false => ([143, 0, 0, 0, 0, 0, 0, 1], &[mode, 0, 0, 0]),
+    let record = [change as u8, 0, 0, 0];
+    let (to, kind, record) = match (first, change) {
+        (false, _) => (ROUTERS, 143, &record[..]),
+        #[cfg(feature = "groups")]
+        (true, Change::Ends) => (ALL_ROUTERS, 132, &[][..]),
+        (true, _) => (heard, 131, &[][..]),
     };
+    let head = [kind, 0, 0, 0, 0, 0, 0, u8::from(!first)];
     let bytes = (ALERT.len() + head.len() + record.len() + 16) as u8;
-    let mut frame = raw((us.0, group(to)), &[0x60, 0, 0, 0, 0, bytes, 0, 1])?;
+    let mut frame = raw((us.0, group(to)), IPV6, &[0x60, 0, 0, 0, 0, bytes, 0, 1])?;
     for part in [
         &us.1.octets()[..],
         &to.octets(),

@@ -11,6 +11,8 @@ pub(crate) mod flow;
 #[cfg(feature = "ipv6")]
 pub(crate) mod headers;
 pub(crate) mod icmp;
+#[cfg(feature = "groups")]
+pub(crate) mod igmp;
 pub(crate) mod link;
 #[cfg(feature = "ipv6")]
 pub(crate) mod mld;

@@ -243,6 +243,8 @@ pub(crate) struct Message<'m> {
     to: Hardware,
     /// Of ICMP without ports.
     flow: Flow,
+    /// Zero: what is usual.
+    hops: u8,
     protocol: u8,
     head: [u8; HEADER],
     body: &'m [u8],
@@ -258,10 +260,16 @@ impl<'m> Message<'m> {
             from,
             to,
             flow: *flow,
+            hops: 0,
             protocol: UDP,
             head: [l0, l1, r0, r1, a, b, 0, 0],
             body,
         }
+    }
+
+    /// The same, over so many hops at most; zero: as many as is usual.
+    pub(crate) fn over(self, hops: u8) -> Self {
+        Message { hops, ..self }
     }
 
     /// An echo request of this flow, as [`datagram`](Self::datagram).
@@ -289,6 +297,7 @@ impl<'m> Message<'m> {
             from: us,
             to: heard.hardware,
             flow: heard.flow,
+            hops: 0,
             protocol,
             head: [kind, code, 0, 0, 0, 0, 0, 0],
             body: packet.get(..most).unwrap_or(packet),
@@ -336,7 +345,11 @@ impl<'m> Message<'m> {
             true => remote[0] >> 28 == 0xe,
             false => remote[0] >> 24 == 0xff,
         };
-        let hops = if is_group { 1 } else { 64 };
+        let hops = match self.hops {
+            0 if is_group => 1,
+            0 => 64,
+            hops => hops,
+        };
         let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.to, self.from);
         let kind = if is_v4 { IPV4 } else { IPV6 };
         *link = [a, b, c, d, e, f, g, h, i, j, k, l, kind[0], kind[1]];

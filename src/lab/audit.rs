@@ -40,6 +40,10 @@ pub fn audit(node: Node<'_>) -> Result<(), Inconsistent> {
     #[cfg(feature = "udp")]
     node.stack
         .with(|core| crate::lab::datagram_audit::datagrams(&core.beside.binds))?;
+    #[cfg(feature = "groups")]
+    node.stack.with(|core| {
+        crate::lab::datagram_audit::groups(&core.beside.binds, &core.neighbors.joined)
+    })?;
     if waiting == 0 {
         return Ok(());
     }

@@ -3,8 +3,14 @@
 //!
 //! Not here: what has become of a datagram. That is for whoever counts.
 
+#[cfg(feature = "groups")]
+use crate::frame::flow::Flow;
 use crate::lab::sound::{Inconsistent, ensure};
 use crate::table::binds::Binds;
+#[cfg(feature = "groups")]
+use crate::table::binds::words;
+#[cfg(feature = "groups")]
+use crate::table::joined::{Joined, is_everybodys};
 use crate::table::line::Line;
 
 /// Checks them, between turns.
@@ -76,6 +82,33 @@ pub(crate) fn datagrams(binds: &Binds<'_>) -> Result<(), Inconsistent> {
     ensure("a parked datagram is looked at again", 0, looked_at)?;
     let sleeps = outbox.senders.head != 0 && room > 0 && woken == 0;
     ensure("room wakes who waits to send", 0, !sleeps)
+}
+
+/// Checks groups, between turns: what is said of them is what sockets hear.
+#[cfg(feature = "groups")]
+pub(crate) fn groups(binds: &Binds<'_>, joined: &Joined) -> Result<(), Inconsistent> {
+    let heard = || binds.binds.iter().flat_map(|bind| bind.groups);
+    for (number, row) in (0..).zip(joined.rows.iter().flatten()) {
+        let sockets = heard().filter(|it| *it == words(row.group)).count();
+        let ensure = |rule, holds| ensure(rule, number, holds);
+        ensure("a group has its sockets", sockets == row.sockets as usize)?;
+        let is_over = row.sockets == 0 && row.due.is_none();
+        ensure("a group that nobody hears is forgotten", !is_over)?;
+        let rows = joined.rows.iter().flatten();
+        let same = rows.filter(|it| it.group == row.group).count();
+        ensure("a group is there once", same == 1)?;
+    }
+    let is_there = |(words, local)| {
+        let flow = Flow {
+            words,
+            local,
+            ..Flow::ZERO
+        };
+        let group = flow.local_addr();
+        is_everybodys(group) || joined.rows.iter().flatten().any(|row| row.group == group)
+    };
+    let all = heard().all(|it| it.0 == 0 || is_there(it));
+    ensure("what a socket hears is said", 0, all)
 }
 
 /// The lines of everybody who waits.

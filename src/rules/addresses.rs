@@ -6,6 +6,8 @@
 //! (`demux.rs`).
 
 use heapless::Vec;
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::Ipv6Address;
 use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::frame::flow::Flow;
@@ -186,6 +188,17 @@ impl Addresses {
             #[cfg(feature = "ipv6")]
             IpAddress::Ipv6(_) => self.gateway_v6,
         }
+    }
+
+    /// The IPv6 address that is for the link alone, or nobody's.
+    #[cfg(feature = "ipv6")]
+    pub(crate) fn for_link(&self) -> Ipv6Address {
+        let is_for_link = |cidr: &IpCidr| match cidr.address() {
+            IpAddress::Ipv6(addr) => Some(addr).filter(Ipv6Address::is_unicast_link_local),
+            IpAddress::Ipv4(_) => None,
+        };
+        let found = self.own.iter().find_map(is_for_link);
+        found.unwrap_or(Ipv6Address::UNSPECIFIED)
     }
 
     /// The address to speak to `remote` from: of those that reach as far, the

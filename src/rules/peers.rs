@@ -6,7 +6,7 @@
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::frame::demux::is_loopback;
-use crate::frame::link::{Hardware, NOBODY};
+use crate::frame::link::{Hardware, NOBODY, group_v4};
 use crate::rules::addresses::Addresses;
 
 /// What a socket may hear. See [`UdpSocket::hear`](crate::UdpSocket::hear).
@@ -15,7 +15,9 @@ use crate::rules::addresses::Addresses;
 pub enum Hears {
     /// What is sent to an address of this host, and nothing else: as at first.
     Ours,
-    /// Also what is sent to this group; a socket hears two at most.
+    /// Also what is sent to this group; a socket hears two at most. With the feature `groups`
+    /// switches and routers are told, without which some deliver no groups; of all sockets of
+    /// a host these are eight at most.
     Group(IpAddress),
     /// Also what is sent to everybody, to any group, or to an address that this host does not
     /// have yet, by whomever, also by one without an address: for DHCP and the like.
@@ -123,11 +125,7 @@ pub(crate) fn way(
 /// The hardware address of several: of a group, or of everybody.
 fn several(addresses: &Addresses, remote: IpAddress) -> Option<Hardware> {
     match remote {
-        // RFC 1112, 6.4.
-        IpAddress::Ipv4(remote) if remote.is_multicast() => {
-            let [_, b, c, d] = remote.octets();
-            Some([1, 0, 0x5e, b & 0x7f, c, d])
-        }
+        IpAddress::Ipv4(remote) if remote.is_multicast() => Some(group_v4(remote)),
         IpAddress::Ipv4(v4) => {
             (v4.is_broadcast() || addresses.is_broadcast(remote)).then_some([0xff; 6])
         }

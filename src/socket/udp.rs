@@ -102,14 +102,34 @@ impl<'a> UdpSocket<'a> {
             };
             let Some(group) = group else {
                 bind.hears_anything = what == Hears::Anything;
+                #[cfg(feature = "groups")]
+                core.neighbors.joined.leave(&bind.groups, core.host.now);
                 bind.groups = Default::default();
                 return Ok(());
             };
             let mut groups = bind.groups.iter_mut();
             let place = groups.find(|held| held.0 == 0 || **held == group);
-            *place.ok_or(HearError::TooMany)? = group;
+            let place = place.ok_or(HearError::TooMany)?;
+            #[cfg(feature = "groups")]
+            if let Hears::Group(addr) = what
+                && *place != group
+                && !core.neighbors.joined.join(addr, core.host.now)
+            {
+                return Err(HearError::TooMany);
+            }
+            *place = group;
             Ok(())
         })
+    }
+
+    /// Over how many hops what is sent from now on may go; 0 for what it is at first: 64, and
+    /// 1 to a group, which no router takes further then (RFC 1112, 6.1).
+    pub fn set_hop_limit(&self, hops: u8) {
+        self.stack.with(|core| {
+            if let Some(bind) = core.beside.binds.get(self.id) {
+                bind.hops = hops;
+            }
+        });
     }
 
     /// Waits for a datagram, puts it into `buf`, and gives how many bytes that are and who sent
@@ -217,6 +237,10 @@ impl<'a> UdpSocket<'a> {
 impl Drop for UdpSocket<'_> {
     fn drop(&mut self) {
         self.stack.with_unless_hurt(|core| {
+            #[cfg(feature = "groups")]
+            if let Some(bind) = core.beside.binds.get(self.id) {
+                core.neighbors.joined.leave(&bind.groups, core.host.now);
+            }
             for _ in 0..core.beside.binds.close(self.id).unwrap_or(0) {
                 core.host.dropped(DropReason::Unread);
             }

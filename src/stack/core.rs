@@ -18,8 +18,6 @@ use core::task::Waker;
 use smoltcp::phy::{Device, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-#[cfg(feature = "ipv6")]
-use smoltcp::wire::IpCidr;
 
 use crate::counters::{Counters, DropReason, count};
 use crate::event::Event;
@@ -45,6 +43,8 @@ use crate::stack::engine::Engine;
 use crate::stack::gate::Gate;
 #[cfg(feature = "ipv6")]
 use crate::stack::groups;
+#[cfg(feature = "groups")]
+use crate::stack::joined;
 use crate::stack::resolve;
 use crate::stack::say::say;
 use crate::table::beside::Beside;
@@ -131,17 +131,13 @@ impl Core<'_> {
         self.has_changed();
     }
 
-    /// The addresses or the link are others than before. A host without an address for the
-    /// link waits until it is asked before it says which groups it hears.
+    /// The addresses or the link are others than before.
     pub(crate) fn has_changed(&mut self) {
         self.beside.wake_watchers();
         #[cfg(feature = "ipv6")]
-        {
-            let is_for_link = |own: &IpCidr| matches!(own, IpCidr::Ipv6(own) if own.address().is_unicast_link_local());
-            if self.host.addresses.own.iter().any(is_for_link) {
-                self.neighbors.groups.begin(self.host.now);
-            }
-        }
+        groups::begin(&mut self.neighbors.groups, &self.host);
+        #[cfg(feature = "groups")]
+        self.neighbors.joined.begin(self.host.now);
     }
 
     // ---- one turn -------------------------------------------------------
@@ -293,9 +289,13 @@ impl Core<'_> {
                 None => (),
             },
             #[cfg(feature = "ipv6")]
-            Route::Query => groups::hear(&mut self.neighbors.groups, &mut self.host, frame),
+            Route::Query => groups::hear(&mut self.neighbors, &mut self.host, frame),
             #[cfg(feature = "ipv6")]
             Route::Refuse(DropReason::Fragment) => self.headed_in(frame, token, scheduler),
+            #[cfg(feature = "groups")]
+            Route::Refuse(_) if joined::are_in(frame) => {
+                joined::hear(&mut self.neighbors.joined, &mut self.host, frame);
+            }
             Route::Refuse(reason) => self.host.dropped(reason),
         }
     }

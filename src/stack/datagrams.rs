@@ -171,6 +171,7 @@ pub(crate) fn give(
         flow,
         hardware,
         bytes: payload.len() as u16,
+        hops: bind.hops,
         pings: bind.pings,
         of: (id.index, id.generation),
         ..Outgoing::EMPTY
@@ -234,10 +235,11 @@ pub(crate) fn send<D: Device + ?Sized>(
             continue;
         }
         let ends = (us, hardware);
-        let mark = match cfg!(feature = "ping") && outgoing.pings {
-            true => emit(host, &Message::echo(ends, &flow, payload), token),
-            false => emit(host, &Message::datagram(ends, &flow, payload), token),
+        let message = match cfg!(feature = "ping") && outgoing.pings {
+            true => Message::echo(ends, &flow, payload),
+            false => Message::datagram(ends, &flow, payload),
         };
+        let mark = emit(host, &message.over(outgoing.hops), token);
         binds.left(of, mark);
         count!(host, datagrams_out);
         done(binds, place);

@@ -11,6 +11,8 @@ pub(crate) mod engine;
 pub(crate) mod gate;
 #[cfg(feature = "ipv6")]
 pub(crate) mod groups;
+#[cfg(feature = "groups")]
+pub(crate) mod joined;
 pub(crate) mod opening;
 pub(crate) mod resolve;
 pub(crate) mod say;

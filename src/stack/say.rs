@@ -9,6 +9,8 @@ use crate::stack::addressing;
 use crate::stack::datagrams;
 #[cfg(feature = "ipv6")]
 use crate::stack::groups;
+#[cfg(feature = "groups")]
+use crate::stack::joined;
 use crate::table::beside::Beside;
 use crate::table::host::Host;
 use crate::table::neighbors::Neighbors;
@@ -40,6 +42,10 @@ pub(crate) fn say<D: Device + ?Sized>(
     #[cfg(feature = "ipv6")]
     if parts.0.groups.due.is_some_and(|due| due <= host.now) {
         said.device_full |= !groups::say(&mut parts.0.groups, host, device);
+    }
+    #[cfg(feature = "groups")]
+    if parts.0.joined.due().is_some_and(|due| due <= host.now) {
+        said.device_full |= !joined::say(parts.0, host, device);
     }
     #[cfg(feature = "udp")]
     if parts.1.sends() {

@@ -48,6 +48,8 @@ initial! {
         pub(crate) flow: Flow = Flow::ZERO,
         /// It hears whatever comes to its port.
         pub(crate) hears_anything: bool = false,
+        /// Over how many hops what it sends may go; zero: what is usual.
+        pub(crate) hops: u8 = 0,
         pub(crate) groups: [Words; GROUPS] = [(0, [0; WORDS]); GROUPS],
         /// The peer's host has said that nobody takes its datagrams.
         pub(crate) refused: bool = false,

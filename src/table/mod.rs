@@ -13,6 +13,8 @@ pub(crate) mod groups;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
 pub(crate) mod host;
+#[cfg(feature = "groups")]
+pub(crate) mod joined;
 #[cfg(feature = "udp")]
 pub(crate) mod line;
 pub(crate) mod list;

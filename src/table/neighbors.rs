@@ -11,6 +11,8 @@ use crate::frame::link::{Hardware, same};
 use crate::table::claims::Claims;
 #[cfg(feature = "ipv6")]
 use crate::table::groups::Groups;
+#[cfg(feature = "groups")]
+use crate::table::joined::Joined;
 
 /// How many neighbors are known or asked for at a time.
 const PLACES: usize = if cfg!(feature = "udp") {
@@ -52,6 +54,8 @@ pub(crate) struct Neighbors {
     /// In which groups they find this host.
     #[cfg(feature = "ipv6")]
     pub(crate) groups: Groups,
+    #[cfg(feature = "groups")]
+    pub(crate) joined: Joined,
     #[cfg(feature = "addressing")]
     pub(crate) claims: Claims,
 }
@@ -116,6 +120,8 @@ impl Neighbors {
         let due = None.into_iter();
         #[cfg(feature = "ipv6")]
         let due = due.chain(self.groups.due);
+        #[cfg(feature = "groups")]
+        let due = due.chain(self.joined.due());
         #[cfg(feature = "addressing")]
         let due = due.chain(self.claims.due());
         due.min()

@@ -23,6 +23,8 @@ initial! {
         pub(crate) bytes: u16 = 0,
         /// Whose it is: the number of the socket and its generation.
         pub(crate) of: (u32, u32) = (0, 0),
+        /// Over how many hops it may go; zero: what is usual.
+        pub(crate) hops: u8 = 0,
         /// It is an echo request.
         pub(crate) pings: bool = false,
         pub(crate) parked: bool = false,

@@ -207,3 +207,28 @@ fn a_datagram_to_a_group_goes_no_further_than_the_link() {
         assert_eq!(hands.asked, []);
     });
 }
+
+/// A socket that says how far: to one, to everybody, and to a group.
+#[test]
+fn a_datagram_goes_as_far_as_its_socket_says() {
+    udp_host!(node, 1);
+    let socket = node.bind(5353).unwrap();
+    by_hand(node, |hands| {
+        for (limit, to_one, to_group) in [(0, 64, 1), (7, 7, 7), (255, 255, 255), (0, 64, 1)] {
+            socket.set_hop_limit(limit);
+            let one = (v4(9, 7).addr, hardware(9));
+            for (destination, at) in to_several().into_iter().chain([one]) {
+                let sent = socket.send_to(b"swan", (destination, 5353));
+                let sent = futures_util::FutureExt::now_or_never(sent);
+                assert_eq!(sent, Some(Ok(())));
+                let sent = hands.datagrams();
+                let [packet] = &sent[..] else {
+                    panic!("{sent:?}")
+                };
+                let is_group = destination.is_multicast();
+                let hops = if is_group { to_group } else { to_one };
+                assert_eq!((packet.to, packet.hops), (at, hops), "{destination}");
+            }
+        }
+    });
+}

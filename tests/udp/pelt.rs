@@ -54,9 +54,16 @@ fn finish(frame: &mut [u8]) {
     let (start, protocol, ends) = match *frame {
         [_, _, _, _, _, _, _, _, _, _, _, _, 8, 0, ..] if frame.len() >= 42 => {
             frame[24..26].fill(0);
-            let header = !sum(&frame[14..34], 0) as u16;
+            let start = if frame[14] == 0x46 { 38 } else { 34 };
+            let header = !sum(&frame[14..start], 0) as u16;
             frame[24..26].copy_from_slice(&header.to_be_bytes());
-            (34, frame[23], 26..34)
+            (start, frame[23], 26..34)
+        }
+        // Behind hop-by-hop options.
+        [_, _, _, _, _, _, _, _, _, _, _, _, 0x86, 0xdd, ..]
+            if frame.len() >= 70 && frame[20] == 0 =>
+        {
+            (62, 58, 22..54)
         }
         [_, _, _, _, _, _, _, _, _, _, _, _, 0x86, 0xdd, ..] if frame.len() >= 62 => {
             (54, frame[20], 22..54)
@@ -67,7 +74,7 @@ fn finish(frame: &mut [u8]) {
     let (at, before) = match protocol {
         17 => (6, sum(&frame[ends], length + 17)),
         58 => (2, sum(&frame[ends], length + 58)),
-        1 => (2, 0),
+        1 | 2 => (2, 0),
         _ => return,
     };
     frame[start + at..start + at + 2].fill(0);
@@ -109,9 +116,65 @@ fn datagram(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     body
 }
 
+/// A group that sockets may hear, of a few.
+fn group(number: u8, is_v6: bool) -> IpAddress {
+    match is_v6 {
+        #[cfg(feature = "ipv6")]
+        true => IpAddress::v6(0xff15, 0, 0, 0, 0, 0, 0, u16::from(number % 6)),
+        _ => IpAddress::v4(239, 0, 0, number % 6),
+    }
+}
+
+/// What a router asks about one of these groups, or all, in some version.
+fn question(kind: u8, is_v6: bool, code: u8) -> Vec<u8> {
+    let asked = group(kind >> 1, is_v6);
+    let is_all = kind & 2 == 0;
+    let mut frame = vec![1, 0, 0x5e, 0, 0, 1, 2, 0, 0, 0, 0, 9];
+    let version = if kind & 4 == 0 {
+        &[2, 125, 0, 0][..]
+    } else {
+        &[]
+    };
+    match asked {
+        IpAddress::Ipv4(asked) => {
+            let to = if is_all {
+                [224, 0, 0, 1]
+            } else {
+                asked.octets()
+            };
+            let length = 32 + version.len() as u8;
+            frame.extend([
+                8, 0, 0x46, 0, 0, length, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 9,
+            ]);
+            frame.extend(to);
+            frame.extend([0x94, 4, 0, 0, 0x11, code, 0, 0]);
+            frame.extend(if is_all { [0; 4] } else { asked.octets() });
+        }
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(asked) => {
+            let all = IpAddress::v6(0xff02, 0, 0, 0, 0, 0, 0, 1);
+            let IpAddress::Ipv6(to) = (if is_all { all } else { asked.into() }) else {
+                unreachable!()
+            };
+            let length = 32 + version.len() as u8;
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, length, 0, 1]);
+            frame.extend([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+            frame.extend(to.octets());
+            frame.extend([58, 0, 5, 2, 0, 0, 1, 0, 130, 0, 0, 0, code, 0, 0, 0]);
+            frame.extend(if is_all { [0; 16] } else { asked.octets() });
+        }
+    }
+    frame.extend(version);
+    finish(&mut frame);
+    frame
+}
+
 /// A good frame of one of a few kinds.
 fn good(kind: u8, port: u16, payload: &[u8]) -> Vec<u8> {
     let is_v6 = cfg!(feature = "ipv6") && kind & 1 == 1;
+    if kind >= 0xe0 {
+        return question(kind, is_v6, payload.len() as u8);
+    }
     let is_word = kind & 6 == 6;
     let packet = match is_word {
         false => packet(17, &datagram(4000, port, payload), is_v6, false),
@@ -186,6 +249,7 @@ impl Program<'_> {
                 _ = once(socket.send_to(b"swan", to));
             }
             5 => _ = once(socket.send(b"swan")),
+            6 => _ = socket.hear(Hears::Group(group(bytes.next(), what & 64 != 0))),
             _ => {
                 let mut buf = [0; 3];
                 let got = once(socket.recv_from(&mut buf));

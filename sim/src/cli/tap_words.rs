@@ -1,5 +1,6 @@
 //! The options of `sim tap`, and which addresses go together.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
-    Limit, PARKED, Serve, Service, Transport, address, at_least_one, duration, host_cidr,
+    Limit, PARKED, Serve, Service, Transport, address, at_least_one, duration, group, host_cidr,
     host_cidr_v6, host_name, limit, mac, mac_for, neighbor, parked,
 };
 use crate::offload::Offload;
@@ -18,6 +19,9 @@ use crate::report::Format;
 
 /// Services that speak by datagrams, at most.
 pub const SOCKETS: usize = 16;
+
+/// How many groups a host hears.
+const GROUPS: usize = 8;
 
 /// `sim tap`, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +40,8 @@ pub struct TapConfig {
     pub mac: EthernetAddress,
     /// Who answers where; no port twice.
     pub serve: Vec<Serve>,
+    /// Groups that are heard, each at a port; what comes is counted.
+    pub hear: Vec<SocketAddr>,
     /// How long a client may take.
     pub limits: TimeLimits,
     /// Connections the server can hold.
@@ -104,6 +110,7 @@ impl DigWords {
         }
         Ok(TapConfig {
             serve: Vec::new(),
+            hear: Vec::new(),
             tasks: config.tasks + 2,
             dig: Some(Box::new(Dig {
                 name: self.dig,
@@ -144,6 +151,7 @@ impl PingWords {
         let config = self.tap.check()?;
         Ok(TapConfig {
             serve: Vec::new(),
+            hear: Vec::new(),
             pings: Some(pings),
             ..config
         })
@@ -201,6 +209,10 @@ pub(super) struct TapWords {
     /// repeatable [default: hello:5000 echo:7]
     #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
     serve: Vec<Serve>,
+    /// Hear what is sent to a group, and count it; routers and switches are told that we do;
+    /// repeatable
+    #[arg(long, value_name = "GROUP:PORT", value_parser = group)]
+    hear: Vec<SocketAddr>,
     /// How long a client may take: first-byte, idle, read, write, exchange or
     /// close; repeatable [default: write=120s]
     #[arg(long, value_name = "WHAT=TIME", num_args = 1.., value_parser = limit)]
@@ -278,10 +290,23 @@ impl TapWords {
                 ));
             }
         }
-        let by_datagrams = |one: &&Serve| one.transport == Transport::Udp;
+        let by_datagrams = serve.iter().filter(|one| one.transport == Transport::Udp);
+        let served = by_datagrams.map(|one| one.port);
+        let mut ports: Vec<u16> = served
+            .chain(self.hear.iter().map(SocketAddr::port))
+            .collect();
         let most = SOCKETS - usize::from(dhcp.is_some());
-        if serve.iter().filter(by_datagrams).count() > most {
-            return Err(format!("at most {most} services speak by datagrams"));
+        if ports.len() > most {
+            return Err(format!(
+                "at most {most} services speak by datagrams, or hear groups"
+            ));
+        }
+        if self.hear.len() > GROUPS {
+            return Err(format!("at most {GROUPS} groups are heard"));
+        }
+        ports.sort_unstable();
+        if let Some(same) = ports.windows(2).find(|it| it[0] == it[1]) {
+            return Err(format!("--hear needs a port of its own, not {}", same[0]));
         }
         let by_name = || mac_for(&self.name, ips[0].address());
         let mac = self.mac.unwrap_or_else(by_name);
@@ -296,7 +321,7 @@ impl TapWords {
             tx,
         } = self.sizes;
         Ok(TapConfig {
-            tasks: slots + serve.len() + 1 + 2 * usize::from(dhcp.is_some()),
+            tasks: slots + serve.len() + self.hear.len() + 1 + 2 * usize::from(dhcp.is_some()),
             name: self.name,
             create: self.create,
             ips,
@@ -304,6 +329,7 @@ impl TapWords {
             host_ips,
             mac,
             serve,
+            hear: self.hear,
             limits,
             slots,
             backlog,

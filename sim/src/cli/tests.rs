@@ -11,7 +11,7 @@ fn tap(words: &str) -> Result<TapConfig, Exit> {
     )?
     .command
     {
-        Command::Tap(config) => Ok(config),
+        Command::Tap(config) => Ok(*config),
         _ => panic!("not tap"),
     }
 }
@@ -215,6 +215,26 @@ fn some_services_speak_by_datagrams() {
     let many: Vec<String> = (1..=17).map(|port| format!("echo/udp:{port}")).collect();
     let error = serve(&format!("--serve {}", many.join(" "))).unwrap_err();
     assert!(error.contains("at most 16"), "{error}");
+}
+
+#[test]
+fn groups_are_heard_at_ports_of_their_own() {
+    let config = tap("--hear 239.1.2.3:9 --hear [ff15::1]:10").unwrap();
+    let heard: Vec<String> = config.hear.iter().map(ToString::to_string).collect();
+    assert_eq!(heard, ["239.1.2.3:9", "[ff15::1]:10"]);
+    let many: Vec<String> = (1..=9)
+        .map(|port| format!("--hear 239.1.2.3:{port}"))
+        .collect();
+    for (words, said) in [
+        ("--hear 239.1.2.3", "is no group and port"),
+        ("--hear 10.0.0.1:9", "is not the address of a group"),
+        ("--hear 239.1.2.3:0", "port 0"),
+        ("--hear 239.1.2.3:7 --serve echo/udp:7", "a port of its own"),
+        (&many.join(" "), "at most 8 groups"),
+    ] {
+        let error = tap(words).unwrap_err();
+        assert!(format!("{error:?}").contains(said), "{words}: {error:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! each error says what was wrong and what would be right.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use cygnet::TimeLimits;
@@ -408,6 +409,17 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
 pub(super) fn address(text: &str) -> Result<IpAddress, String> {
     text.parse()
         .map_err(|()| format!("{text:?} is no IP address; say 192.168.69.1"))
+}
+
+/// A group and a port, such as `239.1.2.3:5000` or `[ff15::1]:5000`.
+pub(super) fn group(text: &str) -> Result<SocketAddr, String> {
+    let said = text.parse::<SocketAddr>();
+    let group = said.map_err(|_| format!("{text:?} is no group and port; say 239.1.2.3:5000"))?;
+    match group {
+        _ if group.port() == 0 => Err("port 0 cannot be listened on; choose 1 to 65535".into()),
+        _ if group.ip().is_multicast() => Ok(group),
+        _ => Err(format!("{} is not the address of a group", group.ip())),
+    }
 }
 
 #[cfg(test)]

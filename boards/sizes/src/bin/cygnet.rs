@@ -87,6 +87,8 @@ static DATAGRAMS: ConstStaticCell<cygnet::UdpStorage<2, 2, 576, 3>> =
 #[cfg(feature = "udp")]
 async fn echo_datagrams(node: Node<'_>) {
     let Ok(socket) = node.bind(7) else { return };
+    #[cfg(feature = "groups")]
+    let _ = socket.hear(cygnet::Hears::Group(IpAddress::v4(239, 1, 2, 3)));
     let mut buf = [0; 32];
     while let Ok((count, peer)) = socket.recv_from(&mut buf).await {
         let _ = socket.send_to(&buf[..count], peer).await;
