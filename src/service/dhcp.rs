@@ -32,6 +32,9 @@ use crate::time::{FAR, after};
 /// again when the link comes up. Router, DNS and NTP servers are in
 /// [`Node::config`]; [`Node::wait_config_up`] waits for the first address.
 ///
+/// What is open from a fallback goes on to its end when a server answers; what is open from a
+/// lease that has ended, or that a server has refused to renew, is reset (RFC 5227, 2.4).
+///
 /// It ends with an error alone.
 ///
 /// ```
