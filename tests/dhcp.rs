@@ -1,27 +1,6 @@
 //! A DHCP client against a server of the test's own, in virtual time: leases that are
 //! renewed, rebound, refused and lost, servers that lie, links that go down, and what is used
 //! until somebody answers.
-#[path = "dhcp/faults.rs"]
-mod faults;
-mod harness;
-#[path = "dhcp/server.rs"]
-mod server;
-#[path = "dhcp/standby.rs"]
-mod standby;
-
-use std::cell::RefCell;
-
-use cygnet::lab::wire::{Faults, Wire};
-use cygnet::service::{DhcpConfig, DhcpError, dhcp};
-use cygnet::{Node, turns};
-use harness::{LAN, next, seconds};
-use server::{SERVER, Served, Server, ack};
-use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{DhcpMessageType, IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
-
-const SEC: Duration = Duration::from_secs(1);
-const GIVEN: Ipv4Address = Ipv4Address::new(10, 0, 0, 100);
-
 /// Makes a client without an address, and memory for its datagrams.
 macro_rules! client {
     ($node:ident, $number:literal) => {
@@ -47,6 +26,29 @@ macro_rules! client {
         let $node = cygnet::Node::new(&stack, &tasks);
     };
 }
+
+#[path = "dhcp/faults.rs"]
+mod faults;
+mod harness;
+#[path = "dhcp/pelt.rs"]
+mod pelt;
+#[path = "dhcp/server.rs"]
+mod server;
+#[path = "dhcp/standby.rs"]
+mod standby;
+
+use std::cell::RefCell;
+
+use cygnet::lab::wire::{Faults, Wire};
+use cygnet::service::{DhcpConfig, DhcpError, dhcp};
+use cygnet::{Node, turns};
+use harness::{LAN, next, seconds};
+use server::{SERVER, Served, Server, ack};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{DhcpMessageType, IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+
+const SEC: Duration = Duration::from_secs(1);
+const GIVEN: Ipv4Address = Ipv4Address::new(10, 0, 0, 100);
 
 fn given() -> IpCidr {
     IpCidr::new(GIVEN.into(), 24)

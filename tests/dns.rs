@@ -30,6 +30,8 @@ mod answers;
 #[path = "dns/connecting.rs"]
 mod connecting;
 mod harness;
+#[path = "dns/pelt.rs"]
+mod pelt;
 
 use std::cell::RefCell;
 use std::rc::Rc;

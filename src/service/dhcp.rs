@@ -254,6 +254,7 @@ impl<'a> Client<'a> {
     /// Waits for a datagram, and for what else there is. Meanwhile the fallback gets on.
     async fn wake(&mut self, until: Instant) -> Woken {
         let (node, config, standby) = (self.node, &self.config, &mut self.standby);
+        let leased = self.lease.as_ref().map(|lease| lease.address().address());
         let mut heard = pin!(self.socket.recv_from(&mut self.bytes));
         let mut late = node.sleep_until(until);
         let down = Watch::new(node.stack, What::Link { up: false });
@@ -266,6 +267,13 @@ impl<'a> Client<'a> {
                 && let Poll::Ready(result) = claim.poll(cx)
             {
                 return Poll::Ready(Woken::Claimed(result));
+            }
+            let disputed = |core: &mut Core<'_>| {
+                let disputed = &mut core.neighbors.claims.disputed;
+                disputed.take_if(|addr| leased == Some(*addr))
+            };
+            if node.stack.with_quiet(disputed).is_some() {
+                return Poll::Ready(Woken::Claimed(Err(ClaimError::InUse)));
             }
             if down.poll(cx).is_ready() {
                 return Poll::Ready(Woken::LinkDown);
@@ -345,10 +353,9 @@ impl<'a> Client<'a> {
             // The fallback makes room.
             Err(ClaimError::TooMany) if self.standby.remove(self.node) => self.check(),
             Err(_) => {
-                let Some(lease) = self.lease.take() else {
+                let Some(lease) = self.give_up() else {
                     return;
                 };
-                clear_servers(self.node, &lease);
                 let parts = Parts {
                     wants: Some(lease.cidr.address()),
                     server: Some(lease.server),
@@ -378,16 +385,21 @@ impl<'a> Client<'a> {
 
     /// Gives up what a lease gave, and begins anew.
     fn lose(&mut self) {
-        self.claim = None;
-        if let Some(lease) = self.lease.take() {
-            let addr = lease.address().address();
-            clear_servers(self.node, &lease);
-            if self.node.remove_address(addr) {
-                let event = Event::LeaseLost { addr };
-                self.node.stack.with(|core| core.host.tell(&event));
-            }
-        }
+        self.give_up();
         self.enter(State::Selecting);
+    }
+
+    /// Gives up what a lease gave.
+    fn give_up(&mut self) -> Option<Lease> {
+        self.claim = None;
+        let lease = self.lease.take()?;
+        let addr = lease.address().address();
+        clear_servers(self.node, &lease);
+        if self.node.remove_address(addr) {
+            let event = Event::LeaseLost { addr };
+            self.node.stack.with(|core| core.host.tell(&event));
+        }
+        Some(lease)
     }
 }
 

@@ -67,9 +67,15 @@ pub(crate) fn hear<T: TxToken>(
         addr: claim.addr,
         hardware: claim.hardware,
     });
-    match claims.defends(host.now).then(|| announce(ours, claim.addr)) {
-        Some(Some(frame)) => host.send(&frame, token),
-        _ => return Some(token),
+    if !claims.defends(host.now) {
+        // RFC 5227, 2.4 (b): whose address it was decides.
+        claims.disputed = Some(claim.addr);
+        watchers.wake();
+        return Some(token);
+    }
+    match announce(ours, claim.addr) {
+        Some(frame) => host.send(&frame, token),
+        None => return Some(token),
     }
     None
 }

@@ -3,7 +3,7 @@
 //! Not here: what is said of them, and when (`rules/claim.rs`).
 
 use smoltcp::time::Instant;
-use smoltcp::wire::IpCidr;
+use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::rules::claim::{DEFEND_INTERVAL, TAKEN};
 use crate::time::after;
@@ -39,6 +39,8 @@ pub(crate) struct Claims {
     tickets: u32,
     /// Until when no address in use is defended again.
     defended_until: Option<Instant>,
+    /// One that another host went on to say it has after it was defended.
+    pub(crate) disputed: Option<IpAddress>,
 }
 
 impl Claims {
@@ -129,7 +131,6 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smoltcp::wire::IpAddress;
 
     fn cidr(last: u8) -> IpCidr {
         IpCidr::new(IpAddress::v4(10, 0, 0, last), 24)

@@ -105,6 +105,54 @@ fn a_lease_of_another_network_is_given_up() {
     assert!(kinds(&seen[2..]).contains(&Discover), "and it asks again");
 }
 
+/// Says that another host has the given address, to everybody.
+fn theirs(wire: &Wire<64>, now: Instant) {
+    let mut arp = vec![0xff; 6];
+    arp.extend([2, 0, 0, 0, 0, 7, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    arp.extend([
+        2, 0, 0, 0, 0, 7, 10, 0, 0, 100, 0, 0, 0, 0, 0, 0, 10, 0, 0, 100,
+    ]);
+    assert!(wire.ends().1.inject(now, &arp));
+}
+
+/// RFC 5227, 2.4 (b): an address in use is defended once; when another host says again within
+/// ten seconds that it has it, it is given up, declined, and another asked for.
+#[test]
+fn an_address_that_another_host_goes_on_to_say_it_has_is_given_up() {
+    for (second, is_given_up) in [(35, true), (45, false)] {
+        client!(node, 1);
+        client!(other, 2, addresses: [IpCidr::new(SERVER.into(), 24)]);
+        let log = RefCell::new(Vec::new());
+        let mut server = Server::honest(3600);
+        server.after_decline = Some(Ipv4Address::new(10, 0, 0, 101));
+        server.start(other, &log);
+        let client = async move { dhcp(node, DhcpConfig::new()).await.unwrap() };
+        node.spawn(Box::pin(client)).unwrap();
+        let wire: Wire<64> = Wire::new(LAN);
+        let mut times = [30, second].map(seconds).into_iter().peekable();
+        let (mut given_up, mut other_one) = (None, None);
+        watch(node, other, &wire, seconds(80), |now| {
+            if times.next_if(|at| *at <= now).is_some() {
+                theirs(&wire, now);
+            }
+            if now > seconds(10) && !has(node, given()) {
+                given_up.get_or_insert(now);
+            }
+            let after = IpCidr::new(IpAddress::v4(10, 0, 0, 101), 24);
+            if has(node, after) {
+                other_one.get_or_insert(now);
+            }
+        });
+        let given_up = given_up.map(|at| at.secs());
+        assert_eq!(given_up.is_some(), is_given_up, "{second}: {given_up:?}");
+        assert_eq!(other_one.is_some(), is_given_up, "{second}");
+        if is_given_up {
+            assert_eq!(given_up, Some(second));
+            assert_eq!(kinds(&log.borrow()[2..4]), [Decline, Discover]);
+        }
+    }
+}
+
 /// Changes an answer.
 type Lie = fn(&mut smoltcp::wire::DhcpRepr<'static>);
 

@@ -242,6 +242,35 @@ pub fn seeds(or_else: std::ops::Range<u64>) -> std::ops::Range<u64> {
     }
 }
 
+/// Every file of a fuzz target's corpus through its code.
+pub fn corpus(target: &str, run: fn(&[u8])) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/").to_owned() + target;
+    let files = std::fs::read_dir(&folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 20, "{folder} is nearly empty");
+    for file in files {
+        println!("{}", file.display());
+        run(&std::fs::read(file).unwrap());
+    }
+}
+
+/// Random bytes through the code of a fuzz target, so many times or as often as
+/// `CYGNET_SEEDS` says.
+pub fn random(often: u64, run: fn(&[u8])) {
+    for seed in seeds(0..often) {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let byte = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        };
+        println!("seed {seed}");
+        run(&(0..400).map(byte).collect::<Vec<u8>>());
+    }
+}
+
 /// Virtual time in milliseconds.
 pub fn ms(millis: i64) -> Instant {
     Instant::from_millis(millis)

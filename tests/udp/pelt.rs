@@ -372,34 +372,12 @@ mod tests {
 
     #[test]
     fn the_corpus_of_datagrams_passes() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/datagrams");
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
-        files.sort();
-        assert!(files.len() > 20, "{folder} is nearly empty");
-        for file in files {
-            println!("{}", file.display());
-            pelt(&std::fs::read(file).unwrap());
-        }
+        crate::harness::corpus("datagrams", pelt);
     }
 
     /// Random bytes find most of it, too: `CYGNET_SEEDS=0..100000` for more.
     #[test]
     fn random_bytes_break_nothing() {
-        for seed in crate::harness::seeds(0..500) {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-            let bytes: Vec<u8> = (0..400)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    (state >> 24) as u8
-                })
-                .collect();
-            println!("seed {seed}");
-            pelt(&bytes);
-        }
+        crate::harness::random(500, pelt);
     }
 }

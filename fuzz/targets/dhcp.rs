@@ -1,0 +1,11 @@
+//! What a DHCP server says, when links go down, and time.
+#![no_main]
+
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+#[path = "../../tests/dhcp/pelt.rs"]
+mod pelt;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| pelt::pelt(data));
