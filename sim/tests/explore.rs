@@ -205,7 +205,7 @@ fn everything_that_is_wrong_with_a_plan_is_told_and_nothing_is_run() {
         assert!(output.stdout.is_empty());
         assert_eq!(
             errors,
-            "sim: error: wrong.txt:3:11: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found \"vist\"; \
+            "sim: error: wrong.txt:3:11: expected serve, visit, stranger, liar, dhcp-server, dhcp-client, dns-server or dns-client, found \"vist\"; \
              did you mean visit?\n",
             "{command}"
         );

@@ -96,7 +96,8 @@ pub struct DiffConfig {
     liars      peers that obey TCP's rules but for one\n  \
     late       hosts that stop for seconds\n  \
     narrow     paths narrower than their ends, whose routers tell or do not\n  \
-    leases     addresses from a server for days: it is gone, forgets, moves; cables are pulled\n\n\
+    leases     addresses from a server for days: it is gone, forgets, moves; cables are pulled\n  \
+    names      names and servers that fail, are silent, truncate, lie, or are gone\n\n\
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \

@@ -45,6 +45,15 @@ impl World {
         self.leases.borrow_mut().moves_in(host.0, hardware, now);
     }
 
+    /// Since when nothing has gone wrong with anybody, if nothing is wrong now.
+    fn calm_since(&self) -> Option<Instant> {
+        let mut hosts = self.hosts.iter();
+        let mut ways = self.wires.iter().flat_map(|wire| &wire.directions);
+        let is_well = hosts.all(|host| host.is_up() && !host.paused)
+            && ways.all(|way| !way.blocked && !way.unplugged);
+        is_well.then_some(self.struck)
+    }
+
     /// After a host's turn: it has no address that it must not have.
     pub(super) fn look_at_lease(&self, index: usize) {
         let host = &self.hosts[index];
@@ -53,10 +62,9 @@ impl World {
         };
         let (addresses, sent) = (node.config().addresses, &host.card.outbox);
         let sent = sent.iter().map(Vec::as_slice);
-        let turned = self
-            .leases
-            .borrow_mut()
-            .turned(index, &addresses, sent, self.now);
+        let time = (self.now, || self.calm_since());
+        let mut leases = self.leases.borrow_mut();
+        let turned = leases.turned(index, &addresses, sent, time);
         if let Err((rule, detail)) = turned {
             self.log.violated(rule, format!("{}: {detail}", host.name));
         }

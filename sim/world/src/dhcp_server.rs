@@ -16,10 +16,12 @@ use crate::dhcp_message::{Answer, Message, SERVER_PORT, read};
 use crate::draws::keyed;
 use crate::effects::Effects;
 use crate::identity::Identity;
+use crate::ids::HostId;
 use crate::leases::Leases;
 use crate::lie::Quirk;
 use crate::log::Witness;
 use crate::machine::{Broken, Entropy, Machine};
+use crate::network::World;
 use crate::plan::DhcpServer;
 use crate::segment::{Address, Heard, hear, here};
 
@@ -45,7 +47,7 @@ struct Entry {
 }
 
 /// See the [module](self).
-pub(super) struct DhcpHost {
+struct DhcpHost {
     server: DhcpServer,
     /// What is odd about it is so until then.
     until: Instant,
@@ -60,39 +62,43 @@ pub(super) struct DhcpHost {
     book: BTreeMap<EthernetAddress, Entry>,
     /// Addresses that somebody has found with another host, and until when they are not given.
     declined: BTreeMap<u32, Instant>,
-    /// The last that it gave each.
-    last: BTreeMap<EthernetAddress, Vec<u8>>,
     /// What it has yet to say, by its own clock.
     held: BTreeMap<(Instant, u64), Vec<u8>>,
 }
 
-impl DhcpHost {
-    pub(super) fn new(
-        server: DhcpServer,
-        until: Instant,
-        (witness, leases): (Witness, Rc<RefCell<Leases>>),
-        effects: Rc<RefCell<Effects>>,
-    ) -> DhcpHost {
-        DhcpHost {
-            server,
-            until,
-            witness,
-            leases,
-            effects,
-            me: None,
-            boots: 0,
-            has_moved: false,
-            answered: 0,
-            book: BTreeMap::new(),
-            declined: BTreeMap::new(),
-            last: BTreeMap::new(),
-            held: BTreeMap::new(),
-        }
+/// Adds a server to a world. What is odd about it is so until then.
+pub(super) fn add(
+    world: &mut World,
+    name: &str,
+    server: DhcpServer,
+    (until, effects): (Instant, Rc<RefCell<Effects>>),
+) -> HostId {
+    for quirk in server.quirks.iter() {
+        *quirk.row(&mut world.planned) += 1;
     }
+    let host = DhcpHost {
+        server,
+        until,
+        witness: world.witness(),
+        leases: Rc::clone(&world.leases),
+        effects,
+        me: None,
+        boots: 0,
+        has_moved: false,
+        answered: 0,
+        book: BTreeMap::new(),
+        declined: BTreeMap::new(),
+        held: BTreeMap::new(),
+    };
+    world.machine_with_secret(name, server.secret, host)
+}
 
-    /// Whether it is odd in this way now; that is counted.
+impl DhcpHost {
+    /// Whether it is odd in this way now; that is counted. What keeps nobody from an address
+    /// who does as the RFC says goes on when the faults end.
     fn is(&self, quirk: Quirk) -> bool {
-        let is = self.server.quirks.has(quirk) && self.witness.now() < self.until;
+        let lasts = matches!(quirk, Quirk::Strays | Quirk::Replays);
+        let is = self.server.quirks.has(quirk) && (lasts || self.witness.now() < self.until);
         if is {
             *quirk.row(&mut self.effects.borrow_mut()) += 1;
         }
@@ -232,7 +238,9 @@ impl DhcpHost {
         };
         self.book.insert(asked.hardware, given);
         let whom = (asked.hardware, asked.xid);
-        self.leases.borrow_mut().give(whom, addr(number), until);
+        self.leases
+            .borrow_mut()
+            .give(whom, addr(number), (now, until));
     }
 
     fn gift(&self, kind: DhcpMessageType, number: u32) -> Answer {
@@ -263,14 +271,12 @@ impl DhcpHost {
         // RFC 2131, 4.1: a refusal is for everybody.
         let to_all = is_nak || (asked.has.is_none() && asked.to_all) || self.is(Quirk::Shouts);
         let frame = answer.frame(me, asked, to_all);
-        if let Some(last) = self.last.get(&asked.hardware)
-            && answer.kind == DhcpMessageType::Ack
-            && self.is(Quirk::Replays)
-        {
-            card.send(last.clone());
-        }
-        if answer.kind == DhcpMessageType::Ack {
-            self.last.insert(asked.hardware, frame.clone());
+        if !is_nak && self.is(Quirk::Replays) {
+            let before = Message {
+                xid: asked.xid ^ 1,
+                ..*asked
+            };
+            card.send(nak().frame(me, &before, true));
         }
         match self.is_now(Quirk::Slow) {
             true => {

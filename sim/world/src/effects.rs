@@ -18,7 +18,7 @@ macro_rules! effects {
             /// Whether only some plans ask for this one: that it had no effect in others
             /// says nothing.
             pub fn is_rare(name: &str) -> bool {
-                let rare = ["attacked", "told", "lied_", "strange_", "unplugged", "dhcp_"];
+                let rare = ["attacked", "told", "lied_", "strange_", "unplugged", "dhcp_", "dns_"];
                 rare.iter().any(|rare| name.starts_with(rare))
             }
 
@@ -120,6 +120,20 @@ effects! {
     dhcp_slow,
     /// Leases whose times are in no order.
     dhcp_odd,
-    /// Answers of DHCP servers that were said again.
+    /// Refusals of DHCP servers that were said again.
     dhcp_replays,
+    /// Answers of DNS servers that have failed.
+    dns_fails,
+    /// Questions that DNS servers did not answer.
+    dns_mute,
+    /// Answers of DNS servers that were too long for a datagram.
+    dns_truncates,
+    /// Answers of DNS servers in capitals.
+    dns_capitals,
+    /// Answers of DNS servers with another number.
+    dns_misnumbers,
+    /// Answers of DNS servers about another name.
+    dns_misnames,
+    /// Answers of DNS servers from another port.
+    dns_elsewhere,
 }

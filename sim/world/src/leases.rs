@@ -4,7 +4,10 @@
 //! - `lease`: none has an address, or speaks from one, that nobody gave it or whose time is
 //!   over;
 //! - `twice`: none takes an address although it has just heard another host say that it has
-//!   it;
+//!   it, and no two have one for longer after each has heard the other;
+//! - `kept`: none loses an address at the end of its time while nothing has kept it from its
+//!   server since before it should have asked for more;
+//! - `number`: none asks by a number that was answered long ago (RFC 2131, 4.1);
 //! - `address`: each has one soon after the faults end (`stage` looks at that).
 //!
 //! Time is the world's. A server keeps an address for a fiftieth longer than it says, because
@@ -18,7 +21,7 @@ use smoltcp::wire::{
     Ipv4Address, Ipv4Packet,
 };
 
-use crate::dhcp_message::{self, CLIENT_PORT};
+use crate::dhcp_message::{self, CLIENT_PORT, SERVER_PORT};
 
 /// The rule that is broken, and how.
 pub(super) type Wrong = (&'static str, String);
@@ -29,8 +32,11 @@ struct Given {
     hardware: EthernetAddress,
     xid: u32,
     addr: Ipv4Address,
-    until: Instant,
+    time: Time,
 }
+
+/// From when until when an address is given.
+type Time = (Instant, Instant);
 
 /// So many are remembered: an answer is not longer on its way than others are given.
 const REMEMBERED: usize = 256;
@@ -38,6 +44,14 @@ const REMEMBERED: usize = 256;
 /// A host asks for an address for four seconds at least before it takes it (RFC 5227, 2.1.1);
 /// by a clock that is as wrong as it may be.
 const ASKS: Duration = Duration::from_millis(3_500);
+
+/// So long it is known who said that it has an address; and so long after each of two has
+/// heard that of the other, both may still have it.
+const REMEMBERS: Duration = Duration::from_secs(3600);
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// A question that was answered is not asked again so much later.
+const ANSWERED: Duration = Duration::from_secs(150);
 
 /// Who asks again so much later begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(4);
@@ -47,14 +61,16 @@ const FORGOTTEN: Duration = Duration::from_secs(4);
 struct Tenant {
     hardware: EthernetAddress,
     /// What it was given, and has heard that it was.
-    given: Vec<(Ipv4Address, Instant)>,
+    given: Vec<(Ipv4Address, Time)>,
     /// What it has now, and since when it has the newest of them.
     held: Vec<Ipv4Address>,
     since: Instant,
     /// The addresses that it asks for, since when, and when it did last.
     asks: Vec<(Ipv4Address, Instant, Instant)>,
-    /// Who said last that it has an address, which, and when.
-    contested: Option<(EthernetAddress, Ipv4Address, Instant)>,
+    /// Who said that it has which address, and when for the last time.
+    contested: Vec<(EthernetAddress, Ipv4Address, Instant)>,
+    /// When a server has refused it something last.
+    refused: Instant,
     /// Its last turn.
     turned: Instant,
 }
@@ -79,7 +95,8 @@ impl Leases {
             held: Vec::new(),
             since: now,
             asks: Vec::new(),
-            contested: None,
+            contested: Vec::new(),
+            refused: Instant::ZERO,
             turned: now,
         });
     }
@@ -89,7 +106,7 @@ impl Leases {
         &mut self,
         (hardware, xid): (EthernetAddress, u32),
         addr: Ipv4Address,
-        until: Instant,
+        time: Time,
     ) {
         if self.said.len() == REMEMBERED {
             self.said.pop_front();
@@ -98,7 +115,7 @@ impl Leases {
             hardware,
             xid,
             addr,
-            until,
+            time,
         });
     }
 
@@ -111,25 +128,35 @@ impl Leases {
             && from != tenant.hardware
             && !addr.is_unspecified()
         {
-            tenant.contested = Some((from, addr, now));
+            tenant
+                .contested
+                .retain(|(who, what, at)| (*who, *what) != (from, addr) && *at + REMEMBERS > now);
+            tenant.contested.push((from, addr, now));
         }
-        let acked = |message: &dhcp_message::Message| {
-            message.kind == DhcpMessageType::Ack && message.hardware == tenant.hardware
-        };
-        let Some(message) = dhcp_message::read(frame, CLIENT_PORT).filter(acked) else {
+        let ours = |message: &dhcp_message::Message| message.hardware == tenant.hardware;
+        let Some(message) = dhcp_message::read(frame, CLIENT_PORT).filter(ours) else {
             return;
         };
+        if message.kind == DhcpMessageType::Nak {
+            tenant.refused = now;
+        }
+        if message.kind != DhcpMessageType::Ack {
+            return;
+        }
         let said = self.said.iter().filter(|given| {
             (given.hardware, given.xid, given.addr)
                 == (message.hardware, message.xid, message.yours)
         });
-        if let Some(until) = said.map(|given| given.until).max() {
-            tenant.given.retain(|(_, until)| *until >= now);
-            tenant.given.push((message.yours, until));
+        if let Some(given) = said.max_by_key(|given| given.time.1) {
+            tenant
+                .given
+                .retain(|(_, (_, until))| *until + FORGOTTEN >= now);
+            tenant.given.push((given.addr, given.time));
         }
     }
 
-    /// A host's turn is over; it has these addresses.
+    /// A host's turn is over; it has these addresses. `calm` says since when nothing has
+    /// gone wrong with anybody, if nothing is wrong now.
     ///
     /// # Errors
     /// What it has and must not have.
@@ -138,13 +165,15 @@ impl Leases {
         host: usize,
         addresses: &[IpCidr],
         sent: impl Iterator<Item = &'f [u8]>,
-        now: Instant,
+        (now, calm): (Instant, impl FnOnce() -> Option<Instant>),
     ) -> Result<(), Wrong> {
         let Some(Some(tenant)) = self.tenants.get_mut(host) else {
             return Ok(());
         };
-        sent.into_iter()
-            .try_for_each(|frame| tenant.said(frame, now))?;
+        for frame in sent {
+            tenant.said(frame, now)?;
+            asks(&self.said, frame, now)?;
+        }
         let has: Vec<Ipv4Address> = addresses.iter().filter_map(leased).collect();
         for &addr in &has {
             tenant.has(addr, now)?;
@@ -153,8 +182,35 @@ impl Leases {
                 tenant.since = now;
             }
         }
-        tenant.held = has;
+        let mut held = std::mem::replace(&mut tenant.held, has).into_iter();
         tenant.turned = now;
+        if let Some(lost) = held.find(|addr| !tenant.held.contains(addr)) {
+            return tenant.loses(lost, now, calm());
+        }
+        self.shares(host, now)
+    }
+
+    /// Whether a host and another have one address, although each has heard that of the other.
+    fn shares(&self, host: usize, now: Instant) -> Result<(), Wrong> {
+        let Some(Some(tenant)) = self.tenants.get(host) else {
+            return Ok(());
+        };
+        for (from, addr, at) in &tenant.contested {
+            let mut others = self.tenants.iter().flatten();
+            let other = others.find(|other| other.hardware == *from);
+            let since = other.map_or(Instant::ZERO, |other| other.since.max(tenant.since));
+            let both = |one: &Tenant| one.held.contains(addr);
+            let heard = other.and_then(|other| other.heard(tenant.hardware, *addr));
+            if let (Some(other), Some(theirs)) = (other, heard)
+                && both(tenant)
+                && both(other)
+                && theirs.min(*at) >= since
+                && theirs.max(*at) + SETTLED < now
+            {
+                let detail = format!("it has {addr}, as {from}, and each has heard the other");
+                return Err(("twice", detail));
+            }
+        }
         Ok(())
     }
 
@@ -167,8 +223,35 @@ impl Leases {
 
 impl Tenant {
     fn until(&self, addr: Ipv4Address) -> Option<Instant> {
+        self.time(addr).map(|(_, until)| until)
+    }
+
+    /// When it heard last that another has an address.
+    fn heard(&self, from: EthernetAddress, addr: Ipv4Address) -> Option<Instant> {
+        let heard = |(who, what, _): &&(_, _, _)| (*who, *what) == (from, addr);
+        self.contested.iter().find(heard).map(|(.., at)| *at)
+    }
+
+    /// The longest time for which it was given an address.
+    fn time(&self, addr: Ipv4Address) -> Option<Time> {
         let given = self.given.iter().filter(|(given, _)| *given == addr);
-        given.map(|(_, until)| *until).max()
+        given.map(|(_, time)| *time).max_by_key(|(_, until)| *until)
+    }
+
+    /// It has an address no more. One that was refused is lost before its end.
+    fn loses(&self, addr: Ipv4Address, now: Instant, calm: Option<Instant>) -> Result<(), Wrong> {
+        let (Some((from, until)), Some(calm)) = (self.time(addr), calm) else {
+            return Ok(());
+        };
+        let time = until - from;
+        let is_at_end = now + time / 25 >= until && self.refused + FORGOTTEN < now;
+        match is_at_end && calm < from + time * 2 / 5 {
+            true => Err((
+                "kept",
+                format!("it loses {addr}, given at {from}, and all is well since {calm}"),
+            )),
+            false => Ok(()),
+        }
     }
 
     fn has(&self, addr: Ipv4Address, now: Instant) -> Result<(), Wrong> {
@@ -189,18 +272,16 @@ impl Tenant {
             let detail = format!("it takes {addr} and has asked nobody whether it is free");
             return Err(("twice", detail));
         };
-        match self.contested {
-            Some((from, contested, at))
-                if contested == addr
-                    && at >= since
-                    && at + ASKS >= now
-                    // It has had the time to read it.
-                    && at < self.turned =>
-            {
+        let mut heard = self.contested.iter().filter(|(_, contested, at)| {
+            // It has had the time to read it.
+            *contested == addr && *at >= since && *at + ASKS >= now && *at < self.turned
+        });
+        match heard.next() {
+            Some((from, _, at)) => {
                 let detail = format!("it takes {addr}, and has heard at {at} that {from} has it");
                 Err(("twice", detail))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -234,6 +315,23 @@ impl Tenant {
                 format!("it speaks from {speaks}, which nobody gave it"),
             )),
         }
+    }
+}
+
+/// A host sends a frame: perhaps a question to servers, by a number that was answered before.
+fn asks(said: &VecDeque<Given>, frame: &[u8], now: Instant) -> Result<(), Wrong> {
+    let Some(message) = dhcp_message::read(frame, SERVER_PORT) else {
+        return Ok(());
+    };
+    let (hardware, xid) = (message.hardware, message.xid);
+    let mut before = said.iter();
+    let before = before.find(|given| (given.hardware, given.xid) == (hardware, xid));
+    match before.map(|given| given.time.0) {
+        Some(at) if at + ANSWERED < now => Err((
+            "number",
+            format!("it asks by number {xid:08x}, which was answered at {at}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -278,129 +376,4 @@ fn source(frame: &[u8]) -> Option<Ipv4Address> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dhcp_message::{Answer, Message};
-    use crate::segment::{Address, here};
-
-    const ADDR: Ipv4Address = Ipv4Address::new(10, 0, 1, 0);
-    const CIDR: IpCidr = IpCidr::Ipv4(smoltcp::wire::Ipv4Cidr::new(ADDR, 16));
-
-    fn hardware(number: u8) -> EthernetAddress {
-        EthernetAddress([2, 0, 0, 0, 0, number])
-    }
-
-    fn at(secs: i64) -> Instant {
-        Instant::from_secs(secs)
-    }
-
-    /// What the server says to host 2.
-    fn ack(xid: u32) -> Vec<u8> {
-        let asked = Message {
-            kind: DhcpMessageType::Request,
-            xid,
-            hardware: hardware(2),
-            has: None,
-            wants: Some(ADDR),
-            yours: Ipv4Address::UNSPECIFIED,
-            server: None,
-            to_all: true,
-        };
-        let answer = Answer {
-            kind: DhcpMessageType::Ack,
-            yours: ADDR,
-            seconds: 100,
-            times: None,
-        };
-        let from = Address {
-            hardware: hardware(1),
-            ip: Ipv4Address::new(10, 0, 0, 1).into(),
-        };
-        answer.frame(from, &asked, true)
-    }
-
-    /// ARP of host `number`: from this address, about that one.
-    fn says(number: u8, from: Ipv4Address, about: Ipv4Address) -> Vec<u8> {
-        let [me, to] = [from, about].map(|ip| Address {
-            hardware: hardware(number),
-            ip: ip.into(),
-        });
-        here(me, to)
-    }
-
-    /// Host 2, which was given an address until 102 s, and has heard of it.
-    fn given() -> Leases {
-        let mut leases = Leases::default();
-        leases.moves_in(2, hardware(2), at(0));
-        leases.give((hardware(2), 7), ADDR, at(102));
-        leases.arrives(2, &ack(7), at(1));
-        leases
-    }
-
-    /// The rule that host 2 breaks when it has these addresses and has said that.
-    fn rule(leases: &mut Leases, has: &[IpCidr], said: &[Vec<u8>], now: i64) -> &'static str {
-        let said = said.iter().map(Vec::as_slice);
-        let turned = leases.turned(2, has, said, at(now));
-        turned.err().map_or("", |(rule, _)| rule)
-    }
-
-    #[test]
-    fn an_address_is_used_as_long_as_it_was_given_and_no_longer() {
-        let probe = says(2, Ipv4Address::UNSPECIFIED, ADDR);
-        let mut leases = given();
-        assert_eq!(rule(&mut leases, &[], std::slice::from_ref(&probe), 2), "");
-        assert_eq!(rule(&mut leases, &[CIDR], &[], 7), "");
-        assert_eq!(leases.since(2), Some(at(7)));
-        assert_eq!(rule(&mut leases, &[CIDR], &[], 102), "");
-        assert_eq!(rule(&mut leases, &[CIDR], &[], 103), "lease");
-        // Given, and nobody told it; given to it before it was switched off.
-        let mut leases = Leases::default();
-        leases.moves_in(2, hardware(2), at(0));
-        leases.give((hardware(2), 7), ADDR, at(102));
-        leases.arrives(2, &ack(8), at(1));
-        assert_eq!(rule(&mut leases, &[CIDR], &[], 7), "lease");
-        let mut leases = given();
-        leases.moves_in(2, hardware(2), at(3));
-        assert_eq!(rule(&mut leases, &[CIDR], &[], 7), "lease");
-        assert_eq!(leases.since(2), None);
-    }
-
-    #[test]
-    fn nobody_speaks_from_an_address_that_is_over() {
-        let mut leases = given();
-        let speaks = [says(2, ADDR, ADDR)];
-        assert_eq!(rule(&mut leases, &[], &speaks, 50), "");
-        // In the turn in which it ends, and never after.
-        assert_eq!(rule(&mut leases, &[], &speaks, 200), "");
-        assert_eq!(rule(&mut leases, &[], &speaks, 201), "lease");
-        let other = [says(2, Ipv4Address::new(10, 0, 1, 1), ADDR)];
-        assert_eq!(rule(&mut given(), &[], &other, 50), "lease");
-        let of_the_link = [says(2, Ipv4Address::new(169, 254, 1, 1), ADDR)];
-        assert_eq!(rule(&mut given(), &[], &of_the_link, 50), "");
-    }
-
-    #[test]
-    fn nobody_takes_what_it_has_not_asked_for_or_has_heard_another_say() {
-        let probe = [says(2, Ipv4Address::UNSPECIFIED, ADDR)];
-        let theirs = says(3, ADDR, ADDR);
-        assert_eq!(rule(&mut given(), &[CIDR], &[], 7), "twice");
-        for (heard, looked, is_wrong) in [
-            // Before it asked, after, and so late that it cannot know.
-            (1, 2, false),
-            (5, 6, true),
-            (7, 6, false),
-        ] {
-            let mut leases = given();
-            if heard < 2 {
-                leases.arrives(2, &theirs, at(heard));
-            }
-            assert_eq!(rule(&mut leases, &[], &probe, 2), "");
-            if heard >= 2 {
-                leases.arrives(2, &theirs, at(heard));
-            }
-            assert_eq!(rule(&mut leases, &[], &[], looked), "");
-            let wrong = if is_wrong { "twice" } else { "" };
-            assert_eq!(rule(&mut leases, &[CIDR], &[], 7), wrong, "{heard}");
-        }
-    }
-}
+mod tests;

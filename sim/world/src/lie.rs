@@ -96,8 +96,27 @@ words! {
     Slow "slow" dhcp_slow,
     /// Says that a lease is to be renewed after its end.
     Odd "odd" dhcp_odd,
-    /// Says an old answer again before a new one.
+    /// Says an old refusal again before every answer.
     Replays "replays" dhcp_replays,
+}
+
+words! {
+    /// What a DNS server may do that a client must live with.
+    DnsQuirk, 7,
+    /// Knows nothing: it has failed (RFC 1035, 4.1.1).
+    Fails "fails" dns_fails,
+    /// Says nothing.
+    Mute "mute" dns_mute,
+    /// Says by TCP alone what it knows.
+    Truncates "truncates" dns_truncates,
+    /// Says names in capitals (RFC 4343).
+    Capitals "capitals" dns_capitals,
+    /// Says something else before, with another number.
+    Misnumbers "misnumbers" dns_misnumbers,
+    /// Says something else before, of another name.
+    Misnames "misnames" dns_misnames,
+    /// Says something else before, from another port.
+    Elsewhere "elsewhere" dns_elsewhere,
 }
 
 macro_rules! sets {
@@ -142,4 +161,6 @@ sets! {
     Habits of Habit in u8,
     /// Some of the [`Quirk`]s.
     Quirks of Quirk in u16,
+    /// Some of the [`DnsQuirk`]s.
+    DnsQuirks of DnsQuirk in u8,
 }

@@ -78,6 +78,8 @@ pub struct World {
     pub(super) wires: Vec<Wire>,
     pub(super) queue: Queue,
     pub(super) effects: Effects,
+    /// When a fault struck last.
+    pub(super) struck: Instant,
     pub(super) planned: Effects,
     /// What servers gave to hosts that have their address from one.
     pub(super) leases: Rc<RefCell<Leases>>,
@@ -119,6 +121,7 @@ impl World {
             wires: Vec::new(),
             queue: Queue::default(),
             effects: Effects::default(),
+            struck: Instant::ZERO,
             planned: Effects::default(),
             leases: Rc::default(),
             steps: 0,
@@ -328,6 +331,7 @@ impl World {
     /// that are still planned stay planned.
     pub fn heal(&mut self) {
         self.log.healed();
+        self.struck = self.now;
         for link in 0..self.wires.len() {
             self.plug(LinkId(link), true);
         }

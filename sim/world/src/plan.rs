@@ -16,7 +16,7 @@ use smoltcp::time::{Duration, Instant};
 use super::attack::Attack;
 use super::board::Size;
 use super::fate::Fates;
-use super::lie::{Habits, Lie, Quirks};
+use super::lie::{DnsQuirks, Habits, Lie, Quirks};
 use super::link::Link;
 
 /// See the [module](self).
@@ -67,6 +67,10 @@ pub enum Role {
     DhcpServer(DhcpServer),
     /// A host of ours that has its address from one.
     DhcpClient(DhcpClient),
+    /// A host that knows the addresses of names.
+    DnsServer(DnsServer),
+    /// A host of ours that asks for them.
+    DnsClient(DnsClient),
     /// No host at all, and no friend.
     Attacker(Siege),
     /// A link of a test's own world.
@@ -93,6 +97,7 @@ impl Role {
             Role::Caller(caller) => Some(caller.to),
             Role::Attacker(siege) => Some(siege.to),
             Role::DhcpClient(client) => Some(client.to),
+            Role::DnsClient(client) => Some(client.to),
             _ => None,
         }
     }
@@ -104,6 +109,7 @@ impl Role {
             Role::Caller(caller) => Some(&mut caller.to),
             Role::Attacker(siege) => Some(&mut siege.to),
             Role::DhcpClient(client) => Some(&mut client.to),
+            Role::DnsClient(client) => Some(&mut client.to),
             _ => None,
         }
     }
@@ -268,6 +274,28 @@ pub struct DhcpClient {
     pub to: usize,
     /// Until one answers it takes an address that is good on the link alone.
     pub link_local: bool,
+}
+
+/// A host that knows the addresses of names (RFC 1035).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer {
+    /// What its sequence numbers and ports follow from.
+    pub secret: u64,
+    /// What is odd about it.
+    pub quirks: DnsQuirks,
+}
+
+/// A host of ours that asks for addresses of names, all servers above it in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsClient {
+    /// What its ports, numbers and questions follow from.
+    pub secret: u64,
+    /// The place of a server that knows, whatever the others say.
+    pub to: usize,
+    /// So many questions at a time.
+    pub lanes: u32,
+    /// About so long between two.
+    pub pause: Duration,
 }
 
 /// Something that goes wrong, or right again.

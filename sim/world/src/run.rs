@@ -54,6 +54,7 @@ impl World {
     fn strike(&mut self, fault: Fault) {
         let now = self.now;
         self.log.fault(&fault);
+        self.struck = now;
         match fault {
             Fault::Crash(host) => {
                 self.hosts[host.0].crash();

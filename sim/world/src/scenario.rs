@@ -12,7 +12,7 @@ use super::link::Link;
 use super::plan::{Goodbye, Plan, Visitor};
 use super::scene::{SERVER, Scene};
 use super::scenes;
-use super::scenes_leases;
+use super::scenes_net;
 
 /// A scenario that ships.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +158,13 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "leases",
         about: "addresses from a server for days: it is gone, forgets, moves; cables are pulled",
         horizon: Duration::from_secs(20 * 86_400),
-        scene: scenes_leases::leases,
+        scene: scenes_net::leases,
+    },
+    Scenario {
+        name: "names",
+        about: "names and servers that fail, are silent, truncate, lie, or are gone",
+        horizon: Duration::from_secs(900),
+        scene: scenes_net::names,
     },
 ];
 

@@ -1,14 +1,14 @@
-//! The scenario of hosts that have their addresses from a server: leases of a day and more,
-//! and what goes wrong with them in weeks and years.
+//! Scenarios of hosts that have their addresses from a server, leases of a day and more, and
+//! what goes wrong with them in weeks and years; and of hosts that ask for names.
 //!
-//! Not here: what must be so of them (`leases`).
+//! Not here: what must be so of them (`leases`, `names`).
 
 use smoltcp::time::{Duration, Instant};
 
 use super::board::Size;
-use super::lie::{Quirk, Quirks};
+use super::lie::{DnsQuirk, DnsQuirks, Quirk, Quirks};
 use super::link::Link;
-use super::plan::{Blow, DhcpClient, DhcpServer, Place, Role};
+use super::plan::{Blow, DhcpClient, DhcpServer, DnsClient, DnsServer, Place, Role};
 use super::scene::Scene;
 
 const DAY: u64 = 86_400;
@@ -69,16 +69,19 @@ pub(super) fn leases(scene: &mut Scene) {
         add(scene, "squatter", link, role);
     }
     if scene.draw(3) == 0 {
+        let strays = scene.flip();
         let other = DhcpServer {
             secret: scene.secret(),
             first: 2 * FIRST,
-            quirks: match scene.flip() {
+            quirks: match strays {
                 true => Quirks::of_bits(0).with(Quirk::Strays),
                 false => Quirks::of_bits(0),
             },
             ..server
         };
-        add(scene, "other", link, Role::DhcpServer(other));
+        // A stray word comes before the right one.
+        let near = if strays { Link::LAN } else { link };
+        add(scene, "other", near, Role::DhcpServer(other));
     }
     let places = scene.plan.places.len() as u64;
     let horizon = (scene.plan.heal - Instant::ZERO).total_micros() / 1_000_000;
@@ -86,6 +89,69 @@ pub(super) fn leases(scene: &mut Scene) {
     let most = 6 + horizon / (5 * DAY);
     for _ in 0..scene.pick(2, most) {
         strike(scene, places, lease);
+    }
+}
+
+/// A server that knows names, others that may be of no use, and hosts that ask them.
+pub(super) fn names(scene: &mut Scene) {
+    let link = Link {
+        latency: scene.millis(0, 40) + Duration::from_micros(50),
+        jitter: scene.millis(0, 5),
+        loss: [0, 0, 20_000, 100_000][scene.draw(4) as usize],
+        duplicate: [0, 20_000][scene.draw(2) as usize],
+        reorder: [0, 20_000][scene.draw(2) as usize],
+        hold: scene.millis(1, 40),
+        ..Link::LAN
+    };
+    let count = scene.pick(1, 3);
+    let knows = scene.draw(count);
+    for number in 0..count {
+        let mut quirks = DnsQuirks::of_bits(0);
+        for _ in 0..scene.draw(4) {
+            let one = DnsQuirk::ALL[scene.draw(DnsQuirk::ALL.len() as u64) as usize];
+            quirks = quirks.with(one);
+        }
+        if number == knows {
+            quirks = quirks.without(DnsQuirk::Fails).without(DnsQuirk::Mute);
+        }
+        let server = DnsServer {
+            secret: scene.secret(),
+            quirks,
+        };
+        add(
+            scene,
+            &format!("dns{}", number + 1),
+            link,
+            Role::DnsServer(server),
+        );
+    }
+    for number in 1..=scene.pick(1, 2) {
+        let client = DnsClient {
+            secret: scene.secret(),
+            to: knows as usize,
+            lanes: scene.pick(1, 3) as u32,
+            pause: Duration::from_secs([2, 20, 200][scene.draw(3) as usize]),
+        };
+        add(scene, &format!("c{number}"), link, Role::DnsClient(client));
+    }
+    let places = scene.plan.places.len() as u64;
+    for _ in 0..scene.pick(0, 6) {
+        let (place, lasts) = (scene.draw(places) as usize, scene.pick(1, 200));
+        let lasts = Duration::from_secs(lasts);
+        match scene.draw(4) {
+            0 => scene.between(place, lasts, Blow::Crash, Blow::Boot),
+            1 => {
+                let (up, down) =
+                    [(true, false), (false, true), (true, true)][scene.draw(3) as usize];
+                scene.between(place, lasts, Blow::Cut { up, down }, Blow::Join);
+            }
+            2 => scene.between(place, lasts, Blow::Unplug, Blow::Plug),
+            // How long a client takes is measured.
+            _ if place < count as usize => {
+                scene.between(place, lasts, Blow::Pause, Blow::Resume);
+            }
+            _ => (),
+        }
     }
 }
 

@@ -9,17 +9,20 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpEndpoint;
 
 use super::attack::Attacker;
+use super::blows::fault_of;
 use super::board::Size;
 use super::caught::caught;
 use super::dhcp_client::{self, Tenants};
-use super::dhcp_server::DhcpHost;
+use super::dhcp_server;
+use super::dns_client::{self, Asker};
+use super::dns_server::{self, DnsHost};
 use super::effects::Effects;
 use super::fate::Fates;
-use super::fault::Fault;
 use super::ids::{AttackerId, End, HostId, LinkId};
 use super::log::{Violation, Watch};
+use super::names::Names;
 use super::network::{Ended, World};
-use super::plan::{Blow, Caller, Place, Plan, Role, Siege};
+use super::plan::{Caller, Place, Plan, Role, Siege};
 use super::segment::Address;
 use super::stranger::Stranger;
 use super::tally::VisitTally;
@@ -124,6 +127,7 @@ pub(super) struct Stage<P> {
     strange: Rc<RefCell<Effects>>,
     servers: Vec<HostId>,
     tenants: Tenants,
+    names: Rc<RefCell<Names>>,
     /// The host of each place.
     hosts: Vec<Option<HostId>>,
     look: Option<Look>,
@@ -201,6 +205,7 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             strange: Rc::default(),
             servers: Vec::new(),
             tenants: Tenants::default(),
+            names: Rc::default(),
             hosts: Vec::new(),
             look: None,
             freed: None,
@@ -224,7 +229,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             });
         }
         for strike in &plan.strikes {
-            if let Some(fault) = stage.fault(strike.place, strike.blow) {
+            let host = stage.hosts[strike.place];
+            if let Some(fault) = fault_of(strike.blow, LinkId(strike.place), host) {
                 stage.world.at(strike.at, fault);
             }
         }
@@ -274,12 +280,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                 id
             }
             Role::DhcpServer(server) => {
-                for quirk in server.quirks.iter() {
-                    *quirk.row(&mut world.planned) += 1;
-                }
-                let book = (world.witness(), Rc::clone(&world.leases));
-                let machine = DhcpHost::new(server, plan.heal, book, Rc::clone(&self.strange));
-                world.machine_with_secret(&place.name, server.secret, machine)
+                let effects = Rc::clone(&self.strange);
+                dhcp_server::add(world, &place.name, server, (plan.heal, effects))
             }
             Role::DhcpClient(client) => {
                 let program = move |node| dhcp_client::program(node, client);
@@ -287,6 +289,31 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                 let id = world.host_with_secret(&place.name, size, client.secret, program);
                 world.has_address_from_server(id);
                 self.tenants.push(id);
+                id
+            }
+            Role::DnsServer(server) => {
+                let host = DnsHost {
+                    server,
+                    names: Rc::clone(&self.names),
+                    witness: world.witness(),
+                    effects: Rc::clone(&self.strange),
+                };
+                dns_server::add(world, &place.name, host)
+            }
+            Role::DnsClient(client) => {
+                let above = plan.places.iter().zip(&self.hosts);
+                let servers = above.filter(|(place, _)| matches!(place.role, Role::DnsServer(_)));
+                let servers = servers.filter_map(|(_, host)| Some(world.address((*host)?)));
+                let asker = Asker {
+                    client,
+                    servers: servers.collect(),
+                    until: plan.heal,
+                    names: Rc::clone(&self.names),
+                    witness: world.witness(),
+                    tally: Rc::clone(&self.tally),
+                };
+                let id = dns_client::add(world, &place.name, asker);
+                self.visitors.push(id);
                 id
             }
             _ => unreachable!("it is no host"),
@@ -330,32 +357,6 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             from: Instant::ZERO + siege.start,
             until: self.plan.heal,
             target,
-        })
-    }
-
-    fn fault(&self, place: usize, blow: Blow) -> Option<Fault> {
-        let link = LinkId(place);
-        let host = self.hosts[place];
-        Some(match blow {
-            Blow::Crash => Fault::Crash(host?),
-            Blow::Boot => Fault::Boot(host?),
-            Blow::Pause => Fault::Pause(host?),
-            Blow::Resume => Fault::Resume(host?),
-            Blow::Drift(ppm) => Fault::Drift(host?, ppm),
-            Blow::Jump(ahead) => Fault::Jump(host?, ahead),
-            Blow::Cut { up, down } => Fault::Partition {
-                link,
-                forth: up,
-                back: down,
-            },
-            Blow::Join => Fault::Partition {
-                link,
-                forth: false,
-                back: false,
-            },
-            Blow::Link(to) => Fault::Change(link, to),
-            Blow::Unplug => Fault::Unplug(link),
-            Blow::Plug => Fault::Plug(link),
         })
     }
 

@@ -10,7 +10,7 @@ use smoltcp::time::Duration;
 use super::read::Reading;
 use super::write::{Time, since_start};
 use crate::fate::{FrameId, Twist, Way};
-use crate::lie::Quirk;
+use crate::lie::{DnsQuirk, Quirk};
 use crate::link::Link;
 use crate::plan::{Blow, Caller, DhcpServer, Goodbye, Place, Plan, Role, Strike, Visitor};
 
@@ -84,6 +84,18 @@ impl Reading {
             ),
             Role::Visitor(visitor) => visit(plan, visitor),
             Role::Caller(caller) => call(plan, caller),
+            Role::DnsServer(server) => {
+                let quirks: Vec<&str> = server.quirks.iter().map(DnsQuirk::word).collect();
+                match quirks.is_empty() {
+                    true => "knows the addresses of names".into(),
+                    false => format!("answers for names; it {}", quirks.join(", ")),
+                }
+            }
+            Role::DnsClient(client) => format!(
+                "asks every server above it for names, {} at a time, about every {}",
+                client.lanes,
+                Time(client.pause)
+            ),
             Role::DhcpServer(server) => dhcp_server(server),
             Role::DhcpClient(client) => format!(
                 "has its address from {}{}",

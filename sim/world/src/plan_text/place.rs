@@ -5,12 +5,12 @@
 use smoltcp::time::{Duration, Instant};
 
 use super::lex::{Line, Options, Word};
-use super::net::{DHCP_CLIENT, DHCP_SERVER, dhcp_server};
+use super::net::{DHCP_CLIENT, DHCP_SERVER, DNS_CLIENT, DNS_SERVER, dhcp_server, dns_server};
 use super::read::Reader;
 use super::wrong::{PlanError, either};
 use crate::attack::Attack;
 use crate::board::Size;
-use crate::lie::{Habit, Habits, Lie, Quirk};
+use crate::lie::{DnsQuirk, Habit, Habits, Lie, Quirk};
 use crate::link::Link;
 use crate::plan::{Caller, Goodbye, Place, Plan, Role, Server, Siege, Visitor};
 
@@ -39,13 +39,15 @@ pub(super) const CALL: [&str; 18] = [
 ];
 pub(super) const ATTACK: [&str; 4] = ["to", "secret", "every", "start"];
 /// What a host can be.
-const ROLES: [&str; 6] = [
+const ROLES: [&str; 8] = [
     "serve",
     "visit",
     "stranger",
     "liar",
     "dhcp-server",
     "dhcp-client",
+    "dns-server",
+    "dns-client",
 ];
 
 impl Reader {
@@ -161,6 +163,16 @@ impl Reader {
                     Role::DhcpClient(self.dhcp_client(name, &mut options)),
                     options,
                 )
+            }
+            6 => {
+                let words = [&DNS_SERVER[..], &DnsQuirk::ALL.map(DnsQuirk::word)].concat();
+                let mut options = line.options(&all(&words));
+                (Role::DnsServer(dns_server(name, &mut options)), options)
+            }
+            7 => {
+                let mut options = line.options(&all(&DNS_CLIENT));
+                let client = self.dns_client(name, &mut options);
+                (Role::DnsClient(client), options)
             }
             does => {
                 let known = Lie::ALL.map(Lie::word);

@@ -153,7 +153,7 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ),
         (
             with(2, "host other"),
-            "2:11: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found the end of the line",
+            "2:11: expected serve, visit, stranger, liar, dhcp-server, dhcp-client, dns-server or dns-client, found the end of the line",
         ),
         (
             with(10, "# end"),
@@ -278,12 +278,12 @@ frame c9 up 17 lose
         error(text),
         "\
 2:11: expected a time such as 3s or 20ms, found \"5\"
-3:13: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found \"serv\"; did you mean serve?
+3:13: expected serve, visit, stranger, liar, dhcp-server, dhcp-client, dns-server or dns-client, found \"serv\"; did you mean serve?
 4:31: expected lanes from 1 to 1024, found 0
 4:39: expected bytes from 1 to 1073741824, found \"swan\"
 4:51: gap is given twice; say it once
 5:6: \"c1\" is there already; give this one another name
-6:9: expected serve, visit, stranger, liar, dhcp-server or dhcp-client, found \"visti\"; did you mean visit?
+6:9: expected serve, visit, stranger, liar, dhcp-server, dhcp-client, dns-server or dns-client, found \"visti\"; did you mean visit?
 8:7: expected cut, join, unplug, plug, link, crash, boot, pause, resume, drift or jump, found \"ct\"; did you mean cut?
 9:16: expected lose, late, spike, hold, flip or twice, found \"loose\"; did you mean lose?
 10:7: expected a host or switch, found \"c9\"; so far there are server, c1, c2

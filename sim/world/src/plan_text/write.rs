@@ -145,6 +145,21 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
             Time(siege.every),
             Time(siege.start),
         ),
+        Role::DnsServer(server) => {
+            let mut line = format!("host {name} dns-server secret={:016x}", server.secret);
+            for quirk in server.quirks.iter() {
+                line += " ";
+                line += quirk.word();
+            }
+            line
+        }
+        Role::DnsClient(client) => format!(
+            "host {name} dns-client to={} secret={:016x} lanes={} pause={}",
+            plan.places[client.to].name,
+            client.secret,
+            client.lanes,
+            Time(client.pause)
+        ),
         Role::DhcpServer(server) => dhcp_server_text(name, server),
         Role::DhcpClient(client) => format!(
             "host {name} dhcp-client to={} secret={:016x}{}",
