@@ -94,7 +94,7 @@ impl Role {
     pub(super) fn needs(&self) -> Option<usize> {
         match self {
             Role::Visitor(visitor) => Some(visitor.to),
-            Role::Caller(caller) => Some(caller.to),
+            Role::Caller(caller) => caller.to,
             Role::Attacker(siege) => Some(siege.to),
             Role::DhcpClient(client) => Some(client.to),
             Role::DnsClient(client) => Some(client.to),
@@ -106,12 +106,20 @@ impl Role {
     pub(super) fn needs_mut(&mut self) -> Option<&mut usize> {
         match self {
             Role::Visitor(visitor) => Some(&mut visitor.to),
-            Role::Caller(caller) => Some(&mut caller.to),
+            Role::Caller(caller) => caller.to.as_mut(),
             Role::Attacker(siege) => Some(&mut siege.to),
             Role::DhcpClient(client) => Some(&mut client.to),
             Role::DnsClient(client) => Some(&mut client.to),
             _ => None,
         }
+    }
+
+    /// Whether it serves echo on port 7.
+    pub fn serves(&self) -> bool {
+        matches!(
+            self,
+            Role::Server(_) | Role::Caller(Caller { to: None, .. })
+        )
     }
 
     /// Whether a test makes it, and a plan only names it.
@@ -144,6 +152,13 @@ pub struct Server {
     pub size: Size,
     /// Connections that may wait for `accept`.
     pub backlog: u16,
+    /// How long a peer may be silent before it is asked whether it is there.
+    pub asks: Duration,
+}
+
+impl Server {
+    /// [`asks`](Server::asks) unless a plan says otherwise.
+    pub const ASKS: Duration = Duration::from_secs(20);
 }
 
 /// How a visitor ends a connection.
@@ -201,16 +216,18 @@ pub struct Visitor {
     pub gap: Duration,
     /// How it ends a connection.
     pub goodbye: Goodbye,
+    /// How long it may wait for the next byte of an answer: then that is a violation.
+    pub patience: Option<Duration>,
 }
 
 /// A host with a TCP of its own: a stranger, or a liar. It says a stream to the server's
-/// echo, hears it again, judges what it hears, and comes again.
+/// echo, hears it again, judges what it hears, and comes again; or it is such a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// What its numbers, words and lies follow from.
     pub secret: u64,
-    /// The place of the server.
-    pub to: usize,
+    /// The place of the server; `None`: it serves echo on port 7 itself.
+    pub to: Option<usize>,
     /// Over IPv6.
     pub v6: bool,
     /// In what it does not obey the RFCs.

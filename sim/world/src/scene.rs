@@ -91,6 +91,7 @@ impl Scene {
             secret: self.secret(),
             size,
             backlog,
+            asks: Server::ASKS,
         })
     }
 
@@ -131,6 +132,7 @@ impl Scene {
             pause: Duration::from_millis(100),
             gap: Duration::from_millis(20),
             goodbye: Goodbye::Close,
+            patience: None,
         }
     }
 
@@ -159,7 +161,7 @@ impl Scene {
     pub(super) fn caller(&self) -> Caller {
         Caller {
             secret: 0,
-            to: SERVER,
+            to: Some(SERVER),
             v6: true,
             lie: None,
             habits: Habits::default(),

@@ -8,7 +8,7 @@ use smoltcp::time::Duration;
 use super::board::Size;
 use super::lie::{Habit, Habits, Lie};
 use super::link::Link;
-use super::plan::{Caller, Role, Visitor};
+use super::plan::{Caller, Goodbye, Role, Visitor};
 use super::scene::{SERVER, Scene};
 
 /// Loss of a link that loses.
@@ -17,6 +17,10 @@ const LOSS: u32 = 10_000;
 /// How long nothing may move where nothing is lost, and where repeats back off.
 const SOON: Duration = Duration::from_secs(6);
 const LATER: Duration = Duration::from_secs(90);
+
+/// How long a narrow path that tells nobody takes to be found out, to the server and back:
+/// the timeouts from the first to the fifth, and what they wait for.
+const FOUND_OUT: Duration = Duration::from_secs(75);
 
 /// Honest peers, each with some habits.
 pub(super) fn strangers(scene: &mut Scene) {
@@ -32,9 +36,31 @@ pub(super) fn strangers(scene: &mut Scene) {
         net.caller(scene, None, habits);
     }
     net.visitor(scene);
+    if scene.draw(4) == 0 && net.loss == 0 {
+        reads_late(scene);
+    }
 }
 
-/// Peers that lie, and an honest one.
+/// The first of them hears nothing for much longer than the server would wait for one that
+/// is gone, and says nothing besides: it answers when it is asked, and smoltcp probes a
+/// window that is shut ever more seldom.
+fn reads_late(scene: &mut Scene) {
+    let holds = scene.millis(30_000, 60_000);
+    let mut is_first = true;
+    for place in &mut scene.plan.places {
+        match &mut place.role {
+            Role::Server(server) => server.asks = Duration::from_secs(2),
+            Role::Caller(caller) if std::mem::take(&mut is_first) => {
+                // The server takes all of it, and half of it at most does not fit.
+                (caller.window, caller.shift, caller.bytes) = (128, 0, 600);
+                (caller.waits, caller.visits, caller.holds) = (true, 1, holds);
+            }
+            _ => (),
+        }
+    }
+}
+
+/// Peers that lie, an honest one, and perhaps a server that lies to another honest one.
 pub(super) fn liars(scene: &mut Scene) {
     let net = Net::draw(scene);
     for _ in 0..scene.pick(1, 2) {
@@ -44,6 +70,9 @@ pub(super) fn liars(scene: &mut Scene) {
         net.caller(scene, Some(lie), habits);
     }
     net.visitor(scene);
+    if scene.flip() {
+        net.lying_server(scene);
+    }
 }
 
 /// Hosts that stop for seconds, and go on.
@@ -124,6 +153,8 @@ pub(super) fn narrow(scene: &mut Scene) {
             make_narrow(scene, place);
         }
     }
+    // What a path swallows is found out in half a minute, each way.
+    let patience = (net.loss == 0).then_some(FOUND_OUT);
     // Whoever is behind the server's link is behind its width.
     let widths: Vec<usize> = scene
         .plan
@@ -137,6 +168,7 @@ pub(super) fn narrow(scene: &mut Scene) {
             Role::Visitor(visitor) => {
                 visitor.v6 &= is_six;
                 (visitor.bytes, visitor.requests) = (6000, 4);
+                visitor.patience = patience;
             }
             Role::Caller(caller) => {
                 caller.v6 &= is_six;
@@ -218,7 +250,47 @@ impl Net {
         scene.visitors(1, self.link(), visitor);
     }
 
+    /// A server that lies, and who visits it.
+    fn lying_server(&self, scene: &mut Scene) {
+        let lie = Lie::ALL[scene.draw(Lie::ALL.len() as u64) as usize];
+        let habits = Habits::of_bits(scene.draw(64) as u8);
+        let habits = habits.without(Habit::Moves).without(Habit::Recuts);
+        let mut server = self.peer(scene, Some(lie), habits);
+        (server.to, server.patience) = (None, LATER);
+        let place = scene.plan.places.len();
+        scene.callers(self.link(), server);
+        let goodbye = match lie {
+            // Its resets are its last words.
+            Lie::Beside => Goodbye::Close,
+            _ => [Goodbye::Close, Goodbye::Drop, Goodbye::Half][scene.draw(3) as usize],
+        };
+        let visitor = Visitor {
+            to: place,
+            visits: 4,
+            bytes: 4000,
+            pause: Duration::from_millis(500),
+            patience: Some(LATER),
+            goodbye,
+            ..scene.visitor()
+        };
+        scene.visitors(1, self.link(), visitor);
+        let v6 = match scene.plan.places[place].role {
+            Role::Caller(caller) => caller.v6,
+            _ => false,
+        };
+        if let Some(Role::Visitor(visitor)) =
+            scene.plan.places.last_mut().map(|place| &mut place.role)
+        {
+            visitor.v6 = v6;
+        }
+    }
+
     fn caller(&self, scene: &mut Scene, lie: Option<Lie>, habits: Habits) {
+        let caller = self.peer(scene, lie, habits);
+        scene.callers(self.link(), caller);
+    }
+
+    fn peer(&self, scene: &mut Scene, lie: Option<Lie>, habits: Habits) -> Caller {
         let both = (self.size.rx_bytes + self.size.tx_bytes) as u32;
         let window = [64, 256, 2048, 16 << 10, 256 << 10][scene.draw(5) as usize];
         let much = both + window.min(8192) + 4096;
@@ -284,6 +356,6 @@ impl Net {
             true => SOON,
             false => LATER,
         };
-        scene.callers(self.link(), caller);
+        caller
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Segment {
 pub(super) enum Heard {
     /// Somebody asks which hardware address this address of ours has.
     Asked(Address, IpAddress),
-    Segment(Segment),
+    Segment(Address, Segment),
     /// An ICMP message that is an error.
     Error,
 }
@@ -130,9 +130,10 @@ pub(super) fn hear(frame: &[u8], me: Address) -> Option<Heard> {
             if !packet.verify_checksum() || me.ip != packet.dst_addr().into() {
                 return None;
             }
+            let ip = packet.src_addr().into();
             match packet.next_header() {
-                IpProtocol::Tcp => Segment::read(packet.payload(), packet.src_addr().into(), me.ip)
-                    .map(Heard::Segment),
+                IpProtocol::Tcp => Segment::read(packet.payload(), ip, me.ip)
+                    .map(|segment| Heard::Segment(Address { hardware, ip }, segment)),
                 IpProtocol::Icmp => Some(Heard::Error),
                 _ => None,
             }
@@ -142,7 +143,9 @@ pub(super) fn hear(frame: &[u8], me: Address) -> Option<Heard> {
             let (from, to) = (packet.src_addr(), packet.dst_addr());
             match packet.next_header() {
                 IpProtocol::Tcp if is_for_me && me.ip == to.into() => {
-                    Segment::read(packet.payload(), from.into(), me.ip).map(Heard::Segment)
+                    let ip = from.into();
+                    Segment::read(packet.payload(), ip, me.ip)
+                        .map(|segment| Heard::Segment(Address { hardware, ip }, segment))
                 }
                 IpProtocol::Icmpv6 => {
                     let message = Icmpv6Packet::new_checked(packet.payload()).ok()?;
@@ -326,7 +329,7 @@ mod tests {
         for (me, you) in ME.into_iter().zip(YOU) {
             for said in [&said, &reset] {
                 match hear(&said.frame(me, you), you) {
-                    Some(Heard::Segment(heard)) => assert_eq!(heard, *said),
+                    Some(Heard::Segment(_, heard)) => assert_eq!(heard, *said),
                     other => panic!("{other:?}"),
                 }
                 assert!(hear(&said.frame(me, you), me).is_none());

@@ -276,7 +276,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
             }
             Role::Caller(caller) => {
                 let id = self.caller(&place.name, caller);
-                self.callers.push(id);
+                // Who serves has never anything to do.
+                self.callers.extend(caller.to.map(|_| id));
                 id
             }
             Role::DhcpServer(server) => {
@@ -322,16 +323,19 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
 
     fn caller(&mut self, name: &str, caller: Caller) -> HostId {
         let world = &mut self.world;
-        let server = self.hosts[caller.to].expect("a server comes before its callers");
-        let ip = match caller.v6 {
-            false => world.address(server),
-            true => world.address_v6(server),
-        };
-        let hardware = world.target(server, PORT, &[]).hardware;
+        let server = caller.to.map(|server| {
+            let server = self.hosts[server].expect("a server comes before its callers");
+            let ip = match caller.v6 {
+                false => world.address(server),
+                true => world.address_v6(server),
+            };
+            let hardware = world.target(server, PORT, &[]).hardware;
+            Address { hardware, ip }
+        });
         let stranger = Stranger {
             caller,
             honest: self.plan.honest,
-            server: Address { hardware, ip },
+            server,
             witness: world.witness(),
             tally: Rc::clone(&self.tally),
             effects: Rc::clone(&self.strange),

@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The echo service, which asks silent peers whether they are still there: when a
 /// peer is gone for good, nothing else would tell.
 pub(super) fn serve(node: Node<'static>, server: Server) {
-    let client = |mut stream: TcpStream<'static>| async move {
-        stream.set_keep_alive(Some(Duration::from_secs(20)));
+    let client = move |mut stream: TcpStream<'static>| async move {
+        stream.set_keep_alive(Some(server.asks));
         service::echo_client(stream).await;
     };
     let backlog = Backlog(server.backlog);
@@ -83,6 +83,12 @@ async fn come_and_go(node: Node<'static>, visit: Rc<Visit>, lane: u32) {
                 let detail = format!("visit {number} of lane {lane} was reset");
                 return visit.witness.violated("honest", detail);
             }
+            if let (true, Why::TimedOut, Some(patience)) =
+                (visit.honest, why, visit.visitor.patience)
+            {
+                let detail = format!("visit {number} of lane {lane} waited for {patience}");
+                return visit.witness.violated("progress", detail);
+            }
             // Visitors that were cut off together must not all come again at the same
             // moment, and one that is refused must let time pass.
             again += 1;
@@ -123,9 +129,17 @@ async fn converse(node: Node<'static>, visit: &Visit, number: u64) -> Result<Ins
         }
         connected => connected?,
     };
-    if !visit.honest {
-        stream.set_read_timeout(Some(PATIENCE));
-        stream.set_write_timeout(Some(PATIENCE));
+    match (visit.honest, visitor.patience) {
+        (true, None) => (),
+        (true, patience) => {
+            stream.set_read_timeout(patience);
+            // Who is in a hurry waits for nobody with a small piece either (RFC 896).
+            stream.set_nagle(false);
+        }
+        (false, _) => {
+            stream.set_read_timeout(Some(PATIENCE));
+            stream.set_write_timeout(Some(PATIENCE));
+        }
     }
     let key = keyed(visitor.secret, number, 1, 0);
     let (mut sent, mut heard) = (0, 0);

@@ -74,13 +74,14 @@ impl Reading {
             Role::Host => "a host of the test".into(),
             Role::Server(server) => format!(
                 "serves echo on port 7: {} connections of {} and {} bytes, {} tasks of {} bytes, \
-                 {} may wait for accept",
+                 {} may wait for accept, a silent peer is asked after {}",
                 server.size.slots,
                 server.size.rx_bytes,
                 server.size.tx_bytes,
                 server.size.tasks,
                 server.size.task_bytes,
-                server.backlog
+                server.backlog,
+                Time(server.asks)
             ),
             Role::Visitor(visitor) => visit(plan, visitor),
             Role::Caller(caller) => call(plan, caller),
@@ -202,9 +203,13 @@ fn visit(plan: &Plan, visitor: &Visitor) -> String {
         Goodbye::Half => "closes its half first",
         Goodbye::Abort => "resets",
     };
+    let patience = visitor.patience.map(|patience| {
+        let patience = Time(patience);
+        format!("; no byte may come later than after {patience}")
+    });
     format!(
         "visits {} over {}, {} at a time, {visits} until {}: {} requests of at most {} bytes, {} \
-         apart, then it {goodbye}; first after {}, then every {}",
+         apart, then it {goodbye}; first after {}, then every {}{}",
         plan.places[visitor.to].name,
         if visitor.v6 { "IPv6" } else { "IPv4" },
         visitor.lanes,
@@ -213,7 +218,8 @@ fn visit(plan: &Plan, visitor: &Visitor) -> String {
         visitor.bytes,
         Time(visitor.gap),
         Time(visitor.start),
-        Time(visitor.pause)
+        Time(visitor.pause),
+        patience.unwrap_or_default()
     )
 }
 
@@ -227,10 +233,17 @@ fn call(plan: &Plan, caller: &Caller) -> String {
         true => String::new(),
         false => format!(" that {}", habits.join(", ")),
     };
+    let Some(to) = caller.to else {
+        return format!(
+            "{who}{habits}, serves echo on port 7: a window of {}; nothing may stand still for {}",
+            caller.window,
+            Time(caller.patience)
+        );
+    };
     format!(
         "{who}{habits}, calls {} over {}, {} times until {}: a stream of at most {} bytes, a \
          window of {}; nothing may stand still for {}",
-        plan.places[caller.to].name,
+        plan.places[to].name,
         if caller.v6 { "IPv6" } else { "IPv4" },
         caller.visits,
         since_start(caller.until),

@@ -20,7 +20,7 @@ const PLACES_MAX: usize = 1 << 14;
 /// The options of every line.
 pub(super) const LINK: [&str; 5] = ["latency", "rate", "queue", "mtu", "tells"];
 const ON: [&str; 1] = ["on"];
-pub(super) const SERVE: [&str; 7] = [
+pub(super) const SERVE: [&str; 8] = [
     "secret",
     "slots",
     "tasks",
@@ -28,14 +28,15 @@ pub(super) const SERVE: [&str; 7] = [
     "rx",
     "tx",
     "backlog",
+    "asks",
 ];
-pub(super) const VISIT: [&str; 12] = [
+pub(super) const VISIT: [&str; 13] = [
     "to", "secret", "v6", "lanes", "visits", "until", "requests", "bytes", "start", "pause", "gap",
-    "goodbye",
+    "goodbye", "patience",
 ];
-pub(super) const CALL: [&str; 18] = [
-    "to", "secret", "v6", "waits", "informs", "lossless", "visits", "until", "bytes", "window",
-    "reads", "holds", "mss", "shift", "takes", "patience", "start", "pause",
+pub(super) const CALL: [&str; 19] = [
+    "to", "serves", "secret", "v6", "waits", "informs", "lossless", "visits", "until", "bytes",
+    "window", "reads", "holds", "mss", "shift", "takes", "patience", "start", "pause",
 ];
 pub(super) const ATTACK: [&str; 4] = ["to", "secret", "every", "start"];
 /// What a host can be.
@@ -219,6 +220,10 @@ impl Reader {
                 let found = known.iter().position(|known| *known == word.text);
                 found.map_or_else(|| Err(word.none_of(&known)), |at| Ok(Goodbye::ALL[at]))
             }),
+            patience: options.or("patience", (None, "none"), |word| match word.text {
+                "none" => Ok(None),
+                _ => word.time().map(Some),
+            }),
         }
     }
 
@@ -229,8 +234,9 @@ impl Reader {
                 habits = habits.with(habit);
             }
         }
+        let serves = options.flag("serves");
         Caller {
-            to: self.server_named(options),
+            to: (!serves).then(|| self.server_named(options)),
             secret: options.secret(name),
             v6: options.flag("v6"),
             lie,
@@ -264,9 +270,8 @@ impl Reader {
 
     /// The server that `to` names, or the only one there is.
     fn server_named(&mut self, options: &mut Options<'_>) -> usize {
-        let is_server = |role: &Role| matches!(role, Role::Server(_));
         let example = "a server above this line, such as `host server serve`";
-        self.named_or_only(options, is_server, "server", example)
+        self.named_or_only(options, Role::serves, "server", example)
     }
 
     /// The same of any kind of place.
@@ -353,6 +358,7 @@ fn server(name: &str, options: &mut Options<'_>) -> Server {
         secret: options.secret(name),
         size,
         backlog: options.number("backlog", 0, 1 << 15, 8) as u16,
+        asks: options.time("asks", Server::ASKS),
     }
 }
 

@@ -191,10 +191,10 @@ fn what_is_left_out_has_a_default_and_is_written_out() {
     let text = plan.to_string();
     for words in [
         "time heal=10s limit=610s\n",
-        " slots=16 tasks=24 task-bytes=2048 rx=2048 tx=2048 backlog=8 latency=50us rate=0 \
-         queue=262144 mtu=1514\n",
+        " slots=16 tasks=24 task-bytes=2048 rx=2048 tx=2048 backlog=8 asks=20s latency=50us \
+         rate=0 queue=262144 mtu=1514\n",
         " lanes=1 visits=all until=10s requests=3 bytes=600 start=0s pause=100ms gap=20ms \
-         goodbye=close latency=50us",
+         goodbye=close patience=none latency=50us",
         "at 3s cut c1 both\n",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -371,8 +371,8 @@ fn bad_plans_are_refused_with_what_to_do() {
         ),
         (
             plan(1, "host a serve v6=1"),
-            "2:14: expected one of secret, slots, tasks, task-bytes, rx, tx, backlog, latency, \
-             rate, queue, mtu, tells, on, found \"v6\"",
+            "2:14: expected one of secret, slots, tasks, task-bytes, rx, tx, backlog, asks, \
+             latency, rate, queue, mtu, tells, on, found \"v6\"",
         ),
         (
             plan(1, "host a serve tells=yes"),
@@ -431,7 +431,7 @@ fn a_plan_is_told_in_words() {
         "A plan that was written by hand, in the text's version 1.\n",
         "Faults end at 10s; everything must be finished at 610s. Default: heal=10s limit=610s.\n",
         "  server: serves echo on port 7: 16 connections of 2048 and 2048 bytes, 24 tasks of 2048 \
-         bytes, 8 may wait for accept\n",
+         bytes, 8 may wait for accept, a silent peer is asked after 20s\n",
         "  c1: visits server over IPv4, 1 at a time, as often as it can until 10s: ",
         "      default: to=server secret=",
         "  at 3s c1 is cut off, both ways\n",

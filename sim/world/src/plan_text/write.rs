@@ -130,10 +130,12 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
                 secret,
                 size,
                 backlog,
+                asks,
             } = server;
+            let asks = Time(*asks);
             format!(
                 "host {name} serve secret={secret:016x} slots={} tasks={} task-bytes={} \
-                 rx={} tx={} backlog={backlog}",
+                 rx={} tx={} backlog={backlog} asks={asks}",
                 size.slots, size.tasks, size.task_bytes, size.rx_bytes, size.tx_bytes
             )
         }
@@ -191,6 +193,10 @@ fn write_place(f: &mut fmt::Formatter<'_>, plan: &Plan, place: &Place) -> fmt::R
                 Time(visitor.gap),
                 visitor.goodbye.word(),
             )?;
+            match visitor.patience {
+                Some(patience) => write!(line, " patience={}", Time(patience))?,
+                None => line.push_str(" patience=none"),
+            }
             line
         }
     };
@@ -205,10 +211,11 @@ fn caller_text(plan: &Plan, name: &str, caller: &Caller) -> String {
         None => "stranger".into(),
         Some(lie) => format!("liar {}", lie.word()),
     };
-    let mut line = format!(
-        "host {name} {what} to={} secret={:016x}",
-        plan.places[caller.to].name, caller.secret
-    );
+    let to = match caller.to {
+        Some(to) => format!("to={}", plan.places[to].name),
+        None => "serves".into(),
+    };
+    let mut line = format!("host {name} {what} {to} secret={:016x}", caller.secret);
     let habits = caller.habits.iter().map(|habit| (true, habit.word()));
     let flags = [
         (caller.v6, "v6"),

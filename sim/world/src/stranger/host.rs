@@ -1,5 +1,6 @@
 //! A stranger as a machine: it answers who asks for its hardware address, has one
-//! conversation after the other, and says which rule the server has broken.
+//! conversation after the other, or one with everybody who comes, and says which rule the
+//! other has broken.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,7 +9,8 @@ use std::rc::Rc;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
-use super::talk::{Stage, Talk, Wrong};
+use super::part::Wrong;
+use super::talk::{Stage, Talk};
 use crate::card::Card;
 use crate::draws::keyed;
 use crate::effects::Effects;
@@ -20,8 +22,10 @@ use crate::plan::Caller;
 use crate::router::too_big;
 use crate::segment::{Address, Heard, Segment, hear, here, knock};
 use crate::tally::{VisitTally, Why};
+use crate::visit::PORT;
 
-/// Conversations that are over, and whose last word may have to be repeated.
+/// Conversations that are over, and whose last word may have to be repeated; or that a
+/// server has.
 const OLD: usize = 4;
 
 /// How many datagrams a knock is, and how long after the last.
@@ -33,7 +37,8 @@ pub(crate) struct Stranger {
     pub(crate) caller: Caller,
     /// Nobody may be reset, or wait for ever.
     pub(crate) honest: bool,
-    pub(crate) server: Address,
+    /// `None`: it is one.
+    pub(crate) server: Option<Address>,
     pub(crate) witness: Witness,
     pub(crate) tally: Rc<VisitTally>,
     pub(crate) effects: Rc<RefCell<Effects>>,
@@ -125,11 +130,28 @@ impl Machine for Stranger {
     }
 }
 
+impl Running {
+    /// Keeps a conversation besides.
+    fn keep(&mut self, talk: Talk) {
+        self.old.push_back(talk);
+        if self.old.len() > OLD {
+            self.old.pop_front();
+        }
+    }
+
+    /// Whom it would knock at: with whom it talks.
+    fn knocks_at(&self) -> Option<Address> {
+        let open = |talk: &&Talk| talk.stage == Stage::Open;
+        let served = self.old.iter().find(open);
+        self.talk.as_ref().or(served).map(|talk| talk.peer)
+    }
+}
+
 /// A turn of a stranger.
 struct Turn<'t> {
     caller: &'t Caller,
     honest: bool,
-    server: Address,
+    server: Option<Address>,
     witness: &'t Witness,
     tally: &'t VisitTally,
     effects: &'t mut Effects,
@@ -145,31 +167,36 @@ impl Turn<'_> {
         let now = self.now;
         let comes = self.running.visits < self.caller.visits;
         let begins = comes && now >= self.running.next_at;
-        if self.running.talk.is_none() && begins && self.witness.now() < self.caller.until {
-            let number = self.running.boots ^ u64::from(self.running.visits);
-            self.running.visits += 1;
-            self.running.talk = Some(Talk::new(*self.caller, self.honest, number, now));
+        let begins = begins && self.witness.now() < self.caller.until;
+        if let (None, true, Some(server)) = (&self.running.talk, begins, self.server) {
+            let number = self.number();
+            let who = (*self.caller, self.honest);
+            self.running.talk = Some(Talk::calls(who, number, server, now));
         }
         let running = &mut *self.running;
-        let mut segments = Vec::new();
-        for old in &mut running.old {
-            old.turn(now, &mut segments)?;
-        }
-        if let Some(talk) = &mut running.talk {
+        for talk in running.old.iter_mut().chain(&mut running.talk) {
+            let mut segments = Vec::new();
             talk.turn(now, &mut segments)?;
-            if talk.moves() {
+            if self.server.is_some() && talk.moves() {
                 // The last byte of the address says where it is now.
                 running.me.hardware.0[1] ^= 1;
                 card.send(here(running.me, running.me));
             }
             self.effects.add(&std::mem::take(&mut talk.effects));
-        }
-        for segment in segments {
-            card.send(segment.frame(running.me, self.server));
+            for segment in segments {
+                card.send(segment.frame(running.me, talk.peer));
+            }
         }
         self.knock(card);
         self.end();
         Ok(())
+    }
+
+    /// The number of the next conversation.
+    fn number(&mut self) -> u64 {
+        let running = &mut *self.running;
+        running.visits += 1;
+        running.boots ^ u64::from(running.visits - 1)
     }
 
     /// Ends a conversation that is over.
@@ -188,10 +215,7 @@ impl Turn<'_> {
         }
         let more = keyed(self.caller.secret, running.visits.into(), 21, 0) % 300;
         running.next_at = self.now + self.caller.pause + Duration::from_millis(more);
-        running.old.push_back(talk);
-        if running.old.len() > OLD {
-            running.old.pop_front();
-        }
+        running.keep(talk);
     }
 
     fn hear(&mut self, frame: &[u8], card: &mut Card) -> Result<(), Wrong> {
@@ -212,12 +236,22 @@ impl Turn<'_> {
             Some(Heard::Asked(who, ip)) if ip == running.me.ip => {
                 card.send(here(running.me, who));
             }
-            Some(Heard::Segment(segment)) => {
-                let talks = running.talk.iter_mut().chain(&mut running.old);
-                let mut mine = talks.filter(|talk| talk.port == segment.to_port);
-                match mine.next() {
+            Some(Heard::Segment(from, segment)) => {
+                let serves = self.server.is_none() && segment.syn && segment.ack.is_none();
+                // A name is used again.
+                let is_new = |talk: &Talk| serves && !talk.began_with(&segment);
+                running
+                    .old
+                    .retain(|talk| !(talk.is_with(from, &segment) && is_new(talk)));
+                let mut talks = running.talk.iter_mut().chain(&mut running.old);
+                match talks.find(|talk| talk.is_with(from, &segment)) {
                     Some(talk) => talk.hear(&segment, self.now)?,
-                    None => self.refuse(&segment, card),
+                    None if serves && segment.to_port == PORT => {
+                        let (number, who) = (self.number(), (*self.caller, self.honest));
+                        let talk = Talk::serves(who, number, (from, &segment), self.now);
+                        self.running.keep(talk);
+                    }
+                    None => self.refuse((from, &segment), card),
                 }
             }
             Some(Heard::Error) => self.error()?,
@@ -227,7 +261,7 @@ impl Turn<'_> {
     }
 
     /// Answers a segment of no conversation (RFC 9293, 3.10.7.1).
-    fn refuse(&self, segment: &Segment, card: &mut Card) {
+    fn refuse(&self, (from, segment): (Address, &Segment), card: &mut Card) {
         if segment.rst {
             return;
         }
@@ -243,18 +277,21 @@ impl Turn<'_> {
             },
             ..Segment::default()
         };
-        card.send(reset.frame(self.running.me, self.server));
+        card.send(reset.frame(self.running.me, from));
     }
 
     fn knock(&mut self, card: &mut Card) {
-        let is_due = self.now >= self.running.knock_at && self.running.talk.is_some();
-        if self.caller.lie != Some(Lie::Knock) || !is_due {
+        let is_due = self.now >= self.running.knock_at;
+        let Some(peer) = self.running.knocks_at().filter(|_| is_due) else {
+            return;
+        };
+        if self.caller.lie != Some(Lie::Knock) {
             return;
         }
         self.running.knock_at = self.now + KNOCK;
         (self.running.knocked, self.running.errors) = (self.now, 0);
         for number in 0..KNOCKS {
-            card.send(knock(self.running.me, self.server, 2000 + number));
+            card.send(knock(self.running.me, peer, 2000 + number));
         }
         self.effects.lied_knock += u64::from(KNOCKS);
     }
@@ -284,10 +321,11 @@ impl Turn<'_> {
         let comes = talk.is_none() && *visits < self.caller.visits;
         let next = match talk {
             Some(talk) => talk.next_at(),
+            None if self.server.is_none() => None,
             None if comes && self.witness.now() < self.caller.until => Some(*next_at),
             None => None,
         };
-        let knocks = self.caller.lie == Some(Lie::Knock) && talk.is_some();
+        let knocks = self.caller.lie == Some(Lie::Knock) && self.running.knocks_at().is_some();
         let knock = knocks.then_some(*knock_at);
         [old, next, knock].into_iter().flatten().min()
     }

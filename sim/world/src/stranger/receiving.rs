@@ -75,6 +75,11 @@ impl Receiving {
         self.read == self.rcv
     }
 
+    /// How many bytes the program has read.
+    pub(super) fn has_read(&self) -> u64 {
+        self.read
+    }
+
     /// The number to acknowledge.
     pub(super) fn ack(&self) -> u64 {
         self.rcv + u64::from(self.is_over())

@@ -1,9 +1,10 @@
 //! One conversation of a stranger with an echo server: it says its stream, hears it
-//! again, and ends. It judges what it gets: bytes that were not said, an end before the
-//! last of them, numbers that cannot be, silence.
+//! again, and ends. Or with who visits it: then it is the echo. It judges what it gets:
+//! bytes that were not said, an end before the last of them, numbers that cannot be,
+//! silence.
 //!
 //! ```text
-//!   Syn ---SYN-ACK---> Open ---all said, heard and ended---> Over
+//!   Syn ---SYN-ACK, or the ACK of one---> Open ---all said, heard and ended---> Over
 //! ```
 //!
 //! Not here: frames and addresses, and when the next conversation begins (`host`); when
@@ -11,18 +12,17 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use super::flight::Flight;
+use super::part::{Part, Wrong};
 use super::receiving::Receiving;
-use super::sending::{How, Piece, Sending};
+use super::sending::{Piece, Sending};
 use super::telling::{Last, Telling};
 use crate::draws::keyed;
 use crate::effects::Effects;
 use crate::lie::{Habit, Lie};
 use crate::plan::Caller;
-use crate::segment::Segment;
-use crate::visit::{PORT, word};
-
-/// The rule that was broken, and how.
-pub(super) type Wrong = (&'static str, String);
+use crate::segment::{Address, Segment};
+use crate::visit::PORT;
 
 /// How long it waits for an answer to its SYN.
 const SYN: Duration = Duration::from_secs(1);
@@ -39,18 +39,23 @@ pub(super) enum Stage {
 
 /// See the [module](self).
 pub(super) struct Talk {
-    caller: Caller,
+    pub(super) caller: Caller,
     honest: bool,
     pub(super) stage: Stage,
-    pub(super) port: u16,
-    key: u64,
-    iss: u32,
-    irs: u32,
+    /// Its own port, and the other's.
+    pub(super) ports: (u16, u16),
+    pub(super) peer: Address,
+    pub(super) part: Part,
+    flight: Flight,
+    pub(super) iss: u32,
+    pub(super) irs: u32,
     /// By how much the server's windows are scaled.
     shift: u8,
+    /// Both scale their windows.
+    pub(super) scales: bool,
     pub(super) tx: Sending,
     pub(super) rx: Receiving,
-    telling: Telling,
+    pub(super) telling: Telling,
     pub(super) began: Instant,
     /// The first byte of the answer.
     pub(super) answered: Option<Instant>,
@@ -61,7 +66,8 @@ pub(super) struct Talk {
     /// When something moved last.
     moved: Instant,
     read_before: bool,
-    /// Segments of the server with little text.
+    is_carried: bool,
+    /// Segments of the other's with little text.
     tiny: u64,
     /// What it did so far that smoltcp does not.
     pub(super) effects: Effects,
@@ -69,17 +75,44 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(caller: Caller, honest: bool, number: u64, now: Instant) -> Talk {
+    /// The conversation with this number, with that server.
+    pub(super) fn calls(
+        (caller, honest): (Caller, bool),
+        number: u64,
+        server: Address,
+        now: Instant,
+    ) -> Talk {
         let draw = |kind| keyed(caller.secret, number, 20, kind);
-        let total = 1 + draw(1) % u64::from(caller.bytes);
-        let total = match caller.lie {
+        let mut talk = Talk::new((caller, honest), number, server, now);
+        talk.ports = (1024 + (draw(4).wrapping_add(number) % 60_000) as u16, PORT);
+        talk.part = Part::Calls { key: draw(5) };
+        talk.tx.total = match caller.lie {
             // There must be enough to lie about.
             Some(_) => caller.bytes.into(),
-            None => total,
+            None => 1 + draw(1) % u64::from(caller.bytes),
         };
-        let telling = Telling::new(caller.lie, caller.lossless, draw(2));
+        talk
+    }
+
+    /// The same with who sent this SYN.
+    pub(super) fn serves(
+        who: (Caller, bool),
+        number: u64,
+        (peer, syn): (Address, &Segment),
+        now: Instant,
+    ) -> Talk {
+        let mut talk = Talk::new(who, number, peer, now);
+        talk.ports = (PORT, syn.from_port);
+        talk.begins(syn);
+        talk
+    }
+
+    fn new((caller, honest): (Caller, bool), number: u64, peer: Address, now: Instant) -> Talk {
+        let draw = |kind| keyed(caller.secret, number, 20, kind);
+        let serves = caller.to.is_none();
+        let telling = Telling::new(caller.lie, caller.lossless, serves, draw(2));
         let mss = caller.mss;
-        let mut tx = Sending::new(total, u64::from(mss), draw(3));
+        let mut tx = Sending::new(0, u64::from(mss), draw(3));
         tx.counts = caller.habits.has(Habit::Counts);
         tx.recuts = caller.habits.has(Habit::Recuts);
         // A shift of 14 needs a window that is worth it.
@@ -93,11 +126,14 @@ impl Talk {
         rx.holds = caller.holds > Duration::ZERO;
         Talk {
             stage: Stage::Syn,
-            port: 1024 + (draw(4).wrapping_add(number) % 60_000) as u16,
-            key: draw(5),
+            ports: (0, 0),
+            peer,
+            part: Part::serves(),
+            flight: Flight::default(),
             iss: draw(6) as u32,
             irs: 0,
             shift: 0,
+            scales: false,
             tx,
             rx,
             telling,
@@ -108,6 +144,7 @@ impl Talk {
             highest: 0,
             moved: now,
             read_before: true,
+            is_carried: false,
             tiny: 0,
             effects: Effects::default(),
             moved_away: false,
@@ -116,20 +153,45 @@ impl Talk {
         }
     }
 
-    /// Hears a segment of the server's.
+    /// Whether it is with who sent this segment.
+    pub(super) fn is_with(&self, from: Address, segment: &Segment) -> bool {
+        (self.peer.ip, self.ports) == (from.ip, (segment.to_port, segment.from_port))
+    }
+
+    /// Whether this is the SYN that it began with.
+    pub(super) fn began_with(&self, segment: &Segment) -> bool {
+        segment.syn && segment.seq == self.irs && self.stage != Stage::Cut
+    }
+
+    /// Hears a segment of the other's.
     ///
     /// # Errors
-    /// The server has done what no server may.
+    /// The other has done what nobody may.
     pub(super) fn hear(&mut self, segment: &Segment, now: Instant) -> Result<(), Wrong> {
-        if self.stage == Stage::Syn {
-            return self.answer(segment, now);
+        match (self.stage, self.part.is_served()) {
+            (Stage::Syn, true) => return self.answer(segment, now),
+            (Stage::Syn, false) if segment.rst => {
+                self.stage = Stage::Cut;
+                return Ok(());
+            }
+            (Stage::Syn, false) if segment.syn => {
+                self.syn_at = now; // again
+                return Ok(());
+            }
+            (Stage::Syn, false) if segment.ack == Some(self.iss.wrapping_add(1)) => {
+                (self.stage, self.moved) = (Stage::Open, now);
+            }
+            (Stage::Syn, false) => return Ok(()),
+            _ => (),
         }
         // Numbers are near what is known of them, on a circle of 32 bits.
         let rcv = self.rx.ack();
         let at = rcv as i64 + i64::from(segment.seq.wrapping_sub(self.wire(self.irs, rcv)) as i32);
         let end = at + segment.text.len() as i64;
         if segment.rst {
-            let is_told = self.stage != Stage::Open || self.telling.has_reset();
+            // Who has ended its stream may be gone.
+            let is_gone = !self.part.is_served() && self.rx.is_over();
+            let is_told = self.stage != Stage::Open || self.telling.has_reset() || is_gone;
             self.stage = Stage::Cut;
             return match self.honest && !is_told {
                 true => Err((
@@ -178,8 +240,10 @@ impl Talk {
             self.moved = now;
         }
         if !is_bare {
+            // What an acknowledgement carries costs no segment.
+            self.is_carried = news && !self.part.is_served();
             self.text(segment, at, now)?;
-        } else if at != rcv as i64 {
+        } else if at != rcv as i64 && !self.flight.is_unheard(now) {
             self.rx.due = true; // RFC 9293, 3.10.7.4: it asks whether somebody is there
         }
         Ok(())
@@ -202,24 +266,18 @@ impl Talk {
             if is_probe && !is_new {
                 continue;
             }
-            if at < 0 || at >= self.tx.max.min(self.tx.total) as i64 {
-                return Err(("bytes", format!("byte {at} of an answer was never said")));
-            }
-            if byte != word(self.key, at as u64) {
-                let detail = format!("byte {at} of an answer is not what was said");
-                return Err(("bytes", detail));
-            }
+            self.part.hears(at, byte, self.tx.max.min(self.tx.total))?;
         }
-        if segment.text.len() < 16 && !segment.fin && !is_probe {
+        if segment.text.len() < 16 && !segment.fin && !is_probe && !self.is_carried {
             self.tiny += 1;
         }
         if segment.fin {
             let total = self.tx.total;
-            let said = self.tx.max > total;
-            if end != total as i64 || !said {
-                let detail = format!("the answer ends at {end}, and {total} bytes are said");
-                return Err(("end", detail));
-            }
+            self.part.ends(end, total, self.tx.max > total)?;
+        }
+        let (is_text, unit) = (!is_probe && end > at, 1 << self.rx.shift);
+        if is_text && self.telling.is_deaf_at_first() && self.flight.text(end, unit, now)? {
+            return Ok(());
         }
         let unheard = end.max(0) as u64;
         if self.telling.is_deaf(segment.fin, unheard, &self.rx) {
@@ -260,14 +318,8 @@ impl Talk {
         if !segment.syn {
             return Ok(());
         }
-        (self.stage, self.irs, self.moved) = (Stage::Open, segment.seq, now);
-        let is_scaled = self.shift_said().is_some() && segment.shift.is_some();
-        self.shift = segment.shift.filter(|_| is_scaled).unwrap_or(0).min(14);
-        self.rx.shift = self.shift_said().filter(|_| is_scaled).unwrap_or(0).min(14);
-        if self.caller.habits.has(Habit::Plain) {
-            self.effects.strange_plain += 1;
-        }
-        self.tx.mss = self.tx.mss.min(segment.mss.unwrap_or(536).into());
+        (self.stage, self.moved) = (Stage::Open, now);
+        self.begins(segment);
         let window = segment.window.into();
         let taken = self.tx.acknowledged(0, window, now);
         taken.map_err(|why| ("numbers", why))?;
@@ -276,7 +328,19 @@ impl Talk {
         Ok(())
     }
 
-    fn shift_said(&self) -> Option<u8> {
+    /// What the other's SYN says.
+    fn begins(&mut self, syn: &Segment) {
+        self.irs = syn.seq;
+        self.scales = self.shift_said().is_some() && syn.shift.is_some();
+        let scaled = |shift: Option<u8>| shift.filter(|_| self.scales).unwrap_or(0).min(14);
+        (self.shift, self.rx.shift) = (scaled(syn.shift), scaled(self.shift_said()));
+        if self.caller.habits.has(Habit::Plain) {
+            self.effects.strange_plain += 1;
+        }
+        self.tx.mss = self.tx.mss.min(syn.mss.unwrap_or(536).into());
+    }
+
+    pub(super) fn shift_said(&self) -> Option<u8> {
         let plain = self.caller.habits.has(Habit::Plain);
         self.telling
             .shift()
@@ -308,7 +372,13 @@ impl Talk {
         if self.rx.late > 0 {
             self.effects.strange_delays += std::mem::take(&mut self.rx.late);
         }
-        self.tx.may_end = !self.caller.waits || self.rx.rcv == self.tx.total;
+        self.tx.may_end = match self.part {
+            Part::Calls { .. } => !self.caller.waits || self.rx.rcv == self.tx.total,
+            Part::Serves { .. } => {
+                self.tx.total = self.rx.has_read();
+                self.rx.is_over() && self.rx.is_read()
+            }
+        };
         for piece in self.telling.begin(&mut self.tx, &mut self.rx, now) {
             let segment = self.segment(piece, now);
             out.push(segment);
@@ -347,26 +417,12 @@ impl Talk {
         self.judge(now)
     }
 
-    /// What has neither text nor a FIN.
-    fn bare(&self) -> Piece {
-        let at = self.tx.nxt;
-        let (end, fin, how) = (at, false, How::New);
-        Piece { at, end, fin, how }
-    }
-
-    fn count(&mut self, piece: Piece) {
-        match piece.how {
-            How::Counted => self.effects.strange_counts += 1,
-            How::Recut => self.effects.strange_recuts += 1,
-            How::Past => self.telling.told += 1,
-            How::New | How::Again | How::Probe => (),
-        }
-    }
-
     fn judge(&mut self, now: Instant) -> Result<(), Wrong> {
         // A program that does not read keeps everything waiting.
         let reads = !self.rx.holds && self.rx.is_read();
-        if !reads || !self.read_before {
+        // Who serves waits for what the other says next.
+        let owes = self.part.is_served() || self.tx.una < self.tx.max;
+        if !reads || !self.read_before || !owes {
             self.moved = now;
         }
         self.read_before = reads;
@@ -427,50 +483,7 @@ impl Talk {
         }
     }
 
-    fn wire(&self, first: u32, number: u64) -> u32 {
+    pub(super) fn wire(&self, first: u32, number: u64) -> u32 {
         first.wrapping_add(1).wrapping_add(number as u32)
-    }
-
-    fn syn(&mut self) -> Segment {
-        Segment {
-            from_port: self.port,
-            to_port: PORT,
-            syn: true,
-            seq: self.iss,
-            window: self.rx.window(0),
-            mss: self.telling.mss(self.caller.mss),
-            shift: self.shift_said(),
-            may_sack: self.caller.habits.has(Habit::Sacks),
-            ..Segment::default()
-        }
-    }
-
-    fn segment(&mut self, piece: Piece, now: Instant) -> Segment {
-        let Piece { at, end, fin, .. } = piece;
-        let buffer = u64::from(self.caller.window).min(65_535 << self.rx.shift);
-        let ack = self.telling.ack(self.rx.ack(), end > at + 1, buffer);
-        let mut sacks = [None; 3];
-        if self.caller.habits.has(Habit::Sacks) && end == at && !fin {
-            let wire = |number| self.wire(self.irs, number);
-            for (sack, &(from, to)) in sacks.iter_mut().zip(self.rx.ranges()) {
-                *sack = Some((wire(from), wire(to)));
-            }
-        }
-        self.rx.said();
-        let offered = self.rx.window(self.rx.shift);
-        if self.rx.silly && u64::from(offered) << self.rx.shift < 64 {
-            self.telling.told += 1;
-        }
-        Segment {
-            from_port: self.port,
-            to_port: PORT,
-            fin,
-            seq: self.wire(self.iss, at),
-            ack: Some(self.wire(self.irs, ack)),
-            window: self.telling.window(offered, now),
-            sacks,
-            text: (at..end).map(|at| word(self.key, at)).collect(),
-            ..Segment::default()
-        }
     }
 }

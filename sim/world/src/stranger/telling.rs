@@ -33,6 +33,8 @@ pub(super) enum Last {
 pub(super) struct Telling {
     lie: Option<Lie>,
     lossless: bool,
+    /// Its stream is another's, and must not be cut.
+    serves: bool,
     /// What stays as it is, and what is drawn from.
     kind: u64,
     chance: u64,
@@ -49,10 +51,11 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn new(lie: Option<Lie>, lossless: bool, chance: u64) -> Telling {
+    pub(super) fn new(lie: Option<Lie>, lossless: bool, serves: bool, chance: u64) -> Telling {
         Telling {
             lie,
             lossless,
+            serves,
             kind: chance,
             chance,
             told: 0,
@@ -79,6 +82,11 @@ impl Telling {
         (self.is(Lie::Odd) && self.kind & 8 != 0).then_some(15)
     }
 
+    /// Whether it lets the first text that it gets pass unheard, to see how much comes.
+    pub(super) fn is_deaf_at_first(&self) -> bool {
+        self.is(Lie::Odd) && self.kind & 16 != 0
+    }
+
     /// The MSS of its SYN, which is `mss`.
     pub(super) fn mss(&mut self, mss: u16) -> Option<u16> {
         if !self.is(Lie::Odd) {
@@ -98,7 +106,7 @@ impl Telling {
     ) -> Vec<Piece> {
         let (at, room) = (tx.nxt, tx.edge.saturating_sub(tx.nxt));
         let left = tx.total.saturating_sub(at);
-        let is_open = tx.edge > 0 && !self.is_told;
+        let is_open = tx.edge > 0 && !self.is_told && tx.may_end;
         match self.lie {
             Some(Lie::Past) => tx.past = 1 + self.kind % (2 * tx.mss),
             Some(Lie::Shrink) if self.shut.is_some_and(|(until, _)| now >= until) => {
@@ -110,10 +118,13 @@ impl Telling {
             Some(Lie::Trimmed) if is_open => {
                 // There was no moment for it.
                 tx.may_end = left == 0;
-                if at <= tx.total && room < tx.mss && room < left {
+                let cuts = !self.serves || left <= tx.mss;
+                if at <= tx.total && room < tx.mss && room < left && cuts {
                     self.tell();
                     let more = 1 + self.draw(tx.mss - room);
-                    tx.total = tx.total.min(at + room + more);
+                    if !self.serves {
+                        tx.total = tx.total.min(at + room + more);
+                    }
                     return vec![tx.say(at, tx.total, true)];
                 }
             }
@@ -215,6 +226,7 @@ impl Telling {
     /// Its last words, when all is said and heard.
     pub(super) fn last(&mut self, tx: &Sending, rx: &Receiving, now: Instant) -> Option<Last> {
         let is_all = tx.una == tx.total && rx.rcv == tx.total;
+        let is_all = is_all && (rx.is_over() || !self.serves);
         if !self.is(Lie::Beside) || self.asked || !is_all || self.last_at.is_some_and(|at| now < at)
         {
             return None;
