@@ -125,6 +125,9 @@ pub struct Counters {
     pub resets: u64,
     /// Connections that a deadline ended.
     pub expired: u64,
+    /// Bytes or ends that nothing would have sent again, and that were. A bug of this crate
+    /// if it is not zero: the connection goes on all the same.
+    pub rescued: u64,
     /// Slots given to a newer connection: in TIME-WAIT, half-open under pressure,
     /// or idle at a listener that asked for it.
     pub reclaimed: u64,

@@ -27,6 +27,7 @@ pub fn host_rows(report: Report, counters: &Counters, given: Given) -> Report {
         .row_unless_zero("cookies taken", counters.cookies_taken)
         .row_if_any("slots reclaimed", counters.reclaimed, "")
         .row_unless_zero("deadlines passed", counters.expired)
+        .row_unless_zero("rescued", counters.rescued)
         .row_unless_zero("spawns refused", counters.spawns_refused)
         .row_unless_zero("tasks failed", counters.tasks_failed)
         .row_unless_zero("datagrams in", counters.datagrams_in)

@@ -12,6 +12,8 @@ pub mod pair;
 #[cfg(any(test, feature = "on-target"))]
 #[doc(hidden)]
 pub mod properties;
+#[cfg(test)]
+mod rescue_tests;
 pub(crate) mod sound;
 mod start_over;
 pub(crate) mod task_audit;

@@ -169,10 +169,10 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// Nobody holds the stream: what had come is forgotten, so that the peer's FIN can
-    /// come too.
+    /// Nobody holds the stream: what had come is forgotten, so that the peer's FIN can come.
     fn drain(&mut self, id: SlotId) {
         if let Some(socket) = self.slots[id].socket() {
+            socket.set_keep_alive(None); // a close has a deadline
             while matches!(socket.recv(|bytes| (bytes.len(), bytes.len())), Ok(1..)) {}
         }
     }

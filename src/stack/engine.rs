@@ -9,10 +9,10 @@
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, TcpSeqNumber};
 
-use crate::counters::DropReason;
+use crate::counters::{DropReason, count};
 use crate::frame::build::Bare;
 use crate::frame::demux::{Control, Segment};
 use crate::frame::link::{ETHERNET, Hardware};
@@ -27,6 +27,13 @@ use crate::rules::passes::{Again, Passes, SHORTEST, Sent};
 use crate::table::host::{Carried, Host, Outlet};
 use crate::table::slot::{Slot, Timer, tcp_of};
 use crate::time::FAR;
+
+/// After so many acknowledgements of the same smoltcp sends again (RFC 5681, 3.2: three
+/// "duplicate ACKs", and the one that they repeat).
+const REPEATS: u8 = 4;
+
+/// How long a packet may be on any path that is believed (`pmtu.rs`).
+const EVERYWHERE: u16 = 552;
 
 /// smoltcp's interface, through which a host and its connections speak IP.
 pub(crate) struct Engine(pub(crate) Interface);
@@ -174,19 +181,19 @@ impl Engine {
             }
         }
         match rewrite {
-            Rewrite::Besides(bare) => self.tell::<T>(host, slot, segment, &bare),
+            Rewrite::Besides(bare) => self.tell::<T>(host, slot, &bare),
             // What was too long for a copy is put right afterwards.
             Rewrite::Numbers(bare) if frame.len() > COPY => {
-                self.tell::<T>(host, slot, segment, &bare);
+                self.tell::<T>(host, slot, &bare);
             }
             _ => (),
         }
         if let Some(end) = slot.heard.end_due(slot.view.rcv_nxt) {
-            self.tell::<T>(host, slot, segment, &end);
+            self.tell::<T>(host, slot, &end);
         }
         if slot.heard.take_lost() {
             let repeated = slot.heard.acknowledges(slot.view.rcv_nxt);
-            (0..3).for_each(|_| self.tell::<T>(host, slot, segment, &repeated));
+            (0..3).for_each(|_| self.tell::<T>(host, slot, &repeated));
         }
         Some(match verdict {
             Verdict::Challenge(_) | Verdict::Drop(_) => Control::Other,
@@ -196,17 +203,44 @@ impl Engine {
 
     /// Tells smoltcp something that a segment said besides, which needs no answer.
     #[cold]
-    fn tell<T: TxToken>(
-        &mut self,
-        host: &Host<'_>,
-        slot: &mut Slot<'_>,
-        segment: &Segment,
-        bare: &Bare,
-    ) {
+    #[inline(never)]
+    pub(crate) fn tell<T: TxToken>(&mut self, host: &Host<'_>, slot: &mut Slot<'_>, bare: &Bare) {
         let seq = slot.view.rcv_nxt;
-        if let Some(frame) = host.as_its_sender(segment, &Bare { seq, ..*bare }) {
+        let frame = host.as_sent_by(&slot.peer, &slot.flow, &Bare { seq, ..*bare });
+        if let Some(frame) = frame {
             let unseen = Outlet::new(host.outlet.checks.clone());
             hand(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
+        }
+    }
+
+    /// Bytes or a FIN that have left are not acknowledged, and smoltcp has forgotten their
+    /// timer: the rules have a gap. It is shown acknowledgements of what is before them, so
+    /// that it sends bytes again, or probes a window that is shut; and it is to ask at once
+    /// whether the peer is there, because a FIN alone leaves again only in place of that.
+    /// What these frames say of our window was said before.
+    #[cold]
+    #[inline(never)]
+    fn rescue<D: Device + ?Sized>(
+        &mut self,
+        host: &mut Host<'_>,
+        slot: &mut Slot<'_>,
+        device: &mut D,
+    ) {
+        if device.transmit(host.now).is_none() {
+            return; // until it is looked at again
+        }
+        count!(host, rescued);
+        let bare = slot.heard.acknowledges(slot.view.rcv_nxt);
+        for number in 0..=REPEATS {
+            if let Some(set) = (*slot.set).as_mut() {
+                let mut asks = Some(Duration::ZERO);
+                if number == REPEATS {
+                    narrow_passes(EVERYWHERE, host, &slot.peer, set, device);
+                    asks = None;
+                }
+                tcp_of(set).set_keep_alive(asks);
+            }
+            self.tell::<D::TxToken<'_>>(host, slot, &bare);
         }
     }
 
@@ -214,7 +248,7 @@ impl Engine {
     #[inline]
     pub(crate) fn send<D: Device + ?Sized>(
         &mut self,
-        host: &Host<'_>,
+        host: &mut Host<'_>,
         slot: &mut Slot<'_>,
         device: &mut D,
     ) -> Option<Sent> {
@@ -255,6 +289,10 @@ impl Engine {
         slot.timer = Timer::Exact; // who armed it sees to that
         let poll_at = match passes {
             Passes::DeviceFull => None,
+            Passes::Done(None) if before.unacknowledged > 0 && after != tcp::State::Closed => {
+                self.rescue(host, slot, device);
+                Some(now)
+            }
             Passes::Done(poll_at) => poll_at,
             Passes::All | Passes::Cut => self.0.poll_at(now, (*slot.set).as_mut()?),
         };

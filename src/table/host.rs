@@ -15,7 +15,7 @@ use crate::frame::build::{self, ACK, Bare, End, Frame, RST, SYN, offer_of, windo
 use crate::frame::checksum::{self, Checks};
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::flow::Flow;
-use crate::frame::link::{ETHERNET, IPV4};
+use crate::frame::link::{ETHERNET, Hardware, IPV4};
 use crate::frame::one_shot::{Leaving, Told};
 use crate::frame::patch::set_seq;
 use crate::frame::sent::outgoing;
@@ -166,7 +166,7 @@ impl<'a> Host<'a> {
             window: shown,
             mss: None,
         };
-        let (us, peer) = self.both(segment);
+        let (us, peer) = self.both(&segment.remote_hardware, &segment.flow);
         let offer = build::Offer {
             mss: Some(mss),
             ..offer
@@ -174,24 +174,34 @@ impl<'a> Host<'a> {
         build::opening(peer, us, &bare, &offer)
     }
 
-    /// Both ends of a segment that came: ours, and its sender's.
+    /// Both ends of a flow: ours, and its peer's.
     #[inline(never)]
-    pub(crate) fn both(&self, segment: &Segment) -> (End, End) {
-        let us = (self.config.hardware_addr, segment.flow.local());
-        (us, (segment.remote_hardware, segment.flow.remote()))
+    fn both(&self, hardware: &Hardware, flow: &Flow) -> (End, End) {
+        let us = (self.config.hardware_addr, flow.local());
+        (us, (*hardware, flow.remote()))
     }
 
     /// A frame as if from where a segment came from.
-    #[inline(never)]
     pub(crate) fn as_its_sender(&self, segment: &Segment, bare: &Bare) -> Option<Frame> {
-        let (us, peer) = self.both(segment);
+        self.as_sent_by(&segment.remote_hardware, &segment.flow, bare)
+    }
+
+    /// A frame as if from this peer of a flow.
+    #[inline(never)]
+    pub(crate) fn as_sent_by(
+        &self,
+        hardware: &Hardware,
+        flow: &Flow,
+        bare: &Bare,
+    ) -> Option<Frame> {
+        let (us, peer) = self.both(hardware, flow);
         build::segment(peer, us, bare)
     }
 
     /// Answers a segment with one that no socket knows of. It goes where the segment
     /// came from: nobody need be asked, and nothing is kept.
     pub(crate) fn reply<T: TxToken>(&self, segment: &Segment, bare: &Bare, token: T) {
-        let (us, peer) = self.both(segment);
+        let (us, peer) = self.both(&segment.remote_hardware, &segment.flow);
         if let Some(frame) = build::segment(us, peer, bare) {
             self.send(&frame, token);
         }

@@ -9,8 +9,9 @@ use super::network::World;
 
 impl World {
     /// Reports `tables` when a host's [`audit`](cygnet::lab::audit) finds something,
-    /// and `deadline` when a host has a timer before its next turn. Costs a look at
-    /// every slot of every host.
+    /// `deadline` when a host has a timer before its next turn, and `rescued` when it had
+    /// none for what it has sent (`Counters::rescued`). Costs a look at every slot of every
+    /// host.
     ///
     /// A small host is looked at after every 32nd of its turns, without being asked,
     /// and every host of a test at the end of a run.

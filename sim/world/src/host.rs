@@ -165,9 +165,9 @@ impl Host {
         })
     }
 
-    /// Looks inside, between two steps: its tables must agree, and its next turn must
-    /// be planned no later than its first timer. Gives the rule that is broken, and
-    /// how. Costs a look at every slot.
+    /// Looks inside, between two steps: its tables must agree, nothing that it has sent was
+    /// without a timer, and its next turn must be planned no later than its first. Gives
+    /// the rule that is broken, and how. Costs a look at every slot.
     pub(super) fn audit(&self, now: Instant) -> Result<(), (&'static str, String)> {
         let Some(board) = self.board() else {
             return Ok(());
@@ -175,6 +175,11 @@ impl Host {
         let name = &self.name;
         if let Err(wrong) = board.audit() {
             return Err(("tables", format!("{name}: {wrong}")));
+        }
+        let rescued = board.node().counters().rescued;
+        if rescued > 0 {
+            let detail = format!("{name} has sent {rescued} times what had no timer");
+            return Err(("rescued", detail));
         }
         let Some(due) = board.next_deadline().filter(|_| !self.paused) else {
             return Ok(());
