@@ -21,7 +21,7 @@ pub(crate) fn is_unicast(hardware: Hardware) -> bool {
 }
 
 /// Whether these are one address. Of two versions of IP that is much to look at.
-#[cfg_attr(feature = "ipv6", inline(never))]
+#[cfg_attr(all(feature = "ipv6", target_pointer_width = "32"), inline(never))]
 pub(crate) fn same(one: &IpAddress, other: &IpAddress) -> bool {
     one == other
 }

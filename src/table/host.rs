@@ -283,7 +283,7 @@ impl Outlet<'_> {
         self.heard.set(PeerView::NOTHING);
     }
 
-    #[cold]
+    #[cfg_attr(target_pointer_width = "32", cold)]
     #[inline(never)]
     fn say(&self, event: &Event<'_>) {
         if let Some(observer) = self.audience {

@@ -4,7 +4,8 @@
 //! Where there is valgrind, instructions are counted too.
 //!
 //! The two need not agree about a run: a core that behaves in another way sends other
-//! frames. So both frames and world seconds are compared.
+//! frames, and one frame may be for all hosts. So frames that hosts sent, world seconds, and
+//! events are compared: all that happened in hosts and on links, each once.
 
 use std::path::Path;
 use std::process::Command;
@@ -30,7 +31,7 @@ pub fn run(config: &WorldConfig, theirs: &Path) -> Result<u8, String> {
     let mut report = Report::new("worlds of two builds, one thread, digest on");
     for (scenario, seeds, counted) in WORK {
         let seeds = (seeds / part).max(1);
-        let mut rates: [Vec<[f64; 2]>; 2] = Default::default();
+        let mut rates: [Vec<[f64; 3]>; 2] = Default::default();
         for round in 0..rounds {
             // Whoever is first this time is second the next.
             for turn in [round % 2, 1 - round % 2] {
@@ -39,7 +40,7 @@ pub fn run(config: &WorldConfig, theirs: &Path) -> Result<u8, String> {
                 rates[turn].push(done.map(|done| done / spent));
             }
         }
-        for (what, place) in [("frames", 0), ("world seconds", 1)] {
+        for (what, place) in [("frames", 0), ("world seconds", 1), ("events", 2)] {
             let [ours, theirs] = [0, 1]
                 .map(|turn| -> Vec<f64> { rates[turn].iter().map(|rates| rates[place]).collect() });
             let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
@@ -56,23 +57,25 @@ pub fn run(config: &WorldConfig, theirs: &Path) -> Result<u8, String> {
         }
         let theirs = count(theirs, scenario, counted)?;
         let ours = count(&config.sim, scenario, counted)?;
-        let label = |who: &str| format!("{scenario}, instructions per frame, {who}");
-        report = report
-            .row(label("theirs"), theirs as u64)
-            .row(label("ours"), ours as u64)
-            .row(label("ratio"), Value::Ratio(theirs / ours));
+        for (what, place) in [("frame", 0), ("event", 2)] {
+            let label = |who: &str| format!("{scenario}, instructions per {what}, {who}");
+            report = report
+                .row(label("theirs"), theirs[place] as u64)
+                .row(label("ours"), ours[place] as u64)
+                .row(label("ratio"), Value::Ratio(theirs[place] / ours[place]));
+        }
     }
     let _ = report.print(config.format, &mut std::io::stdout().lock());
     Ok(0)
 }
 
-/// Frames and world seconds of these seeds, and the seconds that the processor took.
+/// Frames, world seconds and events of these seeds, and the seconds that the processor took.
 fn measure(
     mut command: Command,
     sim: &Path,
     scenario: &str,
     seeds: u64,
-) -> Result<([f64; 2], f64), String> {
+) -> Result<([f64; 3], f64), String> {
     let name = sim.display();
     command.args(["swarm", "--jobs", "1", "--format", "json", "--log", "error"]);
     command.args(["--scenario", scenario, "--seeds", &format!("0..{seeds}")]);
@@ -90,14 +93,13 @@ fn measure(
     };
     let json: Json = serde_json::from_slice(&output.stdout).map_err(|_| wrong())?;
     let row = |name: &str| json[name].as_f64().filter(|&done| done > 0.0);
-    let done = row("frames")
-        .zip(row("virtual_seconds"))
-        .ok_or_else(wrong)?;
-    Ok((done.into(), spent.as_secs_f64().max(0.01)))
+    let done = ["frames", "virtual_seconds", "events"].map(|name| row(name).ok_or_else(wrong));
+    let [frames, seconds, events] = done;
+    Ok(([frames?, seconds?, events?], spent.as_secs_f64().max(0.01)))
 }
 
-/// Instructions per frame.
-fn count(sim: &Path, scenario: &str, seeds: u64) -> Result<f64, String> {
+/// Instructions per frame, world second and event.
+fn count(sim: &Path, scenario: &str, seeds: u64) -> Result<[f64; 3], String> {
     let log = std::env::temp_dir().join(format!("cygnet-bench-{}.log", std::process::id()));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -113,5 +115,5 @@ fn count(sim: &Path, scenario: &str, seeds: u64) -> Result<f64, String> {
     let counted = counted.and_then(|count| count.lines().next()?.trim().parse::<f64>().ok());
     let counted =
         counted.ok_or_else(|| format!("valgrind counted nothing of {}", sim.display()))?;
-    Ok(counted / measured?.0[0])
+    Ok(measured?.0.map(|done| counted / done))
 }

@@ -1,6 +1,6 @@
 //! Whether the tables of hosts agree, looked at while a world runs. To look after every
-//! turn takes as long as all the rest together, so a small host is looked at after every
-//! 32nd of its turns, and when it has come to rest.
+//! turn takes as long as all the rest together, so a small host is looked at after 32 turns
+//! without a look, and when it has come to rest.
 //!
 //! Not here: what is wrong with a table. That is `cygnet::lab::audit`.
 
@@ -13,7 +13,7 @@ impl World {
     /// none for what it has sent (`Counters::rescued`). Costs a look at every slot of every
     /// host.
     ///
-    /// A small host is looked at after every 32nd of its turns, without being asked,
+    /// A small host is looked at after 32 turns in which nobody did, without being asked,
     /// and every host of a test at the end of a run.
     pub fn audit(&self) {
         self.log.acting.set(None);

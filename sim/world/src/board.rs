@@ -168,7 +168,7 @@ impl Board {
     /// Whether its tables are to be checked after this turn. The time that takes grows
     /// with its slots, and a turn's does not: only of a small one, and now and then.
     pub(super) fn is_due_for_audit(&self) -> bool {
-        self.is_small() && self.turns_taken.is_multiple_of(AUDIT_TURNS)
+        self.is_small() && self.turns_taken - self.audited.get() >= AUDIT_TURNS
     }
 
     /// Asked now and then: whether it has moved since its tables were checked, and has
@@ -252,7 +252,7 @@ impl Drop for Board {
     }
 }
 
-/// A small host is looked at after every so many of its turns: what two tables
+/// A small host is looked at after so many of its turns since it was last: what two tables
 /// contradict each other about stays so for longer, as a rule.
 const AUDIT_TURNS: u64 = 32;
 

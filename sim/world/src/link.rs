@@ -104,29 +104,30 @@ pub enum Verdict {
 /// A test's own rule: the time, the frame, and what to do with it.
 pub type Rule = Rc<dyn Fn(Instant, &[u8]) -> Verdict>;
 
-/// One direction of a link.
+/// One direction of a link. What every frame looks at lies together, and comes first: a
+/// world has many of these, and each is looked at now and then.
+#[repr(C)]
 pub(super) struct Direction {
-    pub(super) link: Link,
-    /// As it was built; [`heal`](super::World::heal) goes back to it.
-    built: Link,
+    id: FrameId,
     pub(super) blocked: bool,
     /// Its cable is pulled.
     pub(super) unplugged: bool,
     pub(super) rule: Option<Rule>,
-    id: FrameId,
-    /// What its frames draw from, once one has.
-    stream: Option<Stream>,
-    /// When the last byte accepted so far has left.
-    busy_until: Instant,
     /// Nothing arrives before this.
     not_before: Instant,
+    /// When the last byte accepted so far has left.
+    busy_until: Instant,
+    pub(super) link: Link,
+    /// What its frames draw from, once one has.
+    stream: Option<Stream>,
     pub(super) effects: Effects,
+    /// As it was built; [`heal`](super::World::heal) goes back to it.
+    built: Link,
 }
 
 /// What becomes of a frame.
 pub(super) struct Fate {
     pub(super) frame: FrameId,
-    pub(super) twists: Twists,
     /// When it arrives, or why it never does.
     at: Result<Instant, Lost>,
     /// When it arrives a second time.
@@ -205,14 +206,20 @@ impl Direction {
         self.rule = None;
     }
 
-    /// Takes a frame at `now` and says what becomes of it: it draws, or is told.
+    /// Takes a frame at `now` and says what becomes of it: it draws, or is told. What that
+    /// was goes into `twists`.
     #[inline]
-    pub(super) fn decide(&mut self, now: Instant, frame: &[u8], chance: &Chance) -> Fate {
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        chance: &Chance,
+        twists: &mut Twists,
+    ) -> Fate {
         let id = self.id;
         self.id.number += 1;
         let mut fate = Fate {
             frame: id,
-            twists: Twists::new(),
             at: Err(Lost::Cut),
             again: None,
             flip: None,
@@ -236,11 +243,11 @@ impl Direction {
             return fate;
         }
         match chance {
-            Chance::Drawn(draws) => self.draw(id, frame.len(), draws, &mut fate.twists),
-            Chance::Told(fates) => fate.twists = fates.of(id),
+            Chance::Drawn(draws) => self.draw(id, frame.len(), draws, twists),
+            Chance::Told(fates) => *twists = fates.of(id),
         }
         // If it is lost, nothing else is said before.
-        if let Some(Twist::Lose) = fate.twists.first() {
+        if let Some(Twist::Lose) = twists.first() {
             self.effects.lost += 1;
             fate.at = Err(Lost::Chance);
             return fate;
@@ -258,7 +265,7 @@ impl Direction {
             _ => (),
         }
         let mut hold = Duration::ZERO;
-        for twist in &fate.twists {
+        for twist in &*twists {
             match *twist {
                 Twist::Lose => (),
                 Twist::Late(more) => at += more,
@@ -367,7 +374,7 @@ mod tests {
         let chance = Chance::Drawn(Draws::new(3));
         let send = |number| {
             let frame = vec![number as u8; 60];
-            let fate = direction.decide(at(number as i64), &frame, &chance);
+            let fate = direction.decide(at(number as i64), &frame, &chance, &mut Twists::new());
             arrivals(&fate, frame)
         };
         (0..frames).flat_map(send).collect()
@@ -472,8 +479,9 @@ mod tests {
         let mut all = Vec::new();
         for number in 0..1000 {
             let frame = vec![number as u8; 99];
-            let fate = drawn.decide(at(number), &frame, &chance);
-            for twist in &fate.twists {
+            let mut twists = Twists::new();
+            let fate = drawn.decide(at(number), &frame, &chance, &mut twists);
+            for twist in &twists {
                 assert!(fates.add(fate.frame, *twist));
             }
             all.push(arrivals(&fate, frame));
@@ -481,7 +489,7 @@ mod tests {
         let chance = Chance::Told(fates);
         for (number, before) in (0..).zip(all) {
             let frame = vec![number as u8; 99];
-            let fate = told.decide(at(number), &frame, &chance);
+            let fate = told.decide(at(number), &frame, &chance, &mut Twists::new());
             let now = arrivals(&fate, frame);
             assert_eq!(now, before, "frame {number}");
         }

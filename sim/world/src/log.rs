@@ -278,8 +278,13 @@ impl Log {
     }
 
     /// Gives the number of the event.
-    pub(super) fn sent(&self, ends: (End, End), fate: &Fate, bytes: &[u8]) -> u64 {
-        let (frame, twists, copies) = (fate.frame, &*fate.twists, fate.copies());
+    pub(super) fn sent(
+        &self,
+        ends: (End, End),
+        (fate, twists): (&Fate, &[Twist]),
+        bytes: &[u8],
+    ) -> u64 {
+        let (frame, copies) = (fate.frame, fate.copies());
         let FrameId { link, way, number } = frame;
         let mut numbers = [0; 16];
         numbers[..4].copy_from_slice(&[

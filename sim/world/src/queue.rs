@@ -45,8 +45,16 @@ fn rank(class: u64, attacker: usize) -> u64 {
     class << (AGE_BITS + ATTACKER_BITS) | attacker << AGE_BITS
 }
 
-/// Attackers come after turns, all others before.
+/// Faults come before deliveries, then turns, and attackers at last.
+const FAULT: u64 = 0;
+const DELIVER: u64 = 1;
+const TURN: u64 = 2;
 const ATTACK: u64 = 3;
+
+/// Time comes before rank.
+fn key(micros: u64, rank: u64) -> u128 {
+    u128::from(micros) << 64 | u128::from(rank)
+}
 
 /// A heap moves its entries around, so they are small: what happens is kept beside it
 /// and does not move.
@@ -54,14 +62,6 @@ struct Entry {
     /// Time, class, attacker, age, in one number.
     key: u128,
     place: u32,
-}
-
-fn at(key: u128) -> Instant {
-    Instant::from_micros((key >> 64) as i64)
-}
-
-fn is_attack(key: u128) -> bool {
-    key as u64 >> (AGE_BITS + ATTACKER_BITS) == ATTACK
 }
 
 /// The first one is the greatest.
@@ -93,7 +93,7 @@ pub(super) struct Next {
 
 #[derive(Clone, Copy)]
 enum Kept {
-    Wheel(u32),
+    Wheel,
     Heap,
     Now,
     Tree,
@@ -123,7 +123,6 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Plans a host's turn, instead of the one that was planned.
-    #[inline]
     pub(super) fn turn(&mut self, at: Instant, host: usize) {
         let is_now = at.total_micros() as u64 == self.now;
         if (!is_now && self.of_now.is_empty()) || self.turns.is_set(host, at) {
@@ -151,19 +150,28 @@ impl Queue {
             What::Turn { host } => return self.turn(at, host),
             What::Fault(_) => {
                 self.faults += 1;
-                rank(0, 0)
+                rank(FAULT, 0)
             }
-            What::Deliver { .. } => rank(1, 0),
+            What::Deliver { .. } => rank(DELIVER, 0),
             What::Attack { attacker } => rank(ATTACK, attacker),
         };
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() as u32 - 1
-        });
-        self.places[place as usize] = Some(what);
+        self.plan(at, rank, what);
+    }
+
+    #[inline]
+    fn plan(&mut self, at: Instant, rank: u64, what: What) {
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place as usize] = Some(what);
+                place
+            }
+            None => {
+                self.places.push(Some(what));
+                self.places.len() as u32 - 1
+            }
+        };
         // No world begins before zero.
-        let at = at.total_micros().max(0) as u64;
-        let key = u128::from(at) << 64 | u128::from(rank | self.pushed);
+        let key = key(at.total_micros().max(0) as u64, rank | self.pushed);
         self.pushed += 1;
         if !self.soon.push(self.now, key, place) {
             self.heap.push(Entry { key, place });
@@ -179,37 +187,39 @@ impl Queue {
     /// What happens next.
     #[inline]
     pub(super) fn next(&self) -> Option<Next> {
-        let turn = match self.of_now.last() {
+        let soon = self.soon.first();
+        let late = self.heap.peek().map_or(u128::MAX, |entry| entry.key);
+        let (first, kept) = match soon <= late {
+            true => (soon, Kept::Wheel),
+            false => (late, Kept::Heap),
+        };
+        let planned = self.turns.next_at();
+        let (turn, turn_kept) = match self.of_now.last() {
+            None => (planned, Kept::Tree),
             Some(&host) => {
                 let now = Instant::from_micros(self.now as i64);
-                let other = self.turns.next_at().is_some_and(|at| at <= now);
-                let first = other && self.turns.first().is_some_and(|other| other < host);
-                Some((now, if first { Kept::Tree } else { Kept::Now }))
+                let has_other = planned.is_some_and(|at| at <= now);
+                let is_later = !has_other || self.turns.first().is_none_or(|other| host < other);
+                (Some(now), if is_later { Kept::Now } else { Kept::Tree })
             }
-            None => self.turns.next_at().map(|at| (at, Kept::Tree)),
         };
-        let soon = self.soon.first(self.now);
-        let late = self.heap.peek().map(|entry| entry.key);
-        let (key, kept) = match (soon, late) {
-            (Some((soon, place)), late) if late.is_none_or(|late| soon < late) => {
-                (soon, Kept::Wheel(place))
-            }
-            (_, Some(late)) => (late, Kept::Heap),
-            (_, None) => return turn.map(|(at, kept)| Next { at, kept }),
-        };
-        match turn {
-            Some((at, kept)) if (at, false) < (self::at(key), is_attack(key)) => {
-                Some(Next { at, kept })
-            }
-            _ => Some(Next { at: at(key), kept }),
+        if let Some(at) = turn
+            && key(at.total_micros() as u64, rank(TURN, 0)) < first
+        {
+            return Some(Next {
+                at,
+                kept: turn_kept,
+            });
         }
+        let at = Instant::from_micros((first >> 64) as i64);
+        (first != u128::MAX).then_some(Next { at, kept })
     }
 
     /// Takes what is next. The turn of a host stays where it is until it is planned anew,
     /// or [`no_turn`](Self::no_turn) is said; one of them has to follow.
+    #[inline]
     pub(super) fn take(&mut self, next: &Next) -> Option<What> {
-        let before = self.now;
-        self.now = before.max(next.at.total_micros() as u64);
+        self.now = self.now.max(next.at.total_micros() as u64);
         let place = match next.kept {
             Kept::Now => {
                 let host = self.of_now.pop()?;
@@ -219,10 +229,7 @@ impl Queue {
                 let host = self.turns.first()?;
                 return Some(What::Turn { host });
             }
-            Kept::Wheel(place) => {
-                self.soon.pop(before);
-                place
-            }
+            Kept::Wheel => self.soon.pop()?,
             Kept::Heap => self.heap.pop()?.place,
         };
         self.free.push(place);

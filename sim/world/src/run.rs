@@ -5,7 +5,7 @@ use cygnet::event::Event;
 use cygnet_lockstep::FRAME_BYTES;
 use smoltcp::time::{Duration, Instant};
 
-use super::fate::Lost;
+use super::fate::{Lost, Twists};
 use super::fault::Fault;
 use super::identity;
 use super::ids::{AttackerId, End, HostId, LinkId, SwitchId};
@@ -18,6 +18,7 @@ use super::router::too_big;
 use super::spare;
 
 impl World {
+    #[inline]
     pub(super) fn step(&mut self, next: &Next) {
         let at = next.at;
         let Some(what) = self.queue.take(next) else {
@@ -251,14 +252,15 @@ impl World {
         let way = usize::from(ends[0] != from);
         let to = ends[1 - way];
         let direction = &mut directions[way];
-        let fate = direction.decide(self.now, &frame, &self.chance);
+        let mut twists = Twists::new();
+        let fate = direction.decide(self.now, &frame, &self.chance, &mut twists);
         let told = match fate.lost() == Some(Lost::TooLong) && direction.link.tells {
             true => too_big(&frame, direction.link.mtu),
             false => None,
         };
-        let sent = self.log.sent((from, to), &fate, &frame);
+        let sent = self.log.sent((from, to), (&fate, &twists), &frame);
         if let Some(facts) = &mut self.recorded {
-            facts.extend(fate.twists.iter().map(|twist| (fate.frame, *twist)));
+            facts.extend(twists.iter().map(|twist| (fate.frame, *twist)));
         }
         let queue = &mut self.queue;
         fate.arrive(frame, |at, frame| {

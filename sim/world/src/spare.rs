@@ -21,6 +21,7 @@ fn take(len: usize) -> Vec<u8> {
 }
 
 /// A frame of zeros.
+#[inline]
 pub(super) fn zeros(len: usize) -> Vec<u8> {
     let mut frame = take(len);
     frame.resize(len, 0);

@@ -15,6 +15,9 @@ const CROWD: usize = 8;
 /// The end of a list, and an empty one.
 const NOTHING: u32 = u32::MAX;
 
+/// The first of an empty ring.
+const NEVER: (u128, u32) = (u128::MAX, NOTHING);
+
 /// Something that happens: its time and rank in one number, and what comes after it in
 /// the same span.
 #[derive(Clone, Copy)]
@@ -31,6 +34,8 @@ pub(super) struct Wheel {
     used: [u64; SPANS as usize / 64],
     /// By the number of what happens.
     entries: Vec<Entry>,
+    /// The key and the number of what happens first.
+    first: (u128, u32),
 }
 
 impl Default for Wheel {
@@ -39,6 +44,7 @@ impl Default for Wheel {
             firsts: [NOTHING; SPANS as usize],
             used: [0; SPANS as usize / 64],
             entries: Vec::new(),
+            first: NEVER,
         }
     }
 }
@@ -78,6 +84,9 @@ impl Wheel {
             self.entries.resize(number + 1, vacant);
         }
         self.entries[number] = Entry { key, next };
+        if key < self.first.0 {
+            self.first = (key, place);
+        }
         match self.entries.get_mut(before as usize) {
             Some(before) => before.next = place,
             None => {
@@ -88,41 +97,48 @@ impl Wheel {
         true
     }
 
-    /// The key and the number of what happens first.
+    /// The key of what happens first; the largest one there is if nothing does.
     #[inline]
-    pub(super) fn first(&self, now: u64) -> Option<(u128, u32)> {
-        let place = self.firsts[self.first_span(now)?];
-        Some((self.entries[place as usize].key, place))
+    pub(super) fn first(&self) -> u128 {
+        self.first.0
     }
 
-    /// The first one is not planned any more.
+    /// The number of what happens first, which is not planned any more.
     #[inline]
-    pub(super) fn pop(&mut self, now: u64) {
-        let Some(index) = self.first_span(now) else {
-            return;
-        };
-        let next = self.entries[self.firsts[index] as usize].next;
+    pub(super) fn pop(&mut self) -> Option<u32> {
+        let (key, place) = self.first;
+        let next = self.entries.get(place as usize)?.next;
+        let span = span((key >> 64) as u64);
+        let index = (span % SPANS) as usize;
         self.firsts[index] = next;
-        if next == NOTHING {
-            self.used[index / 64] &= !(1 << (index % 64));
-        }
+        let first = match next {
+            NOTHING => {
+                self.used[index / 64] &= !(1 << (index % 64));
+                self.first_from(index)
+            }
+            next => next,
+        };
+        let entry = self.entries.get(first as usize);
+        self.first = entry.map_or(NEVER, |entry| (entry.key, first));
+        Some(place)
     }
 
-    /// The ring is looked at from the present span on: first the rest of its word, then
-    /// the other words, then the beginning of its own.
+    /// The first entry from this span on: in the rest of its word, then in the other words,
+    /// then in the beginning of its own.
     #[inline]
-    fn first_span(&self, now: u64) -> Option<usize> {
-        let here = (span(now) % SPANS) as usize;
+    fn first_from(&self, here: usize) -> u32 {
         let words = self.used.len();
         let rest = u64::MAX << (here % 64);
         let found = |word: usize, mask: u64| {
-            let bits = self.used[word % words] & mask;
-            (bits != 0).then(|| word % words * 64 + bits.trailing_zeros() as usize)
+            let word = word % words;
+            let bits = self.used[word] & mask;
+            (bits != 0).then(|| self.firsts[word * 64 + bits.trailing_zeros() as usize])
         };
         let word = here / 64;
         found(word, rest)
             .or_else(|| (word + 1..word + words).find_map(|word| found(word, u64::MAX)))
             .or_else(|| found(word, !rest))
+            .unwrap_or(NOTHING)
     }
 }
 
@@ -157,11 +173,11 @@ mod tests {
                 }
                 continue;
             }
-            let first = plain.first_key_value().map(|(&key, &place)| (key, place));
-            assert_eq!(wheel.first(now), first, "step {step}");
+            let first = plain.pop_first();
+            let key = first.map_or(u128::MAX, |(key, _)| key);
+            assert_eq!(wheel.first(), key, "step {step}");
+            assert_eq!(wheel.pop(), first.map(|(_, place)| place), "step {step}");
             if let Some((key, place)) = first {
-                wheel.pop(now);
-                plain.remove(&key);
                 free.push(place);
                 now = (key >> 64) as u64;
             }
@@ -176,8 +192,8 @@ mod tests {
         let now = 1_000_000;
         assert!(!wheel.push(now, key(now - 1), 0));
         assert!(!wheel.push(now, key(now + (SPANS << SPAN_BITS)), 0));
-        assert_eq!(wheel.first(now), None);
+        assert_eq!((wheel.first(), wheel.pop()), (u128::MAX, None));
         assert!(wheel.push(now, key(now), 0));
-        assert_eq!(wheel.first(now), Some((key(now), 0)));
+        assert_eq!((wheel.first(), wheel.pop()), (key(now), Some(0)));
     }
 }
