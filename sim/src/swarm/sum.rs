@@ -80,18 +80,17 @@ impl Sum {
             .row_if_any("resets", resets, "conversations cut off by one")
             .row_if_any("lost patience", patience, "conversations given up")
             .row_if_any("no room", room, "conversations that could not begin");
-        let mut silent = Vec::new();
+        let (mut silent, mut absent) = (Vec::new(), Vec::new());
         for (name, &(effects, idle)) in kinds().zip(&tally.effects) {
             // No scenario has rules of its own (`World::rule`), and few have attackers, liars
             // and strangers: that these had no effect says nothing.
             if name == "ruled" || (Effects::is_rare(name) && (effects, idle) == (0, 0)) {
                 continue;
             }
-            if effects == 0 {
-                silent.push(match idle {
-                    0 => name.to_owned(),
-                    _ => format!("{name} (asked for)"),
-                });
+            match (effects, idle) {
+                (0, 0) => absent.push(name),
+                (0, _) => silent.push(name),
+                _ => (),
             }
             let note = match idle {
                 0 => String::new(),
@@ -99,12 +98,13 @@ impl Sum {
             };
             report = report.row_if_any(format!("effect {name}"), effects, note);
         }
-        let silent = match silent.is_empty() {
+        let listed = |names: Vec<&str>| match names.is_empty() {
             true => "none".into(),
-            false => silent.join(", "),
+            false => names.join(", "),
         };
         report = report
-            .row("never in effect", silent)
+            .row("not asked for", listed(absent))
+            .row("never in effect", listed(silent))
             .row("violations", tally.violated());
         for (invariant, &count) in &tally.violations {
             report = report.row(format!("violation {invariant}"), count);
