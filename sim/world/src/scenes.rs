@@ -257,6 +257,8 @@ impl Net {
         let habits = habits.without(Habit::Moves).without(Habit::Recuts);
         let mut server = self.peer(scene, Some(lie), habits);
         (server.to, server.patience) = (None, LATER);
+        // It takes acknowledgements for lost.
+        server.lossless &= lie != Lie::Old;
         let place = scene.plan.places.len();
         scene.callers(self.link(), server);
         let goodbye = match lie {

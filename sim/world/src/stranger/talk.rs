@@ -214,6 +214,9 @@ impl Talk {
         let una = self.tx.una;
         let ack = una as i64 + i64::from(ack.wrapping_sub(self.wire(self.iss, una)) as i32);
         let is_bare = segment.text.is_empty() && !segment.fin;
+        if is_bare && self.telling.misses(&self.tx, now) {
+            return Ok(());
+        }
         // Behind an edge that went back, as an old acknowledgement says too, numbers do.
         let step = 1 << self.rx.shift;
         let shrinks = matches!(self.caller.lie, Some(Lie::Shrink | Lie::Old));

@@ -13,6 +13,9 @@ use crate::lie::Lie;
 /// How long a window that was taken back stays so.
 const SHUT: Duration = Duration::from_millis(700);
 
+/// How long acknowledgements are missed when the other's window is full.
+const MISSED: Duration = Duration::from_millis(300);
+
 /// Between two resets, and between the last and the question whether it was taken.
 const RESET: Duration = Duration::from_millis(300);
 
@@ -42,8 +45,10 @@ pub(super) struct Telling {
     pub(super) told: u64,
     /// A window that was taken back, and until when.
     shut: Option<(Instant, u16)>,
-    /// The end has been said where it does not belong; a FIN was not heard.
+    /// The end has been said where it does not belong; a FIN was not heard; or those were
+    /// missed that came until then.
     is_told: bool,
+    missed: Instant,
     resets: u32,
     last_at: Option<Instant>,
     /// It asked whether its reset was taken.
@@ -61,6 +66,7 @@ impl Telling {
             told: 0,
             shut: None,
             is_told: false,
+            missed: Instant::ZERO,
             resets: 0,
             last_at: None,
             asked: false,
@@ -190,6 +196,18 @@ impl Telling {
             Some(Lie::Shrink) => self.kind & 1 == 0 && shut.is_some_and(|w| end > rx.rcv + w),
             _ => false,
         }
+    }
+
+    /// Whether an acknowledgement without text is missed, as if it had been lost: once, when
+    /// the other's window is full. Then only old text is left to be said, with an
+    /// acknowledgement as old as it is.
+    pub(super) fn misses(&mut self, tx: &Sending, now: Instant) -> bool {
+        let is_full = tx.nxt == tx.edge && tx.una < tx.nxt;
+        let may = self.serves && !self.lossless && !self.is_told;
+        if self.is(Lie::Old) && may && is_full {
+            (self.is_told, self.missed) = (true, now + MISSED);
+        }
+        now < self.missed
     }
 
     /// The acknowledgement of a segment.
