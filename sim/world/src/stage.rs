@@ -466,11 +466,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
                 Ended::Quiet => self.world.pass(limit),
                 Ended::Violated => return Reached::Over,
                 Ended::Budget => {
-                    let detail = format!(
-                        "{} steps and no end\n{}",
-                        self.world.steps(),
-                        self.world.waiting()
-                    );
+                    let (steps, waiting) = (self.world.steps(), self.world.waiting());
+                    let detail = format!("{steps} steps and no end\n{waiting}");
                     self.world.log.violated("events", detail);
                     return Reached::Over;
                 }
@@ -490,10 +487,8 @@ impl<P: Deref<Target = Plan> + Clone> Stage<P> {
         let looks = (next.total_micros() - now.total_micros()) / LOOK.total_micros() as i64;
         // Whoever asks whether a host rests must ask twice.
         let was_idle = std::mem::replace(&mut self.is_idle, looks > 1);
-        match was_idle {
-            true => LOOK * looks.clamp(1, i64::from(u32::MAX)) as u32,
-            false => LOOK,
-        }
+        let looks = if was_idle { looks } else { 1 };
+        LOOK * looks.clamp(1, i64::from(u32::MAX)) as u32
     }
 
     /// What the plan says and did not happen, in a run to the end.
