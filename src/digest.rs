@@ -138,6 +138,7 @@ impl Text {
         self.len -= words;
     }
 
+    #[inline(always)]
     fn event(&mut self, event: &Event<'_>) {
         // The kind of event comes before what belongs to it.
         match *event {

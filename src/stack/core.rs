@@ -53,7 +53,7 @@ use crate::table::neighbors::{AT_THE_LATEST, Neighbors};
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::SlotId;
-use crate::time::{FAR, after};
+use crate::time::{FAR, after, sooner};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
@@ -248,10 +248,9 @@ impl Core<'_> {
             0 => None,
             _ => self.gate.doubt_at(&self.connections, &self.host),
         };
-        let slots = self.connections.deadlines.next();
-        let wishes = slots.into_iter().chain(again).chain(doubt);
-        let wishes = wishes.chain(self.beside.due());
-        wishes.chain(self.neighbors.due()).min()
+        let first = sooner(self.connections.deadlines.next(), again);
+        let first = sooner(sooner(first, doubt), self.beside.due());
+        sooner(first, self.neighbors.due())
     }
 
     // ---- frames in ------------------------------------------------------

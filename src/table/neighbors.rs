@@ -13,6 +13,8 @@ use crate::table::claims::Claims;
 use crate::table::groups::Groups;
 #[cfg(feature = "groups")]
 use crate::table::joined::Joined;
+#[cfg(any(feature = "ipv6", feature = "groups", feature = "addressing"))]
+use crate::time::sooner;
 
 /// How many neighbors are known or asked for at a time.
 const PLACES: usize = if cfg!(feature = "udp") {
@@ -117,14 +119,14 @@ impl Neighbors {
     /// When there is something to say that nobody asked for.
     #[inline(always)]
     pub(crate) fn due(&self) -> Option<Instant> {
-        let due = None.into_iter();
+        let due = None;
         #[cfg(feature = "ipv6")]
-        let due = due.chain(self.groups.due);
+        let due = sooner(due, self.groups.due);
         #[cfg(feature = "groups")]
-        let due = due.chain(self.joined.due());
+        let due = sooner(due, self.joined.due());
         #[cfg(feature = "addressing")]
-        let due = due.chain(self.claims.due());
-        due.min()
+        let due = sooner(due, self.claims.due());
+        due
     }
 
     /// Nothing is known any more of who is where.

@@ -134,7 +134,7 @@ impl Sip {
         ])
     }
 
-    #[inline]
+    #[inline(always)]
     fn with(mut self, word: u64) -> Sip {
         self.0[3] ^= word;
         self.round();
@@ -143,7 +143,7 @@ impl Sip {
     }
 
     /// The hash, after three words. The last block is how many bytes they have.
-    #[inline]
+    #[inline(always)]
     fn value(self) -> u64 {
         let mut end = self.with(24 << 56);
         end.0[2] ^= 0xff;
@@ -153,14 +153,14 @@ impl Sip {
         end.0[0] ^ end.0[1] ^ end.0[2] ^ end.0[3]
     }
 
-    #[inline]
+    #[inline(always)]
     fn round(&mut self) {
         *self = self.begin().end();
     }
 
     /// What of a round does not depend on the word that goes in, which is part of the last
     /// of the four.
-    #[inline]
+    #[inline(always)]
     fn begin(self) -> Begun {
         let [mut a, mut b, c, d] = self.0;
         a = a.wrapping_add(b);
@@ -176,7 +176,7 @@ struct Begun([u64; 4]);
 
 impl Begun {
     /// The hash of a last word. See [`Sip::with`].
-    #[inline]
+    #[inline(always)]
     fn with(mut self, word: u64) -> Sip {
         self.0[3] ^= word;
         let mut sip = self.end();
@@ -184,7 +184,7 @@ impl Begun {
         sip
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Sip {
         let [mut a, mut b, mut c, mut d] = self.0;
         c = c.wrapping_add(d);

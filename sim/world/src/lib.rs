@@ -108,6 +108,7 @@ mod check;
 mod child;
 mod claims;
 mod clock;
+mod course;
 pub mod crew;
 pub mod cursor;
 mod dhcp_client;

@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
 
+use super::course::{Course, Fate};
 use super::draws::{Draws, Kind, Stream};
 use super::effects::Effects;
 use super::fate::{Fates, FrameId, Lost, Twist, Twists, Way};
-use super::spare;
 
 /// Where fates come from.
 pub(super) enum Chance {
@@ -125,47 +125,27 @@ pub(super) struct Direction {
     built: Link,
 }
 
-/// What becomes of a frame.
-pub(super) struct Fate {
-    pub(super) frame: FrameId,
-    /// When it arrives, or why it never does.
-    at: Result<Instant, Lost>,
-    /// When it arrives a second time.
-    again: Option<Instant>,
-    /// A bit that flips on the way.
-    flip: Option<u64>,
-}
-
-impl Fate {
-    /// How many copies arrive.
-    pub(super) fn copies(&self) -> usize {
-        match self.at {
-            Ok(_) => 1 + usize::from(self.again.is_some()),
-            Err(_) => 0,
+/// What happens to a frame that is not lost, in the order in which it is applied.
+#[inline(always)]
+fn draw(stream: &Stream, link: &Link, number: u64, bits: u64, mut meets: impl FnMut(Twist)) {
+    let jitter = link.jitter.total_micros();
+    if jitter > 0 {
+        match stream.below(Kind::Jitter, number, jitter + 1) {
+            0 => (),
+            late => meets(Twist::Late(Duration::from_micros(late))),
         }
     }
-
-    /// Why it never arrives.
-    pub(super) fn lost(&self) -> Option<Lost> {
-        self.at.err()
+    if stream.happens(Kind::Spike, number, link.spike) {
+        meets(Twist::Spike(link.spike_delay));
     }
-
-    /// Gives `take` what arrives, and when. The copy is as it was sent.
-    #[inline]
-    pub(super) fn arrive(&self, mut frame: Vec<u8>, mut take: impl FnMut(Instant, Vec<u8>)) {
-        let Ok(at) = self.at else {
-            return spare::give(frame);
-        };
-        let copy = self.again.map(|again| (again, spare::copy(&frame)));
-        if let Some(bit) = self.flip
-            && let Some(byte) = frame.get_mut((bit / 8) as usize)
-        {
-            *byte ^= 1 << (bit % 8);
-        }
-        take(at, frame);
-        if let Some((again, frame)) = copy {
-            take(again, frame);
-        }
+    if stream.happens(Kind::Reorder, number, link.reorder) {
+        meets(Twist::Hold(link.hold));
+    }
+    if stream.happens(Kind::Corrupt, number, link.corrupt) {
+        meets(Twist::Flip(stream.below(Kind::Bit, number, bits)));
+    }
+    if stream.happens(Kind::Duplicate, number, link.duplicate) {
+        meets(Twist::Twice(link.latency));
     }
 }
 
@@ -242,95 +222,72 @@ impl Direction {
             fate.at = Err(Lost::TooLong);
             return fate;
         }
-        match chance {
-            Chance::Drawn(draws) => self.draw(id, frame.len(), draws, twists),
-            Chance::Told(fates) => *twists = fates.of(id),
+        if let Chance::Told(fates) = chance {
+            *twists = fates.of(id);
         }
-        // If it is lost, nothing else is said before.
-        if let Some(Twist::Lose) = twists.first() {
+        // If it is lost, nothing is said before that.
+        if self.loses(chance, id, twists) {
             self.effects.lost += 1;
             fate.at = Err(Lost::Chance);
             return fate;
         }
-        let Some(left) = self.queue(now, frame.len() as u64) else {
+        let left = self.queue(now, frame.len() as u64);
+        let mut course = Course {
+            at: left.unwrap_or(now) + self.link.latency,
+            hold: Duration::ZERO,
+            twice: None,
+            flip: None,
+        };
+        match verdict {
+            Verdict::Delay(delay) => course.at += delay,
+            Verdict::Duplicate => course.twice = Some(self.link.latency),
+            _ => (),
+        }
+        let bits = frame.len() as u64 * 8;
+        let (not_before, effects) = (&mut self.not_before, &mut self.effects);
+        // What finds no place in the queue meets nothing, though it was drawn, or told.
+        let goes = left.is_some();
+        match (chance, &self.stream) {
+            (Chance::Drawn(_), Some(stream)) => {
+                draw(stream, &self.link, id.number, bits, |twist| {
+                    // One of each kind: there is room.
+                    let _ = twists.push(twist);
+                    if goes {
+                        course.meet(twist, bits, not_before, effects);
+                    }
+                })
+            }
+            _ => {
+                for twist in twists.iter().filter(|_| goes) {
+                    course.meet(*twist, bits, not_before, effects);
+                }
+            }
+        }
+        if !goes {
             self.effects.overflowed += 1;
             fate.at = Err(Lost::QueueFull);
             return fate;
-        };
-        let mut at = left + self.link.latency;
-        let mut twice = None;
-        match verdict {
-            Verdict::Delay(delay) => at += delay,
-            Verdict::Duplicate => twice = Some(self.link.latency),
-            _ => (),
         }
-        let mut hold = Duration::ZERO;
-        for twist in &*twists {
-            match *twist {
-                Twist::Lose => (),
-                Twist::Late(more) => at += more,
-                Twist::Spike(more) => {
-                    self.effects.spiked += 1;
-                    self.not_before = self.not_before.max(at + more);
-                }
-                Twist::Hold(more) => {
-                    self.effects.reordered += 1;
-                    hold = more;
-                }
-                Twist::Flip(bit) => {
-                    let is_in_it = bit / 8 < frame.len() as u64;
-                    self.effects.corrupted += u64::from(is_in_it);
-                    fate.flip = Some(bit).filter(|_| is_in_it);
-                }
-                Twist::Twice(after) => {
-                    self.effects.duplicated += 1;
-                    twice = Some(after);
-                }
-            }
-        }
-        at = at.max(self.not_before) + hold;
+        let at = course.at.max(self.not_before) + course.hold;
         fate.at = Ok(at);
-        fate.again = twice.map(|after| at + after);
+        fate.again = course.twice.map(|after| at + after);
+        fate.flip = course.flip;
         fate
     }
 
+    /// Whether it is lost by chance, which is drawn, or is the first that was told.
     #[inline]
-    fn draw(&mut self, frame: FrameId, bytes: usize, draws: &Draws, twists: &mut Twists) {
-        let (link, number) = (&self.link, frame.number);
-        let stream = self.stream.get_or_insert_with(|| {
-            let stream = 2 * u64::from(frame.link) + u64::from(frame.way == Way::Back);
-            Stream::new(draws, stream)
-        });
-        // One of each kind: there is room.
-        let mut meets = |twist| {
-            let _ = twists.push(twist);
-        };
-        if stream.happens(Kind::Loss, number, link.loss) {
-            return meets(Twist::Lose);
-        }
-        let jitter = link.jitter.total_micros();
-        if jitter > 0 {
-            match stream.below(Kind::Jitter, number, jitter + 1) {
-                0 => (),
-                late => meets(Twist::Late(Duration::from_micros(late))),
+    fn loses(&mut self, chance: &Chance, id: FrameId, twists: &mut Twists) -> bool {
+        if let Chance::Drawn(draws) = chance {
+            let stream = self.stream.get_or_insert_with(|| {
+                let stream = 2 * u64::from(id.link) + u64::from(id.way == Way::Back);
+                Stream::new(draws, stream)
+            });
+            if stream.happens(Kind::Loss, id.number, self.link.loss) {
+                let _ = twists.push(Twist::Lose);
             }
         }
-        if stream.happens(Kind::Spike, number, link.spike) {
-            meets(Twist::Spike(link.spike_delay));
-        }
-        if stream.happens(Kind::Reorder, number, link.reorder) {
-            meets(Twist::Hold(link.hold));
-        }
-        if stream.happens(Kind::Corrupt, number, link.corrupt) {
-            meets(Twist::Flip(stream.below(
-                Kind::Bit,
-                number,
-                bytes as u64 * 8,
-            )));
-        }
-        if stream.happens(Kind::Duplicate, number, link.duplicate) {
-            meets(Twist::Twice(link.latency));
-        }
+        matches!(twists.first(), Some(Twist::Lose))
     }
 
     /// When the frame has left, or `None` when it found no place to wait.

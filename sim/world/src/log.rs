@@ -20,11 +20,11 @@ use siphasher::sip::SipHasher13;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpAddress;
 
+use super::course::Fate;
 use super::fate::{FrameId, Lost, Twist, Way};
 use super::fault::Fault;
 use super::ids::{End, HostId};
 use super::ledger::Ledger;
-use super::link::Fate;
 
 /// Something that happened in a world.
 #[derive(Debug)]
@@ -295,13 +295,19 @@ impl Log {
         ]);
         // Six twists at most, one of each kind.
         for (place, twist) in numbers[4..].chunks_exact_mut(2).zip(twists) {
-            let (kind, value) = match *twist {
-                Twist::Lose => (1, 0),
-                Twist::Late(more) => (2, more.total_micros()),
-                Twist::Spike(more) => (3, more.total_micros()),
-                Twist::Hold(more) => (4, more.total_micros()),
-                Twist::Flip(bit) => (5, bit),
-                Twist::Twice(after) => (6, after.total_micros()),
+            let kind = match *twist {
+                Twist::Lose => 1,
+                Twist::Late(_) => 2,
+                Twist::Spike(_) => 3,
+                Twist::Hold(_) => 4,
+                Twist::Flip(_) => 5,
+                Twist::Twice(_) => 6,
+            };
+            let value = match *twist {
+                Twist::Lose => 0,
+                Twist::Late(more) | Twist::Spike(more) | Twist::Hold(more) => more.total_micros(),
+                Twist::Flip(bit) => bit,
+                Twist::Twice(after) => after.total_micros(),
             };
             place.copy_from_slice(&[kind, value]);
         }
