@@ -51,7 +51,7 @@ pub const FILE_LINES: usize = 500;
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
 /// a feature. The last is of the room in which a digest gathers events.
-pub const CODE_LINES: usize = 8_200 + 1_459 + 704 + 2_182 + 1_678 + 54;
+pub const CODE_LINES: usize = 8_200 + 1_459 + 704 + 2_182 + 1_678 + 53;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
