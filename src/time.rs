@@ -11,12 +11,3 @@ pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
     let micros = i64::try_from(delay.total_micros()).unwrap_or(i64::MAX);
     Instant::from_micros(now.total_micros().saturating_add(micros))
 }
-
-/// The earlier of two, if there is one.
-#[inline]
-pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}

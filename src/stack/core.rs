@@ -53,7 +53,7 @@ use crate::table::neighbors::{AT_THE_LATEST, Neighbors};
 use crate::table::paths::Paths;
 use crate::table::slot::Asked;
 use crate::table::slots::SlotId;
-use crate::time::{FAR, after, sooner};
+use crate::time::{FAR, after};
 
 /// When a device that took no more frames is asked again, at the latest.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
@@ -218,7 +218,7 @@ impl Core<'_> {
             self.connections.slots.retry_waiting();
         }
         self.device_full = false;
-        if self.beside.sends() || self.neighbors.due().is_some_and(|due| due <= self.host.now) {
+        if self.beside.sends() || self.neighbors.due() <= self.host.now {
             let parts = (&mut self.neighbors, &mut self.beside);
             let said = say(parts, &mut self.host, device);
             self.device_full = said.device_full;
@@ -243,14 +243,15 @@ impl Core<'_> {
     /// When the next slot's deadline is due. A full device is asked again soon;
     /// its interrupt may end the wait earlier.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        let again = self.device_full.then(|| self.host.now + DEVICE_RETRY);
-        let doubt = match self.gate.queue.len {
-            0 => None,
-            _ => self.gate.doubt_at(&self.connections, &self.host),
-        };
-        let first = sooner(self.connections.deadlines.next(), again);
-        let first = sooner(sooner(first, doubt), self.beside.due());
-        sooner(first, self.neighbors.due())
+        let mut first = self.neighbors.due();
+        let mut wish = |at: Option<Instant>| first = first.min(at.unwrap_or(FAR));
+        wish(self.connections.deadlines.next());
+        wish(self.beside.due());
+        wish(self.device_full.then(|| self.host.now + DEVICE_RETRY));
+        if self.gate.queue.len > 0 {
+            wish(self.gate.doubt_at(&self.connections, &self.host));
+        }
+        (first != FAR).then_some(first)
     }
 
     // ---- frames in ------------------------------------------------------

@@ -13,8 +13,7 @@ use crate::table::claims::Claims;
 use crate::table::groups::Groups;
 #[cfg(feature = "groups")]
 use crate::table::joined::Joined;
-#[cfg(any(feature = "ipv6", feature = "groups", feature = "addressing"))]
-use crate::time::sooner;
+use crate::time::FAR;
 
 /// How many neighbors are known or asked for at a time.
 const PLACES: usize = if cfg!(feature = "udp") {
@@ -116,16 +115,16 @@ impl Neighbors {
         }
     }
 
-    /// When there is something to say that nobody asked for.
+    /// When there is something to say that nobody asked for: never is [`FAR`].
     #[inline(always)]
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let due = None;
+    pub(crate) fn due(&self) -> Instant {
+        let due = FAR;
         #[cfg(feature = "ipv6")]
-        let due = sooner(due, self.groups.due);
+        let due = due.min(self.groups.due.unwrap_or(FAR));
         #[cfg(feature = "groups")]
-        let due = sooner(due, self.joined.due());
+        let due = due.min(self.joined.due().unwrap_or(FAR));
         #[cfg(feature = "addressing")]
-        let due = sooner(due, self.claims.due());
+        let due = due.min(self.claims.due().unwrap_or(FAR));
         due
     }
 
