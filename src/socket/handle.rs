@@ -182,24 +182,8 @@ fn park(slot: &mut Slot<'_>, reason: Reason, until: Instant, parking: &mut Parki
     *at = until;
 }
 
-/// When a wait is over, which is not known before it begins.
-pub(super) struct Until(Instant);
-
-impl Until {
-    pub(super) const NEW: Until = Until(Instant::from_micros_const(i64::MIN));
-
-    /// The same in every poll of one wait.
-    #[inline]
-    pub(super) fn get(&mut self, stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
-        if self.0 == Until::NEW.0 {
-            self.0 = until(stack, timeout);
-        }
-        self.0
-    }
-}
-
 /// When a wait that begins now is over.
-fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
+pub(super) fn until(stack: &Stack<'_>, timeout: WaitLimit) -> Instant {
     match timeout {
         WaitLimit::NEVER => FAR,
         WaitLimit(micros) => {

@@ -11,7 +11,7 @@ use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
 use crate::rules::limits::WaitLimit;
 use crate::socket::ReadError;
-use crate::socket::handle::{Handle, Until};
+use crate::socket::handle::{Handle, until};
 use crate::table::slot::tcp_of;
 use crate::task::waker::Parking;
 
@@ -51,7 +51,7 @@ impl<'a> ReadHalf<'a> {
         }
     }
 
-    /// A read that waits longer than this fails with
+    /// A read that has not come to its end so long after it was called fails with
     /// [`ReadError::TimedOut`] and can be tried again. `None`, the default,
     /// waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
@@ -64,20 +64,19 @@ impl<'a> ReadHalf<'a> {
     }
 
     fn ready(&mut self) -> impl Future<Output = Result<Readable, ReadError>> {
-        let mut until = Until::NEW;
-        poll_fn(move |cx| self.poll_ready(cx, &mut until))
+        let until = until(self.handle.stack, self.timeout);
+        poll_fn(move |cx| self.poll_ready(cx, until))
     }
 
     /// Waits until there is something to read, or the end.
     fn poll_ready(
         &mut self,
         cx: &Context<'_>,
-        until: &mut Until,
+        until: Instant,
     ) -> Poll<Result<Readable, ReadError>> {
         self.give_back();
         self.lent = Err(0);
         let handle = self.handle;
-        let until = until.get(handle.stack, self.timeout);
         let mut parking = Parking::new(cx.waker());
         let stack = handle.stack;
         stack.with_quiet(|core| handle.poll(core, &mut parking, Reason::Read, until, look))
@@ -106,12 +105,11 @@ impl<'a> ReadHalf<'a> {
     /// **Safe.** A dropped future has taken no byte.
     pub fn read(&mut self, buf: &mut [u8]) -> impl Future<Output = Result<usize, ReadError>> {
         // Not an async block, which would hold all of this twice.
-        let mut until = Until::NEW;
+        let until = until(self.handle.stack, self.timeout);
         poll_fn(move |cx| {
             if buf.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            let until = until.get(self.handle.stack, self.timeout);
             self.poll_read(cx, until, buf)
         })
     }
@@ -164,9 +162,9 @@ impl<'a> ReadHalf<'a> {
         &mut self,
         f: impl FnOnce(&[u8]) -> (usize, R),
     ) -> impl Future<Output = Result<R, ReadError>> {
-        let (mut until, mut f) = (Until::NEW, Some(f));
+        let (until, mut f) = (until(self.handle.stack, self.timeout), Some(f));
         poll_fn(move |cx| {
-            let is_over = ready!(self.poll_ready(cx, &mut until))? == Readable::End;
+            let is_over = ready!(self.poll_ready(cx, until))? == Readable::End;
             Poll::Ready(match f.take() {
                 Some(f) if is_over => Ok(f(&[]).1),
                 Some(f) => recv(self.handle, f),

@@ -10,7 +10,7 @@ use crate::event::{Event, Reason};
 use crate::rules::lifecycle::Cut;
 use crate::rules::limits::WaitLimit;
 use crate::socket::WriteError;
-use crate::socket::handle::{Handle, Until};
+use crate::socket::handle::{Handle, until};
 use crate::task::waker::Parking;
 
 /// The sending direction of a stream.
@@ -23,7 +23,7 @@ pub struct WriteHalf<'a> {
 }
 
 impl<'a> WriteHalf<'a> {
-    /// A write or flush that makes no progress for this long fails with
+    /// A write or flush that makes no progress for this long, from its call on, fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout.into();
@@ -57,12 +57,11 @@ impl<'a> WriteHalf<'a> {
     /// **Safe.** A dropped future has given no byte.
     pub fn write(&mut self, buf: &[u8]) -> impl Future<Output = Result<usize, WriteError>> {
         // Not an async block, which would hold all of this twice.
-        let mut until = Until::NEW;
+        let until = until(self.handle.stack, self.timeout);
         poll_fn(move |cx| {
             if buf.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            let until = until.get(self.handle.stack, self.timeout);
             self.poll_write(cx, until, buf)
         })
     }
@@ -109,13 +108,15 @@ impl<'a> WriteHalf<'a> {
     /// how many were given. Where that matters, loop over
     /// [`write`](Self::write).
     pub fn write_all(&mut self, mut buf: &[u8]) -> impl Future<Output = Result<(), WriteError>> {
-        let mut until = Until::NEW;
+        let mut time = until(self.handle.stack, self.timeout);
         poll_fn(move |cx| {
             while !buf.is_empty() {
-                let time = until.get(self.handle.stack, self.timeout);
                 let given = ready!(self.poll_write(cx, time, buf))?;
                 buf = &buf[given..];
-                until = Until::NEW; // each piece has its own
+                if !buf.is_empty() {
+                    // Each piece has its own.
+                    time = until(self.handle.stack, self.timeout);
+                }
             }
             Poll::Ready(Ok(()))
         })
