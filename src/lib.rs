@@ -22,7 +22,7 @@
 //! | 4 | `stack` | where rules and tables meet, and the only caller of smoltcp's `Interface` |
 //! | 4 | [`task`] | who runs: wakers, futures in fixed bytes, timers |
 //! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves; with the feature `udp` `UdpSocket` |
-//! | 6 | [`Node`] | the handle that programs hold |
+//! | 6 | [`Node`], [`Error`] | the handle that programs hold, and all that can go wrong |
 //! | 7 | [`event_loop()`] | one turn: expire, receive, resume, transmit |
 //! | 8 | [`service`] | ready-made servers |
 //! | 9 | `lab` | with the feature `lab`: two hosts on a wire, in virtual time, and the audit of a node's tables |
@@ -99,6 +99,7 @@ extern crate alloc;
 
 mod counters;
 pub mod digest;
+mod error;
 pub mod event;
 mod event_loop;
 mod frame;
@@ -120,6 +121,7 @@ mod time;
 mod worded;
 
 pub use digest::Digest;
+pub use error::Error;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
 pub use node::Node;
 #[cfg(feature = "addressing")]

@@ -197,7 +197,7 @@ fn writing(kind: u32) {
                     3 => {
                         // Does not tell how much was given, so only once all was.
                         stream.write_all(rest).await.unwrap();
-                        let done = give_up_after(k, stream.flush()).await;
+                        let done = give_up_after(k, stream.acknowledged()).await;
                         assert!(done.is_none_or(|done| done.is_ok()));
                         Some(rest.len())
                     }

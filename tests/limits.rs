@@ -238,7 +238,7 @@ fn a_window_shut_for_ever_ends_the_connection_and_a_slow_reader_does_not() {
                     return;
                 }
             }
-            written.set(stream.flush().await);
+            written.set(stream.acknowledged().await);
         };
         server.spawn(Box::pin(serve)).unwrap();
         by_hand(server, |hands| {

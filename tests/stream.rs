@@ -1,4 +1,6 @@
 //! Streams between two hosts on the wire.
+#[path = "stream/asking.rs"]
+mod asking;
 #[path = "stream/bytes.rs"]
 mod bytes;
 #[path = "stream/close.rs"]

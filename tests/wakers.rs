@@ -92,7 +92,7 @@ fn wakers_that_call_the_node_serve_conversations() {
             while let Ok(n @ 1..) = impatiently(server, stream.read(&mut buf)).await {
                 let all = stream.write_all(&buf[..n]);
                 impatiently(server, all).await.unwrap();
-                impatiently(server, stream.flush()).await.unwrap();
+                impatiently(server, stream.acknowledged()).await.unwrap();
                 nosily(server.sleep(Duration::from_millis(1))).await;
             }
             let _ = impatiently(server, stream.close()).await;

@@ -2,7 +2,6 @@
 //! says what the caller can do; all of them are caused by peers, by the
 //! network, or by a capacity, and none by a bug.
 
-use core::fmt;
 use embedded_io_async::ErrorKind;
 
 use crate::worded::worded;
@@ -86,6 +85,17 @@ errors! {
         /// The peer did not acknowledge in time and was reset.
         TimedOut: "the peer did not acknowledge the close", TimedOut;
     }
+    /// Why a stream, or a half of one, does not go on: what the `embedded-io-async` traits give
+    /// for all of them, and what the error of each operation becomes with `?`.
+    StreamError {
+        /// The connection was reset (RFC 9293, 3.10.7): drop the stream.
+        Reset: "the connection was reset", ConnectionReset;
+        /// A timeout passed, or the peer stopped answering: drop the stream, or try again
+        /// after a timeout of one's own.
+        TimedOut: "the peer did not answer in time", TimedOut;
+        /// This side was shut down before: nothing can be written any more.
+        Closed: "the stream was shut down", BrokenPipe;
+    }
 }
 
 #[cfg(feature = "dns")]
@@ -132,43 +142,19 @@ errors! {
     }
 }
 
-/// What the `embedded-io-async` traits give for a whole stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamError {
-    /// From reading.
-    Read(ReadError),
-    /// From writing.
-    Write(WriteError),
-}
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StreamError::Read(error) => error.fmt(f),
-            StreamError::Write(error) => error.fmt(f),
+/// Whatever ends a stream is one of these, too.
+macro_rules! of_streams {
+    ($($error:ident { $($variant:ident)* })*) => {$(
+        impl From<$error> for StreamError {
+            fn from(error: $error) -> Self {
+                match error { $($error::$variant => StreamError::$variant,)* }
+            }
         }
-    }
+    )*};
 }
 
-impl core::error::Error for StreamError {}
-
-impl embedded_io_async::Error for StreamError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            StreamError::Read(error) => error.kind(),
-            StreamError::Write(error) => error.kind(),
-        }
-    }
-}
-
-impl From<ReadError> for StreamError {
-    fn from(error: ReadError) -> Self {
-        StreamError::Read(error)
-    }
-}
-
-impl From<WriteError> for StreamError {
-    fn from(error: WriteError) -> Self {
-        StreamError::Write(error)
-    }
+of_streams! {
+    ReadError { Reset TimedOut }
+    WriteError { Reset TimedOut Closed }
+    CloseError { Reset TimedOut }
 }

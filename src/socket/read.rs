@@ -63,6 +63,22 @@ impl<'a> ReadHalf<'a> {
         self.handle.has_answer(look)
     }
 
+    /// Whether a read would not wait: there are bytes, or the end, or it would fail.
+    pub fn can_read(&mut self) -> bool {
+        self.try_readable().unwrap_or(true)
+    }
+
+    /// How many bytes have come and were not read. While the other half's closure has
+    /// the socket, none.
+    pub fn unread(&mut self) -> usize {
+        self.give_back();
+        self.handle.with(|core, key| {
+            let slot = core.connections.slots.checked(key);
+            let socket = slot.and_then(|slot| slot.socket());
+            socket.map_or(0, |socket| socket.recv_queue())
+        })
+    }
+
     fn ready(&mut self) -> impl Future<Output = Result<Readable, ReadError>> {
         let until = until(self.handle.stack, self.timeout);
         poll_fn(move |cx| self.poll_ready(cx, until))

@@ -1,5 +1,6 @@
 //! A connection. Dropping it closes in order in the background, with a
-//! deadline; `close` waits for that; `abort` resets. Three different things.
+//! deadline; `close` waits for that; `finish` ends one direction and waits; `abort` resets.
+//! Four different things.
 
 use core::future::poll_fn;
 use core::mem::ManuallyDrop;
@@ -203,16 +204,76 @@ impl<'a> TcpStream<'a> {
         self.writer().writable()
     }
 
-    /// Waits for the acknowledgement of all that was written. See
-    /// [`WriteHalf::flush`].
+    /// Waits for the acknowledgement of all that was written, as the `flush` of
+    /// `embedded-io-async` does not. See [`WriteHalf::acknowledged`].
     ///
     /// # Errors
-    /// As [`WriteHalf::flush`].
+    /// As [`WriteHalf::acknowledged`].
     ///
     /// # Cancel safety
     /// **Safe.**
-    pub fn flush(&mut self) -> impl Future<Output = Result<(), WriteError>> {
-        self.writer().flush()
+    pub fn acknowledged(&mut self) -> impl Future<Output = Result<(), WriteError>> {
+        self.writer().acknowledged()
+    }
+
+    /// Whether a read would not wait. See [`ReadHalf::can_read`].
+    pub fn can_read(&mut self) -> bool {
+        self.read.can_read()
+    }
+
+    /// Whether a write would not wait. See [`WriteHalf::can_write`].
+    pub fn can_write(&mut self) -> bool {
+        self.writer().can_write()
+    }
+
+    /// How many bytes have come and were not read.
+    pub fn unread(&mut self) -> usize {
+        self.read.unread()
+    }
+
+    /// How many bytes were written and not acknowledged. See [`WriteHalf::unsent`].
+    pub fn unsent(&mut self) -> usize {
+        self.writer().unsent()
+    }
+
+    /// Where the connection is in its life (RFC 9293, 3.3.2): `Closed` also once it is gone.
+    pub fn state(&mut self) -> tcp::State {
+        self.read.give_back();
+        self.read.handle.with(|core, key| {
+            let slot = core.connections.slots.checked(key);
+            let socket = slot.and_then(|slot| slot.socket());
+            socket.map_or(tcp::State::Closed, |socket| socket.state())
+        })
+    }
+
+    /// Sends a FIN and waits until the peer has acknowledged it; reading goes on. See
+    /// [`WriteHalf::finish`].
+    ///
+    /// ```
+    /// # use cygnet::{StreamError, TcpStream};
+    /// /// Asks, says that there is nothing more to ask, and reads the answer to its end.
+    /// async fn ask(stream: &mut TcpStream<'_>, answer: &mut [u8]) -> Result<usize, StreamError> {
+    ///     stream.write_all(b"all of it").await?;
+    ///     stream.finish().await?;
+    ///     let mut length = 0;
+    ///     while length < answer.len() {
+    ///         match stream.read(&mut answer[length..]).await? {
+    ///             0 => break,
+    ///             more => length += more,
+    ///         }
+    ///     }
+    ///     stream.close().await?;
+    ///     Ok(length)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`WriteHalf::finish`].
+    ///
+    /// # Cancel safety
+    /// **Safe.** As [`WriteHalf::finish`].
+    pub fn finish(&mut self) -> impl Future<Output = Result<(), WriteError>> {
+        self.writer().finish()
     }
 
     /// Sends a FIN after what was written; reading goes on. See
@@ -222,26 +283,34 @@ impl<'a> TcpStream<'a> {
     }
 
     /// Closes and waits until the peer has acknowledged everything written and
-    /// our FIN. What it still sends is thrown away.
+    /// our FIN, at most [`Config::close_timeout`](crate::Config). What it still sends is
+    /// thrown away. Afterwards there is nothing to read or write, and nothing to do but to
+    /// drop the stream.
     ///
     /// # Errors
     /// [`CloseError`]: the connection is gone, and the peer may not have read
     /// everything.
     ///
     /// # Cancel safety
-    /// **Safe.** A dropped future closes in the background, as dropping the
-    /// stream does.
-    pub async fn close(mut self) -> Result<(), CloseError> {
+    /// **Safe.** A dropped future has begun to close, and the deadline runs; dropping the
+    /// stream too goes on in the background.
+    pub async fn close(&mut self) -> Result<(), CloseError> {
         self.read.consume(0);
+        self.write.ended = true;
         self.read.handle.closed().await
     }
 
     /// Resets the connection: the peer's reads and writes fail, and what it
-    /// has not read is lost.
-    pub fn abort(mut self) {
+    /// has not read is lost. So do reads and writes here from now on.
+    pub fn reset(&mut self) {
         self.read.consume(0);
         let handle = self.read.handle;
         handle.with(|core, key| core.connections.abort(key));
+    }
+
+    /// [Resets](Self::reset) the connection and gives its slot back.
+    pub fn abort(mut self) {
+        self.reset();
     }
 
     /// The two directions, to use at the same time in one task.
@@ -276,7 +345,7 @@ impl<'a> TcpStream<'a> {
         self.read.set_timeout(timeout);
     }
 
-    /// How long a write or flush may stand still. See
+    /// How long a write, or a wait for acknowledgements, may stand still. See
     /// [`WriteHalf::set_timeout`].
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
         self.write.set_timeout(timeout);

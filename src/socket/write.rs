@@ -23,7 +23,8 @@ pub struct WriteHalf<'a> {
 }
 
 impl<'a> WriteHalf<'a> {
-    /// A write or flush that makes no progress for this long, from its call on, fails with
+    /// A write or a wait for acknowledgements that makes no progress for this long, from its
+    /// call on, fails with
     /// [`WriteError::TimedOut`]. `None`, the default, waits for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout.into();
@@ -31,6 +32,32 @@ impl<'a> WriteHalf<'a> {
 
     pub(crate) fn try_writable(&mut self) -> Result<bool, WriteError> {
         self.handle.has_answer(room(self.ended))
+    }
+
+    /// What was written is the stack's already; unless the connection was cut.
+    pub(crate) fn try_flush(&mut self) -> Result<(), WriteError> {
+        let ask = |socket: &mut tcp::Socket<'_>, cut: Cut| match (socket.state(), cut) {
+            (tcp::State::Closed, Cut::ByUs | Cut::ByPeer) => Poll::Ready(Err(cut.into())),
+            _ => Poll::Ready(Ok(())),
+        };
+        self.handle.has_answer(ask).map(|_| ())
+    }
+
+    /// Whether a write would not wait: there is room, or it would fail.
+    pub fn can_write(&mut self) -> bool {
+        self.try_writable().unwrap_or(true)
+    }
+
+    /// How many bytes were written and are still the stack's, because the peer has not
+    /// acknowledged them: unsent, or to be sent again if they are lost. While the other half
+    /// has lent received bytes out, as many as there are places.
+    pub fn unsent(&self) -> usize {
+        self.handle.with(|core, key| {
+            let most = core.connections.buffers.tx_bytes;
+            let slot = core.connections.slots.checked(key);
+            let socket = slot.map(|slot| slot.socket().map(|socket| socket.send_queue()));
+            socket.map_or(0, |queue| queue.unwrap_or(most))
+        })
     }
 
     /// Waits until a write would not: there is room in the transmit buffer.
@@ -156,21 +183,44 @@ impl<'a> WriteHalf<'a> {
         }
     }
 
-    /// Waits until the peer has acknowledged every byte written so far.
+    /// Waits until the peer has acknowledged every byte written so far. The `flush` of
+    /// `embedded-io-async` does not: nothing is lost without this wait, and a protocol whose
+    /// peer answers need not wait twice.
     ///
     /// # Errors
-    /// As [`write`](Self::write), except that a stream that was shut down can
-    /// be flushed.
+    /// As [`write`](Self::write), except that it may be asked after a shutdown.
     ///
     /// # Cancel safety
     /// **Safe.** It moves nothing.
-    pub async fn flush(&mut self) -> Result<(), WriteError> {
+    pub async fn acknowledged(&mut self) -> Result<(), WriteError> {
         let ask = |socket: &mut tcp::Socket<'_>, cut: Cut| match socket.state() {
             _ if socket.send_queue() == 0 => Poll::Ready(Ok(())),
             tcp::State::Closed => Poll::Ready(Err(cut.into())),
             _ => Poll::Pending,
         };
         self.handle.wait(Reason::Flush, self.timeout, ask).await
+    }
+
+    /// Sends a FIN after everything written so far, and waits until the peer has
+    /// acknowledged it, and so all bytes. It can still send, and reading goes on:
+    /// [`TcpStream::close`] is for who wants to read no more.
+    ///
+    /// # Errors
+    /// [`WriteError::Reset`]: the peer may not have read everything.
+    /// [`WriteError::TimedOut`] after the write timeout: wait again, or drop the stream.
+    ///
+    /// # Cancel safety
+    /// **Safe.** A dropped future has ended this direction, as
+    /// [`shutdown`](Self::shutdown) does.
+    pub async fn finish(&mut self) -> Result<(), WriteError> {
+        self.shutdown();
+        let ask = |socket: &mut tcp::Socket<'_>, cut: Cut| match (socket.state(), cut) {
+            (tcp::State::FinWait2 | tcp::State::TimeWait, _) => Poll::Ready(Ok(())),
+            (tcp::State::Closed, Cut::No) => Poll::Ready(Ok(())),
+            (tcp::State::Closed, cut) => Poll::Ready(Err(cut.into())),
+            _ => Poll::Pending,
+        };
+        self.handle.wait(Reason::Close, self.timeout, ask).await
     }
 
     /// Sends a FIN after everything written so far; the peer reads the end of

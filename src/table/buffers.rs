@@ -47,7 +47,8 @@ pub(crate) struct Buffers<'a> {
     rx: NonNull<u8>,
     tx: NonNull<u8>,
     rx_bytes: usize,
-    tx_bytes: usize,
+    /// How many bytes a connection can have written at most before they are acknowledged.
+    pub(crate) tx_bytes: usize,
     slots: usize,
     memory: PhantomData<&'a mut [u8]>,
 }

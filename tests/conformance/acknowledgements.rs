@@ -270,7 +270,7 @@ fn the_rest_of_what_left_again_leaves_at_once() {
         host!(server, 1, slots: 2, tasks: 8, bytes: 64, rx: 1024, tx: 1024);
         serve(server, move |mut stream| async move {
             stream.write_all(&[b'y'; 300]).await.unwrap();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             stream.write_all(&[b'y'; 300]).await.unwrap();
             server.sleep(SEC * 1000).await;
         });

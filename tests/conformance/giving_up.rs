@@ -64,7 +64,7 @@ fn an_end_leaves_five_times_or_a_close_has_twice_as_long() {
         serve(server, move |mut stream| async move {
             stream.read(&mut [0; 8]).await.unwrap();
             stream.write_all(&[b'y'; 100]).await.unwrap();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
         });
         by_hand(server, |hands| {
             let reply = hands.open(&syn(9, 1000, 7, 1));

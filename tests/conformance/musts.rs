@@ -275,7 +275,7 @@ fn no_message_about_what_is_on_its_way_ends_a_connection() {
         let theirs = log.clone();
         serve(server, move |mut stream| async move {
             stream.write_all(&[b'y'; 1400]).await.unwrap();
-            let told = stream.flush().await;
+            let told = stream.acknowledged().await;
             theirs.borrow_mut().push(format!("{told:?}"));
             server.sleep(SEC * 1000).await;
         });

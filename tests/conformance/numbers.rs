@@ -134,10 +134,10 @@ fn c017_two_that_time_out_at_once_go_on() {
                 read += stream.read(&mut buf[..8000 - read]).await.unwrap();
             }
         }
-        stream.flush().await.unwrap();
+        stream.acknowledged().await.unwrap();
         node.sleep_until(seconds(10)).await;
         stream.write_all(&[2; 7300]).await.unwrap();
-        let flushed = stream.flush().await;
+        let flushed = stream.acknowledged().await;
         log.borrow_mut().push(format!("{flushed:?}"));
         assert!(node.now() < seconds(20), "at {}", node.now());
         done.set(done.get() + 1);
@@ -193,7 +193,7 @@ fn both_probe(read_at: i64) -> Duration {
         let writes = async {
             // After two minutes without progress it fails: late enough.
             let _ = w.write_all(&[7; ALL]).await;
-            let _ = w.flush().await;
+            let _ = w.acknowledged().await;
         };
         let reads = async {
             node.sleep_until(ms(read_at)).await;

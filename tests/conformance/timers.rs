@@ -145,7 +145,7 @@ fn a_round_trip_is_learned_from_what_was_sent_once() {
         stream.set_limits(cygnet::TimeLimits::NONE);
         loop {
             stream.write_all(b"still there?").await.unwrap();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
         }
     });
     by_hand(server, |hands| {

@@ -11,7 +11,7 @@ fn writes(node: Node<'_>, bytes: usize) -> Log {
         // What is in flight is all there is to the limits of this test.
         stream.set_limits(cygnet::TimeLimits::NONE);
         stream.write_all(&vec![b'y'; bytes]).await.unwrap();
-        let flushed = stream.flush().await;
+        let flushed = stream.acknowledged().await;
         theirs.borrow_mut().push(format!("{flushed:?}"));
         node.sleep(SEC * 100_000).await;
     });

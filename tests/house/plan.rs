@@ -7,6 +7,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("src/service/", 8),
     ("src/event_loop.rs", 7),
     ("src/node.rs", 6),
+    ("src/error.rs", 6),
     ("src/socket/", 5),
     ("src/stack/", 4),
     // A waker is known to every table that keeps one.
@@ -50,8 +51,9 @@ pub const FILE_LINES: usize = 500;
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
-/// a feature. The last is of the room in which a digest gathers events.
-pub const CODE_LINES: usize = 8_200 + 1_459 + 704 + 2_182 + 1_678 + 53;
+/// a feature. The sixth is of the room in which a digest gathers events, the last of what
+/// other crates ask of a stack that they run on.
+pub const CODE_LINES: usize = 8_200 + 1_459 + 704 + 2_182 + 1_678 + 53 + 148;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.

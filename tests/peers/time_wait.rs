@@ -102,8 +102,9 @@ fn time_wait_after_connect_knows_nothing_of_the_peer_before() {
     host.spawn(Box::pin(async {
         for _ in 0..2 {
             // Twice to the same port, which listens here too.
-            let stream = host.connect(v4(9, 1000)).await.unwrap();
+            let mut stream = host.connect(v4(9, 1000)).await.unwrap();
             stream.close().await.unwrap();
+            drop(stream);
             host.sleep(secs(1)).await;
         }
     }))

@@ -205,11 +205,11 @@ fn flush_returns_when_all_is_acknowledged_and_not_before() {
         };
         let ask = async {
             let mut stream = client.connect(target).await.unwrap();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             let began = client.now();
             stream.write_all(b"hello").await.unwrap();
             assert_eq!(client.now(), began);
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             let waited = client.now() - began;
             assert!(waited >= millis(400) && waited < millis(500), "{waited}");
         };

@@ -59,7 +59,7 @@ fn a_reset_is_told_after_the_bytes_before_it() {
         let send = async {
             let mut stream = client.connect(target).await.unwrap();
             stream.write_all(b"hello").await.unwrap();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             stream.abort();
         };
         play(&wire, server, client, serve, send);
@@ -74,7 +74,7 @@ fn a_reset_during_a_close_is_told() {
         pair!(server, client);
         let wire: Wire<32> = Wire::new(LAN);
         let serve = async {
-            let stream = one(server).await;
+            let mut stream = one(server).await;
             server.sleep(millis(500)).await;
             assert_eq!(stream.close().await, Err(CloseError::Reset));
         };
@@ -117,7 +117,7 @@ fn write_is_never_ok_zero_and_closed_after_shutdown() {
             stream.shutdown();
             assert_eq!(stream.write(b"x").await, Err(WriteError::Closed));
             stream.shutdown();
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             // The peer has closed too, and the connection is no more.
             client.sleep(Duration::from_secs(1)).await;
             assert_eq!(stream.write(b"x").await, Err(WriteError::Closed));
@@ -126,7 +126,7 @@ fn write_is_never_ok_zero_and_closed_after_shutdown() {
                 Err(WriteError::Closed)
             );
             assert_eq!(stream.writable().await, Err(WriteError::Closed));
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
         };
         play(&wire, server, client, serve, ask);
     }
@@ -236,7 +236,7 @@ fn close_to_a_silent_peer_times_out_and_frees_the_slot() {
     pair!(server, client);
     let wire: Wire<32> = Wire::new(LAN);
     let serve = async {
-        let stream = one(server).await;
+        let mut stream = one(server).await;
         wire.set_faults(silence());
         let began = server.now();
         assert_eq!(stream.close().await, Err(CloseError::TimedOut));
@@ -245,6 +245,7 @@ fn close_to_a_silent_peer_times_out_and_frees_the_slot() {
             waited >= Duration::from_secs(30) && waited < Duration::from_secs(31),
             "{waited}"
         );
+        drop(stream);
         server.sleep(Duration::from_secs(2)).await;
         assert_eq!(server.counters().slots_used, 0);
         assert_eq!(server.counters().expired, 1);

@@ -22,12 +22,12 @@ fn a_timeout_is_told_and_the_stream_still_works() {
                 stream.write_all(&[1; 8000]).await,
                 Err(WriteError::TimedOut)
             );
-            assert_eq!(stream.flush().await, Err(WriteError::TimedOut));
+            assert_eq!(stream.acknowledged().await, Err(WriteError::TimedOut));
             assert_eq!(stream.writable().await, Err(WriteError::TimedOut));
             stream.set_read_timeout(None);
             stream.set_write_timeout(None);
             assert_eq!(stream.read(&mut buf).await, Ok(2));
-            stream.flush().await.unwrap();
+            stream.acknowledged().await.unwrap();
             assert_eq!(stream.write(b"end").await, Ok(3));
         };
         let ask = async {
@@ -114,7 +114,7 @@ fn keep_alive_gives_up_with_bytes_on_their_way_too() {
         wire.set_faults(silence());
         stream.write_all(&[1; 500]).await.unwrap();
         let began = server.now();
-        assert_eq!(stream.flush().await, Err(WriteError::TimedOut));
+        assert_eq!(stream.acknowledged().await, Err(WriteError::TimedOut));
         assert!(server.now() - began <= Duration::from_secs(41));
         wire.set_faults(LAN);
     };

@@ -199,7 +199,7 @@ async fn exchange(
         }
         Service::Discard => {
             send(job, stream, &[b'.'; CHUNK]).await?;
-            Ok(stream.flush().await?) // its answer is the acknowledgement
+            Ok(stream.acknowledged().await?) // its answer is the acknowledgement
         }
         Service::Chargen => {
             // RFC 864: a line has 72 of the 95 printable characters and begins one
