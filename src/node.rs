@@ -6,15 +6,14 @@
 use core::future::poll_fn;
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::IpEndpoint;
-#[cfg(feature = "udp")]
-use smoltcp::wire::IpListenEndpoint;
 #[cfg(feature = "addressing")]
 use smoltcp::wire::{IpAddress, IpCidr};
+use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
 use crate::counters::Counters;
 #[cfg(feature = "observer")]
 use crate::event::Observer;
+use crate::frame::flow::Flow;
 use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 #[cfg(feature = "udp")]
 use crate::socket::{BindError, UdpSocket};
@@ -120,12 +119,18 @@ impl<'a> Node<'a> {
         self.tasks.timers.yield_now().await;
     }
 
-    /// Listens on `port` of every address of this host.
+    /// Listens on a port: `listen(80, …)` on every address of this host, `listen((address,
+    /// 80), …)` on that one alone, which may also be one that the host gets later. Another
+    /// listener may have the same port of another address.
     ///
     /// # Errors
     /// [`ListenError`] says what to change.
-    pub fn listen(&self, port: u16, backlog: Backlog) -> Result<TcpListener<'a>, ListenError> {
-        TcpListener::open(self.stack, port, backlog)
+    pub fn listen(
+        &self,
+        local: impl Into<IpListenEndpoint>,
+        backlog: Backlog,
+    ) -> Result<TcpListener<'a>, ListenError> {
+        TcpListener::open(self.stack, &Flow::to(local.into()), backlog)
     }
 
     /// Connects to `remote` from a dynamic port.

@@ -4,10 +4,12 @@ mod backlog;
 #[path = "listener/ends.rs"]
 mod ends;
 mod harness;
+#[path = "listener/many.rs"]
+mod many;
 #[path = "listener/syn_queue.rs"]
 mod syn_queue;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use cygnet::event::DropReason;

@@ -45,6 +45,14 @@ impl Flow {
         flow.with_ports(local.port, remote.port)
     }
 
+    /// What comes to one of our ports, of one address or of any, which has no words.
+    pub(crate) fn to(local: IpListenEndpoint) -> Flow {
+        let addr = local.addr.filter(|addr| !addr.is_unspecified());
+        let to = |addr| IpEndpoint::new(addr, 0);
+        let flow = addr.map_or(Flow::ZERO, |addr| Flow::new(to(addr), to(addr)));
+        flow.with_ports(local.port, 0)
+    }
+
     /// The same without ports.
     pub(crate) fn between_v4(local: u32, remote: u32) -> Flow {
         let mut flow = Flow::ZERO;

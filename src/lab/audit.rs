@@ -142,7 +142,7 @@ impl Audit<'_, '_> {
             ensure("a backlog keeps its limit", keeps)?;
             let line = length(&listener.half_open, slots.slots, half);
             ensure("a handshake stands in its line", line == Some(shaking))?;
-            let mine = |one: &&Acceptor| one.ticket != 0 && one.listener == number;
+            let mine = |one: &&Acceptor| one.waits != 0 && one.listener == number;
             let mut acceptors = listeners.acceptors.iter().filter(mine).peekable();
             let all_asleep = acceptors.peek().is_some() && acceptors.all(Acceptor::sleeps);
             let asleep = waiting > 0 && all_asleep;
@@ -243,7 +243,7 @@ impl Audit<'_, '_> {
         let doubts = is_in_doubt(connections, host);
         for parked in gate.queue.iter() {
             if let Some(segment) = host.route_again(parked.frame())
-                && let Some(listener) = connections.listeners.find(segment.flow.local_port())
+                && let Some(listener) = connections.listeners.find(&segment.flow)
             {
                 let proven = segment.control != Control::Syn;
                 welcome |= has_room(connections, host, listener, proven);

@@ -83,7 +83,7 @@ impl<'a> Server<'a> {
                 none.insert((listener.line(), listener))
             }
         };
-        while let Ok((stream, _peer)) = ready!(line.poll(cx)) {
+        while let Ok(stream) = ready!(line.poll(cx)) {
             serve(stream);
         }
         Poll::Ready(Ok(()))

@@ -1,12 +1,13 @@
 //! A listener: a port, a limit and a queue. It holds no slot of its own.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::IpEndpoint;
+use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint, Ipv4Address};
 
 use crate::event::{Reason, Yield};
+use crate::frame::flow::Flow;
 use crate::rules::config::LONGEST;
 use crate::rules::limits::{Pace, TimeLimits};
 use crate::socket::handle::Handle;
@@ -20,7 +21,7 @@ use crate::task::waker::Parking;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog(pub u16);
 
-/// Accepts connections on one port. Made by
+/// Accepts connections on one port, of every address of the host or of one. Made by
 /// [`Node::listen`](crate::Node::listen).
 ///
 /// Dropping it resets the connections that were not accepted and frees the
@@ -47,18 +48,19 @@ impl Place<'_> {
 impl<'a> TcpListener<'a> {
     pub(crate) fn open(
         stack: &'a Stack<'a>,
-        port: u16,
+        local: &Flow,
         backlog: Backlog,
     ) -> Result<Self, ListenError> {
+        let port = local.local_port();
         if port == 0 {
             return Err(ListenError::PortZero);
         }
         stack.with(|core| {
             let listeners = &mut core.connections.listeners;
-            if listeners.find(port).is_some() {
+            if listeners.find(local).is_some() {
                 return Err(ListenError::InUse);
             }
-            let id = listeners.open(port, backlog.0);
+            let id = listeners.open(local, backlog.0);
             let id = id.ok_or(ListenError::TooMany)?;
             Ok(TcpListener(Place { stack, id, port }))
         })
@@ -69,29 +71,43 @@ impl<'a> TcpListener<'a> {
         self.0.port
     }
 
+    /// Where it listens: the port, and the address unless it is every one of the host's.
+    pub fn local_addr(&self) -> IpListenEndpoint {
+        let Place { stack, id, port } = self.0;
+        let local = stack.with(|core| Some(core.connections.listeners.get(id)?.local()));
+        local.unwrap_or(port.into())
+    }
+
     /// Waits for a connection and gives its stream and the peer's address.
     ///
     /// Several tasks may await it at once; each connection goes to one of
-    /// them, the one that has waited longest.
+    /// them, the one that has waited longest. One task may await it in any number of futures.
     ///
     /// # Errors
     /// [`AcceptError::Closed`] after [`close`](Self::close), once the queue is
     /// empty; [`AcceptError::TooManyWaiting`] when the storage has no place
-    /// for one more waiting task.
+    /// for one more waiting task: raise `ACCEPTORS`.
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future has taken no connection, and if one was
     /// meant for it, the next task in line is woken.
     pub fn accept(&self) -> impl Future<Output = Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
         let mut line = self.line();
-        poll_fn(move |cx| line.poll(cx))
+        poll_fn(move |cx| {
+            let stream = ready!(line.poll(cx))?;
+            let (stack, key) = (line.place.stack, stream.key());
+            // It was accepted in this moment, so it has a peer.
+            let flow = stack.with_quiet(|core| core.connections.flow(key));
+            let remote = flow.map_or(NOBODY, |flow| flow.remote());
+            Poll::Ready(Ok((stream, remote)))
+        })
     }
 
     /// For who accepts without a future, and drops this before the listener.
     pub(crate) fn line(&self) -> InLine<'a> {
         InLine {
             place: self.0,
-            ticket: 0,
+            held: 0,
         }
     }
 
@@ -129,33 +145,34 @@ impl Drop for TcpListener<'_> {
     }
 }
 
+const NOBODY: IpEndpoint = IpEndpoint::new(IpAddress::Ipv4(Ipv4Address::UNSPECIFIED), 0);
+
 /// A place in the line of tasks that wait in `accept`.
 pub(crate) struct InLine<'a> {
     place: Place<'a>,
-    /// Zero: none yet.
-    ticket: u32,
+    /// Its place, counted from one; zero: none yet.
+    held: u32,
 }
 
 impl<'a> InLine<'a> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(TcpStream<'a>, IpEndpoint), AcceptError>> {
+    ) -> Poll<Result<TcpStream<'a>, AcceptError>> {
         let Place { stack, id, port } = self.place;
         let mut parking = Parking::new(cx.waker());
         let mut left = None;
         stack.with(|core| {
-            if let Some((key, timeout, remote)) = core.connections.accept(id, &mut core.host) {
-                let ticket = core::mem::take(&mut self.ticket);
-                left = core.connections.listeners.leave(id, ticket);
+            if let Some((key, timeout)) = core.connections.accept(id, &mut core.host) {
+                left = core.connections.listeners.leave(id, &mut self.held);
                 let stream = TcpStream::new(Handle { stack, key }, timeout);
-                return Poll::Ready(Ok((stream, remote)));
+                return Poll::Ready(Ok(stream));
             }
             let listeners = &mut core.connections.listeners;
             if listeners.is_over(id) {
                 return Poll::Ready(Err(AcceptError::Closed));
             }
-            if !listeners.wait(id, &mut self.ticket, &mut parking) {
+            if !listeners.wait(id, &mut self.held, &mut parking) {
                 return Poll::Ready(Err(AcceptError::TooManyWaiting));
             }
             stack.leave_note(Yield::of(Reason::Accept, port.into()));
@@ -167,9 +184,9 @@ impl<'a> InLine<'a> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Place { stack, id, .. } = self.place;
-        if self.ticket != 0 {
-            let mut left = None;
-            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, self.ticket));
+        if self.held != 0 {
+            let (held, mut left) = (&mut self.held, None);
+            stack.with_unless_hurt(|core| left = core.connections.listeners.leave(id, held));
         }
     }
 }

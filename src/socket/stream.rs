@@ -23,6 +23,7 @@ use crate::socket::{
 use crate::stack::opening::{self, CannotConnect};
 use crate::stack::stack::Stack;
 use crate::table::slot::Slot;
+use crate::table::slots::SlotKey;
 use crate::task::waker::Parking;
 
 /// A TCP connection. From [`TcpListener::accept`](crate::TcpListener::accept)
@@ -87,6 +88,10 @@ impl<'a> TcpStream<'a> {
         .await?;
         core::mem::forget(connecting);
         Ok(TcpStream::new(handle, None))
+    }
+
+    pub(super) fn key(&self) -> SlotKey {
+        self.read.handle.key
     }
 
     fn flow(&self) -> Option<Flow> {

@@ -7,7 +7,6 @@
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::IpEndpoint;
 
 use crate::counters::count;
 use crate::event::Event;
@@ -265,10 +264,9 @@ impl<'a> Connections<'a> {
         &mut self,
         id: ListenerId,
         host: &mut Host<'_>,
-    ) -> Option<(SlotKey, Option<Duration>, IpEndpoint)> {
+    ) -> Option<(SlotKey, Option<Duration>)> {
         let (pace, read_timeout) = self.listeners.get(id)?.limits;
         let slot_id = self.listeners.dequeue(id, &mut self.slots)?;
-        let remote = self.slots.flow(slot_id)?.remote();
         let slot = &mut self.slots[slot_id];
         slot.state = State::Open;
         slot.owners = 1;
@@ -276,12 +274,12 @@ impl<'a> Connections<'a> {
         count!(host, accepts);
         self.slots.mark_dirty(slot_id);
         self.room_made = true;
-        host.tell(&Event::Accepted {
+        host.tell_with(|| Event::Accepted {
             slot: slot_id.number(),
-            remote,
+            remote: self.slots[slot_id].flow.remote(),
         });
         self.listeners.wake_if_over(id.index);
-        Some((self.slots.key(slot_id), read_timeout, remote))
+        Some((self.slots.key(slot_id), read_timeout))
     }
 
     /// One of a stream's owners has let go: the last one closes it in order.

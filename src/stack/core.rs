@@ -393,8 +393,7 @@ impl Core<'_> {
         } else if let Some(reason) = segment.refusal(&host.addresses.own) {
             return host.dropped(reason);
         }
-        let port = segment.flow.local_port();
-        let listener = connections.listeners.find(port);
+        let listener = connections.listeners.find(&segment.flow);
         match (listener, segment.control) {
             (Some(listener), Control::Syn) => {
                 let arrived = (segment, frame);

@@ -177,8 +177,7 @@ impl Gate<'_> {
                 connections.room_made = true;
                 continue;
             };
-            let port = segment.flow.local_port();
-            let Some(listener) = connections.listeners.find(port) else {
+            let Some(listener) = connections.listeners.find(&segment.flow) else {
                 host.refuse(&segment, token);
                 continue;
             };

@@ -4,7 +4,8 @@
 //! against the limit too.
 //!
 //! Tasks that wait in `accept` stand in line, and one connection wakes one of
-//! them. One that is dropped after it was woken passes the wake on.
+//! them. A task has one place there, in however many futures it waits. One that is
+//! dropped after it was woken passes the wake on.
 //!
 //! Not here: the slots in the queue. This file keeps their numbers linked
 //! through [`Slots`].
@@ -12,12 +13,14 @@
 use core::task::Waker;
 
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpListenEndpoint;
 
+use crate::frame::flow::{Flow, WORDS};
 use crate::initial::initial;
 use crate::rules::limits::Pace;
 use crate::table::list::List;
 use crate::table::slots::{SlotId, Slots};
-use crate::task::waker::{Parking, wake_ours};
+use crate::task::waker::{Parking, is_ours, wake_ours};
 
 initial! {
     /// One listening port. Lives in [`Storage`](crate::Storage).
@@ -26,6 +29,9 @@ initial! {
         /// Zero: this place is free.
         pub(crate) port: u16 = 0,
         open: bool = false,
+        /// Of which address, in so many words; of none: every one of the host's.
+        words: u32 = 0,
+        local: [u32; WORDS] = [0; WORDS],
         pub(crate) limit: u16 = 0,
         /// Connections admitted and not yet accepted.
         pub(crate) pending: u16 = 0,
@@ -43,6 +49,25 @@ initial! {
 }
 
 impl Listener {
+    /// Whether it is for the same address of ours, or either is for any.
+    fn hears(&self, flow: &Flow) -> bool {
+        let both = self.words > 0 && flow.words > 0;
+        !both || (self.words, self.local) == (flow.words, flow.local)
+    }
+
+    /// Where it listens.
+    pub(crate) fn local(&self) -> IpListenEndpoint {
+        let flow = Flow {
+            words: self.words,
+            local: self.local,
+            ..Flow::ZERO
+        };
+        IpListenEndpoint {
+            addr: (self.words > 0).then(|| flow.local_addr()),
+            port: self.port,
+        }
+    }
+
     /// Whether it has no connection to give any more.
     fn is_over(&self) -> bool {
         !self.open && self.pending == 0
@@ -61,9 +86,12 @@ initial! {
     #[derive(Debug)]
     pub struct Acceptor: EMPTY {
         pub(crate) listener: u32 = 0,
-        /// Zero: this place is free.
-        pub(crate) ticket: u32 = 0,
+        /// Who has waited longer has a smaller number.
+        since: u32 = 0,
+        /// One of ours stays here when it is woken, so that its task is known by it.
         waker: Option<Waker> = None,
+        /// How many futures of the task wait; zero: this place is free.
+        pub(crate) waits: u16 = 0,
         /// It was woken, and keeps its place until it has looked. A waker that is not
         /// ours goes when the stack is free.
         woken: bool = false,
@@ -106,11 +134,12 @@ impl<'a> Listeners<'a> {
     }
 
     /// Opens a port on which nobody listens. `None`: every place is taken.
-    pub(crate) fn open(&mut self, port: u16, limit: u16) -> Option<ListenerId> {
+    pub(crate) fn open(&mut self, flow: &Flow, limit: u16) -> Option<ListenerId> {
         let mut all = self.listeners.iter();
         let index = all.position(|listener| listener.port == 0)?;
         let listener = &mut self.listeners[index];
-        (listener.port, listener.open) = (port, true);
+        (listener.port, listener.open) = (flow.local_port(), true);
+        (listener.words, listener.local) = (flow.words, flow.local);
         listener.limit = limit.max(1);
         listener.limits.0 = Pace::DEFAULT;
         Some(ListenerId {
@@ -119,13 +148,18 @@ impl<'a> Listeners<'a> {
         })
     }
 
-    /// The open listener on a port.
+    /// The open listener that a flow to our end of it is for; of a flow without addresses,
+    /// any that has its port.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn find(&self, port: u16) -> Option<u32> {
-        let mut all = self.listeners.iter();
-        let found = all.position(|listener| listener.open && listener.port == port);
-        found.map(|index| index as u32)
+    pub(crate) fn find(&self, flow: &Flow) -> Option<u32> {
+        let port = flow.local_port();
+        for (listener, index) in self.listeners.iter().zip(0..) {
+            if listener.open && listener.port == port && listener.hears(flow) {
+                return Some(index);
+            }
+        }
+        None
     }
 
     pub(crate) fn has_room(&self, index: u32) -> bool {
@@ -241,50 +275,81 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// Joins the line, or keeps the place that `ticket` names. False when the
-    /// line is full.
+    /// Joins the line, or keeps the place that `held` names, counted from one. False when
+    /// the line is full.
     pub(crate) fn wait(
         &mut self,
         id: ListenerId,
-        ticket: &mut u32,
+        held: &mut u32,
         parking: &mut Parking<'_>,
     ) -> bool {
-        let Some(place) = self.place(*ticket).or_else(|| self.place(0)) else {
+        // A future that has moved to another task leaves the others of the last.
+        let stays = |one: &mut Acceptor| one.waits == 1 || parking.wakes_as(&one.waker);
+        if !self.held(*held).is_some_and(stays) {
+            self.leave(id, held);
+            for (one, place) in self.acceptors.iter().zip(1..) {
+                let is_mine = one.listener == id.index && parking.wakes_as(&one.waker);
+                if one.waits == 0 {
+                    *held = place;
+                } else if is_mine {
+                    *held = place;
+                    break;
+                }
+            }
+            self.tickets = self.tickets.wrapping_add(1);
+            let since = self.tickets;
+            if let Some(one) = self.held(*held) {
+                if one.waits == 0 {
+                    (one.listener, one.since) = (id.index, since);
+                }
+                one.waits += 1;
+            }
+        }
+        let Some(one) = self.held(*held) else {
             return false;
         };
-        if *ticket == 0 {
-            self.tickets = self.tickets.wrapping_add(1).max(1);
-            *ticket = self.tickets;
-        }
-        let one = &mut self.acceptors[place];
-        (one.listener, one.ticket, one.woken) = (id.index, *ticket, false);
+        one.woken = false;
         parking.park(&mut one.waker);
         true
     }
 
-    /// Leaves the line. One that was already woken hands the wake to the next
-    /// if a connection still waits. Its waker is to be dropped when the stack is
-    /// free.
-    pub(crate) fn leave(&mut self, id: ListenerId, ticket: u32) -> Option<Waker> {
-        let place = self.place(ticket).filter(|_| ticket != 0)?;
-        let left = core::mem::replace(&mut self.acceptors[place], Acceptor::EMPTY);
-        let waits = |listener: &mut Listener| !listener.queue.is_empty();
-        if !left.sleeps() && self.get(id).is_some_and(waits) {
+    fn held(&mut self, held: u32) -> Option<&mut Acceptor> {
+        self.acceptors.get_mut((held as usize).wrapping_sub(1))
+    }
+
+    /// A future leaves the line. If its task was already woken, the next one is, as long as
+    /// a connection still waits. The task's waker is to be dropped when the stack is free.
+    pub(crate) fn leave(&mut self, id: ListenerId, held: &mut u32) -> Option<Waker> {
+        let held = core::mem::take(held);
+        // A reboot has forgotten who stood in line.
+        let has_more = !self.get(id)?.queue.is_empty();
+        self.tickets = self.tickets.wrapping_add(1);
+        let since = self.tickets;
+        let one = self.held(held)?;
+        let was_woken = !one.sleeps();
+        // Who else of the task waits has waited from now on.
+        one.since = since;
+        one.waits -= 1;
+        let left = match one.waits {
+            0 => core::mem::replace(one, Acceptor::EMPTY).waker,
+            _ => None,
+        };
+        if was_woken && has_more {
             self.wake_one(id.index);
         }
-        left.waker
+        left
     }
 
     /// Takes one of those.
     #[cold]
     pub(crate) fn take_woken(&mut self) -> Option<Waker> {
-        let woken = |one: &&mut Acceptor| one.woken && one.waker.is_some();
-        let mut waker = None;
-        if let Some(one) = self.acceptors.iter_mut().find(woken) {
-            waker = one.waker.take();
+        for one in &mut *self.acceptors {
+            if one.woken && one.waker.as_ref().is_some_and(|waker| !is_ours(waker)) {
+                return one.waker.take();
+            }
         }
-        self.woken = waker.is_some();
-        waker
+        self.woken = false;
+        None
     }
 
     /// A listener that is still there.
@@ -295,19 +360,24 @@ impl<'a> Listeners<'a> {
         (listener.generation == id.generation && listener.port != 0).then_some(listener)
     }
 
-    fn place(&self, ticket: u32) -> Option<usize> {
-        self.acceptors.iter().position(|one| one.ticket == ticket)
-    }
-
     /// Wakes the first in line, if anybody sleeps there.
     fn wake_one(&mut self, index: u32) -> bool {
-        let (last, line) = (self.tickets, self.acceptors.iter_mut());
-        let waiting = line.filter(|one| one.sleeps() && one.listener == index);
-        let Some(first) = waiting.max_by_key(|one| last.wrapping_sub(one.ticket)) else {
+        let last = self.tickets;
+        let (mut first, mut longest) = (None, 0);
+        for one in &mut *self.acceptors {
+            let waited = last.wrapping_sub(one.since);
+            if one.sleeps() && one.listener == index && waited >= longest {
+                (first, longest) = (Some(one), waited);
+            }
+        }
+        let Some(first) = first else {
             return false;
         };
         first.woken = true;
-        self.woken |= !wake_ours(&mut first.waker);
+        match &first.waker {
+            Some(ours) if is_ours(ours) => ours.wake_by_ref(),
+            _ => self.woken = true,
+        }
         true
     }
 

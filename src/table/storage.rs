@@ -25,7 +25,8 @@ pub trait StackMemory<'a> {
 /// Memory for a stack: `SLOTS` connections with `RX` and `TX` bytes of buffer
 /// each, `LISTENERS` listening ports, and places for `ACCEPTORS` tasks that
 /// wait in `accept` at the same time, and for `PARKED` SYNs that found every slot
-/// taken.
+/// taken. A task that waits at several listeners needs a place for each, in however many
+/// futures it does so; one of another's executor may need two.
 ///
 /// Beyond the buffers a slot takes at most 804 bytes on a 64-bit machine.
 ///

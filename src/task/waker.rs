@@ -383,7 +383,6 @@ impl<'w> Parking<'w> {
     }
 
     /// Whether who waits at `place` is the same.
-    #[cfg(feature = "addressing")]
     pub(crate) fn wakes_as(&self, place: &Option<Waker>) -> bool {
         place.as_ref().is_some_and(|it| it.will_wake(self.waker))
     }
