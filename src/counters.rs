@@ -149,8 +149,9 @@ pub struct Counters {
     pub spawns_refused: u64,
     /// Tasks that ended with an `Err`.
     pub tasks_failed: u64,
-    /// Polls of timers, and of waits for the host's link or addresses, beyond the fixed
-    /// number, which poll instead of waiting.
+    /// Sleeps that joined others at a timer, because they found none of their own; and polls
+    /// of waits for the host's link or addresses, beyond the fixed number, which poll instead
+    /// of waiting.
     pub timers_refused: u64,
     /// Turns of the event loop.
     pub turns: u64,

@@ -81,7 +81,7 @@ impl Turns<'_, '_> {
         let more_frames = stack.receive(device, tasks);
         tasks.run_woken(self.pinned, &stack.note);
         let sent = stack.transmit(device);
-        if tasks.used.get() == 0 && !sent.closing {
+        if tasks.used.get() == 0 && !sent.closing && !tasks.timers.is_driven() {
             return Turn::Done;
         }
         if more_frames || sent.more || tasks.ready.is_woken() {

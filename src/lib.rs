@@ -15,7 +15,7 @@
 //!
 //! | floor | room | what it is for |
 //! |---:|---|---|
-//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler`, `prefetch` | what can happen, who is told, and a hash of it all |
+//! | 0 | [`event`], `counters`, [`digest`], `time`, `scheduler`, `driver`, `prefetch` | what can happen, who is told, and a hash of it all |
 //! | 1 | `frame` | bytes and values: demux, flow, what is made by hand, checksums |
 //! | 2 | `rules` | what is decided: guard, life cycle, admission, limits, addresses, sequence numbers, cookies |
 //! | 3 | `table` | what is held: the host, slots, flows, deadlines, listeners, who waits, neighbors, buffers |
@@ -23,7 +23,7 @@
 //! | 4 | [`task`] | who runs: wakers, futures in fixed bytes, timers |
 //! | 5 | `socket` | what tasks hold: [`TcpListener`], [`TcpStream`], halves; with the feature `udp` `UdpSocket` |
 //! | 6 | [`Node`], [`Error`] | the handle that programs hold, and all that can go wrong |
-//! | 7 | [`event_loop()`] | one turn: expire, receive, resume, transmit |
+//! | 7 | [`event_loop()`], `drive` | one turn: expire, receive, resume, transmit; in another's executor, too |
 //! | 8 | [`service`] | ready-made servers |
 //! | 9 | `lab` | with the feature `lab`: two hosts on a wire, in virtual time, and the audit of a node's tables |
 //!
@@ -99,6 +99,10 @@ extern crate alloc;
 
 mod counters;
 pub mod digest;
+#[cfg(feature = "drive")]
+mod drive;
+#[cfg(feature = "drive")]
+mod driver;
 mod error;
 pub mod event;
 mod event_loop;
@@ -121,6 +125,8 @@ mod time;
 mod worded;
 
 pub use digest::Digest;
+#[cfg(feature = "drive")]
+pub use drive::{Sleeper, drive};
 pub use error::Error;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
 pub use node::Node;

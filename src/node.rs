@@ -81,7 +81,7 @@ impl<'a> Node<'a> {
 
     /// The time of this turn.
     pub fn now(&self) -> Instant {
-        self.tasks.timers.now.get()
+        self.tasks.timers.now()
     }
 
     /// Waits until `at`. See [`Sleep`].

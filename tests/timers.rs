@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cygnet::task::FOREIGN_TIMERS;
@@ -40,6 +40,8 @@ macro_rules! alone {
 mod foreign;
 #[path = "timers/leaks.rs"]
 mod leaks;
+#[path = "timers/shared.rs"]
+mod shared;
 #[path = "timers/sleeps.rs"]
 mod sleeps;
 #[path = "timers/timeouts.rs"]

@@ -203,7 +203,7 @@ impl<'a> WriteHalf<'a> {
 
     /// Sends a FIN after everything written so far, and waits until the peer has
     /// acknowledged it, and so all bytes. It can still send, and reading goes on:
-    /// [`TcpStream::close`] is for who wants to read no more.
+    /// [`TcpStream::close`](crate::TcpStream::close) is for who wants to read no more.
     ///
     /// # Errors
     /// [`WriteError::Reset`]: the peer may not have read everything.

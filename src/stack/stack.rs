@@ -11,6 +11,8 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpCidr};
 
+#[cfg(feature = "drive")]
+use crate::driver::Driver;
 use crate::event::Yield;
 use crate::frame::checksum::Checks;
 use crate::frame::link::{ETHERNET, is_unicast};
@@ -53,6 +55,8 @@ pub struct Stack<'a> {
     core: RefCell<Core<'a>>,
     is_hurt: Cell<bool>,
     pub(crate) note: Cell<Option<Yield>>,
+    #[cfg(feature = "drive")]
+    driver: Cell<Option<&'a Driver>>,
 }
 
 impl core::fmt::Debug for Stack<'_> {
@@ -158,6 +162,8 @@ impl<'a> Stack<'a> {
             }),
             is_hurt: Cell::new(false),
             note: Cell::new(None),
+            #[cfg(feature = "drive")]
+            driver: Cell::new(None),
         }))
     }
 
@@ -270,12 +276,44 @@ impl<'a> Stack<'a> {
 
     /// The same for what wakes nobody, or is followed by [`with`](Self::with).
     pub(crate) fn with_quiet<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> R {
+        #[cfg(feature = "drive")]
+        {
+            let (mut core, out) = self.run(f);
+            let driver = self.must_hear(&mut core);
+            drop(core);
+            driver.into_iter().for_each(Driver::wake);
+            out
+        }
+        #[cfg(not(feature = "drive"))]
         self.run(f).1
+    }
+
+    /// From now on this driver hears of what happens between its turns.
+    #[cfg(feature = "drive")]
+    pub(crate) fn set_driver(&self, driver: &'a Driver) {
+        self.driver.set(Some(driver));
+    }
+
+    /// The driver, if it rests and there is something to do earlier than it knows.
+    #[cfg(feature = "drive")]
+    fn must_hear(&self, core: &mut Core<'a>) -> Option<&'a Driver> {
+        let driver = self.driver.get()?;
+        let until = driver.rests_until()?;
+        let sends = !core.connections.slots.dirty.is_empty() || core.beside.sends();
+        let admits = core.connections.room_made && core.gate.queue.len > 0;
+        let wakes = sends || admits || core.next_deadline().is_some_and(|due| due < until);
+        wakes.then_some(driver)
     }
 
     #[inline]
     fn run<R>(&self, f: impl FnOnce(&mut Core<'a>) -> R) -> (RefMut<'_, Core<'a>>, R) {
+        #[cfg(feature = "drive")]
+        let now = self.driver.get().and_then(Driver::now);
         let mut core = ManuallyDrop::new(self.enter());
+        #[cfg(feature = "drive")]
+        if let Some(now) = now {
+            core.host.set_now(now);
+        }
         let hurt = guard((), |()| self.is_hurt.set(true));
         let out = f(&mut core);
         core::mem::forget(hurt);
@@ -291,6 +329,10 @@ impl<'a> Stack<'a> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn leave(&self, core: RefMut<'_, Core<'a>>) {
+        #[cfg(feature = "drive")]
+        let mut core = core;
+        #[cfg(feature = "drive")]
+        let driver = self.must_hear(&mut core);
         let connections = &core.connections;
         let woken = connections.slots.woken || connections.listeners.woken;
         let woken = woken || core.beside.is_woken();
@@ -298,6 +340,8 @@ impl<'a> Stack<'a> {
         if woken {
             self.wake_others();
         }
+        #[cfg(feature = "drive")]
+        driver.into_iter().for_each(Driver::wake);
     }
 
     /// The same for what is dropped: after a panic inside the stack there is nothing

@@ -67,10 +67,15 @@ impl<'a> Host<'a> {
 
     /// A turn begins.
     pub(crate) fn begin(&mut self, now: Instant) {
+        self.set_now(now);
+        count!(self, turns);
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;
         self.tick = tick(now);
         self.outlet.now = now;
-        count!(self, turns);
     }
 
     pub(crate) fn counters(&self) -> Counters {

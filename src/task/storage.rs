@@ -25,41 +25,57 @@ pub trait TaskMemory {
     fn parts(&mut self, flags: Self::Flags) -> (TaskParts<'_>, Ready);
 }
 
-/// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each.
+/// Memory for `TASKS` tasks whose futures need at most `BYTES` bytes each, and for `FOREIGN`
+/// timers of sleeps that another's waker is to end: see [`Sleep`](crate::task::Sleep).
 ///
 /// Beyond its future a task takes 104 bytes on a 64-bit machine, its flag in
 /// the [`ReadySet`](crate::ReadySet) included.
 #[derive(Debug)]
-pub struct TaskStorage<const TASKS: usize, const BYTES: usize> {
+pub struct TaskStorage<
+    const TASKS: usize,
+    const BYTES: usize,
+    const FOREIGN: usize = FOREIGN_TIMERS,
+> {
     rows: [RowCell; TASKS],
     bytes: [FutureBytes<BYTES>; TASKS],
     run: Deque<u32, TASKS>,
     cells: [DeadlineCell; TASKS],
     heap: [u32; TASKS],
-    foreign: [ForeignTimer; FOREIGN_TIMERS],
+    foreign: [ForeignTimer; FOREIGN],
 }
 
 /// How many timers with a waker that is not a task's own a [`TaskStorage`]
-/// serves. See [`Sleep`](crate::task::Sleep).
+/// has, unless it says otherwise. See [`Sleep`](crate::task::Sleep).
 pub const FOREIGN_TIMERS: usize = 4;
 
-impl<const TASKS: usize, const BYTES: usize> TaskStorage<TASKS, BYTES> {
+impl<const TASKS: usize, const BYTES: usize, const FOREIGN: usize>
+    TaskStorage<TASKS, BYTES, FOREIGN>
+{
     /// Empty storage, all zeros, fit for a static.
     pub const fn new() -> Self {
         const { assert!(TASKS > 0, "an event loop needs at least one task") };
+        const { assert!(FOREIGN > 0, "sleeps without a timer of their own share one") };
+        const {
+            assert!(
+                FOREIGN <= u16::MAX as usize,
+                "a sleep counts them in two bytes"
+            )
+        };
         TaskStorage {
             rows: [const { RowCell::EMPTY }; TASKS],
             bytes: [FutureBytes::EMPTY; TASKS],
             run: Deque::new(),
             cells: [DeadlineCell::EMPTY; TASKS],
             heap: [0; TASKS],
-            foreign: [const { ForeignTimer::EMPTY }; FOREIGN_TIMERS],
+            foreign: [const { ForeignTimer::EMPTY }; FOREIGN],
         }
     }
 }
 
 #[cfg(not(loom))]
-impl<const TASKS: usize, const BYTES: usize> TaskMemory for TaskStorage<TASKS, BYTES> {
+impl<const TASKS: usize, const BYTES: usize, const FOREIGN: usize> TaskMemory
+    for TaskStorage<TASKS, BYTES, FOREIGN>
+{
     type Flags = &'static ReadySet<TASKS>;
 
     fn parts(&mut self, flags: Self::Flags) -> (TaskParts<'_>, Ready) {
@@ -75,7 +91,9 @@ impl<const TASKS: usize, const BYTES: usize> TaskMemory for TaskStorage<TASKS, B
     }
 }
 
-impl<const TASKS: usize, const BYTES: usize> Default for TaskStorage<TASKS, BYTES> {
+impl<const TASKS: usize, const BYTES: usize, const FOREIGN: usize> Default
+    for TaskStorage<TASKS, BYTES, FOREIGN>
+{
     fn default() -> Self {
         Self::new()
     }

@@ -6,11 +6,13 @@
 //! remembers the last moment: of two such sleeps each is woken in time, of more
 //! those between are woken with the last, and none is forgotten.
 //!
-//! A combinator may hand a sleep a waker of its own, and then waking the task
-//! is not enough. A few timers keep such wakers
-//! ([`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS)); a sleep that finds none
-//! free asks to be polled every turn, which is right, costs the idle, and is
-//! counted.
+//! A combinator may hand a sleep a waker of its own, and so does another's executor; then
+//! waking the task is not enough. Some timers keep such wakers, as many as the
+//! [`TaskStorage`](crate::task::TaskStorage) says. Sleeps that find none free share the last
+//! one, however many they are: it has the earliest of their moments, and the waker of the
+//! one that came last, which keeps the waker of the one before it, and so on. When the
+//! moment passes the last is woken, and wakes the one before it; whoever has to wait on
+//! joins them again. That costs a poll of each, not one every turn, and is counted.
 //!
 //! Not here: a clock. `now` is what the turn was given.
 
@@ -22,6 +24,8 @@ use core::task::{Context, Poll, Waker};
 
 use smoltcp::time::Instant;
 
+#[cfg(feature = "drive")]
+use crate::driver::Driver;
 use crate::event::{Reason, Yield};
 use crate::initial::initial;
 use crate::table::deadlines::{DeadlineCell, Deadlines};
@@ -34,7 +38,8 @@ initial! {
     /// [`TaskStorage`](crate::task::TaskStorage).
     #[derive(Debug)]
     pub struct ForeignTimer: EMPTY {
-        taken: Cell<bool> = Cell::new(false),
+        /// How many sleeps have it: one, but for the last timer.
+        sleeps: Cell<u32> = Cell::new(0),
         due: Cell<Instant> = Cell::new(Instant::ZERO),
         waker: RefCell<Option<Waker>> = RefCell::new(None),
     }
@@ -47,6 +52,8 @@ pub(crate) struct Timers<'a> {
     rows: &'a [RowCell],
     foreign: &'a [ForeignTimer],
     pub(super) foreign_taken: Cell<u32>,
+    /// Counts how often those that share a timer had to join again.
+    round: Cell<u16>,
     pub(crate) refused: Cell<u64>,
     /// Somebody sleeps for ever, and so without a timer.
     pub(crate) endless: Cell<bool>,
@@ -55,6 +62,8 @@ pub(crate) struct Timers<'a> {
     pub(super) current: Cell<Option<u32>>,
     /// What a future of this file said it waits for, in this poll.
     pub(super) note: Cell<Option<Yield>>,
+    #[cfg(feature = "drive")]
+    pub(crate) driver: Driver,
 }
 
 impl<'a> Timers<'a> {
@@ -74,12 +83,33 @@ impl<'a> Timers<'a> {
             rows,
             foreign,
             foreign_taken: Cell::new(0),
+            round: Cell::new(0),
             refused: Cell::new(0),
             endless: Cell::new(false),
             ready,
             current: Cell::new(None),
             note: Cell::new(None),
+            #[cfg(feature = "drive")]
+            driver: Driver::new(),
         }
+    }
+
+    /// Whether another's executor drives the node, and goes on when no task of it is left.
+    #[inline(always)]
+    pub(crate) fn is_driven(&self) -> bool {
+        #[cfg(feature = "drive")]
+        return self.driver.drives.get();
+        #[cfg(not(feature = "drive"))]
+        false
+    }
+
+    /// The time of this turn; between the turns of a driven node that of its driver.
+    pub(crate) fn now(&self) -> Instant {
+        #[cfg(feature = "drive")]
+        if let Some(now) = self.driver.now() {
+            self.now.set(now);
+        }
+        self.now.get()
     }
 
     /// All tasks have ended.
@@ -101,6 +131,9 @@ impl<'a> Timers<'a> {
         // Each foreign timer in its place among the tasks' deadlines.
         while let Some(timer) = self.next_foreign().filter(|timer| timer.due.get() <= now) {
             self.wake_tasks(timer.due.get());
+            if self.is_shared(timer) {
+                self.next_round();
+            }
             let waker = timer.waker.take();
             waker.into_iter().for_each(Waker::wake);
         }
@@ -129,7 +162,7 @@ impl<'a> Timers<'a> {
         if !self.has_foreign() {
             return None;
         }
-        let armed = |timer: &&ForeignTimer| timer.taken.get() && timer.waker.borrow().is_some();
+        let armed = |timer: &&ForeignTimer| timer.waker.borrow().is_some();
         let armed = self.foreign.iter().filter(armed);
         armed.min_by_key(|timer| timer.due.get())
     }
@@ -141,12 +174,25 @@ impl<'a> Timers<'a> {
         foreign.into_iter().chain(task).min()
     }
 
+    fn is_shared(&self, timer: &ForeignTimer) -> bool {
+        let last = self.foreign.last();
+        last.is_some_and(|last| core::ptr::eq(last, timer))
+    }
+
+    fn timer(&self, own: &Own) -> Option<&ForeignTimer> {
+        self.foreign.get(usize::from(own.timer).wrapping_sub(1))
+    }
+
+    fn next_round(&self) {
+        self.round.set(self.round.get().wrapping_add(1));
+    }
+
     /// Arranges that the caller is polled at `due`. `own` is the foreign timer
     /// it holds, if any.
-    fn arm(&self, due: Instant, own: &mut Option<usize>, cx: &Context<'_>) {
+    fn arm(&self, due: Instant, own: &mut Own, cx: &Context<'_>) {
         self.note
             .set(Some(Yield::of(Reason::Sleep, (due != FAR).into())));
-        if own.is_none()
+        if own.timer == 0
             && let Some(task) = self.current.get()
             && self.ready.is_own(task, cx.waker())
         {
@@ -166,37 +212,68 @@ impl<'a> Timers<'a> {
             }
             return;
         }
-        if own.is_none() {
-            *own = self.foreign.iter().position(|timer| !timer.taken.get());
+        let is_new = own.timer == 0;
+        if is_new {
+            let mut all = self.foreign.iter().zip(1..);
+            let free = all.find(|(timer, _)| timer.sleeps.get() == 0);
+            own.timer = free.map_or(self.foreign.len() as u16, |(_, number)| number);
         }
-        let Some(timer) = own.and_then(|index| self.foreign.get(index)) else {
-            self.refused.set(self.refused.get() + 1);
-            cx.waker().wake_by_ref();
+        let Some(timer) = self.timer(own) else {
             return;
         };
-        if !timer.taken.replace(true) {
+        if is_new {
+            timer.sleeps.set(timer.sleeps.get() + 1);
             self.foreign_taken.set(self.foreign_taken.get() + 1);
         }
-        timer.due.set(due);
-        // The old waker goes outside the borrow: its drop may run any code.
-        drop(timer.waker.replace(Some(cx.waker().clone())));
+        let waker = cx.waker();
+        if self.is_shared(timer) {
+            let who = (waker.data().addr() >> 3) as u32;
+            if !is_new && (own.round, own.who) == (self.round.get(), who) {
+                return; // it has joined
+            }
+            if timer.sleeps.get() > 1 {
+                self.refused.set(self.refused.get() + 1);
+            }
+            own.wake_before();
+            (own.round, own.who) = (self.round.get(), who);
+            let before = timer.waker.replace(Some(waker.clone()));
+            let earlier = before.is_some() && timer.due.get() < due;
+            if !earlier {
+                timer.due.set(due);
+            }
+            own.before = before.filter(|before| !before.will_wake(waker));
+        } else {
+            timer.due.set(due);
+            // The old waker goes outside the borrow: its drop may run any code.
+            drop(timer.waker.replace(Some(waker.clone())));
+        }
+        #[cfg(feature = "drive")]
+        if self.driver.rests_until().is_some_and(|until| due < until) {
+            self.driver.wake();
+        }
     }
 
-    fn disarm(&self, own: Option<usize>) {
-        let Some(timer) = own.and_then(|index| self.foreign.get(index)) else {
+    fn disarm(&self, own: &mut Own) {
+        let Some(timer) = self.timer(own) else {
             return;
         };
-        if timer.taken.replace(false) {
-            self.foreign_taken.set(self.foreign_taken.get() - 1);
+        own.timer = 0;
+        timer.sleeps.set(timer.sleeps.get().saturating_sub(1));
+        self.foreign_taken.set(self.foreign_taken.get() - 1);
+        if timer.sleeps.get() == 0 {
+            drop(timer.waker.take());
+        } else if own.before.is_some() {
+            // Nobody else can wake those before it.
+            self.next_round();
         }
-        timer.waker.take();
+        own.wake_before();
     }
 
     pub(crate) fn sleep_until(&'a self, due: Instant) -> Sleep<'a> {
         Sleep {
             timers: self,
             due,
-            own: None,
+            own: Own::default(),
         }
     }
 
@@ -221,9 +298,9 @@ impl<'a> Timers<'a> {
 /// moments. Any number of sleeps in one task share the task's one timer; beyond two,
 /// they must be polled when the task is, or may be woken as late as the last. Under
 /// a combinator that polls its children with wakers of its own
-/// (`FuturesUnordered`), the first
-/// [`FOREIGN_TIMERS`](crate::task::FOREIGN_TIMERS) sleeps of a host have a
-/// timer each and the next ones are polled every turn.
+/// (`FuturesUnordered`), and in another's executor, a sleep has one of the
+/// timers of the [`TaskStorage`](crate::TaskStorage); those that find none share the last
+/// one, and are all polled when the earliest of them ends.
 ///
 /// # Cancel safety
 /// **Safe.** Its timer is given back when it ends or is dropped.
@@ -231,7 +308,25 @@ impl<'a> Timers<'a> {
 pub struct Sleep<'a> {
     timers: &'a Timers<'a>,
     due: Instant,
-    own: Option<usize>,
+    own: Own,
+}
+
+/// What a sleep holds with a waker that is not a task's.
+#[derive(Default)]
+struct Own {
+    /// The number of its timer, counted from one.
+    timer: u16,
+    /// When it joined those that share one, and with whose waker.
+    round: u16,
+    who: u32,
+    /// The waker of the one that had joined before it.
+    before: Option<Waker>,
+}
+
+impl Own {
+    fn wake_before(&mut self) {
+        self.before.take().into_iter().for_each(Waker::wake);
+    }
 }
 
 impl fmt::Debug for Sleep<'_> {
@@ -245,8 +340,8 @@ impl Future for Sleep<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.timers.now.get() >= this.due {
-            this.timers.disarm(this.own.take());
+        if this.timers.now() >= this.due {
+            this.timers.disarm(&mut this.own);
             return Poll::Ready(());
         }
         this.timers.arm(this.due, &mut this.own, cx);
@@ -256,7 +351,7 @@ impl Future for Sleep<'_> {
 
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
-        self.timers.disarm(self.own);
+        self.timers.disarm(&mut self.own);
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Queue {
     /// How often it was claimed: who claimed it last owns it.
     claims: AtomicU32,
     hook: Option<fn()>,
+    /// Who drives the node of these tasks in another's executor, while it rests.
+    #[cfg(all(feature = "drive", not(loom)))]
+    driver: atomic_waker::AtomicWaker,
 }
 
 impl Flag {
@@ -64,10 +67,13 @@ impl Flag {
         let first = queue.flags.load(Ordering::Relaxed) as usize;
         let offset = core::ptr::from_ref(self) as usize - first;
         let number = (offset / size_of::<Flag>()) as u32 + 1;
-        if arch::set_and_push(&self.queued, &self.next, &queue.head, number)
-            && let Some(hook) = queue.hook
-        {
+        let is_new = arch::set_and_push(&self.queued, &self.next, &queue.head, number);
+        if is_new && let Some(hook) = queue.hook {
             hook();
+        }
+        #[cfg(all(feature = "drive", not(loom)))]
+        if is_new {
+            queue.driver.wake();
         }
     }
 }
@@ -82,6 +88,8 @@ impl Queue {
             flags: AtomicPtr::new(core::ptr::null_mut()),
             claims: AtomicU32::new(0),
             hook,
+            #[cfg(feature = "drive")]
+            driver: atomic_waker::AtomicWaker::new(),
         }
     }
 }
@@ -249,6 +257,18 @@ impl Ready {
     /// Whether some task was woken and has not run yet.
     pub fn is_woken(&self) -> bool {
         self.queue.head.load(Ordering::Acquire) != 0
+    }
+
+    /// Whoever drives is woken with the next task that is.
+    #[cfg(all(feature = "drive", not(loom)))]
+    pub(crate) fn wakes(&self, driver: &Waker) {
+        self.queue.driver.register(driver);
+    }
+
+    /// Nobody is.
+    #[cfg(all(feature = "drive", not(loom)))]
+    pub(crate) fn forget_driver(&self) {
+        drop(self.queue.driver.take());
     }
 
     /// Ties every flag to its queue, and forgets wakes of earlier owners.
