@@ -3,13 +3,27 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
+//! | `edge-nal` 0.7 | its `Tcp…` traits, for edge-http and its kin |
+//! | `embedded-nal-async` 0.9 | its `TcpConnect`, for reqwless, rust-mqtt and others |
+//! | `dns`, `ipv6` | names for these two; addresses of IPv6 |
+//! | `picoserve` 0.20 | HTTP: its sockets, its timer, and a task per connection |
 //! | `log` | an observer that writes to `log` |
 //! | `defmt` | an observer that writes to `defmt` |
 #![no_std]
 
+#[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
+mod address;
 #[cfg(feature = "defmt")]
 pub mod defmt;
+#[cfg(feature = "edge-nal")]
+pub mod edge_nal;
 #[cfg(feature = "embassy-net-driver")]
 pub mod embassy_net_driver;
+#[cfg(feature = "embedded-nal-async")]
+pub mod embedded_nal_async;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
+mod nal;
+#[cfg(feature = "picoserve")]
+pub mod picoserve;

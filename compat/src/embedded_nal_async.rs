@@ -1,0 +1,72 @@
+//! [embedded-nal-async](https://docs.rs/embedded-nal-async) 0.9: what reqwless, rust-mqtt and
+//! others connect through.
+//!
+//! ```
+//! use cygnet::Node;
+//! use cygnet_compat::embedded_nal_async::Nal;
+//! use embedded_io_async::{Read, Write};
+//! use embedded_nal_async::TcpConnect;
+//!
+//! async fn ask(node: Node<'_>, answer: &mut [u8]) -> Result<usize, cygnet::Error> {
+//!     let nal = Nal(node);
+//!     let peer = "192.168.69.1:5000".parse().expect("an address");
+//!     let mut stream = nal.connect(peer).await?;
+//!     stream.write_all(b"a question").await?;
+//!     stream.read(answer).await
+//! }
+//! # let _ = ask;
+//! ```
+//!
+//! With the feature `dns` a [`Nal`] answers for names. Datagrams are not here yet.
+
+use core::net::SocketAddr;
+
+use cygnet::{ConnectError, Error, Node};
+use embedded_nal_async::TcpConnect;
+
+use crate::address::endpoint;
+pub use crate::nal::Stream;
+
+/// A node as a network stack of `embedded-nal-async`.
+#[derive(Clone, Copy, Debug)]
+pub struct Nal<'n>(pub Node<'n>);
+
+impl<'n> TcpConnect for Nal<'n> {
+    type Error = Error;
+    type Connection<'a>
+        = Stream<'n>
+    where
+        Self: 'a;
+
+    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Stream<'n>, Error> {
+        let remote = endpoint(remote).ok_or(ConnectError::Unaddressable)?;
+        Ok(Stream(self.0.connect(remote).await?))
+    }
+}
+
+#[cfg(feature = "dns")]
+impl embedded_nal_async::Dns for Nal<'_> {
+    type Error = cygnet::ResolveError;
+
+    async fn get_host_by_name(
+        &self,
+        host: &str,
+        kind: embedded_nal_async::AddrType,
+    ) -> Result<core::net::IpAddr, Self::Error> {
+        let family = match kind {
+            embedded_nal_async::AddrType::IPv4 => cygnet::Family::V4,
+            embedded_nal_async::AddrType::IPv6 => cygnet::Family::V6,
+            embedded_nal_async::AddrType::Either => cygnet::Family::Any,
+        };
+        crate::nal::first_address(self.0, host, family).await
+    }
+
+    /// Always [`NoName`](cygnet::ResolveError::NoName): nobody asks for names of addresses here.
+    async fn get_host_by_address(
+        &self,
+        _: core::net::IpAddr,
+        _: &mut [u8],
+    ) -> Result<usize, Self::Error> {
+        Err(cygnet::ResolveError::NoName)
+    }
+}

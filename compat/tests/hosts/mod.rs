@@ -1,0 +1,43 @@
+//! Two hosts, 10.0.0.1 and 10.0.0.2, and a wire of 10 ms.
+#![allow(dead_code)]
+
+use cygnet::lab::wire::{Faults, Wire};
+use cygnet::{Config, Stack, StackMemory};
+use smoltcp::phy::DeviceCapabilities;
+use smoltcp::time::Duration;
+use smoltcp::wire::{IpAddress, IpCidr};
+
+pub const LATENCY: Duration = Duration::from_millis(10);
+
+pub fn wire() -> Wire<16> {
+    Wire::new(Faults {
+        latency: LATENCY,
+        ..Faults::NONE
+    })
+}
+
+pub fn stack<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> {
+    let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.max_transmission_unit = 1514;
+    let stack = Stack::new(memory, &config, capabilities).unwrap();
+    let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
+    stack.add_address(address).unwrap();
+    stack
+}
+
+/// Makes nodes of these names.
+macro_rules! hosts {
+    ($first:ident, $second:ident) => {
+        hosts!($first, 1);
+        hosts!($second, 2);
+    };
+    ($name:ident, $number:literal) => {
+        let mut memory = cygnet::Storage::<'_, 4, 2048, 2048>::new();
+        let mut futures: Box<cygnet::TaskStorage<4, 16384>> = Box::default();
+        let stack = $crate::hosts::stack(&mut memory, $number);
+        let ready: &'static cygnet::ReadySet<4> = Box::leak(Box::default());
+        let tasks = cygnet::Tasks::new(&mut *futures, ready);
+        let $name = cygnet::Node::new(&stack, &tasks);
+    };
+}
