@@ -192,7 +192,7 @@ impl Sim {
 
     fn spawn_under(netns: &Netns, program: &str, words: &str) -> Sim {
         let sim = std::env::var_os("CYGNET_SIM");
-        let sim = sim.unwrap_or_else(|| env!("CARGO_BIN_EXE_sim").into());
+        let sim = sim.unwrap_or_else(|| option_env!("CARGO_BIN_EXE_sim").unwrap_or("sim").into());
         let mut child = Command::new("ip")
             .args(["netns", "exec", &netns.name])
             .args(program.split_whitespace())

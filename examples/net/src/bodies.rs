@@ -1,0 +1,50 @@
+//! Bodies that fit into no buffer: one that is read and thrown away, and one that is written
+//! piece by piece.
+
+use embedded_io_async::Read;
+use picoserve::extract::FromRequest;
+use picoserve::request::{RequestBody, RequestParts};
+use picoserve::response::StatusCode;
+use picoserve::response::chunked::{ChunkWriter, Chunks, ChunksWritten};
+
+/// How many bytes came, none of which is kept.
+pub struct Received(pub usize);
+
+impl<'r, State> FromRequest<'r, State> for Received {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request<R: picoserve::io::Read>(
+        _: &'r State,
+        _: RequestParts<'r>,
+        body: RequestBody<'r, R>,
+    ) -> Result<Self, Self::Rejection> {
+        let (mut reader, mut bytes) = (body.reader(), 0);
+        let mut piece = [0; 1024];
+        loop {
+            match reader.read(&mut piece).await {
+                Ok(0) => return Ok(Received(bytes)),
+                Ok(count) => bytes += count,
+                Err(_) => return Err((StatusCode::BAD_REQUEST, "it was cut short\n")),
+            }
+        }
+    }
+}
+
+/// An answer whose length nobody knows before.
+pub struct Lines(pub u32);
+
+impl Chunks for Lines {
+    fn content_type(&self) -> &'static str {
+        "text/plain"
+    }
+
+    async fn write_chunks<W: picoserve::io::Write>(
+        self,
+        mut chunks: ChunkWriter<W>,
+    ) -> Result<ChunksWritten, W::Error> {
+        for line in 0..self.0 {
+            chunks.write_fmt(format_args!("{line}\n")).await?;
+        }
+        chunks.finalize().await
+    }
+}

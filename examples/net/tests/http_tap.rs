@@ -1,0 +1,121 @@
+//! The web server and curl, each test in a network namespace of its own. They need root; see
+//! `sim/tests/netns/mod.rs` for what happens without.
+#![cfg(target_os = "linux")]
+
+#[path = "../../../sim/tests/netns/mod.rs"]
+mod netns;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use netns::{Ends, Netns, text};
+
+/// Starts the server and waits until it serves.
+fn start(netns: &Netns) -> Ends {
+    let mut server = netns.command(env!("CARGO_BIN_EXE_http"));
+    let mut server = Ends(server.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("serves on"));
+    server
+}
+
+/// What curl says to these words.
+fn curl(netns: &Netns, words: &[&str]) -> String {
+    let done = netns
+        .command("curl")
+        .args(["-sS", "--max-time", "30"])
+        .args(words)
+        .output();
+    let done = done.unwrap();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "curl {words:?}: {errors}");
+    text(&done)
+}
+
+const AT: &str = "http://192.168.70.2";
+
+fn at(path: &str) -> String {
+    format!("{AT}{path}")
+}
+
+#[test]
+fn curl_gets_pages_json_forms_chunks_and_events() {
+    let Some(netns) = Netns::new(&["curl"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    let page = curl(&netns, &[&at("/")]);
+    assert!(page.contains("<h1>Hello World</h1>"), "{page}");
+    let head = curl(&netns, &["-I", &at("/")]);
+    assert!(
+        head.starts_with("HTTP/1.1 200") && !head.contains("<h1>"),
+        "{head}"
+    );
+    let json = curl(&netns, &[&at("/swans/3")]);
+    assert_eq!(json, r#"{"number":3,"swims":true}"#);
+    let form = curl(&netns, &["-d", "name=Anna", &at("/names")]);
+    assert_eq!(form, "Hello Anna\n");
+    let long = curl(&netns, &[&at("/long")]);
+    assert!((0..10_000).map(|line| line.to_string()).eq(long.lines()));
+    // Its length is not known, so it ends with the connection.
+    let events = curl(&netns, &["-N", "-H", "Connection: close", &at("/events")]);
+    assert_eq!(events.matches("event:tick").count(), 3, "{events}");
+    let code = ["-o", "/dev/null", "-w", "%{http_code}"];
+    assert_eq!(
+        curl(&netns, &[&code[..], &[&at("/nothing")]].concat()),
+        "404"
+    );
+}
+
+/// A hundred requests over one connection: none waits for an acknowledgement that is delayed
+/// by 40 ms.
+#[test]
+fn requests_over_one_connection_do_not_wait() {
+    let Some(netns) = Netns::new(&["curl"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    let url = at("/swans/[1-100]");
+    let words = [
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{num_connects} %{http_code}\n",
+        &url,
+    ];
+    let start = std::time::Instant::now();
+    let lines = curl(&netns, &words);
+    let took = start.elapsed();
+    assert_eq!(lines.lines().next(), Some("1 200"));
+    assert_eq!(
+        lines.lines().filter(|line| *line == "0 200").count(),
+        99,
+        "{lines}"
+    );
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn twenty_megabytes_are_uploaded() {
+    let Some(netns) = Netns::new(&["curl", "head"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    let file = std::env::temp_dir().join(format!("cygnet-upload-{}", std::process::id()));
+    std::fs::write(&file, vec![7; 20_000_000]).unwrap();
+    let data = format!("@{}", file.display());
+    // picoserve does not answer "Expect: 100-continue"; curl sends anyway after a second.
+    for expect in ["Expect:", "Expect: 100-continue"] {
+        let words = [
+            "-X",
+            "POST",
+            "-H",
+            expect,
+            "--data-binary",
+            &data,
+            &at("/upload"),
+        ];
+        assert_eq!(curl(&netns, &words), "20000000\n");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
