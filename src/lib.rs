@@ -159,7 +159,8 @@ pub use table::udp_storage::UdpStorage;
 #[cfg(feature = "alloc")]
 pub use task::heap::HeapTaskStorage;
 pub use task::{
-    Elapsed, ReadySet, Sleep, SpawnError, SpawnRefused, TaskMemory, TaskStorage, Tasks,
+    Elapsed, FuturePlaces, ReadySet, Sleep, SpawnError, SpawnRefused, TaskMemory, TaskStorage,
+    Tasks,
 };
 
 #[cfg(doc)]

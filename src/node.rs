@@ -19,7 +19,7 @@ use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
 use crate::socket::{BindError, UdpSocket};
 use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
-use crate::task::{Elapsed, Outcome, Sleep, SpawnError, Tasks, Waiting};
+use crate::task::{Elapsed, FuturePlaces, Outcome, Sleep, SpawnError, Tasks, Waiting};
 use crate::time::after;
 #[cfg(feature = "addressing")]
 use crate::{
@@ -71,6 +71,51 @@ impl<'a> Node<'a> {
         F::Output: Outcome,
     {
         self.tasks.spawn(Some(name), future)
+    }
+
+    /// [`spawn`](Self::spawn) of a future that lies in one of `places`, because it is larger
+    /// than a task's row.
+    ///
+    /// ```
+    /// use cygnet::{FuturePlaces, Node, SpawnRefused};
+    ///
+    /// /// A request's head, and much else.
+    /// async fn http() {
+    ///     let mut head = [0; 40_000];
+    ///     core::future::ready(()).await;
+    ///     head[0] = 1;
+    /// }
+    ///
+    /// // `places` are in a static, such as a `ConstStaticCell` of the crate `static_cell`.
+    /// fn start(
+    ///     node: Node<'static>,
+    ///     places: &'static FuturePlaces<2, 48_000>,
+    /// ) -> Result<(), SpawnRefused> {
+    ///     node.spawn_in(places, http())?;
+    ///     Ok(())
+    /// }
+    /// # let _ = start;
+    /// ```
+    ///
+    /// # Errors
+    /// The future comes back in [`SpawnError`]: no place is free, or no task.
+    #[track_caller]
+    pub fn spawn_in<F, const PLACES: usize, const BYTES: usize>(
+        &self,
+        places: &'static FuturePlaces<PLACES, BYTES>,
+        future: F,
+    ) -> Result<u32, SpawnError<F>>
+    where
+        F: Future + 'a,
+        F::Output: Outcome,
+    {
+        let placed = places.put(future)?;
+        self.tasks.spawn(None, placed).map_err(|error| SpawnError {
+            future: error.future.take_back(),
+            refused: error.refused,
+            needs: error.needs,
+            has: error.has,
+        })
     }
 
     /// Every task: its name, its state, the reason and the socket it waits

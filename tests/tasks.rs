@@ -29,6 +29,8 @@ macro_rules! node {
 mod foreign;
 #[path = "tasks/order.rs"]
 mod order;
+#[path = "tasks/places.rs"]
+mod places;
 #[path = "tasks/spawn.rs"]
 mod spawn;
 

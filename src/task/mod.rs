@@ -15,7 +15,7 @@ pub(crate) mod timer;
 pub(crate) mod waiting;
 pub(crate) mod waker;
 
-pub use slot::Outcome;
+pub use slot::{FuturePlaces, Outcome};
 pub use spawn_error::{SpawnError, SpawnRefused};
 pub use storage::{FOREIGN_TIMERS, TaskMemory, TaskStorage};
 pub use tasks::Tasks;

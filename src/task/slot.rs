@@ -13,9 +13,9 @@
 //! being polled.
 #![allow(unsafe_code)]
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
@@ -25,7 +25,7 @@ use scopeguard::guard;
 use crate::initial::initial;
 use crate::prefetch::fetch;
 use crate::task::header::Header;
-use crate::task::spawn_error::SpawnRefused;
+use crate::task::spawn_error::{SpawnError, SpawnRefused};
 
 /// The unit of future storage: 16 bytes, aligned to 16; on a 64-bit machine 64 of
 /// both, because a future that begins where a cache line does touches fewer.
@@ -313,6 +313,109 @@ impl Pinned<'_, '_> {
             row.table.set(Some(table));
         }
         Some(polled)
+    }
+}
+
+/// Places for `PLACES` futures of at most `BYTES` bytes each, for those that are much larger
+/// than the others: with them a task's row need not be as large as the largest future of all.
+///
+/// A future in a place is polled where it lies, by a task whose row holds three words of it.
+/// The place is free again when the task has ended. [`Node::spawn_in`](crate::Node::spawn_in)
+/// has an example.
+///
+/// All zeros, and fit for a static, as a [`TaskStorage`](crate::TaskStorage) is.
+#[derive(Debug)]
+pub struct FuturePlaces<const PLACES: usize, const BYTES: usize> {
+    taken: [Cell<bool>; PLACES],
+    bytes: [UnsafeCell<FutureBytes<BYTES>>; PLACES],
+}
+
+impl<const PLACES: usize, const BYTES: usize> FuturePlaces<PLACES, BYTES> {
+    /// Places that are free.
+    pub const fn new() -> Self {
+        FuturePlaces {
+            taken: [const { Cell::new(false) }; PLACES],
+            bytes: [const { UnsafeCell::new(FutureBytes::EMPTY) }; PLACES],
+        }
+    }
+
+    /// Puts a future into a free place, or gives it back.
+    pub(crate) fn put<F: Future>(&'static self, future: F) -> Result<Placed<F>, SpawnError<F>> {
+        let fits = size_of::<F>() <= BYTES && align_of::<F>() <= ALIGN;
+        let mut all = self.taken.iter().zip(&self.bytes);
+        let free = all.find(|(taken, _)| fits && !taken.get());
+        let Some((taken, bytes)) = free else {
+            return Err(SpawnError {
+                future,
+                refused: match fits {
+                    true => SpawnRefused::Full,
+                    false => SpawnRefused::TooLarge,
+                },
+                needs: size_of::<F>(),
+                has: BYTES,
+            });
+        };
+        let data = bytes.get().cast::<F>();
+        // SAFETY: the place is free, so nothing else refers to its bytes, which are never
+        // freed; size and alignment were looked at.
+        unsafe { data.write(future) };
+        taken.set(true);
+        // SAFETY: it came from a reference.
+        let data = unsafe { NonNull::new_unchecked(data) };
+        Ok(Placed {
+            data,
+            taken,
+            owns: PhantomData,
+        })
+    }
+}
+
+impl<const PLACES: usize, const BYTES: usize> Default for FuturePlaces<PLACES, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A future in a place. If it is forgotten, so are the future and the place: neither is
+/// touched again.
+#[derive(Debug)]
+pub(crate) struct Placed<F> {
+    data: NonNull<F>,
+    taken: &'static Cell<bool>,
+    owns: PhantomData<F>,
+}
+
+impl<F> Placed<F> {
+    /// Takes a future out again that was never polled.
+    pub(crate) fn take_back(self) -> F {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `put` wrote it, nobody has pinned it, and `this` is never used again.
+        let future = unsafe { this.data.read() };
+        this.taken.set(false);
+        future
+    }
+}
+
+// What is pinned lies elsewhere.
+impl<F> Unpin for Placed<F> {}
+
+impl<F: Future> Future for Placed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: this is the only reference; the future does not move until it is dropped
+        // where it lies, and its place is never freed.
+        let future = unsafe { Pin::new_unchecked(self.data.as_mut()) };
+        future.poll(cx)
+    }
+}
+
+impl<F> Drop for Placed<F> {
+    fn drop(&mut self) {
+        let taken = self.taken;
+        let _vacate = guard((), |()| taken.set(false));
+        // SAFETY: `put` wrote it, and this is the only place that drops it.
+        unsafe { self.data.drop_in_place() };
     }
 }
 
