@@ -142,7 +142,7 @@ pub use socket::ClaimError;
 pub use socket::PingSocket;
 pub use socket::{
     AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
-    ReadError, ReadHalf, StreamError, TcpListener, TcpStream, WriteError, WriteHalf,
+    ReadError, ReadHalf, StreamError, TcpListener, TcpStream, ToEndpoint, WriteError, WriteHalf,
 };
 #[cfg(feature = "udp")]
 pub use socket::{BindError, HearError, RecvError, SendError, UdpSocket};

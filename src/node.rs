@@ -6,15 +6,15 @@
 use core::future::poll_fn;
 
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpListenEndpoint;
 #[cfg(feature = "addressing")]
 use smoltcp::wire::{IpAddress, IpCidr};
-use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
 use crate::counters::Counters;
 #[cfg(feature = "observer")]
 use crate::event::Observer;
 use crate::frame::flow::Flow;
-use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream};
+use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream, ToEndpoint};
 #[cfg(feature = "udp")]
 use crate::socket::{BindError, UdpSocket};
 use crate::stack::stack::Stack;
@@ -178,18 +178,17 @@ impl<'a> Node<'a> {
         TcpListener::open(self.stack, &Flow::to(local.into()), backlog)
     }
 
-    /// Connects to `remote` from a dynamic port.
+    /// Connects to `remote` from a dynamic port: an endpoint, an address and a port, or a
+    /// `SocketAddr` of `core::net`.
     ///
     /// # Errors
     /// [`ConnectError`] says why and whether to try again.
     ///
     /// # Cancel safety
     /// **Safe.** A dropped future frees its slot; a late answer is reset.
-    pub async fn connect(
-        &self,
-        remote: impl Into<IpEndpoint>,
-    ) -> Result<TcpStream<'a>, ConnectError> {
-        TcpStream::connect(self.stack, remote.into()).await
+    pub async fn connect(&self, remote: impl ToEndpoint) -> Result<TcpStream<'a>, ConnectError> {
+        let remote = remote.to_endpoint().ok_or(ConnectError::Unaddressable)?;
+        TcpStream::connect(self.stack, remote).await
     }
 
     /// Binds a port for datagrams: `bind(7)` of every address of this host and of both

@@ -17,10 +17,6 @@ pub(crate) fn address(addr: IpAddr) -> Option<IpAddress> {
     }
 }
 
-pub(crate) fn endpoint(addr: SocketAddr) -> Option<IpEndpoint> {
-    Some(IpEndpoint::new(address(addr.ip())?, addr.port()))
-}
-
 #[cfg(feature = "edge-nal")]
 pub(crate) fn listen_endpoint(addr: SocketAddr) -> Option<IpListenEndpoint> {
     let ip = (!addr.ip().is_unspecified()).then(|| address(addr.ip()));

@@ -29,7 +29,7 @@ use cygnet::{
 use edge_nal::{Close, Readable, TcpAccept, TcpBind, TcpConnect, TcpShutdown, TcpSplit};
 use embedded_io_async::{ErrorType, Read, Write};
 
-use crate::address::{endpoint, listen_endpoint, socket_addr};
+use crate::address::{listen_endpoint, socket_addr};
 pub use crate::nal::Stream;
 
 /// A node as edge-nal's network stack.
@@ -90,7 +90,6 @@ impl<'n> TcpConnect for Nal<'n> {
         Self: 'a;
 
     async fn connect(&self, remote: SocketAddr) -> Result<Stream<'n>, Error> {
-        let remote = endpoint(remote).ok_or(ConnectError::Unaddressable)?;
         Ok(Stream(self.node.connect(remote).await?))
     }
 }

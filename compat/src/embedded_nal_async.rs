@@ -21,10 +21,9 @@
 
 use core::net::SocketAddr;
 
-use cygnet::{ConnectError, Error, Node};
+use cygnet::{Error, Node};
 use embedded_nal_async::TcpConnect;
 
-use crate::address::endpoint;
 pub use crate::nal::Stream;
 
 /// A node as a network stack of `embedded-nal-async`.
@@ -39,7 +38,6 @@ impl<'n> TcpConnect for Nal<'n> {
         Self: 'a;
 
     async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Stream<'n>, Error> {
-        let remote = endpoint(remote).ok_or(ConnectError::Unaddressable)?;
         Ok(Stream(self.0.connect(remote).await?))
     }
 }

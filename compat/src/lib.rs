@@ -11,7 +11,10 @@
 //! | `defmt` | an observer that writes to `defmt` |
 #![no_std]
 
-#[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
+#[cfg(any(
+    feature = "edge-nal",
+    all(feature = "dns", feature = "embedded-nal-async")
+))]
 mod address;
 #[cfg(feature = "defmt")]
 pub mod defmt;

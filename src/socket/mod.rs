@@ -2,6 +2,7 @@
 
 #[cfg(feature = "addressing")]
 mod address;
+mod endpoint;
 mod error;
 mod handle;
 mod io;
@@ -38,6 +39,7 @@ pub(crate) use {
     resolve::{Resolving, in_turn},
 };
 
+pub use endpoint::ToEndpoint;
 pub(crate) use listener::InLine;
 pub use listener::{Backlog, TcpListener};
 pub use owned::{OwnedReadHalf, OwnedWriteHalf};

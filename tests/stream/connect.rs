@@ -134,3 +134,25 @@ fn connect_needs_a_slot_and_a_dropped_one_frees_it() {
     play(&wire, server, client, serve, ask);
     assert_eq!(client.counters().slots_high, 4);
 }
+
+/// With and without IPv6 of our own.
+#[test]
+fn socket_addresses_of_the_core_are_connected_to() {
+    pair!(server, client);
+    let wire: Wire<32> = Wire::new(LAN);
+    let serve = async {
+        let _ = one(server).await;
+    };
+    let ask = async {
+        let addr: core::net::SocketAddr = "10.0.0.1:7".parse().unwrap();
+        client.connect(addr).await.unwrap();
+        let none: core::net::SocketAddr = "[fd00::77]:7".parse().unwrap();
+        let outcome = client.connect(none).await.err();
+        let expected = match cfg!(feature = "ipv6") {
+            true => ConnectError::TimedOut,
+            false => ConnectError::Unaddressable,
+        };
+        assert_eq!(outcome, Some(expected));
+    };
+    play(&wire, server, client, serve, ask);
+}

@@ -2,7 +2,6 @@
 
 use super::*;
 use cygnet::{FuturePlaces, SpawnRefused};
-use std::pin::pin;
 
 /// Of some 4,000 bytes, when a row has 512.
 async fn large(ring: &Ring, word: &'static str, words: &Words) -> Result<(), ()> {
@@ -49,7 +48,7 @@ fn full_places_and_full_tasks_give_the_future_back() {
     }
     let error = node.spawn_in(places, one()).unwrap_err();
     assert_eq!((error.refused, error.has), (SpawnRefused::Full, 4200));
-    drop(pin!(error.future));
+    drop(error.future);
     // Another set has room, and the node has no task: the place is free afterwards.
     let others: &'static FuturePlaces<1, 4200> = leak(FuturePlaces::new());
     for _ in 0..3 {
