@@ -179,6 +179,7 @@ fn visitor(number: u64, until: Instant, pause: Duration) -> Visitor {
         pause,
         gap: Duration::from_millis(10),
         goodbye: Goodbye::Close,
+        patience: None,
     }
 }
 
@@ -196,6 +197,7 @@ fn town(hosts: usize, time: Duration) -> Plan {
             secret: 0,
             size,
             backlog: 16,
+            asks: Server::ASKS,
         },
     );
     let pause = Duration::from_secs(300);
@@ -228,6 +230,7 @@ fn week(time: Duration) -> Plan {
             secret: 0,
             size: Size::SMALL,
             backlog: 4,
+            asks: Server::ASKS,
         },
     );
     for number in 1..4 {
