@@ -187,11 +187,13 @@ pub fn pelt(bytes: &[u8]) {
             }
             rest(now);
             for addr in found.borrow()[believed..].iter().flatten() {
-                let IpAddress::Ipv4(addr) = addr else {
-                    continue;
+                let octets = match addr {
+                    IpAddress::Ipv4(addr) => addr.octets(),
+                    #[cfg(feature = "ipv6")]
+                    IpAddress::Ipv6(addr) => panic!("{addr} was not asked for"),
                 };
                 let mut all = said.windows(4);
-                assert!(all.any(|four| four == addr.octets()), "nobody said {addr}");
+                assert!(all.any(|four| four == octets), "nobody said {addr}");
             }
             believed = found.borrow().len();
         }
