@@ -92,6 +92,11 @@ pub(crate) fn say<D: Device + ?Sized>(
     while let Some(place) = claims.next(host.now)
         && let Some(row) = place
     {
+        // It went before it was announced, or announced again.
+        if row.standing == Standing::Ours && !host.addresses.has(row.cidr.address()) {
+            *place = None;
+            continue;
+        }
         let Some(token) = device.transmit(host.now) else {
             return (true, has_changed);
         };

@@ -92,6 +92,26 @@ fn a_host_whose_link_comes_up_says_which_addresses_it_uses() {
     });
 }
 
+/// An address that goes before it was announced, or announced again, is not announced and
+/// does not come back.
+#[test]
+fn an_address_that_goes_is_announced_no_more() {
+    for announced in [0, 1] {
+        host!(node, 1, slots: 2, tasks: 4, bytes: 64, rx: 1024, tx: 1024);
+        by_hand(node, |hands| {
+            hands.mute = true;
+            hands.pass(SEC);
+            node.set_link(false);
+            node.set_link(true);
+            assert_eq!(arps(hands, SEC * announced).len(), announced as usize);
+            assert!(node.remove_address(HOST.into()));
+            assert_eq!(arps(hands, SEC * 5), []);
+            let left = node.config().addresses;
+            assert!(left.iter().all(|own| own.address() != HOST.into()));
+        });
+    }
+}
+
 /// A gateway that goes takes the way to other networks with it.
 #[test]
 fn a_gateway_that_goes_is_not_used() {
