@@ -14,12 +14,21 @@ use dummy::{Dummy, MTU, Rx, Tx};
 use embassy_executor::Executor;
 use embassy_net::driver::{self, Capabilities, Driver, HardwareAddress, LinkState};
 use embassy_net::tcp::TcpSocket;
-use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+#[cfg(feature = "udp")]
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_net::{Config, Runner, Stack, StackResources};
+#[cfg(not(feature = "dhcp"))]
+use embassy_net::{Ipv4Address, Ipv4Cidr, StaticConfigV4};
 use static_cell::{ConstStaticCell, StaticCell};
 
 static RX: ConstStaticCell<[[u8; 1024]; 4]> = ConstStaticCell::new([[0; 1024]; 4]);
 static TX: ConstStaticCell<[[u8; 1024]; 4]> = ConstStaticCell::new([[0; 1024]; 4]);
-static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
+/// Each protocol has a socket of its own.
+const SOCKETS: usize = 4
+    + cfg!(feature = "udp") as usize
+    + cfg!(feature = "dhcp") as usize
+    + cfg!(feature = "dns") as usize;
+static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
 static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 static DUMMY: ConstStaticCell<Dummy> = ConstStaticCell::new(Dummy::new());
 
@@ -142,6 +151,35 @@ async fn echo(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u8
     }
 }
 
+/// Sends back what comes to port 7, from two datagrams of 576 bytes each way.
+#[cfg(feature = "udp")]
+#[embassy_executor::task]
+async fn echo_datagrams(stack: Stack<'static>) {
+    static RX: ConstStaticCell<[u8; 1152]> = ConstStaticCell::new([0; 1152]);
+    static TX: ConstStaticCell<[u8; 1152]> = ConstStaticCell::new([0; 1152]);
+    static HEARD: ConstStaticCell<[PacketMetadata; 2]> =
+        ConstStaticCell::new([PacketMetadata::EMPTY; 2]);
+    static SAID: ConstStaticCell<[PacketMetadata; 2]> =
+        ConstStaticCell::new([PacketMetadata::EMPTY; 2]);
+    let (heard, said) = (HEARD.take(), SAID.take());
+    let mut socket = UdpSocket::new(stack, heard, RX.take(), said, TX.take());
+    if socket.bind(7).is_err() {
+        return;
+    }
+    let mut buf = [0; 32];
+    while let Ok((count, peer)) = socket.recv_from(&mut buf).await {
+        let _ = socket.send_to(&buf[..count], peer).await;
+    }
+}
+
+#[cfg(feature = "dns")]
+#[embassy_executor::task]
+async fn asks(stack: Stack<'static>) {
+    let _ = stack
+        .dns_query("kettle.example", embassy_net::dns::DnsQueryType::A)
+        .await;
+}
+
 async fn end(socket: &mut TcpSocket<'_>) {
     socket.close();
     let _ = socket.flush().await;
@@ -162,6 +200,13 @@ async fn write_all(
 
 #[entry]
 fn main() -> ! {
+    #[cfg(feature = "dhcp")]
+    let config = {
+        let mut config = embassy_net::DhcpConfig::default();
+        config.hostname = "kettle".try_into().ok();
+        Config::dhcpv4(config)
+    };
+    #[cfg(not(feature = "dhcp"))]
     let config = Config::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 2, 15), 24),
         gateway: None,
@@ -181,6 +226,14 @@ fn main() -> ! {
             spawner.spawn(net);
             [a, b].into_iter().for_each(|task| spawner.spawn(task));
             [c, d].into_iter().for_each(|task| spawner.spawn(task));
+        }
+        #[cfg(feature = "udp")]
+        if let Ok(task) = echo_datagrams(stack) {
+            spawner.spawn(task);
+        }
+        #[cfg(feature = "dns")]
+        if let Ok(task) = asks(stack) {
+            spawner.spawn(task);
         }
     })
 }
