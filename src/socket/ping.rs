@@ -11,6 +11,14 @@ use crate::socket::{RecvError, SendError, UdpSocket};
 
 /// Asks hosts for an echo. Made by [`Node::pings`](crate::Node::pings).
 ///
+/// Others' requests are answered without it, with or without this feature: those to one of
+/// the host's own addresses, as many in a second as answers may leave that no socket sends.
+/// Not those to everybody or to a group, such as `ff02::1`, although RFC 4443, 4.2, would
+/// have them answered and RFC 1122, 3.2.2.6, allows it: one frame would make every host of
+/// a network talk at once, to whoever it names. Nor those in pieces: nothing is put together
+/// here, because one stray piece would keep the place for it for a minute. Both are dropped
+/// and counted ([`DropReason`](crate::event::DropReason)).
+///
 /// ```
 /// use cygnet::{Node, SendError};
 /// use smoltcp::time::Duration;

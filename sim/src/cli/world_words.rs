@@ -97,7 +97,8 @@ pub struct DiffConfig {
     late       hosts that stop for seconds\n  \
     narrow     paths narrower than their ends, whose routers tell or do not\n  \
     leases     addresses from a server for days: it is gone, forgets, moves; cables are pulled\n  \
-    names      names and servers that fail, are silent, truncate, lie, or are gone\n\n\
+    names      names and servers that fail, are silent, truncate, lie, or are gone\n  \
+    link-flaps cables pulled for a moment or a minute, of who talks and who has a lease\n\n\
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \

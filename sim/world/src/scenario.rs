@@ -166,6 +166,12 @@ pub const SCENARIOS: &[Scenario] = &[
         horizon: Duration::from_secs(900),
         scene: scenes_net::names,
     },
+    Scenario {
+        name: "link-flaps",
+        about: "cables pulled for a moment or a minute, of who talks and of who has a lease",
+        horizon: Duration::from_secs(300),
+        scene: scenes_net::link_flaps,
+    },
 ];
 
 impl Scenario {

@@ -155,6 +155,48 @@ pub(super) fn names(scene: &mut Scene) {
     }
 }
 
+/// A server of echo and who visits it, a server of addresses and who has one from it, and
+/// cables that are pulled and put in again: for less than a frame takes, for less than a
+/// retransmission, or for a minute.
+pub(super) fn link_flaps(scene: &mut Scene) {
+    let link = Link {
+        latency: scene.millis(0, 20) + Duration::from_micros(50),
+        jitter: scene.millis(0, 5),
+        ..Link::LAN
+    };
+    scene.server(Size::SMALL, 8, link);
+    let visitor = scene.visitor();
+    let visitors = scene.pick(1, 4);
+    scene.visitors(visitors, link, visitor);
+    let to = scene.plan.places.len();
+    let server = DhcpServer {
+        secret: scene.secret(),
+        lease: Duration::from_secs(scene.pick(600, DAY)),
+        first: FIRST,
+        count: 16,
+        quirks: Quirks::of_bits(0),
+    };
+    add(scene, "dhcp", link, Role::DhcpServer(server));
+    for number in 1..=scene.pick(1, 2) {
+        let client = DhcpClient {
+            secret: scene.secret(),
+            to,
+            link_local: scene.flip(),
+        };
+        add(scene, &format!("h{number}"), link, Role::DhcpClient(client));
+    }
+    let places = scene.plan.places.len() as u64;
+    for _ in 0..scene.pick(2, 12) {
+        let place = scene.draw(places) as usize;
+        let lasts = match scene.draw(3) {
+            0 => scene.millis(1, 50),
+            1 => scene.millis(50, 2_000),
+            _ => scene.millis(2_000, 60_000),
+        };
+        scene.between(place, lasts, Blow::Unplug, Blow::Plug);
+    }
+}
+
 /// Something goes wrong, for seconds or for days.
 fn strike(scene: &mut Scene, places: u64, lease: Duration) {
     // Servers are struck as often as all others.
