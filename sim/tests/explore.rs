@@ -162,7 +162,7 @@ fn a_short_plan_is_told_in_words_written_whole_and_runs_the_same() {
     folder.write("short.txt", SHORT);
     assert_eq!(
         folder.said("plan short.txt"),
-        "short.txt: nothing is wrong; 2 hosts, 2 faults, 1 frame, 28 defaults\n"
+        "short.txt: nothing is wrong; 2 hosts, 2 faults, 1 frame, 30 defaults\n"
     );
     let words = folder.said("plan short.txt --explain");
     assert!(words.contains("\nHosts:\n  server: serves echo on port 7: 16 connections"));
