@@ -98,7 +98,7 @@ pub struct DiffConfig {
     narrow     paths narrower than their ends, whose routers tell or do not\n  \
     leases     addresses from a server for days: it is gone, forgets, moves; cables are pulled\n  \
     names      names and servers that fail, are silent, truncate, lie, or are gone\n  \
-    link-flaps cables pulled for a moment or a minute, of who talks and who has a lease\n\n\
+    link-flaps cables pulled for a moment or a minute, of who talks and of who has a lease\n\n\
     Examples:\n  \
     sim world --seed 7                                  one run of chaos\n  \
     sim world --scenario lossy --pcap run.pcapng        then: wireshark run.pcapng\n  \
