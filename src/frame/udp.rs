@@ -243,8 +243,8 @@ pub(crate) struct Message<'m> {
     to: Hardware,
     /// Of ICMP without ports.
     flow: Flow,
-    /// Zero: what is usual.
-    hops: u8,
+    /// Over how many hops it may go; zero: as many as is usual.
+    pub(crate) hops: u8,
     protocol: u8,
     head: [u8; HEADER],
     body: &'m [u8],
@@ -265,11 +265,6 @@ impl<'m> Message<'m> {
             head: [l0, l1, r0, r1, a, b, 0, 0],
             body,
         }
-    }
-
-    /// The same, over so many hops at most; zero: as many as is usual.
-    pub(crate) fn over(self, hops: u8) -> Self {
-        Message { hops, ..self }
     }
 
     /// An echo request of this flow, as [`datagram`](Self::datagram).

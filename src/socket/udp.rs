@@ -366,13 +366,10 @@ impl<'a> InLine<'_, 'a> {
         }
         true
     }
-}
 
-impl Drop for InLine<'_, '_> {
-    fn drop(&mut self) {
-        if self.held == 0 {
-            return;
-        }
+    /// Gives up its place in the line.
+    #[cold]
+    fn leave(&mut self) {
         let UdpSocket { stack, id, .. } = *self.socket;
         let sends = matches!(self.reason, Reason::Send);
         let mut left = None;
@@ -385,5 +382,14 @@ impl Drop for InLine<'_, '_> {
                 }
             }
         });
+    }
+}
+
+impl Drop for InLine<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.held != 0 {
+            self.leave();
+        }
     }
 }

@@ -235,11 +235,12 @@ pub(crate) fn send<D: Device + ?Sized>(
             continue;
         }
         let ends = (us, hardware);
-        let message = match cfg!(feature = "ping") && outgoing.pings {
+        let mut message = match cfg!(feature = "ping") && outgoing.pings {
             true => Message::echo(ends, &flow, payload),
             false => Message::datagram(ends, &flow, payload),
         };
-        let mark = emit(host, &message.over(outgoing.hops), token);
+        message.hops = outgoing.hops;
+        let mark = emit(host, &message, token);
         binds.left(of, mark);
         count!(host, datagrams_out);
         done(binds, place);
@@ -262,6 +263,7 @@ fn give_up(binds: &mut Binds<'_>, host: &mut Host<'_>, place: u32) {
     done(binds, place);
 }
 
+#[cfg_attr(target_pointer_width = "64", inline)]
 fn done(binds: &mut Binds<'_>, place: u32) {
     binds.outbox.remove(place);
     binds.wake_sender();
