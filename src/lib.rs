@@ -99,7 +99,7 @@ extern crate alloc;
 
 mod counters;
 pub mod digest;
-#[cfg(feature = "drive")]
+#[cfg(all(feature = "drive", not(loom)))]
 mod drive;
 #[cfg(feature = "drive")]
 mod driver;
@@ -125,7 +125,7 @@ mod time;
 mod worded;
 
 pub use digest::Digest;
-#[cfg(feature = "drive")]
+#[cfg(all(feature = "drive", not(loom)))]
 pub use drive::{Sleeper, drive};
 pub use error::Error;
 pub use event_loop::{Platform, StaticTurns, Turn, Turns, event_loop, turns};
