@@ -12,7 +12,7 @@ pub mod pair;
 #[cfg(any(test, feature = "on-target"))]
 #[doc(hidden)]
 pub mod properties;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod rescue_tests;
 pub(crate) mod sound;
 mod start_over;
