@@ -36,13 +36,19 @@ fn tell(node: Node<'_>, times: usize, change: impl Fn(Bare) -> Bare) {
     });
 }
 
+/// Of both hosts, for one test.
+type Sets = [ReadySet<2>; 2];
+
 /// A client says this and ends its stream, none of which arrives; then its socket is told
 /// something. Gives what the server has heard, when that ended, and how often something was
 /// rescued.
-fn rescued(text: &[u8], tells: impl Fn(Node<'_>)) -> (usize, Option<Instant>, u64) {
+fn rescued(
+    ready: &'static Sets,
+    text: &[u8],
+    tells: impl Fn(Node<'_>),
+) -> (usize, Option<Instant>, u64) {
     let mut capabilities = DeviceCapabilities::default();
     capabilities.max_transmission_unit = 1514;
-    let ready = || &*std::boxed::Box::leak(std::boxed::Box::new(ReadySet::<2>::new()));
     let mut storages: [Storage<'_, 2, 64, 64>; 2] = Default::default();
     let mut places: [TaskStorage<2, 2048>; 2] = Default::default();
     let [mut left, mut right] = storages.each_mut().map(Some);
@@ -58,7 +64,7 @@ fn rescued(text: &[u8], tells: impl Fn(Node<'_>)) -> (usize, Option<Instant>, u6
         stack(2, right.take().unwrap()),
     );
     let [one, two] = places.each_mut();
-    let tasks = (Tasks::new(one, ready()), Tasks::new(two, ready()));
+    let tasks = (Tasks::new(one, &ready[0]), Tasks::new(two, &ready[1]));
     let server = Node::new(&stacks.0, &tasks.0);
     let client = Node::new(&stacks.1, &tasks.1);
     let (heard, ended) = (Cell::new(0), Cell::new(None));
@@ -118,7 +124,8 @@ fn flies(node: Node<'_>) -> bool {
 /// and forgets the timer of the FIN.
 #[test]
 fn a_fin_without_a_timer_leaves_again() {
-    let (heard, ended, rescued) = rescued(b"", |client| tell(client, 4, |bare| bare));
+    static READY: Sets = [ReadySet::new(), ReadySet::new()];
+    let (heard, ended, rescued) = rescued(&READY, b"", |client| tell(client, 4, |bare| bare));
     assert_eq!((heard, rescued), (0, 1));
     assert!(
         ended.is_some_and(|ended| ended < Instant::from_millis(2_100)),
@@ -129,8 +136,9 @@ fn a_fin_without_a_timer_leaves_again() {
 /// A window that is shut on bytes: smoltcp finds no room for them when their timer is over.
 #[test]
 fn bytes_without_a_timer_leave_again() {
+    static READY: Sets = [ReadySet::new(), ReadySet::new()];
     let shuts = |bare| Bare { window: 0, ..bare };
-    let (heard, ended, rescued) = rescued(b"text", |client| tell(client, 1, shuts));
+    let (heard, ended, rescued) = rescued(&READY, b"text", |client| tell(client, 1, shuts));
     assert_eq!((heard, rescued), (4, 1));
     assert!(
         ended.is_some_and(|ended| ended < Instant::from_millis(2_100)),
@@ -142,7 +150,8 @@ fn bytes_without_a_timer_leave_again() {
 /// of them for sent. The first two are made up here, so that the server has no use for the rest.
 #[test]
 fn bytes_behind_a_window_that_opened_leave_again() {
-    let (heard, _, rescued) = rescued(b"text", |client| {
+    static READY: Sets = [ReadySet::new(), ReadySet::new()];
+    let (heard, _, rescued) = rescued(&READY, b"text", |client| {
         let half = |bare: Bare| Bare {
             ack: bare.ack + 2,
             ..bare
