@@ -12,39 +12,11 @@ use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, Ipv4Address};
 
-/// Bytes that a fuzzer brings, one after the other; zeros at the end.
-struct Bytes<'b>(&'b [u8]);
-
-impl Bytes<'_> {
-    fn next(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-}
-
-/// Where what a frame carries begins: behind Ethernet, IPv4 and UDP.
-const PAYLOAD: usize = 14 + 20 + 8;
+use crate::harness::pelted::{Bytes, PAYLOAD, datagram};
 
 /// A message of a server to everybody, in its frame.
 fn frame(message: &[u8], from_port: u16) -> Vec<u8> {
-    let (udp, ip) = (8 + message.len() as u16, 28 + message.len() as u16);
-    let mut frame = vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 8, 0];
-    frame.extend([0x45, 0]);
-    frame.extend(ip.to_be_bytes());
-    frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 9, 255, 255, 255, 255]);
-    let words = frame[14..34].chunks(2);
-    let sum: u32 = words
-        .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]))
-        .sum();
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    frame.extend(from_port.to_be_bytes());
-    frame.extend([0, 68]);
-    frame.extend(udp.to_be_bytes());
-    frame.extend([0, 0]); // no sum (RFC 768)
-    frame.extend(message);
-    frame
+    datagram(from_port, [0xff; 6], ([255; 4], 68), message)
 }
 
 /// What a server may say: its kind, the last byte of an address, and options.

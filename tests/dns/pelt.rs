@@ -14,19 +14,7 @@ use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr};
 
-/// Bytes that a fuzzer brings, one after the other; zeros at the end.
-struct Bytes<'b>(&'b [u8]);
-
-impl Bytes<'_> {
-    fn next(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-}
-
-/// Where what a frame carries begins: behind Ethernet, IPv4 and UDP.
-const PAYLOAD: usize = 14 + 20 + 8;
+use crate::harness::pelted::{Bytes, PAYLOAD, datagram};
 
 /// Nothing takes longer: nine names in a row, each asked twice of one server, and by TCP.
 const LONGEST: Duration = Duration::from_secs(9 * (3 + 6 + 5 + 5 + 1));
@@ -34,26 +22,10 @@ const LONGEST: Duration = Duration::from_secs(9 * (3 + 6 + 5 + 5 + 1));
 /// The answer to a question of this frame, in its frame: these words behind the number, and
 /// this behind the question.
 fn answer(question: &[u8], head: [u8; 10], records: &[u8]) -> Vec<u8> {
-    let asked = &question[PAYLOAD + 12..];
-    let length = (12 + asked.len() + records.len()) as u16;
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0];
-    frame.extend((28 + length).to_be_bytes());
-    frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 9, 10, 0, 0, 1]);
-    let words = frame[14..34].chunks(2);
-    let sum: u32 = words
-        .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]))
-        .sum();
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    frame.extend([0, 53]);
-    frame.extend(&question[34..36]);
-    frame.extend((8 + length).to_be_bytes());
-    frame.extend([0, 0]); // no sum (RFC 768)
-    frame.extend(&question[PAYLOAD..PAYLOAD + 2]);
-    frame.extend(head);
-    frame.extend(asked);
-    frame.extend(records);
-    frame
+    let (number, asked) = (&question[PAYLOAD..PAYLOAD + 2], &question[PAYLOAD + 12..]);
+    let said = [number, &head, asked, records].concat();
+    let port = u16::from_be_bytes([question[34], question[35]]);
+    datagram(53, [2, 0, 0, 0, 0, 1], ([10, 0, 0, 1], port), &said)
 }
 
 /// The hardware address of the server, for who asks.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_macros, unused_imports)]
 
 pub mod peer;
+pub mod pelted;
 
 use cygnet::lab::wire::{Wire, WireEnd};
 use cygnet::{Backlog, Node, TcpStream, Turn, turns};

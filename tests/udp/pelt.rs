@@ -17,19 +17,10 @@ use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
+use crate::harness::pelted::Bytes;
+
 /// Of the echo, which is there all the time.
 const ECHO: u16 = 7;
-
-/// Bytes that a fuzzer brings, one after the other; zeros at the end.
-struct Bytes<'b>(&'b [u8]);
-
-impl Bytes<'_> {
-    fn next(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-}
 
 fn addr(number: u8, is_v6: bool) -> IpAddress {
     match is_v6 {
