@@ -182,28 +182,4 @@ impl Write for Writer<'_, '_> {
 }
 
 #[cfg(feature = "dns")]
-impl edge_nal::Dns for Nal<'_> {
-    type Error = cygnet::ResolveError;
-
-    async fn get_host_by_name(
-        &self,
-        host: &str,
-        kind: edge_nal::AddrType,
-    ) -> Result<core::net::IpAddr, Self::Error> {
-        let family = match kind {
-            edge_nal::AddrType::IPv4 => cygnet::Family::V4,
-            edge_nal::AddrType::IPv6 => cygnet::Family::V6,
-            edge_nal::AddrType::Either => cygnet::Family::Any,
-        };
-        crate::nal::first_address(self.node, host, family).await
-    }
-
-    /// Always [`NoName`](cygnet::ResolveError::NoName): nobody asks for names of addresses here.
-    async fn get_host_by_address(
-        &self,
-        _: core::net::IpAddr,
-        _: &mut [u8],
-    ) -> Result<usize, Self::Error> {
-        Err(cygnet::ResolveError::NoName)
-    }
-}
+crate::nal::names!(edge_nal, |nal| nal.node);

@@ -43,28 +43,4 @@ impl<'n> TcpConnect for Nal<'n> {
 }
 
 #[cfg(feature = "dns")]
-impl embedded_nal_async::Dns for Nal<'_> {
-    type Error = cygnet::ResolveError;
-
-    async fn get_host_by_name(
-        &self,
-        host: &str,
-        kind: embedded_nal_async::AddrType,
-    ) -> Result<core::net::IpAddr, Self::Error> {
-        let family = match kind {
-            embedded_nal_async::AddrType::IPv4 => cygnet::Family::V4,
-            embedded_nal_async::AddrType::IPv6 => cygnet::Family::V6,
-            embedded_nal_async::AddrType::Either => cygnet::Family::Any,
-        };
-        crate::nal::first_address(self.0, host, family).await
-    }
-
-    /// Always [`NoName`](cygnet::ResolveError::NoName): nobody asks for names of addresses here.
-    async fn get_host_by_address(
-        &self,
-        _: core::net::IpAddr,
-        _: &mut [u8],
-    ) -> Result<usize, Self::Error> {
-        Err(cygnet::ResolveError::NoName)
-    }
-}
+crate::nal::names!(embedded_nal_async, |nal| nal.0);

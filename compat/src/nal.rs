@@ -28,6 +28,43 @@ impl Write for Stream<'_> {
     }
 }
 
+/// Answers for names in the words of one of the two crates, which have the same trait.
+#[cfg(feature = "dns")]
+macro_rules! names {
+    ($theirs:ident, |$nal:ident| $node:expr) => {
+        impl $theirs::Dns for Nal<'_> {
+            type Error = cygnet::ResolveError;
+
+            async fn get_host_by_name(
+                &self,
+                host: &str,
+                kind: $theirs::AddrType,
+            ) -> Result<core::net::IpAddr, Self::Error> {
+                let family = match kind {
+                    $theirs::AddrType::IPv4 => cygnet::Family::V4,
+                    $theirs::AddrType::IPv6 => cygnet::Family::V6,
+                    $theirs::AddrType::Either => cygnet::Family::Any,
+                };
+                let $nal = self;
+                crate::nal::first_address($node, host, family).await
+            }
+
+            /// Always [`NoName`](cygnet::ResolveError::NoName): nobody asks for names of
+            /// addresses here.
+            async fn get_host_by_address(
+                &self,
+                _: core::net::IpAddr,
+                _: &mut [u8],
+            ) -> Result<usize, Self::Error> {
+                Err(cygnet::ResolveError::NoName)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "dns")]
+pub(crate) use names;
+
 /// The first address of a name.
 #[cfg(feature = "dns")]
 pub(crate) async fn first_address(
