@@ -22,15 +22,7 @@ const FIRST: u16 = 256;
 /// One or two servers, some hosts that have their addresses from them, and perhaps one that has
 /// one of those addresses anyway.
 pub(super) fn leases(scene: &mut Scene) {
-    let link = Link {
-        latency: scene.millis(0, 20) + Duration::from_micros(50),
-        jitter: scene.millis(0, 5),
-        loss: [0, 0, 20_000, 100_000][scene.draw(4) as usize],
-        duplicate: [0, 20_000][scene.draw(2) as usize],
-        reorder: [0, 20_000][scene.draw(2) as usize],
-        hold: scene.millis(1, 40),
-        ..Link::LAN
-    };
+    let link = troubled(scene, 20);
     let days = scene.pick(1, 7);
     let lease = Duration::from_secs(days * DAY + scene.draw(DAY));
     let clients = scene.pick(1, 3);
@@ -94,15 +86,7 @@ pub(super) fn leases(scene: &mut Scene) {
 
 /// A server that knows names, others that may be of no use, and hosts that ask them.
 pub(super) fn names(scene: &mut Scene) {
-    let link = Link {
-        latency: scene.millis(0, 40) + Duration::from_micros(50),
-        jitter: scene.millis(0, 5),
-        loss: [0, 0, 20_000, 100_000][scene.draw(4) as usize],
-        duplicate: [0, 20_000][scene.draw(2) as usize],
-        reorder: [0, 20_000][scene.draw(2) as usize],
-        hold: scene.millis(1, 40),
-        ..Link::LAN
-    };
+    let link = troubled(scene, 40);
     let count = scene.pick(1, 3);
     let knows = scene.draw(count);
     for number in 0..count {
@@ -194,6 +178,19 @@ pub(super) fn link_flaps(scene: &mut Scene) {
             _ => scene.millis(2_000, 60_000),
         };
         scene.between(place, lasts, Blow::Unplug, Blow::Plug);
+    }
+}
+
+/// A link that may lose, double and reorder, and takes at most so many milliseconds.
+fn troubled(scene: &mut Scene, latency: u64) -> Link {
+    Link {
+        latency: scene.millis(0, latency) + Duration::from_micros(50),
+        jitter: scene.millis(0, 5),
+        loss: [0, 0, 20_000, 100_000][scene.draw(4) as usize],
+        duplicate: [0, 20_000][scene.draw(2) as usize],
+        reorder: [0, 20_000][scene.draw(2) as usize],
+        hold: scene.millis(1, 40),
+        ..Link::LAN
     }
 }
 
