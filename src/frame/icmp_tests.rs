@@ -131,6 +131,12 @@ fn packet_too_big_is_read() {
     let mut udp = quoted.clone();
     udp[6] = 17;
     assert_eq!(too_big(&v6([2, 0], 1300, &udp[..60])), None);
+    // What is in another protocol's packet, or in no packet of this version, is none.
+    for (at, byte) in [(6, 17), (6, 0), (0, 0x40)] {
+        let mut other = v6([2, 0], 1300, &quoted[..60]);
+        other[14 + at] = byte;
+        assert_eq!(too_big(&other), None, "{at}: {byte}");
+    }
 }
 
 proptest! {
