@@ -43,6 +43,36 @@ fn a_timeout_is_told_and_the_stream_still_works() {
     }
 }
 
+/// A read or a write that is made and not awaited at once has its time from then on.
+#[test]
+fn a_timeout_counts_from_the_call() {
+    pair!(server, client);
+    let wire: Wire<32> = Wire::new(LAN);
+    let serve = async {
+        let mut stream = one(server).await;
+        stream.set_read_timeout(Some(millis(500)));
+        stream.set_write_timeout(Some(millis(500)));
+        let (mut buf, mut began) = ([0; 64], server.now());
+        let read = stream.read(&mut buf);
+        server.sleep(millis(400)).await;
+        assert_eq!(read.await, Err(ReadError::TimedOut));
+        let waited = server.now() - began;
+        assert!((millis(500)..millis(502)).contains(&waited), "{waited}");
+        while stream.write(&[1; 1024]).await.is_ok() {}
+        began = server.now();
+        let write = stream.write_all(b"x");
+        server.sleep(millis(400)).await;
+        assert_eq!(write.await, Err(WriteError::TimedOut));
+        let waited = server.now() - began;
+        assert!((millis(500)..millis(502)).contains(&waited), "{waited}");
+    };
+    let ask = async {
+        let _stream = client.connect(v4(1, 7)).await.unwrap();
+        client.sleep(Duration::from_secs(10)).await;
+    };
+    play(&wire, server, client, serve, ask);
+}
+
 /// The time is for each piece that makes progress, not for all of them.
 #[test]
 fn a_slow_reader_is_no_write_that_gets_nowhere() {
