@@ -64,15 +64,17 @@ fn names_are_found_by_unbound_whatever_becomes_of_its_servers() {
         return;
     };
     let folder = Folder::new("unbound");
-    // A second server for `sim`, at an address of its own.
+    // Two more servers for `sim`, at addresses of their own: one that knows, one that is silent.
     netns.does("ip addr add 192.168.69.3/32 dev lo");
-    let [good, fails, silent, truncates, second] = netns.inside(|| {
+    netns.does("ip addr add 192.168.69.4/32 dev lo");
+    let [good, fails, silent, truncates, second, mute] = netns.inside(|| {
         [
             ("127.0.0.1:5301", Ways::Knows(Ipv4Addr::new(10, 9, 9, 1))),
             ("127.0.0.1:5302", Ways::Fails),
             ("127.0.0.1:5303", Ways::Silent),
             ("127.0.0.1:5304", Ways::Truncates),
             ("192.168.69.3:53", Ways::Knows(Ipv4Addr::new(10, 9, 9, 3))),
+            ("192.168.69.4:53", Ways::Silent),
         ]
         .map(|(at, ways)| serve(at, ways))
     });
@@ -104,11 +106,14 @@ fn names_are_found_by_unbound_whatever_becomes_of_its_servers() {
     let (said, is_good) = dig(&netns, "swan.mute", both);
     assert!(is_good && said == ["is 10.9.9.3"], "{said:?}");
     assert!(silent.udp() > 0);
-    let (said, is_good) = dig(&netns, "goose.mute", first);
+    // How long unbound itself waits before it says SERVFAIL is unbound's affair, so this one
+    // asks a server that never says anything.
+    let (said, is_good) = dig(&netns, "goose.good", &["192.168.69.4"]);
     assert!(
         !is_good && said[0].starts_with("no server answered"),
         "{said:?}"
     );
+    assert!(mute.udp() > 1, "asked more than once");
 
     // unbound has asked by TCP, and is asked so: four of sixty addresses are kept.
     let (said, is_good) = dig(&netns, "swan.long", first);
