@@ -105,16 +105,23 @@ pub(crate) fn here(us: Neighbor, peer: Neighbor) -> Option<Frame> {
     }
 }
 
-/// The question to everybody where `whose` address is.
-pub(crate) fn who_has(us: Neighbor, whose: IpAddress) -> Option<Frame> {
+/// The question to everybody where `whose` address is, or to whoever had it: to `known`, if
+/// that is not [`NOBODY`] (RFC 1122, 2.3.2.1; RFC 4861, 7.3.3).
+pub(crate) fn who_has(us: Neighbor, whose: IpAddress, known: Hardware) -> Option<Frame> {
+    let is_known = known != NOBODY;
     match (us.1, whose) {
         (IpAddress::Ipv4(ours), IpAddress::Ipv4(whose)) => {
-            arp(1, EVERYBODY, (us.0, ours), (NOBODY, whose))
+            let to = if is_known { known } else { EVERYBODY };
+            arp(1, to, (us.0, ours), (known, whose))
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(ours), IpAddress::Ipv6(whose)) => {
-            let asked = solicited_node(whose);
-            ndisc([135, 0], (us.0, group(asked)), (ours, asked), whose, 1)
+            let group_of = solicited_node(whose);
+            let (to, asked) = match is_known {
+                true => (known, whose),
+                false => (group(group_of), group_of),
+            };
+            ndisc([135, 0], (us.0, to), (ours, asked), whose, 1)
         }
         #[cfg(feature = "ipv6")]
         _ => None,

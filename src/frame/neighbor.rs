@@ -110,6 +110,7 @@ fn link_layer(mut options: &[u8], kind: u8) -> Option<Option<Hardware>> {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::frame::build::who_has;
     use crate::frame::link::NOBODY;
     use proptest::prelude::*;
 
@@ -117,6 +118,33 @@ mod tests {
 
     fn addr(last: u8) -> IpAddress {
         IpAddress::v4(10, 0, 0, last)
+    }
+
+    #[test]
+    fn whoever_is_asked_itself_reads_the_question() {
+        let pairs = [
+            (addr(1), addr(9)),
+            #[cfg(feature = "ipv6")]
+            (
+                IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, 1),
+                IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, 9),
+            ),
+        ];
+        for (ours, whose) in pairs {
+            let us = [2, 0, 0, 0, 0, 1];
+            let frame = who_has((us, ours), whose, AT).unwrap();
+            assert_eq!(frame[..6], AT);
+            let claim = Claim {
+                addr: ours,
+                hardware: us,
+                asks_for: Some(whose),
+            };
+            assert_eq!(read(&frame), Some(claim));
+            #[cfg(feature = "ipv6")]
+            if let IpAddress::Ipv6(whose) = whose {
+                assert_eq!(frame[38..54], whose.octets());
+            }
+        }
     }
 
     #[test]

@@ -8,14 +8,14 @@ use smoltcp::wire::{IpProtocol, Ipv6Address};
 use crate::frame::build::{Frame, who_has};
 #[cfg(feature = "ipv6")]
 use crate::frame::build::{packet, put, sealed};
-use crate::frame::link::Hardware;
+use crate::frame::link::{Hardware, NOBODY};
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{group, solicited_node};
 
 /// The question who has an address, from nobody's.
 pub(crate) fn probe(us: Hardware, addr: IpAddress) -> Option<Frame> {
     match addr {
-        IpAddress::Ipv4(_) => who_has((us, Ipv4Address::UNSPECIFIED.into()), addr),
+        IpAddress::Ipv4(_) => who_has((us, Ipv4Address::UNSPECIFIED.into()), addr, NOBODY),
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(addr) => {
             let (from, to) = (Ipv6Address::UNSPECIFIED, solicited_node(addr));
@@ -31,7 +31,7 @@ pub(crate) fn probe(us: Hardware, addr: IpAddress) -> Option<Frame> {
 /// Says to everybody who has an IPv4 address; the neighbors of an IPv6 address ask.
 pub(crate) fn announce(us: Hardware, addr: IpAddress) -> Option<Frame> {
     match addr {
-        IpAddress::Ipv4(_) => who_has((us, addr), addr),
+        IpAddress::Ipv4(_) => who_has((us, addr), addr, NOBODY),
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(_) => None,
     }

@@ -482,8 +482,8 @@ impl Core<'_> {
                     false => at,
                 };
                 let mut due = slot.due(host).at.min(at);
-                // The question, or its answer, may be lost (RFC 4861, 7.2.2).
-                if slot.waits_for_neighbor {
+                // First the peer itself is asked, then everybody.
+                if slot.waits_for_neighbor && slot.polls < 2 {
                     due = due.min(now + AT_THE_LATEST);
                 }
                 let due = (due != FAR).then_some(due);

@@ -222,7 +222,7 @@ pub(crate) fn send<D: Device + ?Sized>(
                 Lookup::At(found) => hardware = found,
                 Lookup::Wait => again = ASK_AGAIN,
                 Lookup::Ask => {
-                    question = build::who_has((us, flow.local_addr()), hop);
+                    question = build::who_has((us, flow.local_addr()), hop, NOBODY);
                     again = AT_THE_LATEST;
                 }
             }

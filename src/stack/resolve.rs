@@ -53,7 +53,8 @@ pub(crate) fn hear<T: TxToken>(
 
 /// What is known of the way to a peer that does not answer is forgotten, and asked for
 /// (RFC 1122, 2.3.2.1): it, or its gateway, may have moved, or a frame of its own was
-/// damaged where no checksum is.
+/// damaged where no checksum is. Of this peer itself first, because a question to everybody
+/// costs all of a network a frame.
 #[cold]
 pub(crate) fn doubt(
     connections: &mut Connections<'_>,
@@ -64,6 +65,8 @@ pub(crate) fn doubt(
     let flow = connections.slots.flow(id);
     if let Some(hop) = flow.and_then(|flow| host.addresses.next_hop(flow.remote_addr())) {
         neighbors.doubt(hop);
+        let slot = &mut connections.slots[id];
+        slot.polls = slot.waits_for_neighbor.into();
         connections.slots.set_waiting(id, Some(neighbors.epoch));
         connections.slots.mark_dirty(id);
     }
@@ -119,7 +122,10 @@ fn find(
         Lookup::Wait => host.now + ASK_AGAIN,
         Lookup::Ask => {
             let us = (host.config.hardware_addr, flow.local_addr());
-            *question = hop.and_then(|hop| build::who_has(us, hop));
+            let slot = &mut connections.slots[id];
+            let known = if slot.polls == 0 { slot.peer } else { NOBODY };
+            slot.polls = slot.polls.saturating_add(1);
+            *question = hop.and_then(|hop| build::who_has(us, hop, known));
             host.now + AT_THE_LATEST
         }
     };

@@ -93,6 +93,9 @@ initial! {
         /// The hardware address that the flow's own frames come from.
         pub(crate) peer: [u8; 6] = NOBODY,
         pub(crate) waits_for_neighbor: bool = false,
+        /// How often the way to its peer was asked for; the first time since it answers no
+        /// more is zero.
+        pub(crate) polls: u8 = 0,
         /// What the cache had learned when it began to wait for a neighbor: its epoch
         /// then, for `audit`.
         pub(crate) waits_since: u8 = 0,
