@@ -1,10 +1,9 @@
 //! `core::net`'s addresses and ours.
+#![allow(dead_code, reason = "each adapter takes some")]
 
 use core::net::{IpAddr, SocketAddr};
 
-#[cfg(feature = "edge-nal")]
-use smoltcp::wire::IpListenEndpoint;
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
 
 /// `None`: an address of IPv6, for which smoltcp was not built.
 pub(crate) fn address(addr: IpAddr) -> Option<IpAddress> {
@@ -17,7 +16,6 @@ pub(crate) fn address(addr: IpAddr) -> Option<IpAddress> {
     }
 }
 
-#[cfg(feature = "edge-nal")]
 pub(crate) fn listen_endpoint(addr: SocketAddr) -> Option<IpListenEndpoint> {
     let ip = (!addr.ip().is_unspecified()).then(|| address(addr.ip()));
     let port = addr.port();
@@ -30,12 +28,10 @@ pub(crate) fn listen_endpoint(addr: SocketAddr) -> Option<IpListenEndpoint> {
     }
 }
 
-#[cfg(feature = "edge-nal")]
 pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(ip_addr(endpoint.addr), endpoint.port)
 }
 
-#[cfg(any(feature = "edge-nal", feature = "dns"))]
 pub(crate) fn ip_addr(addr: IpAddress) -> IpAddr {
     match addr {
         IpAddress::Ipv4(addr) => IpAddr::V4(addr),
@@ -45,4 +41,8 @@ pub(crate) fn ip_addr(addr: IpAddress) -> IpAddr {
         #[allow(unreachable_patterns)]
         _ => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
     }
+}
+
+pub(crate) fn endpoint(addr: SocketAddr) -> Option<IpEndpoint> {
+    address(addr.ip()).map(|ip| IpEndpoint::new(ip, addr.port()))
 }

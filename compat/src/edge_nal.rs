@@ -19,7 +19,16 @@
 //!
 //! Any number of handlers in one task may accept at once. An unspecified address listens on
 //! every one of the host's, of both families. With the feature `dns` a [`Nal`] answers for
-//! names. Datagrams are not here yet.
+//! names.
+//!
+//! With the feature `udp` there are datagrams ([`Datagrams`]): for edge-dhcp, edge-mdns,
+//! edge-captive. A socket that is bound to an unspecified address hears also what is sent to
+//! everybody, to any group, or to an address that the host does not have yet, as DHCP needs
+//! it; one that is bound to an address of the host's hears what is sent there, and to groups
+//! that it joins. With the feature `groups` switches and routers are told of those.
+
+#[cfg(feature = "udp")]
+mod udp;
 
 use core::net::SocketAddr;
 
@@ -31,6 +40,8 @@ use embedded_io_async::{ErrorType, Read, Write};
 
 use crate::address::{listen_endpoint, socket_addr};
 pub use crate::nal::Stream;
+#[cfg(feature = "udp")]
+pub use udp::Datagrams;
 
 /// A node as edge-nal's network stack.
 #[derive(Clone, Copy, Debug)]

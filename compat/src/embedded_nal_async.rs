@@ -17,7 +17,11 @@
 //! # let _ = ask;
 //! ```
 //!
-//! With the feature `dns` a [`Nal`] answers for names. Datagrams are not here yet.
+//! With the feature `dns` a [`Nal`] answers for names, and with the feature `udp` it is a
+//! `UdpStack`.
+
+#[cfg(feature = "udp")]
+mod udp;
 
 use core::net::SocketAddr;
 
@@ -25,6 +29,8 @@ use cygnet::{Error, Node};
 use embedded_nal_async::TcpConnect;
 
 pub use crate::nal::Stream;
+#[cfg(feature = "udp")]
+pub use udp::{Bound, Connected};
 
 /// A node as a network stack of `embedded-nal-async`.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,10 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
-//! | `edge-nal` 0.7 | its `Tcp…` traits, for edge-http and its kin |
-//! | `embedded-nal-async` 0.9 | its `TcpConnect`, for reqwless, rust-mqtt and others |
-//! | `dns`, `ipv6` | names for these two; addresses of IPv6 |
+//! | `edge-nal` 0.7 | its traits, for edge-http, edge-dhcp and their kin |
+//! | `embedded-nal-async` 0.9 | its traits, for reqwless, rust-mqtt and others |
+//! | `udp`, `groups`, `dns` | datagrams, groups, and names for these two |
+//! | `ipv6` | addresses of IPv6 |
 //! | `picoserve` 0.20 | HTTP: its sockets, its timer, and a task per connection |
 //! | `log` | an observer that writes to `log` |
 //! | `defmt` | an observer that writes to `defmt` |
@@ -13,7 +14,7 @@
 
 #[cfg(any(
     feature = "edge-nal",
-    all(feature = "dns", feature = "embedded-nal-async")
+    all(any(feature = "dns", feature = "udp"), feature = "embedded-nal-async")
 ))]
 mod address;
 #[cfg(feature = "defmt")]

@@ -7,7 +7,7 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 
-use smoltcp::wire::IpListenEndpoint;
+use smoltcp::wire::{IpAddress, IpListenEndpoint};
 
 use crate::counters::DropReason;
 use crate::event::{Event, Reason, Yield};
@@ -86,6 +86,16 @@ impl<'a> UdpSocket<'a> {
         self.port
     }
 
+    /// The address of ours that it speaks from: what it is bound to, or what
+    /// [`connect`](Self::connect) chose. `None`: that of each datagram is chosen by where it
+    /// goes.
+    pub fn local_addr(&self) -> Option<IpAddress> {
+        self.stack.with_quiet(|core| {
+            let bind = core.beside.binds.get(self.id)?;
+            (bind.is_connected || bind.is_narrow).then(|| bind.flow.local_addr())
+        })
+    }
+
     /// Says what else the socket hears than what is sent to this host; see [`Hears`].
     ///
     /// # Errors
@@ -150,6 +160,32 @@ impl<'a> UdpSocket<'a> {
         poll_fn(move |cx| {
             let full = Err(RecvError::TooManyWaiting);
             line.poll(cx, full, |core, id| receive(core, id, buf))
+        })
+    }
+
+    /// Waits until there is a datagram, or an error, for [`recv_from`](Self::recv_from) to
+    /// give at once, unless another task takes it first.
+    ///
+    /// # Errors
+    /// As [`recv_from`](Self::recv_from), but for `Refused`, which is that one's to give.
+    ///
+    /// # Cancel safety
+    /// **Safe.** It takes nothing, dropped or not.
+    pub fn readable(&self) -> impl Future<Output = Result<(), RecvError>> {
+        let mut line = self.line(Reason::Receive);
+        poll_fn(move |cx| {
+            let full = Err(RecvError::TooManyWaiting);
+            line.poll(cx, full, |core, id| {
+                let Some(bind) = core.beside.binds.get(id) else {
+                    return Poll::Ready(Err(RecvError::Closed));
+                };
+                if bind.count == 0 && !bind.refused {
+                    return Poll::Pending;
+                }
+                // Nobody says that this task is who takes it.
+                core.beside.binds.pass_on(id, false);
+                Poll::Ready(Ok(()))
+            })
         })
     }
 

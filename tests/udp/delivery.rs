@@ -151,6 +151,16 @@ fn ports_are_bound_once_for_each_address_and_free_again() {
     let one = node.bind(v4(1, 7)).unwrap();
     assert_eq!(error(v4(1, 7)), Some(BindError::InUse));
     assert_eq!(error(v4(2, 7)), Some(BindError::NotOurs));
+    assert_eq!(
+        (all.local_addr(), one.local_addr()),
+        (None, Some(v4(1, 0).addr))
+    );
+    all.connect(v4(9, 9)).unwrap();
+    assert_eq!(
+        all.local_addr(),
+        Some(v4(1, 0).addr),
+        "as it speaks to its peer"
+    );
     drop(all);
     let all = node.bind(7).unwrap();
     let _more = [node.bind(8).unwrap(), node.bind(9).unwrap()];

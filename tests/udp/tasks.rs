@@ -154,6 +154,43 @@ fn a_send_can_be_dropped_at_any_poll_and_has_sent_nothing() {
     }
 }
 
+/// Whoever waits for a datagram without taking it keeps it from nobody.
+#[test]
+fn a_socket_is_readable_for_all_who_wait() {
+    udp_host!(node, 1, sockets: 1, datagrams: 4, bytes: 16, waiters: 3);
+    let (socket, seen) = (Rc::new(node.bind(7).unwrap()), Seen::default());
+    for task in 0..2 {
+        let (socket, seen) = (socket.clone(), seen.clone());
+        node.spawn(Box::pin(async move {
+            while socket.readable().await.is_ok() {
+                seen.borrow_mut().push((task, 0));
+                std::future::pending::<()>().await;
+            }
+        }))
+        .unwrap();
+    }
+    let (reader, out) = (socket.clone(), seen.clone());
+    node.spawn(Box::pin(async move {
+        let mut buf = [0; 9];
+        while let Ok((1, _)) = reader.recv_from(&mut buf).await {
+            out.borrow_mut().push((2, buf[0]));
+        }
+    }))
+    .unwrap();
+    by_hand(node, |hands| {
+        hands.settle();
+        let full = socket.readable().now_or_never();
+        assert_eq!(full, Some(Err(RecvError::TooManyWaiting)));
+        for number in [7, 8] {
+            hands.say(&Packet::to_port(7, &[number]));
+        }
+        hands.settle();
+        let mut seen = seen.borrow().clone();
+        seen.sort_unstable();
+        assert_eq!(seen, [(0, 0), (1, 0), (2, 7), (2, 8)]);
+    });
+}
+
 #[test]
 fn more_waiting_tasks_than_places_are_told() {
     udp_host!(node, 1, sockets: 1, datagrams: 2, bytes: 16, waiters: 1);

@@ -16,11 +16,16 @@ pub fn wire() -> Wire<16> {
     })
 }
 
-pub fn stack<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> {
+/// Without an address.
+pub fn bare<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> {
     let config = Config::new([2, 0, 0, 0, 0, number], [number; 16]);
     let mut capabilities = DeviceCapabilities::default();
     capabilities.max_transmission_unit = 1514;
-    let stack = Stack::new(memory, &config, capabilities).unwrap();
+    Stack::new(memory, &config, capabilities).unwrap()
+}
+
+pub fn stack<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> {
+    let stack = bare(memory, number);
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
     stack.add_address(address).unwrap();
     stack
@@ -33,9 +38,16 @@ macro_rules! hosts {
         hosts!($second, 2);
     };
     ($name:ident, $number:literal) => {
+        hosts!($name, $number, stack);
+    };
+    ($name:ident, $number:literal, $make:ident) => {
         let mut memory = cygnet::Storage::<'_, 4, 2048, 2048>::new();
         let mut futures: Box<cygnet::TaskStorage<4, 16384>> = Box::default();
-        let stack = $crate::hosts::stack(&mut memory, $number);
+        let mut datagrams: Box<cygnet::UdpStorage<4, 4, 1472>> = Box::default();
+        let mut names: cygnet::NameStorage<2> = cygnet::NameStorage::new();
+        let stack = $crate::hosts::$make(&mut memory, $number);
+        stack.add_datagrams(&mut datagrams).unwrap();
+        stack.add_names(&mut names).unwrap();
         let ready: &'static cygnet::ReadySet<4> = Box::leak(Box::default());
         let tasks = cygnet::Tasks::new(&mut *futures, ready);
         let $name = cygnet::Node::new(&stack, &tasks);
