@@ -6,6 +6,7 @@
 //! | `edge-nal` 0.7 | its traits, for edge-http, edge-dhcp and their kin |
 //! | `embedded-nal-async` 0.9 | its traits, for reqwless, rust-mqtt and others |
 //! | `udp`, `groups`, `dns` | datagrams, groups, and names for these two |
+//! | `sntpc` 0.11 | its socket and its timestamps: the time from a server |
 //! | `ipv6` | addresses of IPv6 |
 //! | `picoserve` 0.20 | HTTP: its sockets, its timer, and a task per connection |
 //! | `log` | an observer that writes to `log` |
@@ -14,7 +15,8 @@
 
 #[cfg(any(
     feature = "edge-nal",
-    all(any(feature = "dns", feature = "udp"), feature = "embedded-nal-async")
+    feature = "embedded-nal-async",
+    feature = "sntpc"
 ))]
 mod address;
 #[cfg(feature = "defmt")]
@@ -31,3 +33,5 @@ pub mod log;
 mod nal;
 #[cfg(feature = "picoserve")]
 pub mod picoserve;
+#[cfg(feature = "sntpc")]
+pub mod sntpc;
