@@ -3,6 +3,8 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
+//! | `embassy-executor` | a node's turns as one task there, sleeping by embassy-time 0.5 |
+//! | `embassy-time` 0.5 | its time driver, on the platform's clock |
 //! | `edge-nal` 0.7 | its traits, for edge-http, edge-dhcp and their kin |
 //! | `embedded-nal-async` 0.9 | its traits, for reqwless, rust-mqtt and others |
 //! | `udp`, `groups`, `dns` | datagrams, groups, and names for these two |
@@ -23,8 +25,12 @@ mod address;
 pub mod defmt;
 #[cfg(feature = "edge-nal")]
 pub mod edge_nal;
+#[cfg(feature = "embassy-executor")]
+pub mod embassy_executor;
 #[cfg(feature = "embassy-net-driver")]
 pub mod embassy_net_driver;
+#[cfg(feature = "embassy-time")]
+pub mod embassy_time;
 #[cfg(feature = "embedded-nal-async")]
 pub mod embedded_nal_async;
 #[cfg(feature = "log")]

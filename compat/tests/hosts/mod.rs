@@ -1,8 +1,8 @@
 //! Two hosts, 10.0.0.1 and 10.0.0.2, and a wire of 10 ms.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use cygnet::lab::wire::{Faults, Wire};
-use cygnet::{Config, Stack, StackMemory};
+use cygnet::{Config, Node, ReadySet, Stack, StackMemory, Storage, TaskStorage, Tasks};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr};
@@ -29,6 +29,15 @@ pub fn stack<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> 
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
     stack.add_address(address).unwrap();
     stack
+}
+
+/// A node in memory that is never freed.
+pub fn lasting(number: u8) -> Node<'static> {
+    let memory: &'static mut Storage<'static, 4, 2048, 2048> = Box::leak(Box::default());
+    let futures: &'static mut TaskStorage<4, 2048> = Box::leak(Box::default());
+    let ready: &'static ReadySet<4> = Box::leak(Box::default());
+    let stack: &'static Stack<'static> = Box::leak(Box::new(stack(memory, number)));
+    Node::new(stack, Box::leak(Box::new(Tasks::new(futures, ready))))
 }
 
 /// Makes nodes of these names.
