@@ -3,6 +3,7 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
+//! | `embassy-net-driver-reverse` | a device of smoltcp's is a driver for embassy-net |
 //! | `embassy-executor` | a node's turns as one task there, sleeping by embassy-time 0.5 |
 //! | `embassy-time` 0.5 | its time driver, on the platform's clock |
 //! | `edge-nal` 0.7 | its traits, for edge-http, edge-dhcp and their kin |
@@ -29,6 +30,8 @@ pub mod edge_nal;
 pub mod embassy_executor;
 #[cfg(feature = "embassy-net-driver")]
 pub mod embassy_net_driver;
+#[cfg(feature = "embassy-net-driver-reverse")]
+pub mod embassy_net_driver_reverse;
 #[cfg(feature = "embassy-time")]
 pub mod embassy_time;
 #[cfg(feature = "embedded-nal-async")]
