@@ -3,22 +3,22 @@
 //! to talk to in a test, and runs on a device that was written for cygnet.
 //!
 //! ```
-//! use cygnet_compat::embassy_net_driver_reverse::{Bell, Reversed};
+//! use cygnet_compat::embassy_net_driver_reverse::{Interrupt, Reversed};
 //! use smoltcp::phy::Device;
 //! use smoltcp::time::Instant;
 //! # fn now() -> Instant { Instant::ZERO }
 //!
-//! static BELL: Bell = Bell::new();
+//! static INTERRUPT: Interrupt = Interrupt::new();
 //!
 //! fn driver<D: Device>(device: D) -> impl embassy_net_driver::Driver {
 //!     let hardware_addr = [2, 0, 0, 0, 0, 1];
 //!     // For `embassy_net::new`.
-//!     Reversed::<D, 1514>::new(device, hardware_addr, now, &BELL)
+//!     Reversed::<D, 1514>::new(device, hardware_addr, now, &INTERRUPT)
 //! }
 //!
 //! /// The device's interrupt.
 //! fn interrupt() {
-//!     BELL.ring();
+//!     INTERRUPT.fire();
 //! }
 //! # let _ = interrupt;
 //! # fn start<D: Device>(device: D) { driver(device); }
@@ -34,10 +34,9 @@ use embassy_net_driver::{
 use smoltcp::phy::{self, Device};
 use smoltcp::time::Instant;
 
-/// What a device rings, in an interrupt too: embassy-net asks a driver once, and then wants to
-/// be woken.
+/// What a device's interrupt says: embassy-net asks a driver once, and then wants to be woken.
 #[derive(Debug)]
-pub struct Bell(Mutex<RefCell<State>>);
+pub struct Interrupt(Mutex<RefCell<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -45,17 +44,17 @@ struct State {
     link_is_down: bool,
 }
 
-impl Bell {
-    /// A bell that nobody hears yet, at a link that is up.
+impl Interrupt {
+    /// A interrupt that nobody hears yet, at a link that is up.
     pub const fn new() -> Self {
-        Bell(Mutex::new(RefCell::new(State {
+        Interrupt(Mutex::new(RefCell::new(State {
             waker: None,
             link_is_down: false,
         })))
     }
 
     /// A frame may have come, or there is room to send again.
-    pub fn ring(&self) {
+    pub fn fire(&self) {
         self.tell(|_| ());
     }
 
@@ -91,9 +90,9 @@ impl Bell {
     }
 }
 
-impl Default for Bell {
+impl Default for Interrupt {
     fn default() -> Self {
-        Bell::new()
+        Interrupt::new()
     }
 }
 
@@ -104,19 +103,24 @@ pub struct Reversed<'b, D, const MTU: usize> {
     device: D,
     hardware_addr: [u8; 6],
     clock: fn() -> Instant,
-    bell: &'b Bell,
+    interrupt: &'b Interrupt,
     frame: [u8; MTU],
 }
 
 impl<'b, D: Device, const MTU: usize> Reversed<'b, D, MTU> {
     /// A driver for Ethernet. Devices are asked with a time, which most of them do not look at:
     /// `clock` says it.
-    pub fn new(device: D, hardware_addr: [u8; 6], clock: fn() -> Instant, bell: &'b Bell) -> Self {
+    pub fn new(
+        device: D,
+        hardware_addr: [u8; 6],
+        clock: fn() -> Instant,
+        interrupt: &'b Interrupt,
+    ) -> Self {
         Reversed {
             device,
             hardware_addr,
             clock,
-            bell,
+            interrupt,
             frame: [0; MTU],
         }
     }
@@ -139,19 +143,19 @@ impl<D: Device, const MTU: usize> Driver for Reversed<'_, D, MTU> {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         // First: the frame may come while the device is asked.
-        self.bell.hear(cx.waker());
+        self.interrupt.hear(cx.waker());
         let (token, room) = self.device.receive((self.clock)())?;
         let frame = &mut self.frame;
         Some((Received { token, frame }, Room(room)))
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
-        self.bell.hear(cx.waker());
+        self.interrupt.hear(cx.waker());
         self.device.transmit((self.clock)()).map(Room)
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
-        match self.bell.hear(cx.waker()) {
+        match self.interrupt.hear(cx.waker()) {
             true => LinkState::Up,
             false => LinkState::Down,
         }

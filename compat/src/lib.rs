@@ -3,6 +3,7 @@
 //! | feature | what it gives |
 //! |---|---|
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
+//! | `xarxa-driver` 0.1 | a driver written for xarxa is one, too; needs Rust 1.95 |
 //! | `embassy-net-driver-reverse` | a device of smoltcp's is a driver for embassy-net |
 //! | `embassy-executor` | a node's turns as one task there, sleeping by embassy-time 0.5 |
 //! | `embassy-time` 0.5 | its time driver, on the platform's clock |
@@ -22,6 +23,8 @@
     feature = "sntpc"
 ))]
 mod address;
+#[cfg(any(feature = "embassy-net-driver", feature = "xarxa-driver"))]
+mod bell;
 #[cfg(feature = "defmt")]
 pub mod defmt;
 #[cfg(feature = "edge-nal")]
@@ -44,3 +47,5 @@ mod nal;
 pub mod picoserve;
 #[cfg(feature = "sntpc")]
 pub mod sntpc;
+#[cfg(feature = "xarxa-driver")]
+pub mod xarxa_driver;

@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 use cygnet::lab::wire::{Wire, WireEnd};
 use cygnet::{Node, service};
 use cygnet_compat::embassy_executor::{drive_with, now};
-use cygnet_compat::embassy_net_driver_reverse::{Bell, Reversed};
+use cygnet_compat::embassy_net_driver_reverse::{Interrupt, Reversed};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Driver, HardwareAddress, RxToken};
@@ -32,7 +32,7 @@ fn byte(at: usize) -> u8 {
 struct Chips {
     wire: &'static Wire<16>,
     arrival: &'static Signal<NoopRawMutex, ()>,
-    bell: &'static Bell,
+    interrupt: &'static Interrupt,
 }
 
 impl Interrupts for Chips {
@@ -43,7 +43,7 @@ impl Interrupts for Chips {
 
     fn fire(&self) {
         self.arrival.signal(());
-        self.bell.ring();
+        self.interrupt.fire();
     }
 }
 
@@ -67,15 +67,15 @@ fn theirs(device: Device, spawner: embassy_executor::Spawner) -> Stack<'static> 
 }
 
 fn run<F: Future<Output = ()> + 'static>(
-    test: impl FnOnce(Node<'static>, Stack<'static>, &'static Bell) -> F,
+    test: impl FnOnce(Node<'static>, Stack<'static>, &'static Interrupt) -> F,
 ) {
     let wire: &'static Wire<16> = leak(wire());
     let arrival: &'static Signal<NoopRawMutex, ()> = leak(Signal::new());
-    let bell: &'static Bell = leak(Bell::new());
+    let interrupt: &'static Interrupt = leak(Interrupt::new());
     let chips = Chips {
         wire,
         arrival,
-        bell,
+        interrupt,
     };
     executor::run(chips, |spawner| {
         let node = lasting(1);
@@ -83,13 +83,13 @@ fn run<F: Future<Output = ()> + 'static>(
         spawn(spawner, async move {
             drive_with(node, near, async || arrival.wait().await).await;
         });
-        let device = Reversed::new(far, [2, 0, 0, 0, 0, 2], now, bell);
+        let device = Reversed::new(far, [2, 0, 0, 0, 0, 2], now, interrupt);
         assert!(matches!(
             device.hardware_address(),
             HardwareAddress::Ethernet([2, 0, 0, 0, 0, 2])
         ));
         assert_eq!(device.capabilities().max_transmission_unit, 1514);
-        test(node, theirs(device, spawner), bell)
+        test(node, theirs(device, spawner), interrupt)
     });
 }
 
@@ -99,7 +99,7 @@ fn a_frame_that_is_too_long_is_cut() {
     let wire: &'static Wire<16> = leak(wire());
     let (near, far) = wire.ends();
     let late = || smoltcp::time::Instant::from_secs(1);
-    let mut driver = Reversed::<_, 60>::new(far, [2; 6], late, leak(Bell::new()));
+    let mut driver = Reversed::<_, 60>::new(far, [2; 6], late, leak(Interrupt::new()));
     assert_eq!(driver.capabilities().max_transmission_unit, 60);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(driver.receive(&mut cx).is_none());
@@ -148,7 +148,7 @@ fn their_client_asks_our_server() {
 
 #[test]
 fn our_client_asks_their_server() {
-    run(|node, stack, bell| async move {
+    run(|node, stack, interrupt| async move {
         let heard = Cell::new(0);
         let serve = async {
             let mut socket = socket(stack);
@@ -169,12 +169,12 @@ fn our_client_asks_their_server() {
                 stream.write_all(b"a swan").await.unwrap();
                 assert_eq!(stream.read(&mut bytes).await, Ok(6));
                 assert_eq!(&bytes, b"a swan");
-                assert_eq!(now() - asked, LATENCY * 2, "each bell was heard");
+                assert_eq!(now() - asked, LATENCY * 2, "each interrupt was heard");
             }
             // A link that is down is seen at once.
-            bell.set_link(false);
+            interrupt.set_link(false);
             stack.wait_link_down().await;
-            bell.set_link(true);
+            interrupt.set_link(true);
             stack.wait_link_up().await;
             stream.shutdown();
             while stream.read(&mut bytes).await != Ok(0) {}
