@@ -13,6 +13,7 @@
 //! | `sntpc` 0.11 | its socket and its timestamps: the time from a server |
 //! | `ipv6` | addresses of IPv6 |
 //! | `picoserve` 0.20 | HTTP: its sockets, its timer, and a task per connection |
+//! | none | RTIC 2 needs no adapter: see `boards/rtic-lm3s6965evb` of the repository |
 //! | `log` | an observer that writes to `log` |
 //! | `defmt` | an observer that writes to `defmt` |
 #![no_std]

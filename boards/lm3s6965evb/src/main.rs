@@ -56,7 +56,7 @@ impl Platform for Board {
             // With interrupts masked none can slip in between the look and the
             // sleep; WFI ends all the same, and then the handler runs.
             let more = interrupt::free(|_| {
-                let more = self.ethernet.listen() || READY.is_woken();
+                let more = stellaris::listen() || READY.is_woken();
                 if !more {
                     cortex_m::asm::wfi();
                 }

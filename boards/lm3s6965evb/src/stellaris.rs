@@ -8,7 +8,7 @@
 //! and the IP header is aligned too.
 //!
 //! An interrupt says one thing: a frame has arrived. The handler only masks it;
-//! [`Stellaris::listen`] lets it through again, when all frames have been taken.
+//! [`listen`] lets it through again, when all frames have been taken.
 //!
 //! On silicon (not tried): the clocks of MAC and PHY must be switched on in
 //! RCGC2 first, and the PHY be told to negotiate, through the MII registers.
@@ -106,6 +106,13 @@ pub fn on_interrupt() {
     write(Register::InterruptMask, 0);
 }
 
+/// Lets the next frame interrupt. True when one waits already.
+pub fn listen() -> bool {
+    write(Register::Status, RX);
+    write(Register::InterruptMask, RX);
+    waiting() > 0
+}
+
 impl Stellaris {
     /// For a static: all zeros.
     pub const fn new() -> Self {
@@ -135,13 +142,6 @@ impl Stellaris {
         );
         // SAFETY: the handler is in place since the reset, and shares nothing.
         unsafe { NVIC::unmask(Interrupt) };
-    }
-
-    /// Lets the next frame interrupt. True when one waits already.
-    pub fn listen(&self) -> bool {
-        write(Register::Status, RX);
-        write(Register::InterruptMask, RX);
-        waiting() > 0
     }
 
     /// Moves the next frame from the FIFO into `rx`; its length.
