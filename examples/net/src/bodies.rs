@@ -1,11 +1,14 @@
-//! Bodies that fit into no buffer: one that is read and thrown away, and one that is written
-//! piece by piece.
+//! Bodies that fit into no buffer: one that is read and thrown away, one that is written piece
+//! by piece, and one that takes its time.
 
+use cygnet::Node;
 use embedded_io_async::Read;
 use picoserve::extract::FromRequest;
 use picoserve::request::{RequestBody, RequestParts};
 use picoserve::response::StatusCode;
 use picoserve::response::chunked::{ChunkWriter, Chunks, ChunksWritten};
+use picoserve::response::sse::{EventSource, EventWriter};
+use smoltcp::time::Duration;
 
 /// How many bytes came, none of which is kept.
 pub struct Received(pub usize);
@@ -46,5 +49,22 @@ impl Chunks for Lines {
             chunks.write_fmt(format_args!("{line}\n")).await?;
         }
         chunks.finalize().await
+    }
+}
+
+/// Three events. Its end is that of the connection, which picoserve 0.20 sees only after a
+/// stream that has waited for something: for time, as here, or for what it tells.
+pub struct Ticks(pub Node<'static>);
+
+impl EventSource for Ticks {
+    async fn write_events<W: picoserve::io::Write>(
+        self,
+        mut events: EventWriter<'_, W>,
+    ) -> Result<(), W::Error> {
+        for tick in 0..3 {
+            events.write_event("tick", format_args!("{tick}")).await?;
+            self.0.sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 }

@@ -9,16 +9,16 @@ use cygnet::{Backlog, Node};
 use cygnet_compat::picoserve::serve;
 use picoserve::extract::Form;
 use picoserve::response::chunked::ChunkedResponse;
-use picoserve::response::sse::{EventSource, EventStream, EventWriter};
+use picoserve::response::sse::EventStream;
 use picoserve::response::ws::{Message, SocketRx, SocketTx, WebSocketCallback, WebSocketUpgrade};
 use picoserve::response::{File, Json};
 use picoserve::routing::{PathRouter, get, get_service, parse_path_segment, post};
 use picoserve::{Config, Router, Timeouts, time::Duration};
 use serde::{Deserialize, Serialize};
 
-use crate::bodies::{Lines, Received};
+use crate::bodies::{Lines, Received, Ticks};
 
-const PAGE: &str = "<!doctype html><title>cygnet</title><h1>Hello World</h1>\n";
+const PAGE: &str = include_str!("page.html");
 
 static CONFIG: Config = Config::new(Timeouts {
     persistent_start_read_request: Duration::from_secs(30),
@@ -39,7 +39,7 @@ struct Name {
 }
 
 /// The routes.
-pub fn app() -> Router<impl PathRouter> {
+pub fn app(node: Node<'static>) -> Router<impl PathRouter> {
     Router::new()
         .route("/", get_service(File::html(PAGE)))
         .route(
@@ -63,7 +63,10 @@ pub fn app() -> Router<impl PathRouter> {
             "/long",
             get(|| async { ChunkedResponse::new(Lines(10_000)) }),
         )
-        .route("/events", get(|| async { EventStream(Ticks(3)) }))
+        .route(
+            "/events",
+            get(move || async move { EventStream(Ticks(node)) }),
+        )
         .route(
             "/echo",
             get(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(Echo)),
@@ -72,23 +75,9 @@ pub fn app() -> Router<impl PathRouter> {
 
 /// Serves them on port 80.
 pub fn start(node: Node<'static>) {
-    let app = Box::leak(Box::new(app()));
+    let app = Box::leak(Box::new(app(node)));
     let http = serve::<2048, _>(node, 80, Backlog(16), app, &CONFIG);
     node.spawn_named("http", http).expect("a free task");
-}
-
-struct Ticks(u32);
-
-impl EventSource for Ticks {
-    async fn write_events<W: picoserve::io::Write>(
-        self,
-        mut events: EventWriter<'_, W>,
-    ) -> Result<(), W::Error> {
-        for tick in 0..self.0 {
-            events.write_event("tick", format_args!("{tick}")).await?;
-        }
-        Ok(())
-    }
 }
 
 struct Echo;

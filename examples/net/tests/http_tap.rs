@@ -1,5 +1,6 @@
-//! The web server and curl, each test in a network namespace of its own. They need root; see
-//! `sim/tests/netns/mod.rs` for what happens without.
+//! The web server and its clients: curl, wrk, ab and a browser, each test in a network
+//! namespace of its own. They need root; see `sim/tests/netns/mod.rs` for what happens
+//! without.
 #![cfg(target_os = "linux")]
 
 #[path = "../../../sim/tests/netns/mod.rs"]
@@ -57,9 +58,12 @@ fn curl_gets_pages_json_forms_chunks_and_events() {
     assert_eq!(form, "Hello Anna\n");
     let long = curl(&netns, &[&at("/long")]);
     assert!((0..10_000).map(|line| line.to_string()).eq(long.lines()));
-    // Its length is not known, so it ends with the connection.
-    let events = curl(&netns, &["-N", "-H", "Connection: close", &at("/events")]);
-    assert_eq!(events.matches("event:tick").count(), 3, "{events}");
+    // Its length is not known, so it ends with the connection, which is at once.
+    for connection in ["Connection: close", "Connection: keep-alive"] {
+        let words = ["-N", "-m", "20", "-H", connection, &at("/events")];
+        let events = curl(&netns, &words);
+        assert_eq!(events.matches("event:tick").count(), 3, "{events}");
+    }
     let code = ["-o", "/dev/null", "-w", "%{http_code}"];
     assert_eq!(
         curl(&netns, &[&code[..], &[&at("/nothing")]].concat()),
@@ -118,4 +122,60 @@ fn twenty_megabytes_are_uploaded() {
         assert_eq!(curl(&netns, &words), "20000000\n");
     }
     std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn wrk_and_ab_are_answered_without_an_error() {
+    let Some(netns) = Netns::new(&["wrk", "ab"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    for clients in ["-c1", "-c32"] {
+        let words = ["-t1", clients, "-d1s", "--timeout", "20s"];
+        let mut wrk = netns.command("wrk");
+        let said = text(&wrk.args(words).arg(at("/swans/3")).output().unwrap());
+        let requests = said.lines().find(|line| line.contains("requests in"));
+        let requests = requests.unwrap_or_else(|| panic!("{said}"));
+        println!("wrk {clients}: {}", requests.trim());
+        assert!(!requests.trim().starts_with("0 "), "{said}");
+        assert!(!said.contains("Socket errors"), "{said}");
+        assert!(!said.contains("Non-2xx"), "{said}");
+    }
+    // It speaks HTTP/1.0, where each answer ends its connection.
+    let mut ab = netns.command("ab");
+    let ab = ab.args(["-q", "-n", "1000", "-c", "16", &at("/swans/3")]);
+    let said = text(&ab.output().unwrap());
+    for (name, value) in [("Complete", "1000"), ("Failed", "0")] {
+        let name = format!("{name} requests:");
+        let line = said.lines().find_map(|line| line.strip_prefix(&name));
+        assert_eq!(line.map(str::trim), Some(value), "{said}");
+    }
+}
+
+/// Its page fetches 24 things at once, while events come and a WebSocket echoes.
+#[test]
+fn a_browser_shows_the_page_and_all_that_it_asks_for() {
+    let Some(netns) = Netns::new(&["chromium"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    let name = format!("cygnet-browser-{}", std::process::id());
+    let home = std::env::temp_dir().join(name);
+    let mut browser = netns.command("chromium");
+    browser.args(["--headless=new", "--no-sandbox", "--disable-gpu"]);
+    browser.args(["--enable-logging=stderr", &at("/")]);
+    browser.arg(format!("--user-data-dir={}", home.display()));
+    let mut browser = Ends(browser.stderr(Stdio::piped()).spawn().unwrap());
+    let numbers: Vec<String> = (0..24).map(|number| number.to_string()).collect();
+    let swans = format!("swans: {}.", numbers.join(" "));
+    let mut missing = vec![&*swans, "ticks: 0 1 2.", "echo: a swan."];
+    let mut said = BufReader::new(browser.0.stderr.take().unwrap()).lines();
+    while !missing.is_empty() {
+        // It is ended after a minute.
+        let Some(Ok(line)) = said.next() else { break };
+        missing.retain(|words| !line.contains(words));
+    }
+    drop(browser);
+    let _ = std::fs::remove_dir_all(home);
+    assert_eq!(missing, [""; 0], "the page does not say that");
 }
