@@ -29,7 +29,10 @@
 //! What picoserve 0.20 does over any network: an `EventStream` ends with its connection only
 //! if it has waited once, for time or for what it tells; else the client waits for
 //! `persistent_start_read_request`. It does not answer `Expect: 100-continue`; clients
-//! send their body a second later. It has no bodies of a request in chunks.
+//! send their body a second later. It takes a body in chunks for none, and the chunks for the
+//! next request, which is a bad one. In a build with overflow checks, as debug builds are, a
+//! `Content-Length` near `usize::MAX` is a panic: switch them off for picoserve. A WebSocket
+//! has no limits of time but those of its handler; see `examples/net`.
 
 use cygnet::{Backlog, ListenError, Node, ReadHalf, StreamError, TcpStream, WriteHalf};
 use embedded_io_async::{ErrorType, Write};
@@ -101,11 +104,16 @@ impl<'a> Socket<Cygnet> for TcpStream<'a> {
         (reader, Writer(writer))
     }
 
+    /// Resets the connection once the client has what was written: the answer to a bad
+    /// request is among it, which a reset would overtake.
     async fn abort<T: picoserve::Timer<Cygnet>>(
-        self,
-        _: &Timeouts,
-        _: &T,
+        mut self,
+        timeouts: &Timeouts,
+        timer: &T,
     ) -> Result<(), picoserve::Error<StreamError>> {
+        let arrived = timer.run_with_timeout(timeouts.write, self.acknowledged());
+        // A client that does not take it has had its time.
+        let _ = arrived.await;
         TcpStream::abort(self);
         Ok(())
     }

@@ -18,16 +18,21 @@ impl<'r, State> FromRequest<'r, State> for Received {
 
     async fn from_request<R: picoserve::io::Read>(
         _: &'r State,
-        _: RequestParts<'r>,
+        parts: RequestParts<'r>,
         body: RequestBody<'r, R>,
     ) -> Result<Self, Self::Rejection> {
-        let (mut reader, mut bytes) = (body.reader(), 0);
+        // picoserve 0.20 takes a body in chunks for none, and the chunks for a request.
+        if parts.headers().get("transfer-encoding").is_some() {
+            return Err((StatusCode::LENGTH_REQUIRED, "say how long it is\n"));
+        }
+        let (length, mut bytes) = (body.content_length(), 0);
+        let mut reader = body.reader();
         let mut piece = [0; 1024];
         loop {
             match reader.read(&mut piece).await {
-                Ok(0) => return Ok(Received(bytes)),
-                Ok(count) => bytes += count,
-                Err(_) => return Err((StatusCode::BAD_REQUEST, "it was cut short\n")),
+                Ok(0) if bytes == length => return Ok(Received(bytes)),
+                Ok(count @ 1..) => bytes += count,
+                _ => return Err((StatusCode::BAD_REQUEST, "it was cut short\n")),
             }
         }
     }

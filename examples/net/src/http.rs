@@ -5,6 +5,9 @@
 //! curl http://192.168.70.2/swans/3
 //! ```
 
+use core::convert::Infallible;
+use core::future::pending;
+
 use cygnet::{Backlog, Node};
 use cygnet_compat::picoserve::serve;
 use picoserve::extract::Form;
@@ -19,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::bodies::{Lines, Received, Ticks};
 
 const PAGE: &str = include_str!("page.html");
+
+/// How long a WebSocket may be silent.
+const SILENCE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(60);
 
 static CONFIG: Config = Config::new(Timeouts {
     persistent_start_read_request: Duration::from_secs(30),
@@ -69,7 +75,7 @@ pub fn app(node: Node<'static>) -> Router<impl PathRouter> {
         )
         .route(
             "/echo",
-            get(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(Echo)),
+            get(async move |upgrade: WebSocketUpgrade| upgrade.on_upgrade(Echo(node))),
         )
 }
 
@@ -80,7 +86,9 @@ pub fn start(node: Node<'static>) {
     node.spawn_named("http", http).expect("a free task");
 }
 
-struct Echo;
+/// Says back what it is told, until it is told nothing for a minute: picoserve has no limit
+/// for that, and a client that vanished would be waited for without end.
+struct Echo(Node<'static>);
 
 impl WebSocketCallback for Echo {
     async fn run<R: picoserve::io::Read, W: picoserve::io::Write<Error = R::Error>>(
@@ -90,16 +98,17 @@ impl WebSocketCallback for Echo {
     ) -> Result<(), W::Error> {
         let mut buffer = [0; 1024];
         loop {
-            let next = rx.next_message(
-                &mut buffer,
-                core::future::pending::<core::convert::Infallible>(),
-            );
-            match next.await?.ignore_never_b() {
+            let next = rx.next_message(&mut buffer, pending::<Infallible>());
+            let Ok(next) = self.0.timeout(SILENCE, next).await else {
+                return tx.close((1001, "silent for a minute")).await;
+            };
+            match next?.ignore_never_b() {
                 Ok(Message::Text(text)) => tx.send_text(text).await?,
                 Ok(Message::Binary(bytes)) => tx.send_binary(bytes).await?,
                 Ok(Message::Ping(bytes)) => tx.send_pong(bytes).await?,
                 Ok(Message::Pong(_)) => (),
-                Ok(Message::Close(_)) | Err(_) => return tx.close(None).await,
+                Ok(Message::Close(_)) => return tx.close(None).await,
+                Err(error) => return tx.close((error.code(), "no such message")).await,
             }
         }
     }

@@ -179,3 +179,45 @@ fn a_browser_shows_the_page_and_all_that_it_asks_for() {
     let _ = std::fs::remove_dir_all(home);
     assert_eq!(missing, [""; 0], "the page does not say that");
 }
+
+/// The four modes of slowhttptest at once, 12 connections each, for some seconds; curl is served
+/// all the while, and afterwards there is a place for as many as before.
+#[test]
+fn slow_clients_do_not_keep_others_out() {
+    let Some(netns) = Netns::new(&["slowhttptest", "curl"]) else {
+        return;
+    };
+    let _server = start(&netns);
+    let slow = [
+        ("SLOW HEADERS", "-H", "/"),
+        ("SLOW BODY", "-B -s 8192 -t POST", "/upload"),
+        ("RANGE", "-R -a 10 -b 3000", "/long"),
+        ("SLOW READ", "-X -w 512 -y 1024 -n 1 -z 32 -k 3", "/long"),
+    ];
+    std::thread::scope(|scope| {
+        let attacks = slow.map(|(name, mode, path)| {
+            let mut attack = netns.command("slowhttptest");
+            attack.args(mode.split(' '));
+            attack.args("-c 12 -r 12 -i 1 -l 5 -p 20 -u".split(' '));
+            attack.arg(at(path));
+            (name, scope.spawn(move || text(&attack.output().unwrap())))
+        });
+        let mut served = 0;
+        while !attacks.iter().all(|(_, attack)| attack.is_finished()) {
+            let json = curl(&netns, &["-m", "10", &at("/swans/3")]);
+            assert_eq!(json, r#"{"number":3,"swims":true}"#);
+            served += 1;
+        }
+        println!("{served} served");
+        assert!(served > 20);
+        for (name, attack) in attacks {
+            let shown = attack.join().unwrap();
+            assert!(shown.contains(name), "{shown}");
+        }
+    });
+    let code = ["-m", "20", "-o", "/dev/null", "-w", "%{http_code}\n"];
+    let all = ["-Z", "--parallel-immediate", "--parallel-max", "60"];
+    let url = at("/swans/[1-60]");
+    let codes = curl(&netns, &[&code[..], &all, &[&url]].concat());
+    assert_eq!(codes, "200\n".repeat(60));
+}
