@@ -16,7 +16,13 @@ fn start(netns: &Netns) -> Ends {
     let mut server = netns.command(env!("CARGO_BIN_EXE_http"));
     let mut server = Ends(server.stdout(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().starts_with("serves on"));
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .unwrap()
+            .starts_with("is 192.168.70.2")
+    );
     server
 }
 
