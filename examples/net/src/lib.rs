@@ -3,6 +3,7 @@
 
 mod bodies;
 pub mod http;
+pub mod https;
 pub mod mqtt;
 pub mod rest;
 pub mod tap;
