@@ -6,7 +6,7 @@ mod hosts;
 use std::cell::RefCell;
 
 use cygnet::lab::pair;
-use cygnet::{Backlog, Node, TcpStream};
+use cygnet::{Backlog, Node, ReadError, TcpStream};
 use cygnet_compat::picoserve::serve;
 use hosts::wire;
 use picoserve::Router;
@@ -76,4 +76,26 @@ fn requests_over_one_connection_do_not_wait_for_acknowledgements() {
     assert_eq!(answers.borrow().len(), 1);
     let failed = server.counters().tasks_failed + server.counters().spawns_refused;
     assert_eq!(failed, 0);
+}
+
+/// Its connection is aborted, but a reset would overtake the answer.
+#[test]
+fn the_answer_to_a_bad_request_arrives_before_its_reset() {
+    let app = Router::new().route("/", get(|| async { "Hello World\n" }));
+    let end = RefCell::new(None);
+    hosts!(server, visitor);
+    let http = serve::<2048, _>(server, 80, Backlog(2), &app, &CONFIG);
+    server.spawn(http).unwrap();
+    let client = async {
+        let target = (IpAddress::v4(10, 0, 0, 1), 80);
+        let mut stream = visitor.connect(target).await.unwrap();
+        ask(&mut stream, "no request\r\n\r\n", "Bad Request Line").await;
+        *end.borrow_mut() = Some(stream.read(&mut [0; 9]).await);
+    };
+    visitor.spawn(client).unwrap();
+    let wire = wire();
+    pair::run(&wire, server, visitor, Instant::from_secs(60), |_| {
+        end.borrow().is_some() && server.counters().slots_used == 0
+    });
+    assert_eq!(end.take(), Some(Err(ReadError::Reset)));
 }
