@@ -168,6 +168,7 @@ pub use task::{
 pub mod tcp {}
 
 /// The README's programs compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "lab"))]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("docs/registry.md")]
 struct Readme;

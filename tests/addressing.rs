@@ -1,5 +1,6 @@
 //! Addresses that come and go: asked for before they are used, defended, given up with what
 //! is open from them; and a link that goes down and comes up.
+#![cfg(all(feature = "lab", feature = "addressing"))]
 #[path = "addressing/going.rs"]
 mod going;
 mod harness;

@@ -2,6 +2,7 @@
 //! handshakes get on; once one does not, everybody has to prove that it is there,
 //! and goes before whoever has not. There is no rate of SYNs at which those that
 //! nobody completes keep others out.
+#![cfg(feature = "lab")]
 mod harness;
 #[path = "admission/line.rs"]
 mod line;

@@ -1,6 +1,7 @@
 //! Cancel safety: every future of ours is dropped after its k-th poll, for
 //! every k until it completes, in the middle of an exchange. No byte may be
 //! lost or repeated, no slot leak, no wake be lost.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::Cell;

@@ -5,6 +5,7 @@
 //!
 //! Not here: the edge of what we offered to take and the peer's FIN beyond it
 //! (`edges.rs`), peers that mean harm (`hostile.rs`, `peers.rs`, `limits.rs`).
+#![cfg(feature = "lab")]
 #[path = "conformance/acknowledgements.rs"]
 mod acknowledgements;
 #[path = "conformance/answers.rs"]

@@ -1,6 +1,7 @@
 //! SYN cookies: row 7 of the table of hostile behaviours, and what a cookie
 //! promises. A SYN that finds no place is answered and forgotten, and the
 //! acknowledgement brings the connection back.
+#![cfg(feature = "lab")]
 mod harness;
 #[path = "cookies/late.rs"]
 mod late;

@@ -1,5 +1,6 @@
 //! Devices as they say that they are: what a stack makes of an MTU that nothing
 //! fits into or that is larger than a packet can be, and of another medium.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::collections::VecDeque;

@@ -1,6 +1,7 @@
 //! A DHCP client against a server of the test's own, in virtual time: leases that are
 //! renewed, rebound, refused and lost, servers that lie, links that go down, and what is used
 //! until somebody answers.
+#![cfg(all(feature = "lab", feature = "dhcp"))]
 /// Makes a client without an address, and memory for its datagrams.
 macro_rules! client {
     ($node:ident, $number:literal) => {

@@ -1,6 +1,7 @@
 //! A DNS client against servers of the test's own, in virtual time: servers that are silent,
 //! do not know, lie, or have more to say than fits; what is remembered; names that need no
 //! server; and a connection to a name.
+#![cfg(all(feature = "lab", feature = "dns"))]
 /// Makes a host with memory for datagrams and names.
 macro_rules! named_host {
     ($node:ident, $number:literal, $addresses:expr) => {

@@ -1,6 +1,7 @@
 //! Where a stream ends, on the way in: the edge of what we offered to take, and
 //! the peer's FIN. Nothing past the receive buffer reaches TCP, no end is taken
 //! whose bytes were not, and nothing comes after it.
+#![cfg(feature = "lab")]
 #[path = "edges/buffer.rs"]
 mod buffer;
 #[path = "edges/ends.rs"]

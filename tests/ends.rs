@@ -4,7 +4,7 @@
 //!
 //! `CYGNET_SEEDS=0..1000000 cargo test --profile checked -p cygnet --features alloc \
 //! --test ends -- --nocapture` runs a million.
-#![cfg(feature = "alloc")]
+#![cfg(all(feature = "lab", feature = "alloc"))]
 mod harness;
 
 use cygnet::lab::pair;

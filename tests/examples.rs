@@ -1,4 +1,5 @@
 //! Every example runs to its end and finds what it expects.
+#![cfg(feature = "lab")]
 #![allow(missing_docs)]
 #![allow(clippy::duplicate_mod, reason = "each example brings its hosts")]
 

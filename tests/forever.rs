@@ -1,5 +1,6 @@
 //! Timeouts at both ends of what a `Duration` can say: for ever is not at once,
 //! nothing wraps on the way there, and no time at all is only soon over.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! Hosts whose memory has the size that somebody asks for at run time, and goes back
 //! to the allocator when they end. Nothing here is leaked but flags.
-#![cfg(feature = "alloc")]
+#![cfg(all(feature = "lab", feature = "alloc"))]
 
 use cygnet::lab::pair;
 use cygnet::lab::wire::{Faults, Wire};

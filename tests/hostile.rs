@@ -1,6 +1,7 @@
 //! What the guard does for an open connection: rows 6, 9, 10 and 19 of the
 //! table of hostile behaviours. Rows 1 to 4, 8, 16, 17 and 21 are in
 //! `peers.rs`.
+#![cfg(feature = "lab")]
 mod harness;
 
 use cygnet::event::DropReason;

@@ -1,5 +1,6 @@
 //! Peers that do as little as they can: rows 11, 12, 13 and 15 of the table of
 //! hostile behaviours, and the limits that a service sets against them.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::Cell;

@@ -1,4 +1,5 @@
 //! Listeners: backlog, queue, line of acceptors, and how they end.
+#![cfg(feature = "lab")]
 #[path = "listener/backlog.rs"]
 mod backlog;
 #[path = "listener/ends.rs"]

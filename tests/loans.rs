@@ -1,6 +1,7 @@
 //! A loan is a state: what holds a socket by `fill_buf` or in a closure while its
 //! slot is wanted for another connection, by `reclaim_idle` or a reboot. And what an
 //! earlier boot or listener leaves behind, which is nothing.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

@@ -1,5 +1,6 @@
 //! Row 18: more peers than the host remembers neighbors, strangers who ask and
 //! answer, and a peer that moves.
+#![cfg(feature = "lab")]
 mod harness;
 
 use cygnet::event::DropReason;

@@ -1,5 +1,6 @@
 //! Peers that no honest stack would be: rows of the table of hostile
 //! behaviours, by hand. Time-wait and overload are here too.
+#![cfg(feature = "lab")]
 #[path = "peers/handshake.rs"]
 mod handshake;
 mod harness;

@@ -1,5 +1,6 @@
 //! A host whose memory is never freed, stepped from outside, crashing and
 //! coming up again.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

@@ -1,6 +1,7 @@
 //! A device, an observer or a filter of the wire that calls the node it serves: it is
 //! told so, before anything has changed; and a panic inside a stack leaves one that
 //! says so ever after, and that can be dropped.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::any::Any;

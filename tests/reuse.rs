@@ -5,6 +5,7 @@
 //! Under a sanitizer:
 //! `RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target
 //! x86_64-unknown-linux-gnu --test reuse`
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::collections::HashMap;

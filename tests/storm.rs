@@ -5,6 +5,7 @@
 //!
 //! `CYGNET_SEEDS=A..B cargo test --profile checked --test storm -- --nocapture`
 //! runs more seeds, about 72 segments each, and counts them.
+#![cfg(feature = "lab")]
 mod harness;
 
 use harness::storm::{Dice, storm};

@@ -1,4 +1,5 @@
 //! Streams between two hosts on the wire.
+#![cfg(feature = "lab")]
 #[path = "stream/asking.rs"]
 mod asking;
 #[path = "stream/bytes.rs"]

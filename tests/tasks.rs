@@ -1,5 +1,6 @@
 //! Tasks: what `spawn` answers, what a node tells about its tasks, and the
 //! order in which they run, written down as words.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

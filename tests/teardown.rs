@@ -1,4 +1,5 @@
 //! The end of an event loop, orderly or not, and wakers that outlive it.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

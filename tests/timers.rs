@@ -1,5 +1,6 @@
 //! Timers on virtual time: when a sleep ends, in which order, and what a
 //! future that was dropped half way leaves behind.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

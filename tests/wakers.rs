@@ -1,5 +1,6 @@
 //! Wakers that are not a task's own, of a combinator or another executor, may run any
 //! code when they are woken or dropped, also code that calls the node.
+#![cfg(feature = "lab")]
 mod harness;
 
 use std::cell::{Cell, RefCell};

@@ -311,8 +311,15 @@ mod tests {
     #[test]
     fn what_a_fuzzer_kept_finds_the_promises_kept() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/promises");
+        // A package of the registry has no corpus.
+        let Ok(found) = std::fs::read_dir(folder) else {
+            let all = std::env::var_os("CYGNET_REQUIRE_ALL").is_some();
+            assert!(!all, "CYGNET_REQUIRE_ALL, and there is no {folder}");
+            std::eprintln!("skipped: there is no {folder}");
+            return;
+        };
         let mut files = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
+        for file in found {
             super::kept(&std::fs::read(file.unwrap().path()).unwrap());
             files += 1;
         }
