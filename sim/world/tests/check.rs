@@ -1,5 +1,6 @@
 //! Tests of a world that fail, each as a person meets it: run by cargo's harness in a
 //! process of its own, and what it says.
+#![cfg(feature = "bare")]
 
 mod folder;
 mod planted;

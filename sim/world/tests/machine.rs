@@ -1,6 +1,5 @@
 //! Machines that are not nodes of this library: they meet the same links and faults, and
 //! what they do is told, hashed and judged like everything else.
-
 #![cfg(feature = "bare")]
 
 use std::cell::{Cell, RefCell};
