@@ -22,6 +22,43 @@ use crate::task::slot::Pinned;
 use crate::task::tasks::PinnedTasks;
 
 /// What a board, or a host, must offer.
+///
+/// ```
+/// use std::thread;
+///
+/// use cygnet::{Platform, ReadySet};
+/// use smoltcp::phy::Device;
+/// use smoltcp::time::Instant;
+///
+/// static READY: ReadySet<8> = ReadySet::new();
+///
+/// /// A process; a board reads its timer, and waits for interrupts.
+/// struct Process<D> {
+///     device: D,
+///     started: std::time::Instant,
+/// }
+///
+/// impl<D: Device> Platform for Process<D> {
+///     type Device = D;
+///
+///     fn device(&mut self) -> &mut D {
+///         &mut self.device
+///     }
+///
+///     fn now(&mut self) -> Instant {
+///         Instant::from_micros(self.started.elapsed().as_micros() as i64)
+///     }
+///
+///     fn wait(&mut self, deadline: Option<Instant>) {
+///         let now = self.now();
+///         let longest = smoltcp::time::Duration::from_millis(1); // to look for frames again
+///         let rest = deadline.map_or(longest, |at| longest.min(at.max(now) - now));
+///         if !READY.is_woken() {
+///             thread::sleep(rest.into());
+///         }
+///     }
+/// }
+/// ```
 pub trait Platform {
     /// The Ethernet device.
     type Device: Device + ?Sized;

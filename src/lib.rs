@@ -93,6 +93,11 @@
 //! # What is kept of RFC 9293
 //!
 //! Sentence by sentence, and by which test, or why not: [`tcp`].
+//!
+//! # Coming from elsewhere
+//!
+//! A table of their calls and ours, and the differences that bite: [`from_embassy_net`],
+//! [`from_smoltcp`]. Work that an interrupt has for a task: [`interrupts`].
 #![no_std]
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -163,6 +168,15 @@ pub use task::{
     Tasks,
 };
 
+#[cfg(doc)]
+#[doc = include_str!("docs/from_embassy_net.md")]
+pub mod from_embassy_net {}
+#[cfg(doc)]
+#[doc = include_str!("docs/from_smoltcp.md")]
+pub mod from_smoltcp {}
+#[cfg(doc)]
+#[doc = include_str!("docs/interrupts.md")]
+pub mod interrupts {}
 #[cfg(doc)]
 #[doc = include_str!("docs/tcp.md")]
 pub mod tcp {}

@@ -34,6 +34,34 @@ use crate::{
 };
 
 /// A host: the network and the tasks.
+///
+/// It is `Copy`: each task has its own. It is not `Send`, because what it leads to are cells;
+/// what an interrupt has for a task goes through a channel.
+///
+/// ```
+/// use cygnet::{Backlog, ListenError, Node, TcpStream};
+///
+/// /// A task of the node, which makes a task for each connection.
+/// async fn server(node: Node<'_>) -> Result<(), ListenError> {
+///     let listener = node.listen(7, Backlog(4))?;
+///     while let Ok((stream, _peer)) = listener.accept().await {
+///         if let Err(full) = node.spawn(echo(stream)) {
+///             drop(full); // the future, with the stream in it: it closes
+///         }
+///     }
+///     Ok(())
+/// }
+///
+/// async fn echo(mut stream: TcpStream<'_>) {
+///     let mut text = [0; 64];
+///     while let Ok(count @ 1..) = stream.read(&mut text).await {
+///         if stream.write_all(&text[..count]).await.is_err() {
+///             break;
+///         }
+///     }
+/// }
+/// # fn start(node: Node<'_>) { let _ = node.spawn(server(node)); }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     pub(crate) stack: &'a Stack<'a>,

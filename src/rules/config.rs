@@ -18,6 +18,23 @@ pub(crate) const LEAST_MTU_V6: usize = 1280;
 /// How a stack behaves. Start from [`Config::new`].
 ///
 /// A timeout of [`Duration::MAX`] never ends; one of zero ends in the next turn.
+///
+/// ```
+/// use cygnet::{Config, Stack, Storage};
+/// use smoltcp::phy::DeviceCapabilities;
+/// use smoltcp::time::Duration;
+/// # fn entropy() -> [u8; 16] { [7; 16] }
+///
+/// let mut config = Config::new([2, 0, 0, 0, 0, 1], entropy());
+/// config.frames_per_turn = 16; // tasks run after so many
+/// config.close_timeout = Duration::from_secs(10);
+///
+/// let mut ethernet = DeviceCapabilities::default();
+/// ethernet.max_transmission_unit = 1514;
+/// let mut memory: Storage<4, 1024, 1024> = Storage::new();
+/// let stack = Stack::new(&mut memory, &config, ethernet).expect("an Ethernet device");
+/// # let _ = stack;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

@@ -26,6 +26,30 @@ pub struct Backlog(pub u16);
 ///
 /// Dropping it resets the connections that were not accepted and frees the
 /// port.
+///
+/// ```
+/// use cygnet::{AcceptError, Backlog, ListenError, Node, TcpListener, TimeLimits};
+/// use smoltcp::time::Duration;
+///
+/// /// The port is taken, and connections come, before any task runs.
+/// fn open(node: Node<'_>) -> Result<TcpListener<'_>, ListenError> {
+///     let listener = node.listen(5000, Backlog(8))?;
+///     listener.set_limits(TimeLimits {
+///         idle: Some(Duration::from_secs(60)),
+///         ..TimeLimits::default()
+///     });
+///     Ok(listener)
+/// }
+///
+/// /// Several of these may wait at one listener: who waits longest is next.
+/// async fn serve(listener: &TcpListener<'_>) -> Result<(), AcceptError> {
+///     loop {
+///         let (mut stream, peer) = listener.accept().await?;
+///         let _ = stream.write_all(b"Hello World\n").await;
+///         let _ = peer;
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpListener<'a>(Place<'a>);
 

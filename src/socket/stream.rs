@@ -37,6 +37,25 @@ use crate::task::waker::Parking;
 ///
 /// What of RFC 9293 is kept, and the known limits of the TCP underneath:
 /// [`tcp`](crate::tcp).
+///
+/// ```
+/// use cygnet::{StreamError, TcpStream};
+///
+/// /// Answers one line, and waits until the peer has the answer.
+/// async fn answer(mut stream: TcpStream<'_>) -> Result<(), StreamError> {
+///     let (mut line, mut length) = ([0; 80], 0);
+///     while length < line.len() && !line[..length].contains(&b'\n') {
+///         match stream.read(&mut line[length..]).await? {
+///             0 => break, // its FIN
+///             count => length += count,
+///         }
+///     }
+///     stream.write_all(b"you said ").await?;
+///     stream.write_all(&line[..length]).await?;
+///     stream.close().await?; // a FIN, and that the peer agrees
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpStream<'a> {
     read: ReadHalf<'a>,

@@ -32,6 +32,30 @@ use crate::task::waker::{Flag, Ready, is_ours};
 pub(crate) const NONE: u32 = 0;
 
 /// The tasks of one host.
+///
+/// A [`Node`](crate::Node) spawns them; this says how they are.
+///
+/// ```
+/// use cygnet::{Node, ReadySet, TaskStorage, Tasks};
+/// # use cygnet::{Config, Stack, Storage};
+/// # let mut ethernet = smoltcp::phy::DeviceCapabilities::default();
+/// # ethernet.max_transmission_unit = 1514;
+/// # let mut memory: Storage<1, 64, 64> = Storage::new();
+/// # let stack = Stack::new(&mut memory, &Config::new([2, 0, 0, 0, 0, 1], [7; 16]), ethernet).unwrap();
+///
+/// /// Eight tasks, each a future of at most 512 bytes.
+/// static READY: ReadySet<8> = ReadySet::new();
+/// let mut futures: TaskStorage<8, 512> = TaskStorage::new();
+/// let tasks = Tasks::new(&mut futures, &READY);
+///
+/// let node = Node::new(&stack, &tasks);
+/// node.spawn(async { /* accept, read, write */ }).expect("a free task");
+/// let large = [0_u8; 4096];
+/// let refused = node.spawn(async move { drop(large) }).unwrap_err();
+/// println!("{refused}"); // how many bytes it needs, and how many there are
+/// assert_eq!(tasks.waiting().count(), 1);
+/// // And an event loop runs them.
+/// ```
 pub struct Tasks<'a> {
     pub(crate) rows: &'a [RowCell],
     pub(crate) futures: FutureSlots<'a>,
