@@ -4,6 +4,9 @@
 
 #[path = "../dummy.rs"]
 mod dummy;
+#[cfg(feature = "http")]
+#[path = "../routes.rs"]
+mod routes;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,7 +31,7 @@ const fn bytes<F>(_: fn(TcpStream<'static>) -> F) -> usize {
     size_of::<F>()
 }
 
-const PLACES: usize = 6
+const PLACES: usize = 6 - cfg!(feature = "http") as usize
     + 2 * cfg!(feature = "dns") as usize
     + cfg!(feature = "udp") as usize
     + cfg!(feature = "ping") as usize
@@ -55,6 +58,37 @@ async fn echo(mut stream: TcpStream<'_>) {
     while let Ok(count @ 1..) = stream.read(&mut chunk).await {
         if stream.write_all(&chunk[..count]).await.is_err() {
             break;
+        }
+    }
+}
+
+/// The web server. What serves a connection is ten times as large as other tasks' futures,
+/// so there are places for four of that.
+#[cfg(feature = "http")]
+mod http {
+    use super::*;
+
+    type Clients = cygnet::FuturePlaces<4, { bytes(client) }>;
+
+    static CLIENTS: ConstStaticCell<Clients> = ConstStaticCell::new(Clients::new());
+
+    const fn bytes<F>(_: fn(Node<'static>, TcpStream<'static>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    async fn client(node: Node<'_>, stream: TcpStream<'_>) {
+        let app = routes::app();
+        let client = cygnet_compat::picoserve::connection::<{ routes::HEAD }, _>;
+        client(node, stream, &app, &routes::CONFIG).await
+    }
+
+    pub async fn serve(node: Node<'static>) {
+        let Ok(listener) = node.listen(80, Backlog(4)) else {
+            return;
+        };
+        let clients: &'static Clients = CLIENTS.take();
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = node.spawn_in(clients, client(node, stream));
         }
     }
 }
@@ -208,9 +242,14 @@ fn main() -> ! {
         let dhcp = service::dhcp(node, config.fallback(address, None));
         let _ = node.spawn_named("dhcp", dhcp);
     }
-    let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
-    let echo = service::serve(node, "echo", 7, Backlog(2), echo);
-    let _ = node.spawn_named("echo", echo);
+    #[cfg(not(feature = "http"))]
+    {
+        let _ = node.spawn_named("hello", service::hello(node, 5000, Backlog(2)));
+        let echo = service::serve(node, "echo", 7, Backlog(2), echo);
+        let _ = node.spawn_named("echo", echo);
+    }
+    #[cfg(feature = "http")]
+    let _ = node.spawn_named("http", http::serve(node));
     #[cfg(feature = "udp")]
     {
         let _ = stack.add_datagrams(DATAGRAMS.take());

@@ -4,6 +4,9 @@
 
 #[path = "../dummy.rs"]
 mod dummy;
+#[cfg(feature = "http")]
+#[path = "../routes.rs"]
+mod routes;
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Waker};
@@ -13,12 +16,15 @@ use critical_section::Mutex;
 use dummy::{Dummy, MTU, Rx, Tx};
 use embassy_executor::Executor;
 use embassy_net::driver::{self, Capabilities, Driver, HardwareAddress, LinkState};
+#[cfg(not(feature = "http"))]
 use embassy_net::tcp::TcpSocket;
 #[cfg(feature = "udp")]
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, Runner, Stack, StackResources};
 #[cfg(not(feature = "dhcp"))]
 use embassy_net::{Ipv4Address, Ipv4Cidr, StaticConfigV4};
+#[cfg(feature = "http")]
+use embassy_time_queue_utils::queue_generic::ConstGenericQueue;
 use static_cell::{ConstStaticCell, StaticCell};
 
 static RX: ConstStaticCell<[[u8; 1024]; 4]> = ConstStaticCell::new([[0; 1024]; 4]);
@@ -35,12 +41,19 @@ static DUMMY: ConstStaticCell<Dummy> = ConstStaticCell::new(Dummy::new());
 /// One alarm, which only the network's task sets.
 struct Clock {
     millis: Mutex<Cell<u64>>,
+    #[cfg(not(feature = "http"))]
     alarm: Mutex<RefCell<Option<(u64, Waker)>>>,
+    /// The web server's connections set timers, too.
+    #[cfg(feature = "http")]
+    queue: Mutex<RefCell<ConstGenericQueue<8>>>,
 }
 
 embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
     millis: Mutex::new(Cell::new(0)),
+    #[cfg(not(feature = "http"))]
     alarm: Mutex::new(RefCell::new(None)),
+    #[cfg(feature = "http")]
+    queue: Mutex::new(RefCell::new(ConstGenericQueue::new())),
 });
 
 impl embassy_time_driver::Driver for Clock {
@@ -48,6 +61,15 @@ impl embassy_time_driver::Driver for Clock {
         critical_section::with(|cs| self.millis.borrow(cs).get())
     }
 
+    #[cfg(feature = "http")]
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        critical_section::with(|cs| {
+            // The tick looks at it in any case.
+            let _ = self.queue.borrow_ref_mut(cs).schedule_wake(at, waker);
+        });
+    }
+
+    #[cfg(not(feature = "http"))]
     fn schedule_wake(&self, at: u64, waker: &Waker) {
         critical_section::with(|cs| {
             let mut alarm = self.alarm.borrow_ref_mut(cs);
@@ -63,11 +85,16 @@ fn SysTick() {
     critical_section::with(|cs| {
         let millis = CLOCK.millis.borrow(cs);
         millis.set(millis.get() + 1);
-        let mut alarm = CLOCK.alarm.borrow_ref_mut(cs);
-        if alarm.as_ref().is_some_and(|(at, _)| *at <= millis.get())
-            && let Some((_, waker)) = alarm.take()
+        #[cfg(feature = "http")]
+        let _ = CLOCK.queue.borrow_ref_mut(cs).next_expiration(millis.get());
+        #[cfg(not(feature = "http"))]
         {
-            waker.wake();
+            let mut alarm = CLOCK.alarm.borrow_ref_mut(cs);
+            if alarm.as_ref().is_some_and(|(at, _)| *at <= millis.get())
+                && let Some((_, waker)) = alarm.take()
+            {
+                waker.wake();
+            }
         }
     });
 }
@@ -120,6 +147,16 @@ async fn net(mut runner: Runner<'static, Card>) -> ! {
     runner.run().await
 }
 
+#[cfg(feature = "http")]
+#[embassy_executor::task(pool_size = 4)]
+async fn web(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u8]) {
+    let (app, mut head) = (routes::app(), [0; routes::HEAD]);
+    let server = picoserve::Server::new(&app, &routes::CONFIG, &mut head);
+    let never = server.listen_and_serve("http", stack, 80, rx, tx).await;
+    never.into_never()
+}
+
+#[cfg(not(feature = "http"))]
 #[embassy_executor::task(pool_size = 2)]
 async fn hello(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u8]) {
     let mut socket = TcpSocket::new(stack, rx, tx);
@@ -135,6 +172,7 @@ async fn hello(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u
     }
 }
 
+#[cfg(not(feature = "http"))]
 #[embassy_executor::task(pool_size = 2)]
 async fn echo(stack: Stack<'static>, rx: &'static mut [u8], tx: &'static mut [u8]) {
     let mut socket = TcpSocket::new(stack, rx, tx);
@@ -180,6 +218,7 @@ async fn asks(stack: Stack<'static>) {
         .await;
 }
 
+#[cfg(not(feature = "http"))]
 async fn end(socket: &mut TcpSocket<'_>) {
     socket.close();
     let _ = socket.flush().await;
@@ -187,6 +226,7 @@ async fn end(socket: &mut TcpSocket<'_>) {
     let _ = socket.flush().await;
 }
 
+#[cfg(not(feature = "http"))]
 async fn write_all(
     socket: &mut TcpSocket<'_>,
     mut bytes: &[u8],
@@ -217,11 +257,22 @@ fn main() -> ! {
     let [rx0, rx1, rx2, rx3] = RX.take();
     let [tx0, tx1, tx2, tx3] = TX.take();
     EXECUTOR.init(Executor::new()).run(|spawner| {
+        #[cfg(feature = "http")]
+        if let Ok(net) = net(runner) {
+            spawner.spawn(net);
+            for (rx, tx) in [(rx0, tx0), (rx1, tx1), (rx2, tx2), (rx3, tx3)] {
+                if let Ok(task) = web(stack, rx, tx) {
+                    spawner.spawn(task);
+                }
+            }
+        }
+        #[cfg(not(feature = "http"))]
         let tasks = (
             net(runner),
             (hello(stack, rx0, tx0), hello(stack, rx1, tx1)),
             (echo(stack, rx2, tx2), echo(stack, rx3, tx3)),
         );
+        #[cfg(not(feature = "http"))]
         if let (Ok(net), (Ok(a), Ok(b)), (Ok(c), Ok(d))) = tasks {
             spawner.spawn(net);
             [a, b].into_iter().for_each(|task| spawner.spawn(task));
