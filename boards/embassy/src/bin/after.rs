@@ -1,0 +1,174 @@
+//! It greets on port 5000, echoes on port 7, and is told on port 79 what to do, two clients
+//! each at a time. `reading` is what a sensor says, `calls` how often it was called, and after
+//! `call PORT` the firmware calls the machine that it was started on.
+#![no_std]
+#![no_main]
+
+use core::fmt::Write as _;
+use core::future::pending;
+use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use console as _; // says where it panicked
+use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, TcpListener};
+use cygnet_compat::embassy_net_driver::{Bell, Driven};
+use embassy_executor::Spawner;
+use embassy_time::{Duration, Instant, Ticker, with_timeout};
+use embedded_io_async::{Read, Write};
+use smoltcp::{phy::Device, wire::IpCidr};
+use static_cell::{ConstStaticCell, StaticCell};
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+const HELLO: u16 = 5000;
+const ECHO: u16 = 7;
+const CONTROL: u16 = 79;
+
+type Net = Node<'static>;
+
+/// Two clients of each port, and a call.
+static MEMORY: ConstStaticCell<Storage<8, 1024, 1024>> = ConstStaticCell::new(Storage::new());
+static FUTURES: ConstStaticCell<TaskStorage<1, 64>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<1> = ReadySet::new();
+static BELL: ConstStaticCell<Bell> = ConstStaticCell::new(Bell::new());
+static NODE: StaticCell<(Stack, Tasks)> = StaticCell::new();
+static LISTENERS: [StaticCell<TcpListener>; 3] = [const { StaticCell::new() }; 3];
+
+/// What the sensor said last, and how often somebody was served.
+static READING: AtomicU32 = AtomicU32::new(0);
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Text of at most so many bytes; what is more is cut off.
+#[derive(Default)]
+struct Line {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Line {
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for byte in text.bytes() {
+            *self.bytes.get_mut(self.length).ok_or(core::fmt::Error)? = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}
+
+#[embassy_executor::task]
+async fn network(net: Net, device: Driven<'static, board::Ethernet>) -> ! {
+    cygnet::drive(net, device, board::now, board::Timers).await
+}
+
+/// Ten readings a second; a real one would ask its sensor.
+#[embassy_executor::task]
+async fn sensor() {
+    let mut ticks = Ticker::every(Duration::from_millis(100));
+    loop {
+        ticks.next().await;
+        let phase = (Instant::now().as_millis() / 100 % 60) as u32;
+        READING.store(1800 + phase.min(60 - phase) * 10, Relaxed);
+    }
+}
+
+#[embassy_executor::task(pool_size = 6)]
+async fn server(net: Net, listener: &'static TcpListener<'static>) {
+    loop {
+        let Ok((mut socket, _)) = listener.accept().await else {
+            continue;
+        };
+        CALLS.fetch_add(1, Relaxed);
+        let _ = match listener.port() {
+            HELLO => hello(&mut socket).await,
+            ECHO => echo(&mut socket).await,
+            _ => control(net, &mut socket).await,
+        };
+    }
+}
+
+async fn hello<S: Read + Write>(socket: &mut S) -> Result<(), S::Error> {
+    let mut request = [0; 64];
+    while socket.read(&mut request).await? > 0 {
+        socket.write_all(b"Hello World\n").await?;
+    }
+    Ok(())
+}
+
+async fn echo<S: Read + Write>(socket: &mut S) -> Result<(), S::Error> {
+    let mut text = [0; 256];
+    loop {
+        match socket.read(&mut text).await? {
+            0 => return Ok(()),
+            count => socket.write_all(&text[..count]).await?,
+        }
+    }
+}
+
+/// One command after the other, each a line.
+async fn control<S: Read + Write>(net: Net, socket: &mut S) -> Result<(), S::Error> {
+    let (mut line, mut length) = ([0; 32], 0);
+    while length < line.len() {
+        let count = socket.read(&mut line[length..]).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        length += count;
+        while let Some(end) = line[..length].iter().position(|byte| *byte == b'\n') {
+            let mut answer = Line::default();
+            let _ = match core::str::from_utf8(&line[..end]).unwrap_or("") {
+                "reading" => writeln!(answer, "{}", READING.load(Relaxed)),
+                "calls" => writeln!(answer, "{}", CALLS.load(Relaxed)),
+                words => match words.strip_prefix("call ").map(str::parse) {
+                    Some(Ok(port)) => writeln!(answer, "{}", call(net, port).await),
+                    _ => writeln!(answer, "what?"),
+                },
+            };
+            socket.write_all(answer.text()).await?;
+            line.copy_within(end + 1..length, 0);
+            length -= end + 1;
+        }
+    }
+    Ok(())
+}
+
+/// Calls the host and tells it the reading; what came of it.
+async fn call(net: Net, port: u16) -> &'static str {
+    let told = async {
+        let Ok(mut socket) = net.connect((HOST, port)).await else {
+            return "nobody is there";
+        };
+        let mut reading = Line::default();
+        let _ = writeln!(reading, "reading {}", READING.load(Relaxed));
+        let told = socket.write_all(reading.text()).await;
+        let _ = socket.close().await;
+        if told.is_ok() { "told" } else { "cut off" }
+    };
+    let told = with_timeout(Duration::from_secs(5), told).await;
+    told.unwrap_or("nobody answers")
+}
+
+#[embassy_executor::main]
+async fn main(spawner: Spawner) {
+    let bell = BELL.take();
+    let device = Driven::new(board::start(), bell);
+    let config = Config::new(board::MAC, board::entropy());
+    let stack = Stack::new(MEMORY.take(), &config, device.capabilities()).unwrap();
+    stack.add_address(IpCidr::new(ADDRESS.into(), 24)).unwrap();
+    let (stack, tasks) = NODE.init((stack, Tasks::new(FUTURES.take(), &READY)));
+    let net = Node::new(stack, tasks);
+    net.spawn(bell.task(pending::<()>())).unwrap();
+    spawner.spawn(network(net, device).unwrap());
+    spawner.spawn(sensor().unwrap());
+    for (port, listener) in [HELLO, ECHO, CONTROL].into_iter().zip(&LISTENERS) {
+        let listener = listener.init(net.listen(port, Backlog(2)).unwrap());
+        for _ in 0..2 {
+            spawner.spawn(server(net, listener).unwrap());
+        }
+    }
+}
