@@ -45,7 +45,7 @@ use smoltcp::wire::TcpSeqNumber;
 
 use crate::frame::demux::Segment;
 use crate::frame::flow::Flow;
-use crate::rules::keys::{HashInput, derive_key};
+use crate::rules::keys::{HashInput, Use};
 use crate::time::after;
 
 /// What a cookie remembers of an MSS: the largest of these that it is not
@@ -95,12 +95,8 @@ pub(crate) struct Cookies {
 
 impl Cookies {
     pub(crate) fn new(secret: &[u8; 16]) -> Self {
-        let key = match cfg!(feature = "cookies") {
-            true => derive_key(secret, b"cookies"),
-            false => [0; 16],
-        };
         Cookies {
-            key,
+            key: *secret,
             until: Instant::ZERO,
             doubt_until: Instant::ZERO,
             over: [0; OVER],
@@ -194,7 +190,7 @@ impl Cookies {
 }
 
 fn about(flow: &Flow, seq: TcpSeqNumber) -> HashInput {
-    let mut text = HashInput::between(flow.local(), flow.remote());
+    let mut text = HashInput::about(Use::Cookie, flow);
     text.add(&seq.0.to_le_bytes());
     text
 }

@@ -1,15 +1,30 @@
-//! Secrets. Everything that a peer must not foresee is a keyed hash (SipHash-1-3),
-//! and every use has a key of its own, derived from the one secret of the
-//! configuration.
+//! Secrets. Everything that a peer must not foresee is a keyed hash (SipHash-1-3) under the
+//! one secret of the configuration. What is hashed begins with what it is for, so that no two
+//! uses ever hash the same, and what leaks through one says nothing of the others.
 //!
 //! What is hashed is short, so it is put together first and hashed in one go: a
 //! hash that takes its bytes as they come is three times as long, in flash.
 
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use crate::frame::flow::{Flow, WORDS};
 
-/// Two IPv6 addresses and ports, a sequence number, a minute and a class, in whole
+/// The use, two IPv6 addresses and ports, a sequence number, a minute and a class, in whole
 /// words.
-const ROOM: usize = (2 * 18 + 4 + 4 + 1_usize).next_multiple_of(8);
+const ROOM: usize = (1 + 2 * 18 + 4 + 4 + 1_usize).next_multiple_of(8);
+
+/// What a hash is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// An initial sequence number.
+    Isn = 1,
+    /// A port of a connection of ours.
+    Port = 2,
+    /// A number that nobody can foresee.
+    #[cfg(feature = "udp")]
+    Draw = 3,
+    Cookie = 4,
+    /// The hash of the table of flows.
+    Flows = 5,
+}
 
 /// What is to be hashed.
 #[derive(Clone, Copy)]
@@ -19,10 +34,12 @@ pub(crate) struct HashInput {
 }
 
 impl HashInput {
-    pub(crate) const EMPTY: HashInput = HashInput {
-        bytes: [0; ROOM],
-        len: 0,
-    };
+    /// Nothing but what it is for.
+    pub(crate) const fn of(purpose: Use) -> Self {
+        let mut bytes = [0; ROOM];
+        bytes[0] = purpose as u8;
+        HashInput { bytes, len: 1 }
+    }
 
     /// Adds bytes; what finds no room is left out, and nothing here is so long.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
@@ -33,16 +50,13 @@ impl HashInput {
         }
     }
 
-    /// Two addresses and ports.
-    pub(crate) fn between(local: IpEndpoint, remote: IpEndpoint) -> Self {
-        let mut input = HashInput::EMPTY;
-        for end in [local, remote] {
-            match end.addr {
-                IpAddress::Ipv4(addr) => input.add(&addr.octets()),
-                #[cfg(feature = "ipv6")]
-                IpAddress::Ipv6(addr) => input.add(&addr.octets()),
-            }
-            input.add(&end.port.to_le_bytes());
+    /// The addresses and ports of a flow.
+    pub(crate) fn about(purpose: Use, flow: &Flow) -> Self {
+        let mut input = HashInput::of(purpose);
+        input.add(&flow.ports.to_le_bytes());
+        for word in 0..WORDS.min(flow.words as usize) {
+            input.add(&flow.local[word].to_le_bytes());
+            input.add(&flow.remote[word].to_le_bytes());
         }
         input
     }
@@ -104,18 +118,6 @@ impl SipState {
     }
 }
 
-/// One key per use, so that what leaks through one says nothing of the others.
-pub(crate) fn derive_key(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
-    let mut key = [0; 16];
-    for (half, bytes) in key.chunks_exact_mut(8).enumerate() {
-        let mut text = HashInput::EMPTY;
-        text.add(&[half as u8]);
-        text.add(purpose);
-        bytes.copy_from_slice(&text.hash(secret).to_le_bytes());
-    }
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,11 +128,12 @@ mod tests {
         #[test]
         fn the_hash_is_siphash_whatever_the_length(
             key: [u8; 16],
-            bytes in prop::collection::vec(any::<u8>(), 0..=ROOM),
+            bytes in prop::collection::vec(any::<u8>(), 0..ROOM),
         ) {
-            let mut input = HashInput::EMPTY;
+            let mut input = HashInput::of(Use::Cookie);
             input.add(&bytes);
-            prop_assert_eq!(input.hash(&key), SipHasher13::new_with_key(&key).hash(&bytes));
+            let all = [&[Use::Cookie as u8], &bytes[..]].concat();
+            prop_assert_eq!(input.hash(&key), SipHasher13::new_with_key(&key).hash(&all));
         }
     }
 }

@@ -5,15 +5,14 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{IpEndpoint, TcpSeqNumber};
 
 use crate::frame::flow::Flow;
-use crate::rules::keys::{HashInput, derive_key};
+use crate::rules::keys::{HashInput, Use};
 
 /// First of the dynamic ports (RFC 6335).
 pub(crate) const FIRST_DYNAMIC_PORT: u16 = 49152;
 
-/// The keys of one boot.
+/// The secret of one boot, and what was drawn from it.
 pub(crate) struct Secrets {
-    isn: [u8; 16],
-    ports: [u8; 16],
+    key: [u8; 16],
     /// How many ports were drawn so far.
     drawn: u64,
 }
@@ -21,8 +20,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     pub(crate) fn new(secret: &[u8; 16]) -> Self {
         Secrets {
-            isn: derive_key(secret, b"isn"),
-            ports: derive_key(secret, b"ports"),
+            key: *secret,
             drawn: 0,
         }
     }
@@ -31,7 +29,7 @@ impl Secrets {
     /// microseconds plus a keyed hash of the connection (RFC 6528).
     pub(crate) fn isn(&self, flow: &Flow, now: Instant) -> TcpSeqNumber {
         let clock = now.total_micros() / 4;
-        let hash = HashInput::between(flow.local(), flow.remote()).hash(&self.isn);
+        let hash = HashInput::about(Use::Isn, flow).hash(&self.key);
         TcpSeqNumber((hash as i32).wrapping_add(clock as i32))
     }
 
@@ -39,9 +37,9 @@ impl Secrets {
     #[cfg(feature = "udp")]
     pub(crate) fn draw(&mut self) -> u64 {
         self.drawn += 1;
-        let mut text = HashInput::EMPTY;
+        let mut text = HashInput::of(Use::Draw);
         text.add(&self.drawn.to_le_bytes());
-        text.hash(&self.ports)
+        text.hash(&self.key)
     }
 
     /// A flow to `remote` from a port of `local` that is not `taken`: a keyed hash of
@@ -55,8 +53,11 @@ impl Secrets {
         mut taken: impl FnMut(&Flow) -> bool,
     ) -> Option<Flow> {
         let range = u32::from(u16::MAX - FIRST_DYNAMIC_PORT) + 1;
-        let text = HashInput::between(IpEndpoint { port: 0, ..local }, remote);
-        let start = text.hash(&self.ports) as u32;
+        let text = HashInput::about(
+            Use::Port,
+            &Flow::new(IpEndpoint { port: 0, ..local }, remote),
+        );
+        let start = text.hash(&self.key) as u32;
         let mut flows = (0..range.min(tries)).map(|_| {
             self.drawn += 1;
             let offset = start.wrapping_add(self.drawn as u32) % range;

@@ -21,7 +21,6 @@ use crate::frame::one_shot::without_ethernet;
 use crate::rules::config::LEAST_MTU_V6;
 use crate::rules::config::{Config, ConfigError, LEAST_MTU};
 use crate::rules::cookie::Cookies;
-use crate::rules::keys::derive_key;
 use crate::scheduler::Scheduler;
 use crate::stack::connections::Connections;
 use crate::stack::core::{Core, Transmitted};
@@ -141,7 +140,7 @@ impl<'a> Stack<'a> {
         Ok(put(Stack {
             core: RefCell::new(Core {
                 connections: Connections {
-                    flows: Flows::new(parts.buckets, derive_key(&secret, b"flows")),
+                    flows: Flows::new(parts.buckets, secret),
                     slots: Slots::new(parts.slots, parts.dirty),
                     deadlines: Deadlines::new(parts.heap, parts.cells),
                     buffers,
