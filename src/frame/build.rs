@@ -10,15 +10,16 @@
 //! Not here: when they are needed.
 
 use heapless::Vec;
+use smoltcp::wire::{IpAddress, IpProtocol, Ipv4Address, TcpSeqNumber};
 #[cfg(feature = "ipv6")]
-use smoltcp::wire::Ipv6Address;
-use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Address, TcpSeqNumber};
+use smoltcp::wire::{IpEndpoint, Ipv6Address};
 
 use crate::frame::checksum;
 pub(crate) use crate::frame::demux::{ACK, RST, SYN};
+use crate::frame::flow::Flow;
 use crate::frame::link::{ARP, Hardware, IPV4, NOBODY};
 #[cfg(feature = "ipv6")]
-use crate::frame::link::{IPV6, group, solicited_node};
+use crate::frame::link::{EVERYBODY, IPV6, group, solicited_node};
 
 /// The longest frame made or copied here: a SYN with all the options there can
 /// be.
@@ -36,13 +37,13 @@ pub(crate) struct Bare {
     pub(crate) mss: Option<u16>,
 }
 
-/// One end of a frame.
-pub(crate) type End = (Hardware, IpEndpoint);
+/// Who sends a frame, and to whom.
+pub(crate) type Link<'a> = (&'a Hardware, &'a Hardware);
 
-/// The frame of a segment from `from` to `to`.
-pub(crate) fn segment(from: End, to: End, bare: &Bare) -> Option<Frame> {
+/// The frame of a segment of this flow, from its peer.
+pub(crate) fn segment(link: Link<'_>, flow: &Flow, bare: &Bare) -> Frame {
     let (mss, scale, sack) = (bare.mss, None, false);
-    opening(from, to, bare, &Offer { mss, scale, sack })
+    opening(link, flow, bare, &Offer { mss, scale, sack })
 }
 
 /// What a SYN offers in options that smoltcp reads.
@@ -55,38 +56,37 @@ pub(crate) struct Offer {
 
 /// The frame of a SYN with these options.
 #[inline(never)]
-pub(crate) fn opening(from: End, to: End, bare: &Bare, offer: &Offer) -> Option<Frame> {
-    let [m0, m1] = offer.mss.unwrap_or(0).to_be_bytes();
-    let (kind, length) = if offer.sack { (4, 2) } else { (1, 1) };
-    let scale = offer.scale.unwrap_or(0);
-    let options = [2, 4, m0, m1, kind, length, 1, 1, 1, 3, 3, scale];
+pub(crate) fn opening(link: Link<'_>, flow: &Flow, bare: &Bare, offer: &Offer) -> Frame {
+    let sack = if offer.sack { 0x0402_0101 } else { 0x0101_0101 };
+    let options = [
+        0x0204_0000 | u32::from(offer.mss.unwrap_or(0)),
+        sack,
+        0x0103_0300 | u32::from(offer.scale.unwrap_or(0)),
+    ];
     let most = match *offer {
         Offer { mss: None, .. } => 0,
-        Offer { scale: Some(_), .. } => 12,
-        Offer { sack: true, .. } => 8,
-        _ => 4,
+        Offer { scale: Some(_), .. } => 3,
+        Offer { sack: true, .. } => 2,
+        _ => 1,
     };
-    let header = 20 + most as u16;
-    let addresses = (from.1.addr, to.1.addr);
-    let mut frame = packet((from.0, to.0), addresses, IpProtocol::Tcp, header)?;
+    let header = 20 + 4 * most as u16;
+    let mut frame = packet(link, flow, IpProtocol::Tcp, header);
     let flags = u32::from(header) << 26 | u32::from(bare.flags) << 16;
     let tcp = [
-        u32::from(from.1.port) << 16 | u32::from(to.1.port),
+        flow.ports.rotate_left(16),
         bare.seq.0 as u32,
         bare.ack.0 as u32,
         flags | u32::from(bare.window),
         // No checksum, nothing urgent.
         0,
     ];
-    put(&mut frame, tcp.map(u32::to_be_bytes).as_flattened());
-    put(&mut frame, &options[..most]);
-    Some(frame)
+    put_words(&mut frame, &tcp);
+    put_words(&mut frame, &options[..most]);
+    frame
 }
 
 /// A hardware address and the IP address that is there.
 type Neighbor = (Hardware, IpAddress);
-
-const EVERYBODY: Hardware = [0xff; 6];
 
 /// The answer to whoever asks for our hardware address.
 pub(crate) fn here(us: Neighbor, peer: Neighbor) -> Option<Frame> {
@@ -105,21 +105,19 @@ pub(crate) fn here(us: Neighbor, peer: Neighbor) -> Option<Frame> {
     }
 }
 
-/// The question to everybody where `whose` address is, or to whoever had it: to `known`, if
-/// that is not [`NOBODY`] (RFC 1122, 2.3.2.1; RFC 4861, 7.3.3).
-pub(crate) fn who_has(us: Neighbor, whose: IpAddress, known: Hardware) -> Option<Frame> {
-    let is_known = known != NOBODY;
+/// The question where `whose` address is, to everybody or to whoever had it (RFC 1122,
+/// 2.3.2.1; RFC 4861, 7.3.3).
+pub(crate) fn who_has(us: Neighbor, whose: IpAddress, to: Hardware) -> Option<Frame> {
     match (us.1, whose) {
         (IpAddress::Ipv4(ours), IpAddress::Ipv4(whose)) => {
-            let to = if is_known { known } else { EVERYBODY };
-            arp(1, to, (us.0, ours), (known, whose))
+            arp(1, to, (us.0, ours), (NOBODY, whose))
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(ours), IpAddress::Ipv6(whose)) => {
             let group_of = solicited_node(whose);
-            let (to, asked) = match is_known {
-                true => (known, whose),
-                false => (group(group_of), group_of),
+            let (to, asked) = match to == EVERYBODY {
+                true => (group(group_of), group_of),
+                false => (to, whose),
             };
             ndisc([135, 0], (us.0, to), (ours, asked), whose, 1)
         }
@@ -135,10 +133,10 @@ fn arp(
     us: (Hardware, Ipv4Address),
     peer: (Hardware, Ipv4Address),
 ) -> Option<Frame> {
-    let mut frame = link(us.0, to, ARP);
+    let mut frame = link(&us.0, &to, ARP);
     put(&mut frame, &[0, 1, 8, 0, 6, 4, 0, operation]);
-    for (hardware, addr) in [us, peer] {
-        put(&mut frame, &hardware);
+    for (hardware, addr) in [&us, &peer] {
+        put(&mut frame, hardware);
         put(&mut frame, &addr.octets());
     }
     Some(frame)
@@ -154,12 +152,20 @@ fn ndisc(
     target: Ipv6Address,
     option: u8,
 ) -> Option<Frame> {
-    let mut frame = packet(link, (from.into(), to.into()), IpProtocol::Icmpv6, 32)?;
+    let mut frame = message((&link.0, &link.1), (from, to), 32);
     put(&mut frame, &[kind, 0, 0, 0, flags, 0, 0, 0]);
     put(&mut frame, &target.octets());
     put(&mut frame, &[option, 1]);
     put(&mut frame, &link.0);
     sealed(frame, 54)
+}
+
+/// A frame for an ICMPv6 message of `bytes` between these two.
+#[cfg(feature = "ipv6")]
+pub(crate) fn message(link: Link<'_>, (from, to): (Ipv6Address, Ipv6Address), bytes: u16) -> Frame {
+    let end = |addr: Ipv6Address| IpEndpoint::new(addr.into(), 0);
+    let flow = Flow::new(end(to), end(from));
+    packet(link, &flow, IpProtocol::Icmpv6, bytes)
 }
 
 /// With the checksum of the ICMPv6 message that begins there.
@@ -213,60 +219,56 @@ fn options_of(frame: &[u8]) -> Option<&[u8]> {
     frame.get(start + 20..end)
 }
 
-/// A frame with its IP header, for a payload of `bytes`.
-pub(crate) fn packet(
-    link_layer: (Hardware, Hardware),
-    addresses: (IpAddress, IpAddress),
-    protocol: IpProtocol,
-    bytes: u16,
-) -> Option<Frame> {
-    let protocol = u8::from(protocol);
-    match addresses {
-        (IpAddress::Ipv4(source), IpAddress::Ipv4(destination)) => {
-            let mut frame = link(link_layer.0, link_layer.1, IPV4);
-            let [l0, l1] = (20 + bytes).to_be_bytes();
-            let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (source.octets(), destination.octets());
-            // Never fragmented; 64 hops.
-            let mut header = [
-                0x45, 0, l0, l1, 0, 0, 0x40, 0, 64, protocol, 0, 0, // no checksum yet
-                s0, s1, s2, s3, d0, d1, d2, d3,
-            ];
-            checksum::fill_header(&mut header);
-            put(&mut frame, &header);
-            Some(frame)
-        }
-        #[cfg(feature = "ipv6")]
-        (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) => {
-            let mut frame = link(link_layer.0, link_layer.1, IPV6);
-            put(&mut frame, &[0x60, 0, 0, 0]);
-            put(&mut frame, &bytes.to_be_bytes());
-            // Neighbor discovery wants all the hops there are.
-            put(&mut frame, &[protocol, 255]);
-            put(&mut frame, &source.octets());
-            put(&mut frame, &destination.octets());
-            Some(frame)
-        }
-        #[cfg(feature = "ipv6")]
-        _ => None,
+/// A frame with its IP header, for a payload of `bytes`, from a flow's peer to us.
+pub(crate) fn packet((from, to): Link<'_>, flow: &Flow, protocol: IpProtocol, bytes: u16) -> Frame {
+    let protocol = u32::from(u8::from(protocol));
+    #[cfg(feature = "ipv6")]
+    if flow.words == 4 {
+        let mut frame = link(from, to, IPV6);
+        // Neighbor discovery wants all the hops there are.
+        let head = [0x6000_0000, u32::from(bytes) << 16 | protocol << 8 | 255];
+        put_words(&mut frame, &head);
+        put_words(&mut frame, &flow.remote);
+        put_words(&mut frame, &flow.local);
+        return frame;
     }
+    let mut frame = link(from, to, IPV4);
+    let words = [
+        0x4500_0000 | u32::from(20 + bytes),
+        // Never fragmented; 64 hops, and no checksum yet.
+        0x4000,
+        64 << 24 | protocol << 16,
+        flow.remote[0],
+        flow.local[0],
+    ];
+    put_words(&mut frame, &words);
+    if let Some(header) = frame.last_chunk_mut() {
+        checksum::fill_header(header);
+    }
+    frame
 }
 
 /// A frame of this kind that begins like this.
 #[cfg(any(feature = "ipv6", feature = "groups"))]
 pub(crate) fn raw((from, to): (Hardware, Hardware), kind: [u8; 2], begins: &[u8]) -> Option<Frame> {
-    let mut frame = link(from, to, kind);
+    let mut frame = link(&from, &to, kind);
     frame.extend_from_slice(begins).ok()?;
     Some(frame)
 }
 
-fn link(from: Hardware, to: Hardware, kind: [u8; 2]) -> Frame {
-    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (to, from);
+fn link(from: &Hardware, to: &Hardware, kind: [u8; 2]) -> Frame {
     let mut frame = Frame::new();
-    put(
-        &mut frame,
-        &[a, b, c, d, e, f, g, h, i, j, k, l, kind[0], kind[1]],
-    );
+    put(&mut frame, to);
+    put(&mut frame, from);
+    put(&mut frame, &kind);
     frame
+}
+
+/// In the order of the network.
+fn put_words(frame: &mut Frame, words: &[u32]) {
+    for word in words {
+        put(frame, &word.to_be_bytes());
+    }
 }
 
 /// Nothing made here is too long.
@@ -283,13 +285,12 @@ mod tests {
     use crate::frame::demux::{Control, Route, demux};
     use proptest::prelude::*;
     use smoltcp::phy::Checksum;
-    use smoltcp::wire::IpCidr;
+    use smoltcp::wire::{IpCidr, IpEndpoint};
 
     const US: Hardware = [2, 0, 0, 0, 0, 1];
     const PEER: Hardware = [2, 0, 0, 0, 0, 9];
 
     fn check(us: IpAddress, peer: IpAddress) {
-        let ends = |mac, addr, port| (mac, IpEndpoint::new(addr, port));
         for mss in [None, Some(1220)] {
             let bare = Bare {
                 flags: ACK,
@@ -298,7 +299,8 @@ mod tests {
                 window: 7,
                 mss,
             };
-            let made = segment(ends(PEER, peer, 1000), ends(US, us, 7), &bare).unwrap();
+            let flow = Flow::new(IpEndpoint::new(us, 7), IpEndpoint::new(peer, 1000));
+            let made = segment((&PEER, &US), &flow, &bare);
             // The segment's own is added up when it leaves.
             let checks = Checks {
                 ipv4: Checksum::Both,
@@ -371,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_syn_made_anew_offers_the_same() {
-        let end = |last| (US, IpEndpoint::new(IpAddress::v4(10, 0, 0, last), 7));
+        let end = |last| IpEndpoint::new(IpAddress::v4(10, 0, 0, last), 7);
         for scale in [None, Some(0), Some(14)] {
             for sack in [false, true] {
                 let bare = Bare {
@@ -381,11 +383,11 @@ mod tests {
                 };
                 let mss = Some(1400);
                 let offer = Offer { mss, scale, sack };
-                let frame = opening(end(9), end(1), &bare, &offer).unwrap();
+                let frame = opening((&PEER, &US), &Flow::new(end(1), end(9)), &bare, &offer);
                 assert_eq!(offer_of(&frame), offer);
                 let packet = smoltcp::wire::TcpPacket::new_checked(&frame[34..]).unwrap();
                 let ignored = smoltcp::phy::ChecksumCapabilities::ignored();
-                let (from, to) = (end(9).1.addr, end(1).1.addr);
+                let (from, to) = (end(9).addr, end(1).addr);
                 let seen = smoltcp::wire::TcpRepr::parse(&packet, &from, &to, &ignored).unwrap();
                 assert_eq!((seen.max_seg_size, seen.window_scale), (mss, scale));
                 assert_eq!((seen.sack_permitted, seen.window_len), (sack, 99));

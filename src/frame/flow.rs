@@ -53,6 +53,16 @@ impl Flow {
         flow.with_ports(local.port, 0)
     }
 
+    /// As its peer has it.
+    pub(crate) fn reversed(&self) -> Flow {
+        Flow {
+            ports: self.ports.rotate_left(16),
+            words: self.words,
+            local: self.remote,
+            remote: self.local,
+        }
+    }
+
     /// The same without ports.
     pub(crate) fn between_v4(local: u32, remote: u32) -> Flow {
         let mut flow = Flow::ZERO;

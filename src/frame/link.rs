@@ -12,6 +12,9 @@ pub(crate) const ETHERNET: usize = 14;
 /// No hardware address.
 pub(crate) const NOBODY: [u8; 6] = [0; 6];
 
+/// That of every station of a network.
+pub(crate) const EVERYBODY: [u8; 6] = [0xff; 6];
+
 /// An Ethernet address.
 pub(crate) type Hardware = [u8; 6];
 

@@ -1,26 +1,25 @@
 //! Questions and announcements about an address that is not in use yet (RFC 5227, 2.1.1 and
 //! 2.3; RFC 4862, 5.4.2).
 
-use smoltcp::wire::{IpAddress, Ipv4Address};
 #[cfg(feature = "ipv6")]
-use smoltcp::wire::{IpProtocol, Ipv6Address};
+use smoltcp::wire::Ipv6Address;
+use smoltcp::wire::{IpAddress, Ipv4Address};
 
 use crate::frame::build::{Frame, who_has};
 #[cfg(feature = "ipv6")]
-use crate::frame::build::{packet, put, sealed};
-use crate::frame::link::{Hardware, NOBODY};
+use crate::frame::build::{message, put, sealed};
+use crate::frame::link::{EVERYBODY, Hardware};
 #[cfg(feature = "ipv6")]
 use crate::frame::link::{group, solicited_node};
 
 /// The question who has an address, from nobody's.
 pub(crate) fn probe(us: Hardware, addr: IpAddress) -> Option<Frame> {
     match addr {
-        IpAddress::Ipv4(_) => who_has((us, Ipv4Address::UNSPECIFIED.into()), addr, NOBODY),
+        IpAddress::Ipv4(_) => who_has((us, Ipv4Address::UNSPECIFIED.into()), addr, EVERYBODY),
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(addr) => {
             let (from, to) = (Ipv6Address::UNSPECIFIED, solicited_node(addr));
-            let addresses = (from.into(), to.into());
-            let mut frame = packet((us, group(to)), addresses, IpProtocol::Icmpv6, 24)?;
+            let mut frame = message((&us, &group(to)), (from, to), 24);
             put(&mut frame, &[135, 0, 0, 0, 0, 0, 0, 0]);
             put(&mut frame, &addr.octets());
             sealed(frame, 54)
@@ -31,7 +30,7 @@ pub(crate) fn probe(us: Hardware, addr: IpAddress) -> Option<Frame> {
 /// Says to everybody who has an IPv4 address; the neighbors of an IPv6 address ask.
 pub(crate) fn announce(us: Hardware, addr: IpAddress) -> Option<Frame> {
     match addr {
-        IpAddress::Ipv4(_) => who_has((us, addr), addr, NOBODY),
+        IpAddress::Ipv4(_) => who_has((us, addr), addr, EVERYBODY),
         #[cfg(feature = "ipv6")]
         IpAddress::Ipv6(_) => None,
     }

@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::frame::build;
 use crate::frame::demux::refusal;
 use crate::frame::flow::Flow;
-use crate::frame::link::{NOBODY, is_unicast};
+use crate::frame::link::{EVERYBODY, NOBODY, is_unicast};
 use crate::frame::one_shot::Told;
 pub(crate) use crate::frame::udp::is_about_datagrams as are_in;
 use crate::frame::udp::{HEADER, Heard, Message, Said, read};
@@ -222,7 +222,7 @@ pub(crate) fn send<D: Device + ?Sized>(
                 Lookup::At(found) => hardware = found,
                 Lookup::Wait => again = ASK_AGAIN,
                 Lookup::Ask => {
-                    question = build::who_has((us, flow.local_addr()), hop, NOBODY);
+                    question = build::who_has((us, flow.local_addr()), hop, EVERYBODY);
                     again = AT_THE_LATEST;
                 }
             }

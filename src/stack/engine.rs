@@ -159,11 +159,15 @@ impl Engine {
             Verdict::Drop(reason) | Verdict::Challenge(reason) => host.dropped(reason),
         }
         let opens = is_unanswered && matches!(segment.control, Control::Syn | Control::SynAck);
-        let made = match (verdict, rewrite) {
-            (Verdict::Challenge(_), _) => host.as_its_sender(segment, &slot.view.challenge()),
-            (_, Rewrite::Instead(bare)) => host.as_its_sender(segment, &bare),
-            _ if opens => host.opening(segment, frame, &mut slot.heard),
+        let instead = match (verdict, rewrite) {
+            (Verdict::Challenge(_), _) => Some(slot.view.challenge()),
+            (_, Rewrite::Instead(bare)) => Some(bare),
             _ => None,
+        };
+        let made = match instead {
+            Some(bare) => Some(host.as_its_sender(segment, &bare)),
+            None if opens => host.opening(segment, frame, &mut slot.heard),
+            None => None,
         };
         let shown = made.as_deref().unwrap_or(frame);
         match (verdict, rewrite) {
@@ -207,10 +211,8 @@ impl Engine {
     pub(crate) fn tell<T: TxToken>(&mut self, host: &Host<'_>, slot: &mut Slot<'_>, bare: &Bare) {
         let seq = slot.view.rcv_nxt;
         let frame = host.as_sent_by(&slot.peer, &slot.flow, &Bare { seq, ..*bare });
-        if let Some(frame) = frame {
-            let unseen = Outlet::new(host.outlet.checks.clone());
-            hand(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
-        }
+        let unseen = Outlet::new(host.outlet.checks.clone());
+        hand(&mut self.0, (host, &unseen), slot, &frame, Tx::<T>::Discard);
     }
 
     /// Bytes or a FIN that have left are not acknowledged, and smoltcp has forgotten their

@@ -126,9 +126,7 @@ impl Gate<'_> {
             window: first_window(cookie.mss, window_of(frame)),
             ..Bare::default()
         };
-        let Some(acknowledgement) = host.as_its_sender(segment, &bare) else {
-            return;
-        };
+        let acknowledgement = host.as_its_sender(segment, &bare);
         // Who waits already goes first, and waits once.
         let others = connections.room_made && self.queue.len > 0;
         if !others

@@ -15,7 +15,7 @@ use smoltcp::phy::{Device, TxToken};
 use crate::counters::DropReason;
 use crate::frame::build::{self, Frame};
 use crate::frame::icmp::TooBig;
-use crate::frame::link::NOBODY;
+use crate::frame::link::{EVERYBODY, NOBODY};
 use crate::frame::neighbor::Claim;
 use crate::rules::lifecycle::State;
 use crate::rules::pmtu::narrowed;
@@ -123,9 +123,13 @@ fn find(
         Lookup::Ask => {
             let us = (host.config.hardware_addr, flow.local_addr());
             let slot = &mut connections.slots[id];
-            let known = if slot.polls == 0 { slot.peer } else { NOBODY };
+            let to = if slot.polls == 0 {
+                slot.peer
+            } else {
+                EVERYBODY
+            };
             slot.polls = slot.polls.saturating_add(1);
-            *question = hop.and_then(|hop| build::who_has(us, hop, known));
+            *question = hop.and_then(|hop| build::who_has(us, hop, to));
             host.now + AT_THE_LATEST
         }
     };

@@ -11,7 +11,7 @@ use smoltcp::time::Instant;
 
 use crate::counters::{Counters, DropReason, Totals, count};
 use crate::event::{Audience, Event};
-use crate::frame::build::{self, ACK, Bare, End, Frame, RST, SYN, offer_of, window_of};
+use crate::frame::build::{self, ACK, Bare, Frame, RST, SYN, offer_of, window_of};
 use crate::frame::checksum::{self, Checks};
 use crate::frame::demux::{Control, Route, Segment, demux};
 use crate::frame::flow::Flow;
@@ -171,45 +171,31 @@ impl<'a> Host<'a> {
             window: shown,
             mss: None,
         };
-        let (us, peer) = self.both(&segment.remote_hardware, &segment.flow);
         let offer = build::Offer {
             mss: Some(mss),
             ..offer
         };
-        build::opening(peer, us, &bare, &offer)
-    }
-
-    /// Both ends of a flow: ours, and its peer's.
-    #[inline(never)]
-    fn both(&self, hardware: &Hardware, flow: &Flow) -> (End, End) {
-        let us = (self.config.hardware_addr, flow.local());
-        (us, (*hardware, flow.remote()))
+        let link = (&segment.remote_hardware, &self.config.hardware_addr);
+        Some(build::opening(link, &segment.flow, &bare, &offer))
     }
 
     /// A frame as if from where a segment came from.
-    pub(crate) fn as_its_sender(&self, segment: &Segment, bare: &Bare) -> Option<Frame> {
+    pub(crate) fn as_its_sender(&self, segment: &Segment, bare: &Bare) -> Frame {
         self.as_sent_by(&segment.remote_hardware, &segment.flow, bare)
     }
 
     /// A frame as if from this peer of a flow.
     #[inline(never)]
-    pub(crate) fn as_sent_by(
-        &self,
-        hardware: &Hardware,
-        flow: &Flow,
-        bare: &Bare,
-    ) -> Option<Frame> {
-        let (us, peer) = self.both(hardware, flow);
-        build::segment(peer, us, bare)
+    pub(crate) fn as_sent_by(&self, hardware: &Hardware, flow: &Flow, bare: &Bare) -> Frame {
+        let link = (hardware, &self.config.hardware_addr);
+        build::segment(link, flow, bare)
     }
 
     /// Answers a segment with one that no socket knows of. It goes where the segment
     /// came from: nobody need be asked, and nothing is kept.
     pub(crate) fn reply<T: TxToken>(&self, segment: &Segment, bare: &Bare, token: T) {
-        let (us, peer) = self.both(&segment.remote_hardware, &segment.flow);
-        if let Some(frame) = build::segment(us, peer, bare) {
-            self.send(&frame, token);
-        }
+        let link = (&self.config.hardware_addr, &segment.remote_hardware);
+        self.send(&build::segment(link, &segment.flow.reversed(), bare), token);
     }
 
     /// Whether what no socket sends may leave now; else what it would have answered is

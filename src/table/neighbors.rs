@@ -79,13 +79,19 @@ impl Neighbors {
         };
         let open = |place: &Neighbor| place.hardware.is_none() && holds(place);
         // Its own, or the one that will be missed least: no time is so late as this bit.
-        let rank = |place: &&mut Option<Neighbor>| match place {
+        let rank = |place: &Option<Neighbor>| match place {
             Some(place) if same(&place.addr, &addr) => i64::MIN,
             None => i64::MIN + 1,
             Some(place) => place.since.total_micros() | i64::from(open(place)) << 62,
         };
-        let places = self.places.iter_mut().take(places);
-        let Some(place) = places.min_by_key(rank) else {
+        let mut least = None;
+        for place in self.places.iter_mut().take(places) {
+            let rank = rank(place);
+            if least.as_ref().is_none_or(|(lowest, _)| rank < *lowest) {
+                least = Some((rank, place));
+            }
+        }
+        let Some((_, place)) = least else {
             return Lookup::Wait;
         };
         match place {

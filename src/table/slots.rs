@@ -178,6 +178,8 @@ impl<'a> Slots<'a> {
         (slot.peer, slot.listener) = (NOBODY, NO_LISTENER);
         (slot.cut, slot.timer) = (Cut::No, Timer::Exact);
         (slot.owners, slot.repeats, slot.mtu) = (0, 0, 0);
+        // Where it is nobody knows yet.
+        slot.polls = 1;
         slot.asked = Asked::Nothing;
         (slot.questions, slot.missed, slot.spared) = (0, false, false);
         self.used += 1;
