@@ -221,12 +221,23 @@ fn likeness(ours: IpAddress, theirs: IpAddress) -> Option<u32> {
         }
         #[cfg(feature = "ipv6")]
         (IpAddress::Ipv6(ours), IpAddress::Ipv6(theirs)) => {
-            let local = [ours, theirs].map(|addr| addr.is_unicast_link_local());
-            (local[0] == local[1]).then(|| (ours.to_bits() ^ theirs.to_bits()).leading_zeros())
+            let [ours_is, theirs_is] = [ours, theirs].map(is_for_link);
+            let bits = (ours.to_bits() ^ theirs.to_bits()).leading_zeros();
+            match ours_is == theirs_is {
+                true => Some(1 + bits),
+                // A group is heard all the same.
+                false => theirs.is_multicast().then_some(0),
+            }
         }
         #[cfg(feature = "ipv6")]
         _ => None,
     }
+}
+
+/// An address, or a group (RFC 4291, 2.7), that is for the link alone.
+#[cfg(feature = "ipv6")]
+fn is_for_link(addr: Ipv6Address) -> bool {
+    addr.is_unicast_link_local() || addr.is_multicast() && addr.octets()[1] & 0xf <= 2
 }
 
 #[cfg(test)]
@@ -284,10 +295,28 @@ mod tests {
         // More like the one that is for the link alone.
         assert_eq!(host.source(addr("fec0::9")), Some(addr("fd00::1")));
         assert_eq!(host.source(addr("10.0.0.9")), Some(addr("10.0.0.1")));
+        // A group of the link, and one that is larger, which is like both.
+        assert_eq!(host.source(addr("ff02::fb")), Some(addr("fe80::1")));
+        assert_eq!(host.source(addr("ff05::fb")), Some(addr("fd00::1")));
         host.set_gateway(addr("10.0.0.254"));
         assert_eq!(host.next_hop(addr("2001:db8:1::9")), None);
         host.set_gateway(addr("fe80::fe"));
         assert_eq!(host.next_hop(addr("2001:db8:1::9")), Some(addr("fe80::fe")));
         assert_eq!(host.next_hop(addr("8.8.8.8")), Some(addr("10.0.0.254")));
+    }
+
+    /// Nobody would answer one that speaks from nowhere.
+    #[cfg(feature = "ipv6")]
+    #[test]
+    fn a_group_is_spoken_to_from_what_there_is() {
+        for own in ["fe80::1/64", "2001:db8::1/64"] {
+            let host = host(&[own]);
+            let own = own.split('/').next().map(addr);
+            for group in ["ff01::1", "ff02::fb", "ff05::fb", "ff0e::fb"] {
+                assert_eq!(host.source(addr(group)), own, "{group}");
+            }
+        }
+        let host = host(&["fe80::1/64"]);
+        assert_eq!(host.source(addr("2001:db8::9")), None);
     }
 }

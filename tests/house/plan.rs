@@ -55,7 +55,7 @@ pub const FILE_LINES: usize = 500;
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
 /// a feature. The sixth is of the room in which a digest gathers events, the last of what
 /// other crates ask of a stack that they run on.
-pub const CODE_LINES: usize = 8_200 + 1_459 + 708 + 2_182 + 1_678 + 53 + 650;
+pub const CODE_LINES: usize = 8_200 + 1_459 + 708 + 2_190 + 1_678 + 53 + 650;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
