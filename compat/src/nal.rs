@@ -28,6 +28,15 @@ impl Write for Stream<'_> {
     }
 }
 
+/// What cannot be sent to where it should go is lost.
+#[cfg(feature = "udp")]
+pub(crate) fn unless_lost(sent: Result<(), cygnet::SendError>) -> Result<(), Error> {
+    match sent {
+        Err(cygnet::SendError::Unaddressable) => Ok(()),
+        sent => Ok(sent?),
+    }
+}
+
 /// Answers for names in the words of one of the two crates, which have the same trait.
 #[cfg(feature = "dns")]
 macro_rules! names {

@@ -7,13 +7,15 @@ mod hosts;
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 
+#[cfg(feature = "ipv6")]
+use ::edge_nal::MulticastV6;
 use ::edge_nal::{
     MulticastV4, Readable, UdpBind, UdpConnect, UdpReceive, UdpSend, UdpSplit, UdpSplitMulticast,
 };
 use ::embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
 use cygnet::lab::pair;
 use cygnet::service::DhcpConfig;
-use cygnet::{Error, Family, HearError, RecvError, service};
+use cygnet::{Error, Family, HearError, RecvError, SendError, Target, service};
 use cygnet_compat::{edge_nal, embedded_nal_async};
 use edge_dhcp::server::{Server, ServerOptions};
 use hosts::wire;
@@ -66,11 +68,20 @@ fn edge_nal_sends_and_receives() {
             // What does not fit: so many bytes are there, and no more.
             bound.send(at("10.0.0.1:7"), b"a swan").await.unwrap();
             assert_eq!(bound.receive(&mut bytes[..3]).await.unwrap().0, 3);
-            // To nobody who could answer: a server must not end for it.
-            assert_eq!(bound.send(at("10.0.0.1:0"), b"a swan").await, Ok(()));
-            // Built without IPv6.
-            assert!(bound.send(at("[fd00::1]:7"), b"a swan").await.is_err());
+            // A server must not end for one who cannot be answered.
+            let nowhere = Target::from((IpAddress::v4(255, 255, 255, 255), 7));
+            let nowhere = nowhere.from_local(IpAddress::v4(0, 0, 0, 0));
+            bound.socket().send_to(b"a swan", nowhere).await.unwrap();
+            for lost in ["10.0.0.1:0", "8.8.8.8:7"] {
+                assert_eq!(bound.send(at(lost), b"a swan").await, Ok(()));
+            }
+            // Built without IPv6, it has no word for that.
+            let six = bound.send(at("[fd00::1]:7"), b"a swan").await;
+            assert_eq!(six.is_err(), cfg!(not(feature = "ipv6")));
 
+            let nowhere = UdpConnect::connect(&nal, at("0.0.0.0:0"), at("8.8.8.8:7"));
+            let error = nowhere.await.err();
+            assert_eq!(error, Some(Error::Send(SendError::Unaddressable)));
             let connect = |port: u16| {
                 let to = SocketAddr::new([10, 0, 0, 1].into(), port);
                 UdpConnect::connect(&nal, at("0.0.0.0:0"), to)
@@ -207,6 +218,55 @@ fn embedded_nal_async_sends_and_receives() {
             let (local, _bound) = nal.bind_single(at("0.0.0.0:7001")).await.unwrap();
             assert_eq!(local, at("0.0.0.0:7001"));
             assert!(nal.bind_single(at("0.0.0.0:7001")).await.is_err());
+            done.set(true);
+        })
+        .unwrap();
+    run([server, client], &done);
+}
+
+/// An unspecified address of either family is both.
+#[cfg(feature = "ipv6")]
+#[test]
+fn both_families_are_one_socket() {
+    const MDNS: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+    hosts!(server, client);
+    let done = Cell::new(false);
+    server.spawn(echo(edge_nal::Nal::new(server), 7)).unwrap();
+    server
+        .spawn(async {
+            let nal = edge_nal::Nal::new(server);
+            let mut bound = UdpBind::bind(&nal, at("[fe80::1]:9")).await.unwrap();
+            bound.join_v6(MDNS, 0).await.unwrap();
+            let mut bytes = [0; 6];
+            let (_, from) = bound.receive(&mut bytes).await.unwrap();
+            bound.leave_v6(MDNS, 0).await.unwrap();
+            bound.send(from, b"i left").await.unwrap();
+            bound.receive(&mut bytes).await.unwrap();
+            panic!("it has left the group");
+        })
+        .unwrap();
+    client
+        .spawn(async {
+            let nal = edge_nal::Nal::new(client);
+            let mut bound = UdpBind::bind(&nal, at("[::]:7000")).await.unwrap();
+            let mut bytes = [0; 6];
+            for (to, from) in [
+                ("[fe80::1]:7", "[fe80::1]:7"),
+                ("[ff02::1]:7", "[fe80::1]:7"),
+                ("10.0.0.1:7", "10.0.0.1:7"),
+                ("[ff02::fb]:9", "[fe80::1]:9"),
+            ] {
+                bound.send(at(to), b"a swan").await.unwrap();
+                let got = bound.receive(&mut bytes).await;
+                assert_eq!(got, Ok((6, at(from))), "{to}");
+            }
+            assert_eq!(&bytes, b"i left");
+            bound.send(at("[ff02::fb]:9"), b"a swan").await.unwrap();
+            let nal = embedded_nal_async::Nal(client);
+            let (local, mut connected) = nal.connect(at("[fe80::1]:7")).await.unwrap();
+            assert_eq!(local.ip(), at("[fe80::2]:0").ip());
+            connected.send(b"a swan").await.unwrap();
+            assert_eq!(connected.receive_into(&mut bytes).await, Ok(6));
             done.set(true);
         })
         .unwrap();

@@ -13,6 +13,7 @@ use smoltcp::wire::IpAddress;
 
 use super::Nal;
 use crate::address::{address, endpoint, listen_endpoint, socket_addr};
+use crate::nal::unless_lost;
 
 /// A bound port. A reference to it is each of the parts that edge-nal splits it into.
 #[derive(Debug)]
@@ -116,17 +117,15 @@ impl UdpReceive for &Datagrams<'_> {
 }
 
 impl UdpSend for &Datagrams<'_> {
-    /// What is sent to port 0 goes nowhere: a sender with that port wants no answer (RFC 768),
-    /// and must not end a server that gives one.
+    /// What is sent to port 0, or to an address that no address of the host's reaches, is lost,
+    /// as any datagram may be: a server of edge-net's ends at the first error, and a stranger
+    /// says where its answer goes. [`UdpConnect`] says that error.
     async fn send(&mut self, remote: SocketAddr, data: &[u8]) -> Result<(), Error> {
         if self.is_connected {
             return Ok(self.socket.send(data).await?);
         }
-        if remote.port() == 0 {
-            return Ok(());
-        }
         let remote = endpoint(remote).ok_or(SendError::Unaddressable)?;
-        Ok(self.socket.send_to(data, remote).await?)
+        unless_lost(self.socket.send_to(data, remote).await)
     }
 }
 

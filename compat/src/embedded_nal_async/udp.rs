@@ -7,6 +7,7 @@ use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
 
 use super::Nal;
 use crate::address::{address, endpoint, ip_addr, listen_endpoint, socket_addr};
+use crate::nal::unless_lost;
 
 /// A socket that is connected to a peer.
 #[derive(Debug)]
@@ -74,22 +75,20 @@ impl UnconnectedUdp for Bound<'_> {
     type Error = Error;
 
     /// From `local` if that is an address of the host, else from one that the peer can be
-    /// reached from. What is sent to port 0 goes nowhere: a sender with that port wants no
-    /// answer (RFC 768), and must not end a server that gives one.
+    /// reached from. What is sent to port 0, or to an address that no address of the host's
+    /// reaches, is lost, as any datagram may be: it must not end a server that a stranger says
+    /// where its answer goes.
     async fn send(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
         data: &[u8],
     ) -> Result<(), Error> {
-        if remote.port() == 0 {
-            return Ok(());
-        }
         let remote = endpoint(remote).ok_or(SendError::Unaddressable)?;
         let to = Target::from(remote);
         let from = specified(local.ip()).and_then(address);
         let to = from.map_or(to, |from| to.from_local(from));
-        Ok(self.0.send_to(data, to).await?)
+        unless_lost(self.0.send_to(data, to).await)
     }
 
     /// What does not fit into `buffer` is gone, and not counted.

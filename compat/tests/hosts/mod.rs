@@ -28,6 +28,10 @@ pub fn stack<'a>(memory: &'a mut impl StackMemory<'a>, number: u8) -> Stack<'a> 
     let stack = bare(memory, number);
     let address = IpCidr::new(IpAddress::v4(10, 0, 0, number), 24);
     stack.add_address(address).unwrap();
+    #[cfg(feature = "ipv6")]
+    stack
+        .add_address(format!("fe80::{number}/64").parse().unwrap())
+        .unwrap();
     stack
 }
 
