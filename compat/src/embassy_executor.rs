@@ -32,8 +32,10 @@
 //!
 //! What a task does with a socket between two turns begins the next turn at once, because it
 //! wakes the one that drives. A device must do the same when a frame comes: a driver that was
-//! written for embassy-net does, through the task of its
-//! [`Bell`](crate::embassy_net_driver::Bell); for any other there is [`drive_with`].
+//! written for embassy-net does, through the task of its bell (the feature
+//! `embassy-net-driver`); for any other there is [`drive_with`].
+//!
+//! embassy-time cancels no timer: one that is waited for no more costs a turn when it ends.
 //!
 //! **In an interrupt** it is the same, but a [`Node`] stays there: it is not `Send`, because its
 //! tables are cells without locks. Spawn one task without arguments by the `SendSpawner` that

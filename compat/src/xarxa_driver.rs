@@ -1,8 +1,8 @@
 //! A driver written for xarxa (`xarxa-driver` 0.1, embassy's next network stack) as a device of
 //! cygnet. That crate needs Rust 1.95.
 //!
-//! As with [embassy-net's drivers](crate::embassy_net_driver), a task hears when a frame has
-//! come: the one of [`Bell::task`].
+//! As with embassy-net's drivers, a task hears when a frame has come: the one of
+//! [`Bell::task`].
 //!
 //! ```
 //! use core::future::pending;
