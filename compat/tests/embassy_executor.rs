@@ -168,3 +168,61 @@ fn a_stream_that_is_dropped_between_turns_sends_its_fin_at_once() {
         assert_eq!(ended.get(), at + LATENCY);
     });
 }
+
+/// The chip is two tasks of the executor, as a driver's runner is; nobody but the bell of the
+/// driver says that a frame has come.
+#[cfg(feature = "embassy-net-driver")]
+#[test]
+fn a_driver_of_embassys_wakes_the_task_that_drives() {
+    use cygnet_compat::embassy_executor::drive;
+    use cygnet_compat::embassy_net_driver::{Bell, Driven};
+    use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
+
+    let wire: &'static Wire<16> = Box::leak(Box::new(wire()));
+    let arrivals: [&'static Arrival; 2] = [(); 2].map(|()| &*Box::leak(Box::default()));
+    let [chip, other] = arrivals;
+    executor::run(Chips { wire, arrivals }, |spawner| async move {
+        let (server, client) = (lasting(1), lasting(2));
+        let (mut near, far) = wire.ends();
+        let state = Box::leak(Box::new(
+            embassy_net_driver_channel::State::<1514, 4, 4>::new(),
+        ));
+        let address = HardwareAddress::Ethernet([2, 0, 0, 0, 0, 1]);
+        let (runner, driver) = embassy_net_driver_channel::new(state, address);
+        let (link, mut rx, mut tx) = runner.split();
+        link.set_link_state(LinkState::Up);
+        spawn(spawner, async move {
+            loop {
+                let frame = tx.tx_buf().await;
+                assert!(near.inject(now(), frame));
+                tx.tx_done();
+            }
+        });
+        spawn(spawner, async move {
+            loop {
+                while let Some(frame) = near.take(now()) {
+                    rx.rx_buf().await[..frame.len()].copy_from_slice(&frame);
+                    rx.rx_done(frame.len());
+                }
+                chip.wait().await;
+            }
+        });
+        let bell: &'static Bell = Box::leak(Box::default());
+        let hears = bell.task(std::future::pending::<()>());
+        server.spawn_named("driver", hears).unwrap();
+        spawn(spawner, async move {
+            drive(server, Driven::new(driver, bell)).await;
+        });
+        spawn(spawner, async move {
+            drive_with(client, far, async || other.wait().await).await;
+        });
+        spawn(spawner, echo(server));
+        let mut stream = client.connect(ECHO).await.unwrap();
+        for number in 0..50 {
+            let asked = now();
+            stream.write_all(&[number]).await.unwrap();
+            assert_eq!(stream.read(&mut [0; 8]).await, Ok(1));
+            assert_eq!(now() - asked, LATENCY + LATENCY);
+        }
+    });
+}
