@@ -159,22 +159,3 @@ extern "C" fn ethernet() {
     lan9118::on_interrupt();
     ARRIVED.wake();
 }
-
-/// The time, and how a node of cygnet's sleeps in this executor.
-pub fn now() -> Instant {
-    Instant::from_millis(embassy_time::Instant::now().as_millis() as i64)
-}
-
-pub struct Timers;
-
-impl cygnet::Sleeper for Timers {
-    async fn sleep(&mut self, until: Option<Instant>) {
-        match until {
-            Some(at) => {
-                let millis = (at.total_micros() as u64).div_ceil(1000);
-                embassy_time::Timer::at(embassy_time::Instant::from_millis(millis)).await
-            }
-            None => core::future::pending().await,
-        }
-    }
-}

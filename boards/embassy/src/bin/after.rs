@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use console as _; // says where it panicked
 use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, TcpListener};
+use cygnet_compat::embassy_executor::drive;
 use cygnet_compat::embassy_net_driver::{Bell, Driven};
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Ticker, with_timeout};
@@ -63,7 +64,7 @@ impl core::fmt::Write for Line {
 
 #[embassy_executor::task]
 async fn network(net: Net, device: Driven<'static, board::Ethernet>) -> ! {
-    cygnet::drive(net, device, board::now, board::Timers).await
+    drive(net, device).await
 }
 
 /// Ten readings a second; a real one would ask its sensor.
