@@ -146,8 +146,9 @@ pub use socket::ClaimError;
 #[cfg(feature = "ping")]
 pub use socket::PingSocket;
 pub use socket::{
-    AcceptError, Backlog, CloseError, ConnectError, ListenError, OwnedReadHalf, OwnedWriteHalf,
-    ReadError, ReadHalf, StreamError, TcpListener, TcpStream, ToEndpoint, WriteError, WriteHalf,
+    AcceptError, Backlog, CloseError, ConnectError, Connection, ConnectionState, Limit,
+    ListenError, OwnedReadHalf, OwnedWriteHalf, ReadError, ReadHalf, StreamError, TcpListener,
+    TcpStream, ToEndpoint, WriteError, WriteHalf,
 };
 #[cfg(feature = "udp")]
 pub use socket::{BindError, HearError, RecvError, SendError, UdpSocket};

@@ -14,9 +14,10 @@ use crate::counters::Counters;
 #[cfg(feature = "observer")]
 use crate::event::Observer;
 use crate::frame::flow::Flow;
-use crate::socket::{Backlog, ConnectError, ListenError, TcpListener, TcpStream, ToEndpoint};
+use crate::socket::{Backlog, ConnectError, Connection, ListenError, connection};
 #[cfg(feature = "udp")]
 use crate::socket::{BindError, UdpSocket};
+use crate::socket::{TcpListener, TcpStream, ToEndpoint};
 use crate::stack::stack::Stack;
 use crate::task::timer::Timeout;
 use crate::task::{Elapsed, FuturePlaces, Outcome, Sleep, SpawnError, Tasks, Waiting};
@@ -150,6 +151,33 @@ impl<'a> Node<'a> {
     /// for, how often it was polled and when last.
     pub fn waiting(&self) -> impl Iterator<Item = Waiting> + 'a {
         self.tasks.waiting()
+    }
+
+    /// Every connection: who it is with, its listener's name, its state, what waits in its
+    /// buffers, and what is left of its limits. In the order of slots, and each is looked at
+    /// when it is asked for: between two of them nothing is borrowed.
+    ///
+    /// ```
+    /// use cygnet::{Connection, Node};
+    ///
+    /// /// Resets whoever has left bytes of ours unacknowledged and idles for a minute.
+    /// fn shed(node: Node<'_>) {
+    ///     let idles = |one: &Connection| one.unacknowledged > 0 && one.idle.secs() >= 60;
+    ///     for connection in node.connections().filter(idles) {
+    ///         node.abort(&connection);
+    ///     }
+    /// }
+    /// # let _ = shed;
+    /// ```
+    pub fn connections(&self) -> impl Iterator<Item = Connection> + use<'a> {
+        connection::connections(self.stack)
+    }
+
+    /// Resets a connection that a task has, or that was closed and whose peer has not
+    /// agreed, as [`TcpStream::abort`] does. False: it is gone, or none of those.
+    pub fn abort(&self, connection: &Connection) -> bool {
+        let key = connection.key;
+        self.stack.with(|core| connection::abort(core, key))
     }
 
     /// The time of this turn.

@@ -152,7 +152,7 @@ impl TcpView {
 impl Edge {
     /// Bytes from the next one we expect to the edge.
     #[inline]
-    fn room(&self, view: &TcpView) -> u32 {
+    pub(crate) fn room(&self, view: &TcpView) -> u32 {
         let taken = distance(view.last_ack, view.rcv_nxt) as u32;
         (u32::from(view.rcv_wnd) << self.shift).saturating_sub(taken)
     }

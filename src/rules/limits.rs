@@ -165,17 +165,39 @@ impl Pace {
         }
     }
 
+    /// Each limit, since when it counts, and how long it is; zero: it does not, or there
+    /// is none.
+    #[inline(always)]
+    fn all(&self) -> [(Deadline, u32, u32); 4] {
+        [
+            (Deadline::Exchange, self.began, self.exchange),
+            (Deadline::Stalled, self.waiting, self.write_progress),
+            (Deadline::FirstByte, self.moved, self.first_byte),
+            (Deadline::Idle, self.moved, self.idle),
+        ]
+    }
+
+    /// The limits that there are, and what is left of those that count, in milliseconds. Of
+    /// a stream that was dropped only the whole exchange is limited.
+    pub(crate) fn limits(
+        &self,
+        dropped: bool,
+        tick: u32,
+    ) -> impl Iterator<Item = (Deadline, u32, Option<u32>)> {
+        let all = self.all().into_iter().take(if dropped { 1 } else { 4 });
+        let there = all.filter(|&(.., limit)| limit != 0);
+        there.map(move |(deadline, since, limit)| {
+            let left = limit.saturating_sub(tick.wrapping_sub(since));
+            (deadline, limit, (since != 0).then_some(left))
+        })
+    }
+
     /// The limit that is reached first, and in how many milliseconds: `u32::MAX` if
     /// there is none.
     #[inline(never)]
     fn first(&self, dropped: bool, tick: u32) -> (Deadline, u32) {
         let mut first = (Deadline::Exchange, u32::MAX);
-        for (deadline, since, limit) in [
-            (Deadline::Exchange, self.began, self.exchange),
-            (Deadline::Stalled, self.waiting, self.write_progress),
-            (Deadline::FirstByte, self.moved, self.first_byte),
-            (Deadline::Idle, self.moved, self.idle),
-        ] {
+        for (deadline, since, limit) in self.all() {
             let left = limit.saturating_sub(tick.wrapping_sub(since));
             if since != 0 && limit != 0 && left < first.1 {
                 first = (deadline, left);
@@ -219,11 +241,14 @@ initial! {
     }
 }
 
+/// So many intervals a peer that is asked may stay silent.
+pub(crate) const PATIENCE: u32 = 4;
+
 /// How long a peer that is asked at this interval may stay silent from now on.
 #[inline(never)]
 pub(crate) fn patience(now: Instant, keep_alive: Option<Duration>) -> Instant {
     keep_alive.map_or(FAR, |interval| {
-        let micros = interval.total_micros().saturating_mul(4);
+        let micros = interval.total_micros().saturating_mul(PATIENCE.into());
         Instant::from_micros(now.total_micros().saturating_add_unsigned(micros))
     })
 }

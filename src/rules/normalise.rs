@@ -138,10 +138,21 @@ impl PeerView {
         is_plain
     }
 
+    /// Its window, in bytes.
+    #[inline(always)]
+    pub(crate) fn window(&self) -> u32 {
+        u32::from(self.snd_wnd) << self.shift
+    }
+
+    /// How many bytes are in flight, if this is one past the last that ever left.
+    pub(crate) fn in_flight(&self, snd_max: TcpSeqNumber) -> u32 {
+        distance(self.snd_una, snd_max).max(0) as u32
+    }
+
     /// One past the last byte that the peer has offered to take.
     #[inline]
     pub(crate) fn edge(&self) -> TcpSeqNumber {
-        let window = u32::from(self.snd_wnd) << self.shift;
+        let window = self.window();
         TcpSeqNumber(self.snd_una.0.wrapping_add(window as i32))
     }
 

@@ -153,6 +153,12 @@ impl<'a> TcpListener<'a> {
         });
     }
 
+    /// Calls it something, for who watches: [`Node::connections`](crate::Node::connections)
+    /// says the name of each connection that came to it.
+    pub fn set_name(&self, name: &'static str) {
+        self.0.set(|listener| listener.name = Some(name));
+    }
+
     /// Refuses new connections from now on, with a reset, as a closed port
     /// does. Connections already in the queue, and handshakes under way, can
     /// still be accepted.
@@ -169,7 +175,7 @@ impl Drop for TcpListener<'_> {
     }
 }
 
-const NOBODY: IpEndpoint = IpEndpoint::new(IpAddress::Ipv4(Ipv4Address::UNSPECIFIED), 0);
+pub(crate) const NOBODY: IpEndpoint = IpEndpoint::new(IpAddress::Ipv4(Ipv4Address::UNSPECIFIED), 0);
 
 /// A place in the line of tasks that wait in `accept`.
 pub(crate) struct InLine<'a> {

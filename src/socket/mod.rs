@@ -2,6 +2,7 @@
 
 #[cfg(feature = "addressing")]
 mod address;
+pub(crate) mod connection;
 mod endpoint;
 mod error;
 mod handle;
@@ -39,6 +40,7 @@ pub(crate) use {
     resolve::{Resolving, in_turn},
 };
 
+pub use connection::{Connection, ConnectionState, Limit};
 pub use endpoint::ToEndpoint;
 pub(crate) use listener::InLine;
 pub use listener::{Backlog, TcpListener};

@@ -45,6 +45,8 @@ initial! {
         /// None of its connections is idle for that long before then.
         pub(crate) none_idle_before: Instant = Instant::ZERO,
         generation: u32 = 0,
+        /// What a program calls it.
+        pub(crate) name: Option<&'static str> = None,
     }
 }
 

@@ -53,9 +53,9 @@ pub const FILE_LINES: usize = 500;
 /// 64 KiB has it: the laboratory, and storage from an allocator. The first number is of
 /// the house, the second of what TCP owes its peers, the third of addresses that come and
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
-/// a feature. The sixth is of the room in which a digest gathers events, the last of what
-/// other crates ask of a stack that they run on.
-pub const CODE_LINES: usize = 8_200 + 1_459 + 708 + 2_190 + 1_678 + 53 + 650;
+/// a feature. The sixth is of the room in which a digest gathers events, the seventh of what
+/// other crates ask of a stack that they run on, the last of what who watches is shown.
+pub const CODE_LINES: usize = 8_200 + 1_459 + 708 + 2_190 + 1_678 + 53 + 650 + 203;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.
