@@ -120,6 +120,8 @@ pub struct HostPlatform<D> {
     start: Clock,
     wake: &'static OwnedFd,
     signal: Option<UnixStream>,
+    /// What handlers write to.
+    signal_in: Option<UnixStream>,
     stop: StopFlag,
     device_gone: bool,
     spin: Clocked,
@@ -139,6 +141,7 @@ impl<D: Device + Readable> HostPlatform<D> {
             start: Clock::now(),
             wake: wake_fd()?,
             signal: None,
+            signal_in: None,
             stop: StopFlag::default(),
             device_gone: false,
             spin: Clocked::ZERO,
@@ -171,8 +174,22 @@ impl<D: Device + Readable> HostPlatform<D> {
             // After the flag: whoever is woken sees it set.
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
-        self.signal = Some(read);
+        (self.signal, self.signal_in) = (Some(read), Some(write));
         Ok(())
+    }
+
+    /// A flag that this signal sets, which also ends a wait. After
+    /// [`handle_signals`](Self::handle_signals).
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left: close some.
+    pub fn flag_on(&self, signal: i32) -> io::Result<Arc<AtomicBool>> {
+        let flag = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal, flag.clone())?;
+        if let Some(write) = &self.signal_in {
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(flag)
     }
 
     /// The flag that says when to stop.

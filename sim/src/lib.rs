@@ -15,6 +15,8 @@
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   step       `sim step`: a run, event by event
 //!   selftest   `sim selftest`: planted bugs, found
+//!   terminal   a terminal as it was, however a screen on it ends
+//!   top        a host that is watched while it runs: `sim tap --top`
 //!   serve      `sim tap`: one host, this machine's programs, real time
 //! ```
 //!
@@ -39,6 +41,8 @@ pub mod step;
 pub mod swarm;
 pub mod tap;
 mod tap_error;
+mod terminal;
+pub mod top;
 pub mod totals;
 pub mod trace;
 

@@ -5,13 +5,16 @@
 //! reset, because an end in order would say that its stream is complete, and silence
 //! nothing; then the table is printed. A second signal ends the process at once.
 //!
+//! Who watches it, on a screen (`--top`) or by `SIGUSR1`, is answered after a turn
+//! (`top`).
+//!
 //! What can be wrong is found before anything is made: the capture file, then
 //! the addresses, then memory, and only then the interface.
 //!
 //! Not here: the services (`services.rs`) and the waiting (`host.rs`).
 
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cygnet::event::Observer;
@@ -20,6 +23,7 @@ use cygnet::{
     Turn, UdpStorage, turns,
 };
 use cygnet_world::frame::Sequences;
+use signal_hook::consts::SIGUSR1;
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
@@ -32,6 +36,7 @@ use crate::observe::{Log, Out};
 use crate::report::{Report, Value};
 use crate::services::{self, DATAGRAM_BYTES, Stop, TASK_BYTES};
 use crate::tap::{Tap, TapStats, addresses_are_free};
+use crate::top::{Kept, Watch, check_terminal};
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
 
@@ -56,6 +61,9 @@ const GOODBYE: Duration = Duration::from_millis(100);
 /// One line, or one and the commands that help, about what cannot be had.
 pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
+    if config.top {
+        check_terminal()?;
+    }
     let pcap = config.pcap.as_deref();
     let pcap = pcap.map(|path| CaptureFile::create(path, &config.name, Epoch::wall_now()));
     let pcap = pcap.transpose().map_err(|error| text(&error))?;
@@ -107,7 +115,12 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let node = Node::new(stack, Box::leak(Box::new(tasks)));
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = epoch.map_or(0, |since| since.as_secs() as i64);
-    let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));
+    let kept = config.top.then(|| Kept::new(config.format));
+    let out = match &kept {
+        Some(kept) => kept.out(),
+        None => Out::beside(config.format),
+    };
+    let out: &'static Out = Box::leak(Box::new(out));
     // Shown when the loop first has nothing to do: then the listeners listen.
     out.line(format_args!("{}", greeting(config)));
     node.set_observer(observer(level, out));
@@ -149,11 +162,12 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
 
     let status = match pcap {
         None => {
-            let (over, tap) = drive(config, node, (out, stop), tap)?;
+            let (over, tap) = drive(config, node, (out, stop, kept), tap)?;
             finish(config, node, &over, tap.stats())?
         }
         Some(file) => {
-            let (over, mut capture) = drive(config, node, (out, stop), Capture::new(tap, file))?;
+            let (over, mut capture) =
+                drive(config, node, (out, stop, kept), Capture::new(tap, file))?;
             if let Err(error) = capture.finish() {
                 eprintln!("sim: the capture is incomplete: {error}");
             }
@@ -191,13 +205,22 @@ struct Over {
     /// Connections that we reset because they were not over in time.
     reset: u64,
     device_gone: bool,
+    /// The screen had to end.
+    screen_failed: bool,
+}
+
+fn given(config: &TapConfig) -> Given {
+    Given {
+        slots: config.slots,
+        tasks: config.tasks,
+    }
 }
 
 /// Serves until it is told to stop, then in order.
 fn drive<D: Device + Readable>(
     config: &TapConfig,
     node: Node<'static>,
-    (out, services): (&Out, &Stop),
+    (out, services, screen): (&Out, &Stop, Option<Arc<Kept>>),
     device: D,
 ) -> Result<(Over, D), String> {
     let text = |error: std::io::Error| format!("cannot wait for frames: {error}");
@@ -205,6 +228,12 @@ fn drive<D: Device + Readable>(
     host.handle_signals().map_err(text)?;
     host.set_spin(config.spin);
     let stop = host.stop_flag();
+    let given = given(config);
+    let wants_text = host.flag_on(SIGUSR1).map_err(text)?;
+    let mut watch = Watch::new(config.name.clone(), given, wants_text);
+    if let Some(kept) = screen {
+        watch.on_screen(stop.clone(), kept);
+    }
     let by_itself = config.run_for.map(|after| Instant::ZERO + after);
     let mut drain_until = None;
     let mut link_is_up = true;
@@ -223,10 +252,13 @@ fn drive<D: Device + Readable>(
                 link_is_up = !link_is_up;
                 node.set_link(link_is_up);
             }
-            match turns.turn(host.device(), now) {
+            let turn = turns.turn(host.device(), now);
+            let sends = watch.serve(node, out);
+            match turn {
                 Turn::Done => return,
                 _ if drain_until.is_some_and(|at| now >= at) => return node.abort_all(),
                 Turn::Ready => (),
+                Turn::Idle(_) if sends => (),
                 Turn::Idle(deadline) => {
                     out.flush();
                     let ours = if stop.is_set() {
@@ -239,6 +271,7 @@ fn drive<D: Device + Readable>(
             }
         }
     });
+    let screen = watch.end();
     // The tasks are gone, and with their listeners what nobody accepted.
     let before = node.counters().frames_out;
     let until = host.now() + GOODBYE;
@@ -254,7 +287,11 @@ fn drive<D: Device + Readable>(
         }
     });
     out.flush();
+    if let Err(error) = &screen {
+        eprintln!("sim: {error}");
+    }
     let over = Over {
+        screen_failed: screen.is_err(),
         ran: host.now() - Instant::ZERO,
         reset: node.counters().frames_out - before,
         device_gone: host.device_gone(),
@@ -296,10 +333,7 @@ fn finish(
     tap: TapStats,
 ) -> Result<u8, String> {
     let counters = node.counters();
-    let given = Given {
-        slots: config.slots,
-        tasks: config.tasks,
-    };
+    let given = given(config);
     let report = Report::new(format!("tap {}", config.name))
         .row_with_note(
             "ran for",
@@ -322,7 +356,7 @@ fn finish(
         eprintln!("sim: the TAP {:?} was taken away", config.name);
         return Ok(1);
     }
-    Ok(0)
+    Ok(over.screen_failed.into())
 }
 
 /// What runs here and how to talk to it, to copy and paste.

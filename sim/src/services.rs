@@ -68,6 +68,7 @@ async fn serve<'a, C: Future<Output = ()> + 'a>(
 ) -> Result<(), ListenError> {
     let listener = node.listen(what.port, backlog)?;
     listener.set_limits(limits);
+    listener.set_name(what.service.name());
     while let Ok((stream, _peer)) = listener.accept().await {
         // Refused: the future is dropped, and with it the stream closes.
         let _ = node.spawn_named(what.service.name(), client(stream));

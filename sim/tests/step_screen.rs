@@ -5,12 +5,12 @@
 #![cfg(unix)]
 
 mod folder;
+mod tmux;
 
-use std::io::Write as _;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use folder::Folder;
+use tmux::{PATIENCE, Tmux};
 
 const PLAN: &str = "cygnet-plan 1
 time heal=3s limit=300s
@@ -23,150 +23,31 @@ frame c1 up 5 lose
 end
 ";
 
-/// How long something may take to show.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A terminal with a shell in it, and a server of tmux of its own.
-struct Tmux {
-    folder: Folder,
+/// A terminal with a plan in its folder.
+fn terminal(name: &str, width: u32, height: u32) -> Option<Tmux> {
+    let tmux = Tmux::new(name, width, height)?;
+    tmux.folder.write("plan.txt", PLAN);
+    Some(tmux)
 }
 
-impl Tmux {
-    /// Nothing when there is no tmux, said aloud.
-    fn new(name: &str, width: u32, height: u32) -> Option<Tmux> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            let all = std::env::var_os("CYGNET_REQUIRE_ALL").is_some_and(|value| value == "1");
-            let why = "there is no tmux: apt-get install tmux";
-            assert!(!all, "CYGNET_REQUIRE_ALL=1, and {why}");
-            let _ = writeln!(std::io::stderr(), "skipped: {why}");
-            return None;
-        }
-        let tmux = Tmux {
-            folder: Folder::new(name),
-        };
-        tmux.folder.write("plan.txt", PLAN);
-        let (width, height) = (width.to_string(), height.to_string());
-        let size = ["-x", &width, "-y", &height];
-        tmux.does(
-            &[
-                &["-f", "/dev/null", "new-session", "-d"][..],
-                &size,
-                &["sh"],
-            ]
-            .concat(),
-        );
-        tmux.types("PS1='ready> '; clear\n");
-        tmux.until(|rows| rows.first().is_some_and(|row| row == "ready>"));
-        Some(tmux)
-    }
-
-    fn command(&self, words: &[&str]) -> Output {
-        Command::new("tmux")
-            .arg("-S")
-            .arg(self.folder.0.join("tmux"))
-            .arg("-u")
-            .args(words)
-            .current_dir(&self.folder.0)
-            .env_remove("TMUX")
-            .env_remove("NO_COLOR")
-            .env("TERM", "screen-256color")
-            .output()
-            .unwrap()
-    }
-
-    fn does(&self, words: &[&str]) -> String {
-        let output = self.command(words);
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Words as they are; a newline is enter.
-    fn types(&self, words: &str) {
-        for (index, words) in words.split('\n').enumerate() {
-            if index > 0 {
-                self.keys(&["Enter"]);
-            }
-            if !words.is_empty() {
-                self.does(&["send-keys", "-l", words]);
-            }
-        }
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        self.does(&[&["send-keys"], keys].concat());
-    }
-
-    fn rows(&self) -> Vec<String> {
-        let text = self.does(&["capture-pane", "-p"]);
-        text.lines().map(|row| row.trim_end().to_owned()).collect()
-    }
-
-    /// Waits until the terminal shows this.
-    #[track_caller]
-    fn until(&self, shows: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let start = Instant::now();
-        loop {
-            let rows = self.rows();
-            if shows(&rows) {
-                return rows;
-            }
-            assert!(start.elapsed() < PATIENCE, "{rows:#?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    #[track_caller]
-    fn until_row(&self, begins: &str) -> Vec<String> {
-        self.until_rows(&[begins])
-    }
-
-    /// Waits until there is a row for each of these that begins so.
-    #[track_caller]
-    fn until_rows(&self, begins: &[&str]) -> Vec<String> {
-        let has = |rows: &[String], begins: &str| rows.iter().any(|row| row.starts_with(begins));
-        self.until(|rows| begins.iter().all(|begins| has(rows, begins)))
-    }
-
-    /// Starts `sim step` and waits for its screen.
-    fn starts(&self, more: &str) {
-        self.begins(more, "");
-        self.until_row("the start");
-    }
-
-    fn begins(&self, before: &str, options: &str) {
-        let sim = env!("CARGO_BIN_EXE_sim");
-        let line = format!("{before}'{sim}' step plan.txt {options}; echo status $?\n");
-        self.types(&line);
-    }
-
-    /// The shell's own screen again, with a cursor, echo, and lines.
-    #[track_caller]
-    fn is_sane(&self, status: &str) {
-        self.until_row(status);
-        let is = self.does(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);
-        assert_eq!(
-            is, "0 1\n",
-            "the other screen is gone, and the cursor is there"
-        );
-        self.types(
-            "clear; stty -a | tr ' ;' '\\n\\n' | grep -cx -e icanon -e echo -e isig -e icrnl\n",
-        );
-        self.until(|rows| rows.first().is_some_and(|row| row == "4"));
-    }
+/// Starts `sim step` and waits for its screen.
+fn starts(tmux: &Tmux, more: &str) {
+    begins(tmux, more, "");
+    tmux.until_row("the start");
 }
 
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let _ = self.command(&["kill-server"]);
-    }
+fn begins(tmux: &Tmux, before: &str, options: &str) {
+    let sim = env!("CARGO_BIN_EXE_sim");
+    let line = format!("{before}'{sim}' step plan.txt {options}; echo status $?\n");
+    tmux.types(&line);
 }
 
 #[test]
 fn keys_go_through_the_run_and_q_leaves_the_terminal_as_it_was() {
-    let Some(tmux) = Tmux::new("step-keys", 80, 24) else {
+    let Some(tmux) = terminal("step-keys", 80, 24) else {
         return;
     };
-    tmux.starts("");
+    starts(&tmux, "");
     tmux.until_rows(&["nothing has happened yet", "n next  b back  t to  d drop"]);
 
     tmux.types("nnn");
@@ -220,12 +101,12 @@ fn keys_go_through_the_run_and_q_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn a_long_way_shows_how_far_it_is_and_stops() {
-    let Some(tmux) = Tmux::new("step-far", 80, 24) else {
+    let Some(tmux) = terminal("step-far", 80, 24) else {
         return;
     };
     let long = PLAN.replace("heal=3s limit=300s", "heal=90000000s limit=99999999s");
     tmux.folder.write("plan.txt", &long);
-    tmux.starts("");
+    starts(&tmux, "");
     tmux.types("e");
     tmux.until(|rows| rows[0].starts_with("event ") && rows[0].ends_with("; esc stops"));
     tmux.keys(&["Escape"]);
@@ -238,13 +119,13 @@ fn a_long_way_shows_how_far_it_is_and_stops() {
     tmux.keys(&["C-c"]);
     tmux.is_sane("status 0");
     // The way to where it begins is one like the others.
-    tmux.begins("clear; ", "--to 999999999");
+    begins(&tmux, "clear; ", "--to 999999999");
     tmux.until(|rows| rows[0].ends_with(" of 1000000000; esc stops"));
     tmux.types("q");
     tmux.until_row("stopped on the way");
     tmux.types("q");
     tmux.is_sane("status 0");
-    tmux.begins("clear; ", "--to 120");
+    begins(&tmux, "clear; ", "--to 120");
     tmux.until_row("event 120  0.");
     tmux.types("q");
     tmux.is_sane("status 0");
@@ -252,7 +133,7 @@ fn a_long_way_shows_how_far_it_is_and_stops() {
 
 #[test]
 fn a_signal_and_a_panic_leave_the_terminal_as_it_was() {
-    let Some(tmux) = Tmux::new("step-end", 80, 24) else {
+    let Some(tmux) = terminal("step-end", 80, 24) else {
         return;
     };
     tmux.folder
@@ -277,11 +158,11 @@ fn a_signal_and_a_panic_leave_the_terminal_as_it_was() {
 
 #[test]
 fn without_colors_there_are_none() {
-    let Some(tmux) = Tmux::new("step-color", 80, 24) else {
+    let Some(tmux) = terminal("step-color", 80, 24) else {
         return;
     };
     for (more, colored) in [("", true), ("NO_COLOR=1 ", false)] {
-        tmux.starts(more);
+        starts(&tmux, more);
         tmux.types("d");
         tmux.until(|rows| rows.iter().any(|row| row.ends_with(" lose")));
         let screen = tmux.does(&["capture-pane", "-p", "-e"]);
@@ -319,7 +200,7 @@ fn panics_on_a_screen() {
 /// any more.
 #[test]
 fn a_terminal_that_is_gone_ends_it() {
-    let Some(tmux) = Tmux::new("hung-up", 80, 24) else {
+    let Some(tmux) = terminal("hung-up", 80, 24) else {
         return;
     };
     let sim = env!("CARGO_BIN_EXE_sim");

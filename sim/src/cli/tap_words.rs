@@ -61,6 +61,8 @@ pub struct TapConfig {
     /// How long to look for the next frame before sleeping, when the last ones
     /// came that fast.
     pub spin: Duration,
+    /// Show it on the terminal while it runs.
+    pub top: bool,
     /// Write the frames here.
     pub pcap: Option<PathBuf>,
     /// How long open streams may finish after Ctrl-C.
@@ -167,6 +169,7 @@ impl PingWords {
     Examples:\n  \
     sim tap                              hello on port 5000, echo on 7\n  \
     sudo sim tap --create                the same, on an interface that goes with it\n  \
+    sim tap --top                        a screen of tasks, connections, counters\n  \
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
     sim tap --serve echo/udp:7 daytime/udp:13   by datagrams: nc -u 192.168.69.2 7\n  \
     sim tap --dhcp --hostname kettle     an address from the network's DHCP server\n  \
@@ -230,6 +233,10 @@ pub(super) struct TapWords {
     /// fast lately; 0 to sleep at once
     #[arg(long, value_name = "TIME", default_value = "50us", value_parser = duration)]
     spin: Duration,
+    /// Watch it on the terminal: tasks and what they wait for, connections, counters; keys
+    /// sort, filter, pause, abort a connection. kill -USR1 prints the same as text
+    #[arg(long)]
+    top: bool,
     /// How long open streams may finish after Ctrl-C
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     drain: Duration,
@@ -338,6 +345,7 @@ impl TapWords {
             tx_bytes: tx,
             offload: self.offload,
             spin: self.spin,
+            top: self.top,
             pcap: self.output.pcap,
             drain: self.drain,
             run_for: self.run_for,

@@ -6,7 +6,7 @@
 //!   view      a moment in words
 //!   session   does what is said
 //!   lines     without a terminal
-//!   screen    what a terminal shows, and what keys do; terminal: the terminal itself
+//!   screen    what a terminal shows, and what keys do; terminal: what is typed
 //! ```
 //!
 //! Not here: the run, and what is known of it. That is `cygnet_world::cursor`.
@@ -35,10 +35,10 @@ use session::Session;
 /// A line for each mistake in the plan; one about a command, a file, the terminal.
 pub fn step(config: &StepConfig) -> Result<u8, String> {
     let plan = read_plan(&config.plan)?;
-    let is_screen = config.commands.is_none() && terminal::is_there();
+    let is_screen = config.commands.is_none() && crate::terminal::is_there();
     if is_screen {
         // Before the first run: panics in a run are caught there.
-        terminal::restore_at_a_panic();
+        crate::terminal::restore_at_a_panic();
     }
     let out = config.out.clone().unwrap_or_else(|| lost(&config.plan));
     let mut session = Session::new(Cursor::new(plan), out);
@@ -49,14 +49,14 @@ pub fn step(config: &StepConfig) -> Result<u8, String> {
         return lines::from_input(&mut session, config.to);
     }
     let title = config.plan.display().to_string();
-    let mut screen = Screen::new(session, title, terminal::wants_color());
+    let mut screen = Screen::new(session, title, crate::terminal::wants_color());
     terminal::run(&mut screen, config.to.map(Command::To))
 }
 
 /// For the test that a panic leaves a terminal as it was.
 #[doc(hidden)]
 pub fn panic_on_a_screen() {
-    terminal::restore_at_a_panic();
+    crate::terminal::restore_at_a_panic();
     terminal::panic_while_raw();
 }
 

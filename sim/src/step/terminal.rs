@@ -1,24 +1,20 @@
-//! The terminal under the screen: raw while it runs, as it was when it ends, however
-//! that happens: by a key, a signal, an error or a panic.
+//! The terminal under the screen: what is typed there goes to the screen, and a long way
+//! can be stopped.
 //!
-//! Not here: what is drawn (`screen`).
+//! Not here: what is drawn (`screen`), and how the terminal is as it was at the end
+//! (`crate::terminal`).
 
-use std::io::{self, IsTerminal, stdout};
-use std::panic;
+use std::io::{self, stdout};
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
 
 use super::command::Command;
 use super::screen::{Screen, Wish};
 use crate::host::StopFlag;
+use crate::terminal::{Raw, is_there};
 
 /// How long it waits for a key before it looks for signals.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,49 +24,6 @@ const PATIENCE: Duration = Duration::from_millis(150);
 
 /// The exit status of who is hung up on: 128 and SIGHUP's number.
 const HUNG_UP: i32 = 129;
-
-/// Whether there is somebody who looks and types.
-pub(super) fn is_there() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// Whether colors are wanted (no-color.org).
-pub(super) fn wants_color() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// What must be undone.
-struct Raw;
-
-impl Raw {
-    fn new() -> io::Result<Raw> {
-        enable_raw_mode()?;
-        let raw = Raw;
-        execute!(stdout(), EnterAlternateScreen)?;
-        Ok(raw)
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        restore();
-    }
-}
-
-fn restore() {
-    // Whoever took the terminal away does not miss it.
-    let _ = disable_raw_mode();
-    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
-}
-
-/// From now on a panic is told on a terminal that is as it was.
-pub(super) fn restore_at_a_panic() {
-    let others = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        restore();
-        others(panic);
-    }));
-}
 
 /// See [`panic_on_a_screen`](super::panic_on_a_screen).
 pub(super) fn panic_while_raw() {
