@@ -149,7 +149,7 @@ impl<'a> Node<'a> {
 
     /// Every task: its name, its state, the reason and the socket it waits
     /// for, how often it was polled and when last.
-    pub fn waiting(&self) -> impl Iterator<Item = Waiting> + 'a {
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting> + use<'a> {
         self.tasks.waiting()
     }
 

@@ -13,6 +13,7 @@
 //! | `sntpc` 0.11 | its socket and its timestamps: the time from a server |
 //! | `ipv6` | addresses of IPv6 |
 //! | `picoserve` 0.20 | HTTP: its sockets, its timer, and a task per connection |
+//! | `page` | a node shows itself in a browser and to Prometheus, over picoserve |
 //! | none | RTIC 2 needs no adapter: see `boards/rtic-lm3s6965evb` of the repository |
 //! | `log` | an observer that writes to `log` |
 //! | `defmt` | an observer that writes to `defmt` |
@@ -44,6 +45,8 @@ pub mod embedded_nal_async;
 pub mod log;
 #[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
 mod nal;
+#[cfg(feature = "page")]
+pub mod page;
 #[cfg(feature = "picoserve")]
 pub mod picoserve;
 #[cfg(feature = "sntpc")]
