@@ -127,6 +127,9 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let stop: &'static Stop = Box::leak(Box::default());
     for what in &config.serve {
         match what.transport {
+            Transport::Tcp if what.service == Service::Http => {
+                services::spawn_page(node, what.port, config.backlog, config.slots)?;
+            }
             Transport::Tcp => {
                 services::spawn(node, *what, config.backlog, config.limits, epoch)?;
             }
@@ -392,6 +395,8 @@ fn greeting(config: &TapConfig) -> String {
                 Service::Chargen | Service::Daytime => format!("curl telnet://{host}:{port}"),
                 Service::Discard => format!("nc -N {ip} {port} < /etc/services"),
                 Service::Hello | Service::Echo => format!("nc {ip} {port}"),
+                Service::Http if port == 80 => format!("http://{host}/ in a browser"),
+                Service::Http => format!("http://{host}:{port}/ in a browser"),
             };
             let _ = write!(text, "\n  {name:<8}  {command}");
         }

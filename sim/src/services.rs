@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 
 use cygnet::service::{self, DhcpConfig};
 use cygnet::{Backlog, Family, Hears, ListenError, Node, TcpStream, TimeLimits};
+use cygnet_compat::page::Page;
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 
@@ -55,7 +56,29 @@ pub fn spawn(
             let now = epoch + node.now().total_micros() / 1_000_000;
             service::daytime_client(stream, now)
         }),
+        Service::Http => Err(format!("{what} is a page of its own")),
     }
+}
+
+/// Spawns the page that shows this host of so many slots, a quarter of which it may take.
+///
+/// # Errors
+/// One line: no task is free.
+pub fn spawn_page(
+    node: Node<'static>,
+    port: u16,
+    backlog: usize,
+    slots: usize,
+) -> Result<(), String> {
+    let backlog = Backlog(u16::try_from(backlog).unwrap_or(u16::MAX));
+    let page: &'static Page = Box::leak(Box::new(Page::new(slots)));
+    let name = Service::Http.name();
+    let serves = page.serve(node, port, backlog, move |stream| {
+        // Refused: the future is dropped, and with it the stream closes.
+        let _ = node.spawn_named(name, Box::pin(page.connection(node, stream)));
+    });
+    let spawned = node.spawn_named(name, Box::pin(serves));
+    spawned.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// As [`service::serve`], with limits.
@@ -289,7 +312,9 @@ pub fn spawn_datagrams<'a>(
             node.spawn_named("daytime/udp", stop.or(daytime))
                 .map_err(|error| error.to_string())
         }
-        Service::Hello | Service::Chargen => Err("it does not speak by datagrams".into()),
+        Service::Hello | Service::Chargen | Service::Http => {
+            Err("it does not speak by datagrams".into())
+        }
     };
     match spawned {
         Ok(_) => Ok(()),

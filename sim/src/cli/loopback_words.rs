@@ -108,6 +108,9 @@ impl LoopbackWords {
             tx,
         } = self.sizes;
         let tasks = self.tasks.unwrap_or(slots + 2);
+        if self.service == Service::Http {
+            return Err("--service http is a page for browsers; `sim tap` serves it".into());
+        }
         if tasks < 2 {
             return Err("--tasks 1 is the listener alone; a connection needs one more".into());
         }

@@ -167,7 +167,7 @@ impl PingWords {
     sudo ip addr add 192.168.69.1/24 dev cyg0\n  \
     sudo ip link set cyg0 up\n\n\
     Examples:\n  \
-    sim tap                              hello on port 5000, echo on 7\n  \
+    sim tap                              hello on port 5000, echo on 7, a page on 80\n  \
     sudo sim tap --create                the same, on an interface that goes with it\n  \
     sim tap --top                        a screen of tasks, connections, counters\n  \
     sim tap --ipv6 fd69::2/64 --serve daytime:13\n  \
@@ -209,7 +209,8 @@ pub(super) struct TapWords {
     #[arg(long, value_name = "MAC", value_parser = mac)]
     mac: Option<EthernetAddress>,
     /// Who answers where; echo/udp, discard/udp and daytime/udp speak by datagrams;
-    /// repeatable [default: hello:5000 echo:7]
+    /// http is a page that shows the host itself;
+    /// repeatable [default: hello:5000 echo:7 http:80]
     #[arg(long, value_name = "SERVICE:PORT", num_args = 1..)]
     serve: Vec<Serve>,
     /// Hear what is sent to a group, and count it; routers and switches are told that we do;
@@ -275,18 +276,16 @@ impl TapWords {
         check_gateways(&self.gateway, &ips)?;
         let mut serve = self.serve;
         if serve.is_empty() {
-            serve = vec![
-                Serve {
-                    service: Service::Hello,
-                    transport: Transport::Tcp,
-                    port: 5000,
-                },
-                Serve {
-                    service: Service::Echo,
-                    transport: Transport::Tcp,
-                    port: 7,
-                },
+            let usual = [
+                (Service::Hello, 5000),
+                (Service::Echo, 7),
+                (Service::Http, 80),
             ];
+            serve.extend(usual.map(|(service, port)| Serve {
+                service,
+                transport: Transport::Tcp,
+                port,
+            }));
         }
         for (i, second) in serve.iter().enumerate() {
             let same =

@@ -61,7 +61,7 @@ fn tap_has_working_defaults() {
     assert_eq!(config.ips, ["192.168.69.2/24".parse().unwrap()]);
     assert_eq!(config.host_ips, ["192.168.69.1/24".parse().unwrap()]);
     let serve: Vec<String> = config.serve.iter().map(Serve::to_string).collect();
-    assert_eq!(serve, ["hello:5000", "echo:7"]);
+    assert_eq!(serve, ["hello:5000", "echo:7", "http:80"]);
     assert_eq!((config.slots, config.drain), (64, Duration::from_secs(2)));
     assert_eq!((config.backlog, config.parked), (8, 256));
     assert_eq!(tap("--parked 0").unwrap().parked, 0);

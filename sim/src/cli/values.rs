@@ -28,16 +28,19 @@ pub enum Service {
     Chargen,
     /// Tells the time and closes (RFC 867).
     Daytime,
+    /// Shows the host itself, in a browser and to Prometheus.
+    Http,
 }
 
 impl Service {
     /// All of them, in the order of their documentation.
-    pub const ALL: [Service; 5] = [
+    pub const ALL: [Service; 6] = [
         Service::Hello,
         Service::Echo,
         Service::Discard,
         Service::Chargen,
         Service::Daytime,
+        Service::Http,
     ];
 
     /// The name that options use.
@@ -48,6 +51,7 @@ impl Service {
             Service::Discard => "discard",
             Service::Chargen => "chargen",
             Service::Daytime => "daytime",
+            Service::Http => "http",
         }
     }
 }

@@ -211,6 +211,7 @@ async fn exchange(
             };
             receive(job, stream, 74, byte).await
         }
+        Service::Http => unreachable!("the options refuse it"),
         Service::Daytime => {
             let mut line = [0; 25];
             for place in &mut line {
