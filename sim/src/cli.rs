@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::level::Level;
 use crate::swarm::{MergeConfig, SwarmConfig};
@@ -91,12 +92,8 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
-    let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-    let mut cli = Cli::try_parse_from(&words).map_err(exit)?;
-    if cli.command.is_none() {
-        words.push("loopback".into());
-        cli = Cli::try_parse_from(&words).map_err(exit)?;
-    }
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let cli = read(words)?;
     let level = match (cli.log, cli.verbose) {
         (Some(level), _) => level,
         (None, 0) => Level::Info,
@@ -126,6 +123,27 @@ where
     Ok(Invocation { command, level })
 }
 
+/// What clap makes of the words. Without a command they are meant for `loopback`.
+fn read(mut words: Vec<OsString>) -> Result<Cli, Exit> {
+    let has_options = words
+        .get(1)
+        .is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
+    let error = match Cli::try_parse_from(&words) {
+        Ok(cli) if cli.command.is_some() => return Ok(cli),
+        Err(error) if error.kind() != ErrorKind::UnknownArgument || !has_options => {
+            return Err(exit(error));
+        }
+        other => other.err(),
+    };
+    words.insert(words.len().min(1), "loopback".into());
+    match (Cli::try_parse_from(&words), error) {
+        (Ok(cli), _) => Ok(cli),
+        // The other command that follows its options knows them no better.
+        (Err(again), Some(first)) if again.kind() == ErrorKind::UnknownArgument => Err(exit(first)),
+        (Err(again), _) => Err(exit(again)),
+    }
+}
+
 fn mistake(text: &str) -> String {
     format!("error: {text}")
 }
@@ -141,13 +159,22 @@ fn exit(error: clap::Error) -> Exit {
         .next()
         .unwrap_or("error: the options make no sense")
         .to_owned();
-    // "error: the following arguments were not provided:" and "tip: ..." go on.
+    // "error: the following arguments were not provided:", "[possible values: ...]" and
+    // "tip: ..." go on.
+    let goes_on = |more: &str| more.starts_with("tip:") || more.starts_with("[possible values:");
     if let Some(more) = lines
         .next()
-        .filter(|more| line.ends_with(':') || more.starts_with("tip:"))
+        .filter(|more| line.ends_with(':') || goes_on(more))
     {
         line.push_str(if line.ends_with(':') { " " } else { "; " });
         line.push_str(more);
+    }
+    // What Rust says of a number that is none does not say what would be one.
+    for dark in [
+        "invalid digit found in string",
+        "cannot parse integer from empty string",
+    ] {
+        line = line.replace(dark, "give a whole number, such as 7");
     }
     line.push_str(" (see --help)");
     Exit {

@@ -4,7 +4,7 @@
 //! ```text
 //!   cli        words to a checked structure for each command
 //!   level      how much to say on the way
-//!   report     the table at the end; totals: a host's rows in it
+//!   report     the table at the end; totals: a host's rows in it; stdout: where it goes
 //!   observe    lines while it runs; trace: every event
 //!   capture    frames to a file for Wireshark
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
@@ -37,6 +37,7 @@ pub mod report;
 pub mod selftest;
 pub mod serve;
 pub mod services;
+pub mod stdout;
 pub mod step;
 pub mod swarm;
 pub mod tap;

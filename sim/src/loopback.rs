@@ -41,8 +41,9 @@ use crate::cli::{LoopbackConfig, Serve, Transport};
 use crate::host::StopFlag;
 use crate::level::Level;
 use crate::observe::{All, Log, Out};
-use crate::report::{Report, Value};
+use crate::report::{Format, Report, Value};
 use crate::services::{self, TASK_BYTES};
+use crate::stdout;
 use crate::totals::{Given, host_rows};
 use crate::trace::Trace;
 
@@ -79,7 +80,12 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     }
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| text(&error))?;
-    let out: &'static Out = Box::leak(Box::new(Out::beside(config.format)));
+    let out = match config.digest {
+        // That alone is on standard output.
+        true => Out::beside(Format::Json),
+        false => Out::beside(config.format),
+    };
+    let out: &'static Out = Box::leak(Box::new(out));
     let faults = Faults {
         seed: config.seed,
         latency: config.latency,
@@ -130,13 +136,10 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
         picture.finish(config)?;
     }
     let lost = wire.stats().forth.lost + wire.stats().back.lost;
-    let report = report(config, job, server, (lost, now, wall));
-    let report = match config.digest {
-        true => report.row("digest", format!("{:032x}", digest.value())),
-        false => report,
-    };
-    // A reader who went away is no failure of the run.
-    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    match config.digest {
+        true => stdout::line(format_args!("{:032x}", digest.value())),
+        false => report(config, job, server, (lost, now, wall)).show(config.format),
+    }
     Ok(verdict(config, job, &end))
 }
 
@@ -287,7 +290,9 @@ fn observe(
         Trace::head(out);
         on_server.push(Box::leak(Box::new(Trace::new("server", out, sequences))));
         on_clients.push(Box::leak(Box::new(Trace::new("client", out, sequences))));
-    } else if level >= Level::Debug || config.clients <= CHATTY_CLIENTS && level >= Level::Info {
+    } else if level >= Level::Debug
+        || config.clients <= CHATTY_CLIENTS && level >= Level::Info && !config.digest
+    {
         on_server.push(Box::leak(Box::new(Log::new(out, level))));
     }
     if config.digest {

@@ -3,16 +3,14 @@
 use std::process::ExitCode;
 
 use cygnet_sim::cli::{Command, parse};
-use cygnet_sim::{explore, loopback, selftest, serve, step, swarm};
+use cygnet_sim::{explore, loopback, selftest, serve, stdout, step, swarm};
 
 fn main() -> ExitCode {
     let invocation = match parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(exit) if exit.status == 0 => {
-            use std::io::Write;
-            // `sim --help | head -1` is no failure.
-            let _ = writeln!(std::io::stdout(), "{}", exit.text.trim_end());
-            return ExitCode::SUCCESS;
+            stdout::line(format_args!("{}", exit.text.trim_end()));
+            return ExitCode::from(stdout::end(0));
         }
         Err(exit) => {
             eprintln!("sim: {}", exit.text);
@@ -32,11 +30,12 @@ fn main() -> ExitCode {
         Command::SwarmMerge(config) => swarm::merge(config, invocation.level),
         Command::Selftest(config) => selftest::run(config),
     };
-    ExitCode::from(status.unwrap_or_else(|why| {
+    let status = status.unwrap_or_else(|why| {
         // One line for each mistake.
         for line in why.lines() {
             eprintln!("sim: error: {line}");
         }
         2
-    }))
+    });
+    ExitCode::from(stdout::end(status))
 }

@@ -14,6 +14,7 @@ use smoltcp::time::Instant;
 
 use crate::level::Level;
 use crate::report::Format;
+use crate::stdout::Stdout;
 
 /// Where lines go: standard output, or standard error when the output is JSON
 /// for a program. Buffered; a reader who goes away is no failure.
@@ -26,7 +27,7 @@ impl Out {
     /// The place for lines besides a report of this format.
     pub fn beside(format: Format) -> Out {
         Out::new(match format {
-            Format::Table => Box::new(io::stdout()),
+            Format::Table => Box::new(Stdout),
             Format::Json => Box::new(io::stderr()),
         })
     }

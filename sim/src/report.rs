@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use hdrhistogram::Histogram;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::stdout::{self, Stdout};
+
 /// How to print a [`Report`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -199,12 +201,22 @@ impl Report {
     /// What the writer said; a closed pipe is the usual one and no failure.
     pub fn print(&self, format: Format, out: &mut impl Write) -> io::Result<()> {
         match format {
-            Format::Table => self.print_table(out),
+            Format::Table => self.print_table(None, out),
             Format::Json => self.print_json(out),
         }
     }
 
-    fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes the report to standard output; on a terminal no word is cut in two.
+    pub fn show(&self, format: Format) {
+        // Whoever went away misses it, and what else goes wrong is told at the end.
+        let _ = match format {
+            Format::Table => self.print_table(stdout::columns(), &mut Stdout),
+            Format::Json => self.print_json(&mut Stdout),
+        };
+    }
+
+    /// Lines are at most as wide as that, where words allow it.
+    fn print_table(&self, columns: Option<usize>, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", self.title)?;
         let rows: Vec<&Row> = self.rows.iter().filter(|row| !row.json_only).collect();
         let texts: Vec<String> = rows.iter().map(|row| human(&row.value)).collect();
@@ -216,10 +228,15 @@ impl Report {
         let numbers = numbers.map(|(_, text)| width(text)).max().unwrap_or(0);
         for (row, text) in rows.iter().zip(&texts) {
             let line = match row.value {
-                Value::Text(_) => format!("  {:labels$}  {text}  {}", row.label, row.note),
-                _ => format!("  {:labels$}  {text:>numbers$}  {}", row.label, row.note),
+                Value::Text(_) => format!("{text}  {}", row.note),
+                _ => format!("{text:>numbers$}  {}", row.note),
             };
-            writeln!(out, "{}", line.trim_end())?;
+            let room = columns.map_or(usize::MAX, |all| all.saturating_sub(labels + 4));
+            let mut label = row.label.as_str();
+            for line in wrapped(line.trim_end(), room) {
+                writeln!(out, "{}", format!("  {label:labels$}  {line}").trim_end())?;
+                label = "";
+            }
         }
         Ok(())
     }
@@ -261,6 +278,28 @@ fn key(label: &str, value: &Value) -> String {
     };
     key.push_str(unit);
     key
+}
+
+/// The lines of a text, cut at spaces so that each has at most `room` characters; a word
+/// that is longer has a line of its own.
+fn wrapped(text: &str, room: usize) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while rest.chars().count() > room {
+        let words = rest.len() - rest.trim_start().len();
+        let fits = rest
+            .char_indices()
+            .nth(room)
+            .and_then(|(end, last)| rest[..end + last.len_utf8()].rfind(' '))
+            .filter(|&at| at >= words);
+        let Some(at) = fits.or_else(|| rest[words..].find(' ').map(|at| words + at)) else {
+            break;
+        };
+        lines.push(rest[..at].trim_end());
+        rest = rest[at..].trim_start();
+    }
+    lines.push(rest);
+    lines
 }
 
 fn human(value: &Value) -> String {
@@ -349,6 +388,28 @@ mod tests {
             \x20 latency max                  1.00 ms  virtual\n\
             \x20 digest                     0011aa\n";
         assert_eq!(printed(&sample(), Format::Table), expected);
+    }
+
+    #[test]
+    fn a_narrow_table_breaks_between_words() {
+        let report = Report::new("world")
+            .row("frames", 7u64)
+            .row_with_note("time", Value::Nanos(9), "the clock of the world")
+            .row("asked for", "jumps, an_effect_of_a_very_long_name, losses");
+        let mut out = Vec::new();
+        report.print_table(Some(34), &mut out).unwrap();
+        let expected = "world\n\
+            \x20 frames        7\n\
+            \x20 time       9 ns  the clock of\n\
+            \x20            the world\n\
+            \x20 asked for  jumps,\n\
+            \x20            an_effect_of_a_very_long_name,\n\
+            \x20            losses\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        for room in 0..40 {
+            let lines = wrapped("  swans fly  over", room);
+            assert_eq!(lines.join(" ").split_whitespace().count(), 3, "{lines:?}");
+        }
     }
 
     #[test]

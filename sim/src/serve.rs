@@ -353,8 +353,7 @@ fn finish(
         .row_unless_zero("frames oversized", tap.rx_oversized)
         .row_unless_zero("frames with a bad checksum", tap.rx_bad_checksum)
         .row_unless_zero("frames refused by the kernel", tap.tx_dropped);
-    // A reader who went away is no failure.
-    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    report.show(config.format);
     if over.device_gone {
         eprintln!("sim: the TAP {:?} was taken away", config.name);
         return Ok(1);

@@ -122,13 +122,13 @@ fn the_same_run_has_the_same_digest_whoever_watches() {
     let words = "loopback --clients 5 --requests 10 --loss 2% --seed 3 --digest";
     let digest = |more: &str| {
         let output = sim(&format!("{words} {more}"));
-        let line = stdout(&output)
-            .lines()
-            .rfind(|line| line.contains("digest"));
-        line.unwrap().split_whitespace().last().unwrap().to_owned()
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).to_owned()
     };
     let first = digest("");
-    assert_eq!(first.len(), 32);
+    // It alone, as `sim world` prints it.
+    assert!(first.len() == 33 && first.ends_with('\n'), "{first}");
+    assert_eq!(digest("--format json"), first);
     assert_eq!(digest(""), first);
     assert_eq!(digest("--trace"), first);
     assert_eq!(digest("--log off"), first);
@@ -183,8 +183,8 @@ fn who_draws_a_run_changes_nothing_of_it() {
         std::env::temp_dir().join(name)
     };
     let digest = |more: &str| {
-        let words = format!("--clients 2 --requests 9 --loss 5% --digest{more}");
-        table(&words)["digest"].to_string()
+        let words = format!("loopback --clients 2 --requests 9 --loss 5% --digest{more}");
+        stdout(&sim(&words)).to_owned()
     };
     let (page, trace) = (path("html"), path("pftrace"));
     let drawn = digest(&format!(
@@ -228,7 +228,7 @@ fn every_mistake_is_one_line_and_status_2() {
         ("loopback --requests x", "\"x\" is no number"),
         ("loopback --slots 0", "0 is too few; at least 1"),
         ("loopback --tasks 1", "a connection needs one more"),
-        ("loopback --latency 5", "is no duration; say 50us"),
+        ("loopback --latency 5x", "is no duration; say 50us"),
         ("loopback --loss 101%", "at most 100%"),
         (
             "loopback --slots 131072 --rx 16MiB",

@@ -101,12 +101,8 @@ pub(super) struct LoopbackWords {
 
 impl LoopbackWords {
     pub(super) fn check(self) -> Result<LoopbackConfig, String> {
-        let Sizes {
-            slots,
-            backlog,
-            rx,
-            tx,
-        } = self.sizes;
+        let backlog = self.sizes.backlog()?;
+        let Sizes { slots, rx, tx, .. } = self.sizes;
         let tasks = self.tasks.unwrap_or(slots + 2);
         if self.service == Service::Http {
             return Err("--service http is a page for browsers; `sim tap` serves it".into());

@@ -185,7 +185,7 @@ mod tests {
             ("--seeds 0..18446744073709551615", "at most 100000000000"),
             ("--seeds 0..1 --scenario storm", "known: calm, lossy"),
             ("--seeds 0..1 --scenario calm calm", "given twice"),
-            ("--seeds 0..1 --for 5", "is no duration"),
+            ("--seeds 0..1 --for 5x", "is no duration"),
             ("--seeds 0..1 --for 0", "at least 1ms"),
             ("--seeds 0..1 --jobs 0", "at least 1"),
             ("--seeds 0..1 --jobs 4097", "at most 4096"),

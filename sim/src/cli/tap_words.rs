@@ -5,20 +5,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cygnet::TimeLimits;
-use smoltcp::config::IFACE_MAX_ADDR_COUNT;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use super::server_words::{Output, Sizes};
 use super::values::{
     Limit, PARKED, Serve, Service, Transport, address, at_least_one, duration, group, host_cidr,
-    host_cidr_v6, host_name, limit, mac, mac_for, neighbor, parked,
+    host_cidr_v6, host_name, is_network_or_broadcast, limit, mac, mac_for, neighbor, parked,
 };
 use crate::offload::Offload;
 use crate::report::Format;
 
 /// Services that speak by datagrams, at most.
 pub const SOCKETS: usize = 16;
+
+/// Addresses of a host, at most: as many as the core takes.
+pub const ADDRESSES: usize = 4;
 
 /// How many groups a host hears.
 const GROUPS: usize = 8;
@@ -30,7 +32,7 @@ pub struct TapConfig {
     pub name: String,
     /// Make it, instead of attaching to one that exists.
     pub create: bool,
-    /// Our addresses; at least one, at most smoltcp's `IFACE_MAX_ADDR_COUNT`.
+    /// Our addresses; at least one, at most [`ADDRESSES`].
     pub ips: Vec<IpCidr>,
     /// The way to other networks, for each version of IP at most one.
     pub gateways: Vec<IpAddress>,
@@ -272,7 +274,16 @@ impl TapWords {
             ips.push(IpCidr::new(IpAddress::v4(192, 168, 69, 2), 24));
         }
         ips.extend(self.ipv6);
+        let has_host_ip = !self.host_ip.is_empty();
         let host_ips = host_side(&ips, self.host_ip, self.create)?;
+        if has_host_ip && !self.create {
+            let name = &self.name;
+            return Err(format!(
+                "--host-ip is for the interface that --create makes; one that is there gets its \
+                 address by: sudo ip addr add {} dev {name}",
+                host_ips[0]
+            ));
+        }
         check_gateways(&self.gateway, &ips)?;
         let mut serve = self.serve;
         if serve.is_empty() {
@@ -317,15 +328,15 @@ impl TapWords {
         let by_name = || mac_for(&self.name, ips[0].address());
         let mac = self.mac.unwrap_or_else(by_name);
         let mut limits = TimeLimits::DEFAULT;
-        for limit in self.limit {
+        for (i, limit) in self.limit.iter().enumerate() {
+            let what = limit.what;
+            if self.limit[..i].iter().any(|before| before.what == what) {
+                return Err(format!("--limit {what} is given twice; give it once"));
+            }
             limit.set(&mut limits);
         }
-        let Sizes {
-            slots,
-            backlog,
-            rx,
-            tx,
-        } = self.sizes;
+        let backlog = self.sizes.backlog()?;
+        let Sizes { slots, rx, tx, .. } = self.sizes;
         Ok(TapConfig {
             tasks: slots + serve.len() + self.hear.len() + 1 + 2 * usize::from(dhcp.is_some()),
             name: self.name,
@@ -358,10 +369,10 @@ impl TapWords {
 
 /// The addresses of the host's side, checked against ours.
 fn host_side(ips: &[IpCidr], given: Vec<IpCidr>, create: bool) -> Result<Vec<IpCidr>, String> {
-    if ips.len() > IFACE_MAX_ADDR_COUNT {
+    if ips.len() > ADDRESSES {
         let found = ips.len();
         return Err(format!(
-            "--ip and --ipv6 give {found} addresses; at most {IFACE_MAX_ADDR_COUNT}"
+            "--ip and --ipv6 give {found} addresses; at most {ADDRESSES}"
         ));
     }
     for (i, cidr) in ips.iter().enumerate() {
@@ -402,7 +413,7 @@ fn host_side(ips: &[IpCidr], given: Vec<IpCidr>, create: bool) -> Result<Vec<IpC
         if hosts.iter().any(|host| cidr.contains_addr(&host.address())) {
             continue;
         }
-        let Some(host) = neighbor(*cidr) else {
+        let Some(host) = neighbor(*cidr, ips) else {
             if create {
                 return Err(format!(
                     "{cidr} has no room for the host; give --host-ip or a shorter prefix"
@@ -410,11 +421,6 @@ fn host_side(ips: &[IpCidr], given: Vec<IpCidr>, create: bool) -> Result<Vec<IpC
             }
             continue;
         };
-        if ips.iter().any(|ip| ip.address() == host.address()) {
-            return Err(format!(
-                "the host's side of {cidr} is not obvious; give --host-ip"
-            ));
-        }
         if matches!(host, IpCidr::Ipv4(_)) {
             if create && v4 {
                 continue;
@@ -431,7 +437,27 @@ fn check_gateways(gateways: &[IpAddress], ips: &[IpCidr]) -> Result<(), String> 
         if ips.iter().any(|cidr| cidr.address() == *gateway) {
             return Err(format!("--gateway {gateway} is our own address"));
         }
-        if !ips.iter().any(|cidr| cidr.contains_addr(gateway)) {
+        let near = ips.iter().find(|cidr| cidr.contains_addr(gateway));
+        // A router speaks IPv6 from the address that it has for the link (RFC 4861, 4.2).
+        let is_for_link = |address| match address {
+            IpAddress::Ipv6(address) => address.is_unicast_link_local(),
+            IpAddress::Ipv4(_) => false,
+        };
+        let is_near = match near {
+            Some(_) => true,
+            None => is_for_link(*gateway) && ips.iter().any(|ip| matches!(ip, IpCidr::Ipv6(_))),
+        };
+        if !gateway.is_unicast()
+            || near.is_some_and(|cidr| {
+                is_network_or_broadcast(IpCidr::new(*gateway, cidr.prefix_len()))
+            })
+        {
+            return Err(format!(
+                "--gateway {gateway} is not one host's address; give a router's, such as {}",
+                neighbor(ips[0], ips).unwrap_or(ips[0]).address()
+            ));
+        }
+        if !is_near {
             return Err(format!(
                 "--gateway {gateway} is in no network of --ip; it could not be reached"
             ));

@@ -111,6 +111,18 @@ fn each_version_of_ip_gets_its_host_side() {
         .map(|cidr| cidr.parse().unwrap())
         .into();
     assert_eq!(config.host_ips, hosts);
+    let config = tap(
+        "--create --ip 10.1.0.1/16 --ip 10.1.0.2/16 --ipv6 fd69::1/64 --ipv6 fe80::1/64 \
+         --gateway fe80::9 --gateway 10.1.0.9",
+    );
+    let config = config.unwrap();
+    assert_eq!(config.ips.len(), 4, "as many as the core takes");
+    let hosts: Vec<IpCidr> = ["10.1.0.3/16", "fd69::2/64", "fe80::2/64"]
+        .map(|cidr| cidr.parse().unwrap())
+        .into();
+    assert_eq!(config.host_ips, hosts);
+    let config = tap("--ipv6 fd69::2/64 --gateway fe80::1").unwrap();
+    assert_eq!(config.gateways, ["fe80::1".parse().unwrap()]);
     let config = tap("--ipv6 fd69::2/64 --serve daytime:13 chargen:19 --serve echo:7").unwrap();
     assert_eq!(config.ips.len(), 2, "--ipv6 comes on top of the default");
     assert_eq!(config.serve.len(), 3);
@@ -129,7 +141,7 @@ fn each_mistake_is_one_clear_line_and_status_2() {
         ("loopback --slots 131073", "at most 131072"),
         ("loopback --backlog 65536", "at most 65535"),
         ("loopback --tasks 1", "needs one more"),
-        ("loopback --latency 5", "no duration"),
+        ("loopback --latency 5x", "no duration"),
         ("loopback --loss 2", "no rate"),
         ("loopback --format xml", "invalid value 'xml'"),
         ("loopback --bogus", "--bogus"),
@@ -142,8 +154,8 @@ fn each_mistake_is_one_clear_line_and_status_2() {
         ("tap --ip 1.2.3.4", "no ADDRESS/BITS"),
         ("tap --ip 10.0.0.1/8 --ip 10.0.0.1/16", "given twice"),
         (
-            "tap --ip 10.0.0.1/8 --ip 10.0.0.2/8 --ipv6 fd69::2/64",
-            "at most 2",
+            "tap --ip 10.0.0.1/8 --ip 10.0.0.2/8 --ip 10.0.0.3/8 --ipv6 fd69::2/64 --ipv6 fd69::3/64",
+            "at most 4",
         ),
         (
             "tap --ip 10.0.0.1/24 --host-ip 10.0.0.1/24",
@@ -160,6 +172,10 @@ fn each_mistake_is_one_clear_line_and_status_2() {
         ("tap --name 1234567890123456", "16 bytes; 15 are allowed"),
         ("tap --name a/b", "cannot be an interface name"),
         ("tap --drain soon", "no duration"),
+        (
+            "tap --create --ip 10.0.0.1/30 --ip 10.0.0.2/30",
+            "no room for the host",
+        ),
         ("tap --limit 5s", "say WHAT=TIME"),
         ("tap --limit nap=5s", "no limit \"nap\"; known: first-byte"),
         ("tap --limit idle=soon", "no duration"),

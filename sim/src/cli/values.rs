@@ -145,6 +145,8 @@ impl FromStr for Serve {
 /// One time limit of every connection that is accepted: what may take how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
+    /// What it limits, as the option says.
+    pub(super) what: &'static str,
     field: fn(&mut TimeLimits) -> &mut Option<Duration>,
     time: Option<Duration>,
 }
@@ -160,20 +162,21 @@ pub(super) fn limit(text: &str) -> Result<Limit, String> {
     let (what, time) = text
         .split_once('=')
         .ok_or_else(|| String::from("say WHAT=TIME, such as exchange=30s"))?;
-    let field: fn(&mut TimeLimits) -> &mut Option<Duration> = match what {
-        "first-byte" => |limits| &mut limits.first_byte,
-        "idle" => |limits| &mut limits.idle,
-        "read" => |limits| &mut limits.between_reads,
-        "write" => |limits| &mut limits.write_progress,
-        "exchange" => |limits| &mut limits.exchange,
-        "close" => |limits| &mut limits.close,
-        _ => {
-            let known = "first-byte, idle, read, write, exchange, close";
-            return Err(format!("there is no limit {what:?}; known: {known}"));
-        }
+    type Field = fn(&mut TimeLimits) -> &mut Option<Duration>;
+    let fields: [(&'static str, Field); 6] = [
+        ("first-byte", |limits| &mut limits.first_byte),
+        ("idle", |limits| &mut limits.idle),
+        ("read", |limits| &mut limits.between_reads),
+        ("write", |limits| &mut limits.write_progress),
+        ("exchange", |limits| &mut limits.exchange),
+        ("close", |limits| &mut limits.close),
+    ];
+    let Some(&(what, field)) = fields.iter().find(|(name, _)| *name == what) else {
+        let known = fields.map(|(name, _)| name).join(", ");
+        return Err(format!("there is no limit {what:?}; known: {known}"));
     };
     let time = Some(duration(time)?).filter(|&time| time > Duration::ZERO);
-    Ok(Limit { field, time })
+    Ok(Limit { what, field, time })
 }
 
 /// How many of a million frames are lost.
@@ -214,16 +217,30 @@ fn decimal(text: &str, places: usize) -> Option<u64> {
     format!("{whole}{part:0<places$}").parse().ok()
 }
 
-/// `50us`, `1.5ms`, `2s`, `1000ns`: whole microseconds, the core's clock.
+/// `50us`, `1.5ms`, `2s`, `1000ns`, `10m`, `1h`, and `10` for seconds, as `sleep` takes
+/// it: whole microseconds, the core's clock.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("ns", 0), ("us", 3), ("µs", 3), ("ms", 6), ("s", 9)];
-    let nanos = units
-        .into_iter()
-        .find_map(|(unit, places)| decimal(text.strip_suffix(unit)?, places));
+    // How many places a number of the unit has until nanoseconds, and how many of the
+    // last one before them it is.
+    let units = [
+        ("ns", 0, 1),
+        ("us", 3, 1),
+        ("µs", 3, 1),
+        ("ms", 6, 1),
+        ("s", 9, 1),
+        ("m", 9, 60),
+        ("h", 9, 3_600),
+        ("", 9, 1),
+    ];
+    let nanos = units.into_iter().find_map(|(unit, places, times)| {
+        let number = decimal(text.strip_suffix(unit)?, places)?;
+        Some(number.saturating_mul(times))
+    });
     match nanos {
-        None if text == "0" => Ok(Duration::ZERO),
-        None => Err(format!("{text:?} is no duration; say 50us, 1.5ms or 2s")),
-        Some(nanos) if nanos % 1_000 != 0 => Err(format!(
+        None => Err(format!(
+            "{text:?} is no duration; say 50us, 1.5ms, 2s, 10m or 1h"
+        )),
+        Some(nanos) if nanos % 1_000 != 0 && nanos < u64::MAX => Err(format!(
             "{text:?} is not whole microseconds, which the clock counts in"
         )),
         // Nobody waits longer, and nothing added to it overflows.
@@ -234,9 +251,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A number of bytes: `4096`, `16KiB` or `1MiB`, from 64 to 16 MiB.
+/// A number of bytes: `4096`, `4k`, `16KiB` or `1MiB`, from 64 to 16 MiB.
 pub fn buffer_bytes(text: &str) -> Result<usize, String> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)];
+    let units = [
+        ("KiB", 1 << 10),
+        ("k", 1 << 10),
+        ("K", 1 << 10),
+        ("MiB", 1 << 20),
+        ("m", 1 << 20),
+        ("M", 1 << 20),
+        ("", 1),
+    ];
     let bytes = units.into_iter().find_map(|(unit, scale)| {
         let number: usize = text.strip_suffix(unit)?.parse().ok()?;
         number.checked_mul(scale)
@@ -246,7 +271,7 @@ pub fn buffer_bytes(text: &str) -> Result<usize, String> {
         Some(_) => Err(format!(
             "{text} bytes of buffer make no sense; choose 64 to 16MiB"
         )),
-        None => Err(format!("{text:?} is no size; say 4096, 16KiB or 1MiB")),
+        None => Err(format!("{text:?} is no size; say 4096, 4k, 16KiB or 1MiB")),
     }
 }
 
@@ -331,7 +356,8 @@ pub(super) fn host_cidr_v6(text: &str) -> Result<IpCidr, String> {
     }
 }
 
-fn is_network_or_broadcast(cidr: IpCidr) -> bool {
+/// Whether an address stands for its whole network.
+pub(super) fn is_network_or_broadcast(cidr: IpCidr) -> bool {
     match cidr {
         // RFC 3021: two addresses are two hosts.
         IpCidr::Ipv4(v4) if v4.prefix_len() < 31 => {
@@ -347,27 +373,29 @@ fn is_network_or_broadcast(cidr: IpCidr) -> bool {
     }
 }
 
-/// The lowest address in the network of `ours` that is not it: what the host's
-/// side of the link gets by default. `None` in a network of one.
-pub(super) fn neighbor(ours: IpCidr) -> Option<IpCidr> {
-    let lowest = match ours {
-        IpCidr::Ipv4(v4) => {
-            let network = v4.network().address().to_bits();
-            let skip = u32::from(v4.prefix_len() < 31);
-            let bits = [network | skip, (network | skip) + 1];
-            bits.map(|bits| IpAddress::Ipv4(bits.into()))
-        }
-        IpCidr::Ipv6(v6) => {
-            let network = v6.address().to_bits()
-                & !u128::MAX.checked_shr(v6.prefix_len().into()).unwrap_or(0);
-            let skip = u128::from(v6.prefix_len() < 127);
-            let bits = [network | skip, (network | skip).wrapping_add(1)];
-            bits.map(|bits| IpAddress::Ipv6(bits.into()))
-        }
+/// The lowest address in the network of `ours` that a host can have and none of `all` is:
+/// what the host's side of the link gets by default. `None` in a network that is full.
+pub(super) fn neighbor(ours: IpCidr, all: &[IpCidr]) -> Option<IpCidr> {
+    let above = |n: usize| {
+        let address = match ours {
+            IpCidr::Ipv4(v4) => {
+                let network = v4.network().address().to_bits();
+                IpAddress::Ipv4(network.checked_add(n as u32)?.into())
+            }
+            IpCidr::Ipv6(v6) => {
+                let host = u128::MAX.checked_shr(v6.prefix_len().into()).unwrap_or(0);
+                let network = v6.address().to_bits() & !host;
+                IpAddress::Ipv6(network.checked_add(n as u128)?.into())
+            }
+        };
+        Some(IpCidr::new(address, ours.prefix_len()))
     };
-    let free = |address: &IpAddress| *address != ours.address() && ours.contains_addr(address);
-    let address = lowest.into_iter().find(free)?;
-    Some(IpCidr::new(address, ours.prefix_len()))
+    let is_free = |cidr: &IpCidr| {
+        let address = cidr.address();
+        let taken = all.iter().any(|other| other.address() == address);
+        !taken && ours.contains_addr(&address) && !is_network_or_broadcast(*cidr)
+    };
+    (0..all.len() + 2).filter_map(above).find(is_free)
 }
 
 /// A unicast hardware address: `02:63:79:67:00:01`.
@@ -398,7 +426,6 @@ pub(super) fn mac_for(name: &str, address: IpAddress) -> EthernetAddress {
     EthernetAddress([0x02, a, b, c, d, e])
 }
 
-/// An address of a gateway.
 /// A name that a DHCP server is told.
 pub(super) fn host_name(text: &str) -> Result<String, String> {
     let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -410,6 +437,7 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// Another host's address: a gateway's, or a server's.
 pub(super) fn address(text: &str) -> Result<IpAddress, String> {
     text.parse()
         .map_err(|()| format!("{text:?} is no IP address; say 192.168.69.1"))

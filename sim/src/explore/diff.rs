@@ -9,6 +9,7 @@ use cygnet_world::plan::Plan;
 
 use super::files;
 use crate::cli::DiffConfig;
+use crate::stdout;
 
 enum Run {
     Plan(Box<Plan>),
@@ -38,7 +39,7 @@ pub fn diff(config: &DiffConfig) -> Result<u8, String> {
         (Run::Plan(a), Run::Plan(b)) => match stretch(a, b) {
             Ok(range) => range,
             Err(events) => {
-                println!("the same, all {events} events");
+                stdout::line(format_args!("the same, all {events} events"));
                 return Ok(0);
             }
         },
@@ -49,14 +50,17 @@ pub fn diff(config: &DiffConfig) -> Result<u8, String> {
         Run::Plan(plan) => lines(&plan, range.clone()),
     });
     let Some(Difference { before, a, b }) = Difference::between(&a, &b) else {
-        println!("the same, all {} events", a.len());
+        stdout::line(format_args!("the same, all {} events", a.len()));
         return Ok(0);
     };
     for line in before {
-        println!("  {line}");
+        stdout::line(format_args!("  {line}"));
     }
     for (sign, line) in [('-', a), ('+', b)] {
-        println!("{sign} {}", line.as_deref().unwrap_or("(the end)"));
+        stdout::line(format_args!(
+            "{sign} {}",
+            line.as_deref().unwrap_or("(the end)")
+        ));
     }
     Ok(1)
 }

@@ -34,7 +34,8 @@ pub(super) fn report(title: &str, plan: &Plan, outcome: &Outcome) -> Report {
     }
     let report = report.row("digest", format!("{:032x}", outcome.digest));
     match &outcome.violation {
-        Some(violation) => report.row("violation", violation.to_string()),
+        // For people it is on standard error, with what to do.
+        Some(violation) => report.fact("violation", violation.to_string()),
         None => report,
     }
 }

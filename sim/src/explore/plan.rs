@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::files::{read_any, write};
 use crate::cli::{PlanConfig, Say};
+use crate::stdout::Stdout;
 
 /// Reads a plan and says what it is. Returns 0.
 ///
@@ -35,7 +36,7 @@ pub fn plan(config: &PlanConfig) -> Result<u8, String> {
     match &config.out {
         Some(path) => write(path, &text)?,
         // A reader who went away is no failure.
-        None => _ = std::io::stdout().write_all(text.as_bytes()),
+        None => _ = Stdout.write_all(text.as_bytes()),
     }
     Ok(0)
 }

@@ -17,6 +17,7 @@ use super::files::{never_came, read, write};
 use super::outcome::report;
 use crate::cli::{Keep, ReplayConfig, WorldConfig};
 use crate::host::StopFlag;
+use crate::stdout;
 
 /// Runs a scenario. Returns 0, or 1 for a violation.
 ///
@@ -145,12 +146,11 @@ fn bar(plan: &Plan) -> ProgressBar {
 fn finish(title: &str, plan: &Plan, done: &Done, keep: &Keep, again: &str) -> u8 {
     let (outcome, damaged) = done;
     if keep.digest {
-        println!("{:032x}", outcome.digest);
+        stdout::line(format_args!("{:032x}", outcome.digest));
     } else {
-        // A reader who went away is no failure of the run.
         let report = report(title, plan, outcome);
         let report = report.row_unless_zero("damaged in the capture", *damaged);
-        let _ = report.print(keep.format, &mut std::io::stdout().lock());
+        report.show(keep.format);
     }
     let Some(violation) = &outcome.violation else {
         return 0;

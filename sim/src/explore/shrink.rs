@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::files::{read, write};
 use crate::cli::ShrinkConfig;
 use crate::host::StopFlag;
+use crate::stdout;
 
 /// Shrinks a plan and writes what is left. Returns 0, or 1 when the plan does not
 /// fail.
@@ -59,7 +60,9 @@ pub fn shrink(config: &ShrinkConfig) -> Result<u8, String> {
     });
     write(&out, &small.to_string())?;
     let (facts, out) = (small.facts(), out.display());
-    println!("{before} facts, {facts} left after {runs} runs: {out}");
+    stdout::line(format_args!(
+        "{before} facts, {facts} left after {runs} runs: {out}"
+    ));
     if stop.is_set() {
         eprintln!("sim: stopped before the end; go on with: sim shrink {out}");
         return Ok(130);

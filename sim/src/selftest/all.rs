@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::hunt::FACTS;
 use super::patch::Bug;
 use crate::cli::SelftestConfig;
+use crate::stdout;
 
 /// How long one bug may take: a planted bug can make a turn go on for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -140,7 +141,9 @@ fn read(text: &str) -> Option<Found> {
 }
 
 fn line(bug: &str, by: &str, scenario: &str, seeds: &str, facts: &str, runs: &str) {
-    println!("{bug:27} {by:21} {scenario:9} {seeds:>5} {facts:>5} {runs:>5}");
+    stdout::line(format_args!(
+        "{bug:27} {by:21} {scenario:9} {seeds:>5} {facts:>5} {runs:>5}"
+    ));
 }
 
 impl Row<'_> {
@@ -160,7 +163,7 @@ impl Row<'_> {
                 } = found;
                 line(name, by, scenario, seeds, &facts, runs);
             }
-            Err(why) => println!("{name:27} {why}"),
+            Err(why) => stdout::line(format_args!("{name:27} {why}")),
         }
     }
 }

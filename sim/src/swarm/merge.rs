@@ -96,9 +96,7 @@ pub fn merge(config: &MergeConfig, level: Level) -> Result<u8, String> {
         }
         return Ok(1);
     }
-    // A reader who went away is no failure of the run.
-    let report = sum.report(&order);
-    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    sum.report(&order).show(config.format);
     Ok(u8::from(sum.tally.violated() > 0))
 }
 

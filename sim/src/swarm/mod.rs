@@ -147,9 +147,7 @@ pub fn run(config: &SwarmConfig, level: Level) -> Result<u8, String> {
         progress.say(Level::Error, &line);
         return Ok(INTERRUPTED);
     }
-    // A reader who went away is no failure of the run.
-    let report = sum.report(&order);
-    let _ = report.print(config.format, &mut std::io::stdout().lock());
+    sum.report(&order).show(config.format);
     Ok(u8::from(sum.tally.violated() > 0))
 }
 

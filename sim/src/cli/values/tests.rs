@@ -9,12 +9,20 @@ fn durations_are_exact() {
         ("3000ns", 3),
         ("0", 0),
         ("7µs", 7),
+        ("10", 10_000_000),
+        ("0.5", 500_000),
+        ("10m", 600_000_000),
+        ("1.5m", 90_000_000),
+        ("1h", 3_600_000_000),
     ] {
         assert_eq!(duration(text), Ok(Duration::from_micros(micros)), "{text}");
     }
     for bad in [
         "",
-        "5",
+        "m",
+        "5d",
+        "5 m",
+        "99999999h",
         "us",
         "1.s",
         ".5s",
@@ -65,7 +73,24 @@ fn sizes_and_numbers_have_bounds() {
         ],
         [Ok(64), Ok(4096), Ok(16 << 20)]
     );
-    for bad in ["", "63", "0", "17MiB", "4kb", "99999999999999999999"] {
+    for (text, bytes) in [
+        ("4k", 4 << 10),
+        ("64K", 64 << 10),
+        ("1m", 1 << 20),
+        ("1M", 1 << 20),
+    ] {
+        assert_eq!(buffer_bytes(text), Ok(bytes), "{text}");
+    }
+    for bad in [
+        "",
+        "k",
+        "63",
+        "0",
+        "17MiB",
+        "17m",
+        "4kb",
+        "99999999999999999999",
+    ] {
         assert!(buffer_bytes(bad).is_err(), "{bad}");
     }
     assert_eq!(at_least_one("1"), Ok(1));
@@ -141,7 +166,8 @@ fn the_neighbor_is_the_lowest_other_host() {
         ("fd69::1/127", Some("fd69::/127")),
     ] {
         let theirs = theirs.map(|cidr| cidr.parse().unwrap());
-        assert_eq!(neighbor(ours.parse().unwrap()), theirs, "{ours}");
+        let ours = ours.parse().unwrap();
+        assert_eq!(neighbor(ours, &[ours]), theirs, "{ours}");
     }
 }
 
