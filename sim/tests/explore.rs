@@ -78,6 +78,24 @@ frame c2 up 5 twice 1ms
 end
 ";
 
+/// Nobody serves and nobody comes; without a word the run would be green.
+#[test]
+fn a_host_on_which_nothing_finds_a_place_is_a_violation() {
+    let folder = Folder::new("spawns");
+    let calm = LATE.lines().filter(|line| !line.starts_with("at "));
+    let calm = calm.collect::<Vec<_>>().join("\n") + "\n";
+    folder.write("calm.txt", &calm);
+    folder.said("replay calm.txt");
+    folder.write(
+        "small.txt",
+        &calm.replace("task-bytes=2048", "task-bytes=64"),
+    );
+    let output = folder.sim("replay small.txt");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("a spawn was refused"), "{errors}");
+}
+
 #[test]
 fn a_failing_plan_shrinks_to_what_still_fails() {
     let folder = Folder::new("shrink");

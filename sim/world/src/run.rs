@@ -120,10 +120,11 @@ impl World {
 
     pub(super) fn boot(&mut self, host: HostId) {
         self.log.acting.set(Some(host));
+        let before = self.refused_spawns(host);
         if let Err(broken) = self.hosts[host.0].boot(self.now) {
             return self.broke(host, &broken);
         }
-        self.look_at_spawns(host);
+        self.look_at_spawns(host, before);
         if self.hosts[host.0].is_tenant {
             let hardware = identity::hardware(host);
             self.leases
@@ -177,7 +178,7 @@ impl World {
             self.log.violated("budget", detail);
         }
         if self.trial.is_strict {
-            self.look_at_spawns(HostId(index));
+            self.look_at_spawns(HostId(index), 0);
         }
         if self.hosts[index].card.seen.is_some() {
             self.tell_turn(index, next);

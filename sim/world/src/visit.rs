@@ -30,7 +30,7 @@ pub(super) fn serve(node: Node<'static>, server: Server) {
     };
     let backlog = Backlog(server.backlog);
     let task = service::serve(node, "echo", PORT, backlog, client);
-    // A plan may give a host no task at all; then nobody is served.
+    // A plan may give a host no task at all; then the world says so.
     let _ = node.spawn_named("listener", task);
 }
 
