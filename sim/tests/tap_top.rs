@@ -24,7 +24,7 @@ fn terminal(netns: &Netns, name: &str) -> Option<Tmux> {
 fn starts(tmux: &Tmux, before: &str, options: &str) {
     let sim = env!("CARGO_BIN_EXE_sim");
     tmux.types(&format!(
-        "{before}'{sim}' tap --create --top {options}; echo status $?\n"
+        "{before}'{sim}' tap --create --serve hello:5000 echo:7 --top {options}; echo status $?\n"
     ));
     tmux.until(|rows| has(rows, &["cyg0  up "]) && has(rows, &["hello", "accept", ":5000"]));
 }
@@ -78,13 +78,15 @@ fn twenty_clients_are_seen_and_get_their_answers_after_q() {
     resize(&tmux, 80, 24);
     tmux.types(&format!("/:{}\n", ports[3]));
     tmux.until(|rows| has(rows, &["[connections 1] with"]));
-    // The one that is left is aborted, when that was confirmed, and no other.
-    tmux.types("a");
+    // The one that is left is aborted, when that was confirmed, and no other; also while the
+    // screen stands still.
+    tmux.types("pa");
     tmux.until(|rows| has(rows, &["abort #", "y resets it"]));
     tmux.types("y");
-    tmux.until(|rows| has(rows, &["slots 19/64"]));
     let aborted = clients.remove(3).read(&mut [0; 8]);
     assert!(aborted.is_err(), "{aborted:?}");
+    tmux.types("p");
+    tmux.until(|rows| has(rows, &["slots 19/64"]));
     tmux.keys(&["Escape"]);
     tmux.until(|rows| has(rows, &["[connections 19]"]));
     tmux.types("p");
@@ -202,6 +204,149 @@ fn a_signal_ends_it_and_usr1_prints_the_same_as_text() {
     sim.signal(Signal::INT);
     drop(client);
     assert!(sim.end(Duration::from_secs(20)).success());
+}
+
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    let Some(tmux) = Tmux::new("top-panic", 80, 24) else {
+        return;
+    };
+    let test = std::env::current_exe().unwrap();
+    let test = test.display();
+    tmux.types(&format!(
+        "clear; '{test}' --ignored --exact --nocapture panics_under_a_screen; echo status $?\n"
+    ));
+    tmux.until(|rows| has(rows, &["a swan sinks"]));
+    tmux.is_sane("status 101");
+}
+
+/// Is run in a terminal by the test above.
+#[test]
+#[ignore = "panics"]
+fn panics_under_a_screen() {
+    cygnet_sim::top::panic_under_a_screen();
+}
+
+/// Also when hangups are ignored: nobody could end it any more.
+#[test]
+fn a_terminal_that_is_gone_ends_it() {
+    let Some(netns) = Netns::new(&["tmux"]) else {
+        return;
+    };
+    let Some(tmux) = terminal(&netns, "top-hung-up") else {
+        return;
+    };
+    tmux.folder.write(
+        "top.sh",
+        "trap '' HUP; echo $$ >pid; exec \"$1\" tap --create --top\n",
+    );
+    tmux.types(&format!("sh top.sh '{}'\n", env!("CARGO_BIN_EXE_sim")));
+    tmux.until(|rows| has(rows, &["[connections 0]"]));
+    let pid = tmux.folder.text("pid");
+    let of_it = format!("/proc/{}/cmdline", pid.trim());
+    let runs = || std::fs::read(&of_it).is_ok_and(|words| !words.is_empty());
+    assert!(runs(), "{of_it}");
+    tmux.does(&["kill-server"]);
+    let start = Instant::now();
+    while runs() {
+        assert!(start.elapsed() < netns::LONG, "it still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    no_tap_is_left(&netns);
+}
+
+#[test]
+fn without_colors_there_are_none() {
+    let Some(netns) = Netns::new(&["tmux"]) else {
+        return;
+    };
+    let Some(tmux) = terminal(&netns, "top-color") else {
+        return;
+    };
+    for (before, colored) in [("", true), ("NO_COLOR=1 ", false)] {
+        starts(&tmux, before, "");
+        // The log is colored, and so is what was dropped.
+        tmux.until(|rows| has(rows, &["Ctrl-C stops."]));
+        let screen = tmux.does(&["capture-pane", "-p", "-e"]);
+        let has_colors = ["\x1b[36m", "\x1b[38;5;6m", "\x1b[31m", "\x1b[38;5;1m"]
+            .iter()
+            .any(|color| screen.contains(color));
+        assert_eq!(has_colors, colored, "{screen}");
+        tmux.types("q");
+        tmux.is_sane("status 0");
+        tmux.types("clear\n");
+        tmux.until(|rows| rows.first().is_some_and(|row| row == "ready>"));
+    }
+}
+
+/// How much processor a screen takes on an idle host, and how often it looks:
+/// `cargo test --release -p cygnet-sim --test tap_top -- --ignored --nocapture costs`.
+#[test]
+#[ignore = "takes two minutes"]
+fn a_screen_costs_little_and_looks_four_times_a_second_at_most() {
+    const SECONDS: u64 = 60;
+    let Some(netns) = Netns::new(&["tmux"]) else {
+        return;
+    };
+    let Some(tmux) = terminal(&netns, "top-costs") else {
+        return;
+    };
+    for (what, options) in [("a screen", "--top"), ("no screen", "")] {
+        let script = match options {
+            "" => "echo $$ >pid; exec \"$1\" tap --create >out\n",
+            _ => "echo $$ >pid; exec \"$1\" tap --create --top\n",
+        };
+        tmux.folder.write("top.sh", script);
+        tmux.types(&format!(
+            "clear; sh top.sh '{}'\n",
+            env!("CARGO_BIN_EXE_sim")
+        ));
+        let start = Instant::now();
+        while !netns.does("ip link").contains("cyg0") {
+            assert!(start.elapsed() < netns::LONG, "it does not start");
+        }
+        std::thread::sleep(Duration::from_secs(5));
+        let pid: u32 = tmux.folder.text("pid").trim().parse().unwrap();
+        let before = ticks(pid);
+        std::thread::sleep(Duration::from_secs(SECONDS));
+        let used = ticks(pid) - before;
+        // Of a hundred ticks a second.
+        let percent = used as f64 / SECONDS as f64;
+        tmux.keys(&["C-c"]);
+        let start = Instant::now();
+        let turns = loop {
+            let told = match options {
+                "" => tmux.folder.text("out"),
+                _ => tmux.rows().join("\n"),
+            };
+            let turns = told
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("turns "));
+            if let Some(turns) = turns {
+                break turns.trim().replace(',', "");
+            }
+            assert!(start.elapsed() < netns::LONG, "{told}");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        println!("{what}: {percent:.2} % of a processor in {SECONDS} s, {turns} turns");
+        if options == "--top" {
+            let turns: u64 = turns.parse().unwrap();
+            // And what the kernel says to a new interface.
+            assert!(turns <= 4 * (SECONDS + 6) + 60, "{turns}");
+        }
+    }
+}
+
+/// How much processor a process has used, in ticks (`proc_pid_stat(5)`).
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let words: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap()
 }
 
 #[test]

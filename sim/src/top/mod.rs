@@ -25,4 +25,4 @@ mod watch;
 mod words;
 
 pub use desk::Kept;
-pub use watch::{Watch, check_terminal};
+pub use watch::{Watch, check_terminal, panic_under_a_screen};

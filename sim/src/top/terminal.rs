@@ -106,6 +106,7 @@ fn go(
                     // Seen at once, not with the next moment.
                     next = Instant::now();
                     _ = ask.send(Ask::Abort(connection));
+                    poke();
                 }
             }
         }

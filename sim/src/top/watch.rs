@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use cygnet::Node;
 
@@ -13,6 +14,7 @@ use super::screen::Screen;
 use super::{terminal, text};
 use crate::host::StopFlag;
 use crate::observe::Out;
+use crate::report::Format;
 use crate::totals::Given;
 
 /// The loop's side of the screen.
@@ -20,7 +22,11 @@ struct Desk {
     asks: Receiver<Ask>,
     moments: Sender<Moment>,
     thread: JoinHandle<Result<(), String>>,
+    stop: StopFlag,
 }
+
+/// How long a screen may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who watches a host, if anybody.
 pub struct Watch {
@@ -48,11 +54,13 @@ impl Watch {
         let (tell, moments) = channel();
         let color = crate::terminal::wants_color();
         let screen = Screen::new(self.name.clone(), self.given, color);
-        let thread = std::thread::spawn(move || terminal::run(screen, ask, moments, &kept, &stop));
+        let stops = stop.clone();
+        let thread = std::thread::spawn(move || terminal::run(screen, ask, moments, &kept, &stops));
         self.desk = Some(Desk {
             asks,
             moments: tell,
             thread,
+            stop,
         });
     }
 
@@ -78,19 +86,25 @@ impl Watch {
         sends
     }
 
-    /// The screen is gone, and the terminal as it was.
+    /// The screen is gone, and the terminal as it was. Who waits for keys of a terminal that
+    /// was taken away is not waited for.
     ///
     /// # Errors
     /// One line: why it was gone before it was told to.
     pub fn end(&mut self) -> Result<(), String> {
-        let Some(Desk {
-            thread, moments, ..
-        }) = self.desk.take()
-        else {
+        let Some(desk) = self.desk.take() else {
             return Ok(());
         };
-        drop(moments);
-        let ended = thread.join();
+        desk.stop.set();
+        let start = Instant::now();
+        loop {
+            match desk.asks.recv_timeout(PATIENCE) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ if start.elapsed() < PATIENCE => (),
+                _ => return Err("the terminal is gone".into()),
+            }
+        }
+        let ended = desk.thread.join();
         ended.unwrap_or_else(|_| Err("the screen has panicked".into()))
     }
 }
@@ -104,4 +118,16 @@ pub fn check_terminal() -> Result<(), String> {
         true => Ok(()),
         false => Err("--top needs a terminal; without one, kill -USR1 prints the same".into()),
     }
+}
+
+/// For the test that a panic of the loop leaves a terminal as it was.
+#[doc(hidden)]
+pub fn panic_under_a_screen() {
+    let given = Given { slots: 1, tasks: 1 };
+    let mut watch = Watch::new("cyg0".into(), given, Arc::default());
+    watch.on_screen(StopFlag::default(), Kept::new(Format::Table));
+    while !crate::terminal::is_raw() {
+        std::thread::yield_now();
+    }
+    panic!("a swan sinks");
 }
