@@ -1,5 +1,7 @@
+use cygnet::event::{Reason, Source};
 use cygnet::lab::wire::{Faults, Wire};
-use cygnet::{Backlog, Config, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn, turns};
+use cygnet::task::TaskState;
+use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, Turn, turns};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use smoltcp::phy::DeviceCapabilities;
@@ -30,8 +32,6 @@ macro_rules! node {
         let $node = Node::new(&stack, &tasks);
     };
 }
-
-use cygnet::Node;
 
 /// A server with three clients, whose first bytes nobody has read: at 1 s, and at 2 s.
 fn moments() -> [Moment; 2] {
@@ -159,6 +159,43 @@ fn it_shows_tasks_with_reasons_connections_totals_and_keys() {
 }
 
 #[test]
+fn a_connection_shows_what_its_own_task_waits_for() {
+    let [_, mut moment] = moments();
+    for task in &mut moment.tasks {
+        if let TaskState::Waiting(_, Source::Stream(1)) = task.state {
+            task.state = TaskState::Waiting(Reason::Write, Source::Stream(1));
+        }
+    }
+    assert_eq!(
+        [0, 1, 2].map(|slot| moment.waits_at(slot)),
+        ["read", "write", "read"]
+    );
+}
+
+#[test]
+fn the_least_important_columns_go_first_and_what_names_a_row_never() {
+    let mut screen = screen();
+    let mut heads = |width| {
+        let shown = rows(&mut screen, width, 24);
+        let head = shown.into_iter().find(|row| row.starts_with("slot^"));
+        head.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        heads(120),
+        "slot^ peer service state waits age idle unread unsent next limit window its window"
+    );
+    assert_eq!(
+        heads(80),
+        "slot^ peer service state waits age unread unsent next limit"
+    );
+    assert_eq!(heads(40), "slot^ peer service state");
+    assert_eq!(heads(20), "slot^ peer");
+}
+
+#[test]
 fn rates_are_of_the_last_second() {
     let [mut first, second] = moments();
     first.counters.frames_in = 100;
@@ -221,11 +258,11 @@ fn any_size_is_drawn_also_before_the_first_moment() {
 fn keys_sort_and_reverse_and_the_chosen_row_stays_chosen() {
     let mut screen = screen();
     assert!(chosen(&mut screen).contains("#0 "));
-    press(&mut screen, "j");
-    let second = chosen(&mut screen);
-    assert!(second.contains("#1 "), "{second}");
+    press(&mut screen, "jj");
+    let last = chosen(&mut screen);
+    assert!(last.contains("#2 "), "{last}");
     press(&mut screen, "r");
-    assert_eq!(chosen(&mut screen), second);
+    assert_eq!(chosen(&mut screen), last);
     let shown = rows(&mut screen, 80, 24);
     let at = |words: &str| shown.iter().position(|row| row.contains(words));
     assert!(
