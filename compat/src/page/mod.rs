@@ -24,9 +24,9 @@
 //! // tasks are smaller, `spawn_in` has a place for it.
 //! fn start(node: Node<'static>, page: &'static Page) {
 //!     let serves = page.serve(node, 80, Backlog(2), move |stream| {
-//!         let _ = node.spawn_named("page", page.connection(node, stream));
+//!         let _ = node.spawn_named("http", page.connection(node, stream));
 //!     });
-//!     node.spawn_named("page", serves).unwrap();
+//!     node.spawn_named("http", serves).unwrap();
 //! }
 //! # let (_, _) = (start, Page::new(8));
 //! ```
@@ -59,6 +59,9 @@ const HEAD: usize = 1024;
 
 /// Between two refreshes.
 const QUARTER: Duration = Duration::from_millis(250);
+
+/// So much later than it should a task may wake.
+const LATE: Duration = Duration::from_millis(10);
 
 /// Without a refresh for so long there is one, so that a client that vanished is found out.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -136,7 +139,7 @@ impl Page {
             close: Some(REFUSAL),
             ..TimeLimits::DEFAULT
         });
-        listener.set_name("page");
+        listener.set_name("http");
         self.port.set(port);
         self.is_over.set(false);
         self.accepts.set(running(node));
@@ -284,14 +287,18 @@ impl EventSource for Live<'_> {
                 events.write_event("status", self.0).await?;
                 told = Some((now, seen));
             }
-            // Everybody in the same turn, so that the node is looked at once.
-            let next = (node.now() + QUARTER + QUARTER - Duration::from_micros(1)).total_micros();
-            let quarter = QUARTER.total_micros() as i64;
-            node.sleep_until(Instant::from_micros(next - next % quarter))
-                .await;
+            node.sleep_until(next_refresh(node.now())).await;
         }
         Ok(())
     }
+}
+
+/// The next quarter of a second that is not at once. Everybody's is the same, so that the node
+/// is looked at in one turn for all; who wakes a little late is not late the next time.
+fn next_refresh(now: Instant) -> Instant {
+    let quarter = QUARTER.total_micros() as i64;
+    let most = now.total_micros() + quarter + quarter - LATE.total_micros() as i64;
+    Instant::from_micros(most - most % quarter)
 }
 
 impl EventData for View<'_> {
