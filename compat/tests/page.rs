@@ -368,12 +368,12 @@ const MALFORMED: [(&str, &[u8], &[&str]); 30] = [
     ("an empty line", b"\r\n", &["400"]),
     ("a word", b"GET\r\n\r\n", &["400"]),
     ("no version", b"GET /\r\n\r\n", &["400"]),
-    ("no path", b"GET  HTTP/1.1\r\n\r\n", &["404"]),
+    ("no path", b"GET  HTTP/1.1\r\n\r\n", &["400"]),
     ("no slash", b"GET status.json HTTP/1.1\r\n\r\n", &["404"]),
     ("four words", b"GET / HTTP/1.1 x\r\n\r\n", &["400"]),
     ("half a line", b"GET / HT", &[]),
     ("half a head", b"GET / HTTP/1.1\r\nHost: x\r\n", &[]),
-    ("lines end in LF", b"GET / HTTP/1.1\nHost: x\n\n", &[]),
+    ("lines end in LF", b"GET / HTTP/1.1\nHost: x\n\n", &["200"]),
     ("no colon", b"GET / HTTP/1.1\r\nHost\r\n\r\n", &["400"]),
     ("a colon alone", b"GET / HTTP/1.1\r\n:\r\n\r\n", &["200"]),
     ("a zero in the path", b"GET /\0 HTTP/1.1\r\n\r\n", &["404"]),
@@ -385,7 +385,7 @@ const MALFORMED: [(&str, &[u8], &[&str]); 30] = [
     (
         "bytes as a name",
         b"GET / HTTP/1.1\r\n\xff\xfe: x\r\n\r\n",
-        &["400"],
+        &["200"],
     ),
     ("another method", b"BREW / HTTP/1.1\r\n\r\n", &["405"]),
     (
@@ -458,9 +458,7 @@ fn a_request_that_is_none_ends_in_time_and_hurts_nobody() {
         let answers = answers.take();
         let lines = answers[0].split("HTTP/1.1 ").skip(1);
         let found: Vec<&str> = lines.map(|line| &line[..3]).collect();
-        if found != codes {
-            eprintln!("WRONG {what}: {found:?} {:.200}", answers[0]);
-        }
+        assert_eq!(found, codes, "{what}: {}", answers[0]);
         assert!(
             body(&answers[1]).contains("\ncygnet_tasks_used 3\n"),
             "{what}"

@@ -1,14 +1,12 @@
 //! Prometheus' text format 0.0.4: one family after the other, each with its help and type.
 
-use core::fmt::Write;
-use core::iter::once_with;
+use core::fmt::{self, Write};
 
-use cygnet::Node;
 use cygnet::event::Reason;
 use cygnet::task::TaskState;
 
-use super::status::{Piece, piece};
-use super::totals::{DROPS, GAUGES, TOTALS};
+use super::pieces::{Piece, Pieces, Told};
+use super::totals::{DROPS, GAUGES, TOTALS, Total};
 
 /// Whatever a task may wait for.
 const REASONS: [Reason; 12] = [
@@ -26,77 +24,69 @@ const REASONS: [Reason; 12] = [
     Reason::Config,
 ];
 
-/// Everything, in pieces.
-pub(super) fn of(node: Node<'_>) -> impl Iterator<Item = Piece> {
-    let totals = TOTALS.iter().map(move |(name, help, get)| {
-        let value = get(&node.counters());
-        family(format_args!("{name}_total"), help, "counter", Some(value))
-    });
-    let gauges = GAUGES.iter().map(move |(name, help, get)| {
-        let value = get(&node.counters());
-        family(format_args!("{name}"), help, "gauge", Some(value))
-    });
-    let dropped = || {
-        family(
-            format_args!("frames_dropped_total"),
-            "Frames dropped.",
-            "counter",
-            None,
-        )
-    };
-    let drops = DROPS.iter().enumerate().map(move |(at, reason)| {
-        let count = node.counters().dropped[at];
-        piece(|to| {
+/// The next piece.
+pub(super) fn tell(at: &mut Pieces<'_>, to: &mut Piece) -> Result<Told, fmt::Error> {
+    let node = at.view.node;
+    let next = at.from as usize;
+    match at.part {
+        0 | 1 => {
+            let (all, suffix, kind): (&[Total], _, _) = match at.part {
+                0 => (&TOTALS, "_total", "counter"),
+                _ => (&GAUGES, "", "gauge"),
+            };
+            let Some((name, help, get)) = all.get(next) else {
+                return Ok(Told::Nothing);
+            };
+            family(to, &[name, suffix], help, kind)?;
+            writeln!(to, "cygnet_{name}{suffix} {}", get(&node.counters()))?;
+        }
+        2 => {
+            family(to, &["frames_dropped_total"], "Frames dropped.", "counter")?;
+            return Ok(Told::Part);
+        }
+        3 => {
+            let Some(reason) = DROPS.get(next) else {
+                return Ok(Told::Nothing);
+            };
+            let count = node.counters().dropped[next];
             writeln!(
                 to,
                 "cygnet_frames_dropped_total{{reason=\"{reason}\"}} {count}"
-            )
-        })
-    });
-    let waiting = || {
-        family(
-            format_args!("tasks_waiting"),
-            "Tasks that wait, by reason.",
-            "gauge",
-            None,
-        )
-    };
-    let reasons = REASONS.iter().map(move |reason| {
-        let waits = |state| matches!(state, TaskState::Waiting(why, _) if why == *reason);
-        let count = node.waiting().filter(|task| waits(task.state)).count();
-        piece(|to| writeln!(to, "cygnet_tasks_waiting{{reason=\"{reason}\"}} {count}"))
-    });
-    let time = node.now().total_micros();
-    let uptime = move || {
-        let mut all = family(
-            format_args!("uptime_seconds"),
-            "Time since the start.",
-            "gauge",
-            None,
-        );
-        let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
-        let _ = writeln!(all, "cygnet_uptime_seconds {seconds}.{micros:06}");
-        all
-    };
-    totals
-        .chain(gauges)
-        .chain(once_with(dropped))
-        .chain(drops)
-        .chain(once_with(waiting))
-        .chain(reasons)
-        .chain(once_with(uptime))
+            )?;
+        }
+        4 => {
+            family(
+                to,
+                &["tasks_waiting"],
+                "Tasks that wait, by reason.",
+                "gauge",
+            )?;
+            return Ok(Told::Part);
+        }
+        5 => {
+            let Some(reason) = REASONS.get(next) else {
+                return Ok(Told::Nothing);
+            };
+            let waits = |state| matches!(state, TaskState::Waiting(why, _) if why == *reason);
+            let count = node.waiting().filter(|task| waits(task.state)).count();
+            writeln!(to, "cygnet_tasks_waiting{{reason=\"{reason}\"}} {count}")?;
+        }
+        6 => {
+            family(to, &["uptime_seconds"], "Time since the start.", "gauge")?;
+            let time = node.now().total_micros();
+            let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
+            writeln!(to, "cygnet_uptime_seconds {seconds}.{micros:06}")?;
+            return Ok(Told::Part);
+        }
+        _ => return Ok(Told::End),
+    }
+    at.row(at.from);
+    Ok(Told::Row)
 }
 
-/// The head of a family, and its value if it has only one.
-fn family(name: core::fmt::Arguments<'_>, help: &str, kind: &str, value: Option<u64>) -> Piece {
-    piece(|to| {
-        writeln!(
-            to,
-            "# HELP cygnet_{name} {help}\n# TYPE cygnet_{name} {kind}"
-        )?;
-        match value {
-            Some(value) => writeln!(to, "cygnet_{name} {value}"),
-            None => Ok(()),
-        }
-    })
+/// The head of a family, whose name is in two halves.
+fn family(to: &mut Piece, name: &[&str], help: &str, kind: &str) -> fmt::Result {
+    let (begin, end) = (name[0], name.get(1).unwrap_or(&""));
+    writeln!(to, "# HELP cygnet_{begin}{end} {help}")?;
+    writeln!(to, "# TYPE cygnet_{begin}{end} {kind}")
 }

@@ -34,6 +34,7 @@
 //! Not here: what is told (`status.rs`, `metrics.rs`), and how it looks (`page.html`).
 
 mod metrics;
+mod pieces;
 mod status;
 mod totals;
 
@@ -49,7 +50,7 @@ use picoserve::{Config, Router, Timeouts};
 use smoltcp::time::{Duration, Instant};
 
 use crate::picoserve::connection;
-use status::Piece;
+use pieces::{Piece, Pieces};
 
 /// The most clients that a page serves at once.
 pub const PLACES: usize = 16;
@@ -174,24 +175,8 @@ impl Page {
                     "/events",
                     get(move || async move { EventStream(Live(view)) }),
                 )
-                .route(
-                    "/status.json",
-                    get(move || async move {
-                        ChunkedResponse::new(Once {
-                            kind: "application/json",
-                            pieces: view.status(),
-                        })
-                    }),
-                )
-                .route(
-                    "/metrics",
-                    get(move || async move {
-                        ChunkedResponse::new(Once {
-                            kind: "text/plain; version=0.0.4; charset=utf-8",
-                            pieces: metrics::of(node),
-                        })
-                    }),
-                );
+                .route("/status.json", get(move || async move { once(view, JSON) }))
+                .route("/metrics", get(move || async move { once(view, METRICS) }));
             connection::<HEAD, _>(node, stream, &app, &CONFIG).await;
         }
     }
@@ -306,29 +291,45 @@ impl EventData for View<'_> {
         self,
         event: &mut EventDataWriter<W>,
     ) -> Result<(), W::Error> {
-        for piece in self.status() {
+        let mut piece = Piece::new();
+        let mut pieces = Pieces::new(self, status::tell);
+        while pieces.next(&mut piece) {
             event.write(&piece).await?;
         }
         Ok(())
     }
 }
 
+/// What a text is called, and who tells it.
+type Kind = (&'static str, pieces::Tell);
+
+const JSON: Kind = ("application/json", status::tell);
+const METRICS: Kind = ("text/plain; version=0.0.4; charset=utf-8", metrics::tell);
+
 /// A body of many pieces.
-struct Once<I> {
-    kind: &'static str,
-    pieces: I,
+struct Once<'a> {
+    content_type: &'static str,
+    pieces: Pieces<'a>,
 }
 
-impl<I: Iterator<Item = Piece>> Chunks for Once<I> {
+fn once(view: View<'_>, (content_type, tell): Kind) -> ChunkedResponse<Once<'_>> {
+    ChunkedResponse::new(Once {
+        content_type,
+        pieces: Pieces::new(view, tell),
+    })
+}
+
+impl Chunks for Once<'_> {
     fn content_type(&self) -> &'static str {
-        self.kind
+        self.content_type
     }
 
     async fn write_chunks<W: picoserve::io::Write>(
-        self,
+        mut self,
         mut chunks: ChunkWriter<W>,
     ) -> Result<ChunksWritten, W::Error> {
-        for piece in self.pieces {
+        let mut piece = Piece::new();
+        while self.pieces.next(&mut piece) {
             chunks.write_chunk(piece.as_bytes()).await?;
         }
         chunks.finalize().await

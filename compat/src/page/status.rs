@@ -1,78 +1,88 @@
-//! What a node looks like, as JSON in pieces that fit anywhere, and as one number that
-//! changes when something happened that is none of the page's own doing.
+//! What a node looks like, as JSON, and as one number that changes when something happened
+//! that is none of the page's own doing.
 
 use core::fmt::{self, Write};
-use core::iter::once_with;
 
 use cygnet::Connection;
 use cygnet::task::{TaskState, Waiting};
 use smoltcp::time::Instant;
 
 use super::View;
+use super::pieces::{Piece, Pieces, Told};
 use super::totals::{DROPS, GAUGES, TOTALS};
 
-/// A row of a table, or a number.
-pub(super) type Piece = heapless::String<384>;
-
 /// The most rows of a table; how many are left off is said.
-const ROWS: usize = 256;
+const ROWS: u32 = 256;
 
 /// The most letters of a name, of which the last ones say most.
 const LETTERS: usize = 24;
 
-/// Writes a piece. What is too long for one is left off as a whole, which the lengths above
-/// do not let happen.
-pub(super) fn piece(write: impl FnOnce(&mut Piece) -> fmt::Result) -> Piece {
-    let mut piece = Piece::new();
-    if write(&mut piece).is_err() {
-        debug_assert!(false, "too long: {piece}");
-        piece.clear();
+/// The next piece of an object without a line's end.
+pub(super) fn tell(at: &mut Pieces<'_>, to: &mut Piece) -> Result<Told, fmt::Error> {
+    let node = at.view.node;
+    let now = node.now();
+    let left_off = |count: usize| count.saturating_sub(ROWS as usize);
+    match at.part {
+        0 => write!(to, "{{\"micros\":{},\"tasks\":[", now.total_micros())?,
+        1 => {
+            let next = node.waiting().find(|task| task.task >= at.from);
+            let Some(task) = next.filter(|_| at.rows < ROWS) else {
+                return Ok(Told::Nothing);
+            };
+            let row = at.row(task.task);
+            task_row(to, row, &task, now)?;
+            return Ok(Told::Row);
+        }
+        2 => {
+            let left = left_off(node.waiting().count());
+            write!(to, "],\"tasks_left_off\":{left},\"connections\":[")?;
+        }
+        3 => {
+            let next = node.connections().find(|one| one.slot >= at.from);
+            let Some(one) = next.filter(|_| at.rows < ROWS) else {
+                return Ok(Told::Nothing);
+            };
+            let row = at.row(one.slot);
+            connection_row(to, row, &one)?;
+            return Ok(Told::Row);
+        }
+        4 => {
+            let left = left_off(node.connections().count());
+            write!(to, "],\"connections_left_off\":{left},\"counters\":{{")?;
+        }
+        5 => {
+            let next = TOTALS.iter().chain(&GAUGES).nth(at.from as usize);
+            let Some((name, _, get)) = next else {
+                return Ok(Told::Nothing);
+            };
+            let row = at.row(at.from);
+            write!(to, "{}\"{name}\":{}", comma(row), get(&node.counters()))?;
+            return Ok(Told::Row);
+        }
+        6 => to.write_str("},\"dropped\":{")?,
+        7 => {
+            let dropped = node.counters().dropped;
+            let mut any = (at.from as usize..DROPS.len()).filter(|reason| dropped[*reason] > 0);
+            let Some(reason) = any.next() else {
+                return Ok(Told::Nothing);
+            };
+            let row = at.row(reason as u32);
+            write!(
+                to,
+                "{}\"{}\":{}",
+                comma(row),
+                DROPS[reason],
+                dropped[reason]
+            )?;
+            return Ok(Told::Row);
+        }
+        8 => to.write_str("}}")?,
+        _ => return Ok(Told::End),
     }
-    piece
+    Ok(Told::Part)
 }
 
-impl<'a> View<'a> {
-    /// All of it: an object of JSON, without a line's end.
-    pub(super) fn status(self) -> impl Iterator<Item = Piece> + use<'a> {
-        let View { node, .. } = self;
-        let now = node.now();
-        let head =
-            move || piece(|to| write!(to, "{{\"micros\":{},\"tasks\":[", now.total_micros()));
-        let tasks = node.waiting().take(ROWS).enumerate();
-        let tasks = tasks.map(move |(at, task)| piece(|to| task_row(to, at, &task, now)));
-        let left_off = move || {
-            let left = node.waiting().count().saturating_sub(ROWS);
-            piece(|to| write!(to, "],\"tasks_left_off\":{left},\"connections\":["))
-        };
-        let connections = node.connections().take(ROWS).enumerate();
-        let connections = connections.map(|(at, one)| piece(|to| connection_row(to, at, &one)));
-        let unseen = move || {
-            let left = node.connections().count().saturating_sub(ROWS);
-            piece(|to| write!(to, "],\"connections_left_off\":{left},\"counters\":{{"))
-        };
-        let counters = TOTALS.iter().chain(&GAUGES).enumerate();
-        let counters = counters.map(move |(at, (name, _, get))| {
-            let value = get(&node.counters());
-            piece(|to| write!(to, "{}\"{name}\":{value}", comma(at)))
-        });
-        let dropped = || piece(|to| write!(to, "}},\"dropped\":{{"));
-        let drops = (0..DROPS.len()).filter(move |at| node.counters().dropped[*at] > 0);
-        let drops = drops.enumerate().map(move |(at, reason)| {
-            let (name, count) = (DROPS[reason], node.counters().dropped[reason]);
-            piece(|to| write!(to, "{}\"{name}\":{count}", comma(at)))
-        });
-        let end = || piece(|to| write!(to, "}}}}"));
-        once_with(head)
-            .chain(tasks)
-            .chain(once_with(left_off))
-            .chain(connections)
-            .chain(once_with(unseen))
-            .chain(counters)
-            .chain(once_with(dropped))
-            .chain(drops)
-            .chain(once_with(end))
-    }
-
+impl View<'_> {
     /// A number for everything that is told, but the page's own tasks and connections, and the
     /// frames, turns and polls that these cause.
     pub(super) fn seen(self) -> u64 {
@@ -122,11 +132,11 @@ impl Sum {
     }
 }
 
-fn comma(at: usize) -> &'static str {
+fn comma(at: u32) -> &'static str {
     if at == 0 { "" } else { "," }
 }
 
-fn task_row(to: &mut Piece, at: usize, task: &Waiting, now: Instant) -> fmt::Result {
+fn task_row(to: &mut Piece, at: u32, task: &Waiting, now: Instant) -> fmt::Result {
     let Waiting { line, polls, .. } = task;
     write!(
         to,
@@ -152,7 +162,7 @@ fn task_row(to: &mut Piece, at: usize, task: &Waiting, now: Instant) -> fmt::Res
     write!(to, ",\"polls\":{polls},\"waits_micros\":{waits}}}")
 }
 
-fn connection_row(to: &mut Piece, at: usize, one: &Connection) -> fmt::Result {
+fn connection_row(to: &mut Piece, at: u32, one: &Connection) -> fmt::Result {
     write!(
         to,
         "{}{{\"slot\":{},\"peer\":\"{}\",\"local\":\"{}\",\"service\":{},\"state\":\"{}\"",
@@ -173,7 +183,7 @@ fn connection_row(to: &mut Piece, at: usize, one: &Connection) -> fmt::Result {
 }
 
 /// The end of a name as a string of JSON.
-pub(super) struct Quoted<'n>(pub(super) &'n str);
+struct Quoted<'n>(&'n str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
