@@ -46,6 +46,28 @@ pub fn echo(address: SocketAddr, bytes: &[u8]) {
     );
 }
 
+/// Asks for a path of the board's page, and reads until what came is enough, or to the end.
+pub fn page(address: SocketAddr, path: &str, enough: impl Fn(&str) -> bool) -> (String, TcpStream) {
+    let mut stream = connect(address);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: board\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let answer = read_on(&mut stream, enough);
+    (answer, stream)
+}
+
+/// Reads on until what came is enough, or to the end.
+pub fn read_on(stream: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
+    let (mut answer, mut chunk) = (Vec::new(), [0; 512]);
+    loop {
+        let count = stream.read(&mut chunk).expect("an answer");
+        answer.extend_from_slice(&chunk[..count]);
+        let text = String::from_utf8_lossy(&answer);
+        if count == 0 || enough(&text) {
+            return text.into_owned();
+        }
+    }
+}
+
 /// Bytes without a pattern that a lost piece would hide in.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 69_u32;

@@ -10,8 +10,9 @@ mod lan9118;
 
 use cortex_m::interrupt;
 use cortex_m_rt::entry;
-use cygnet::{Backlog, Config, Node, Platform, ReadySet, Stack, Storage, TaskStorage, Tasks};
-use cygnet::{event_loop, service};
+use cygnet::{Backlog, Config, FuturePlaces, Node, Platform, ReadySet, Stack, Storage};
+use cygnet::{TaskStorage, Tasks, event_loop, service};
+use cygnet_compat::page::Page;
 use lan9118::Lan9118;
 use network::Datagrams;
 use smoltcp::phy::Device;
@@ -26,10 +27,15 @@ const MAC: [u8; 6] = [0x02, 0, 0, 0x03, 0x85, 0x01];
 // Everything the server owns. All zeros, so none of it takes flash.
 // Eight connections of 1 KiB each way, four listeners; eight tasks may wait in
 // accept, and 32 clients for a slot when all are taken.
-static MEMORY: ConstStaticCell<Storage<'static, 8, 1024, 1024, 4, 8, 32>> =
+const SLOTS: usize = 8;
+static MEMORY: ConstStaticCell<Storage<'static, SLOTS, 1024, 1024, 4, 8, 32>> =
     ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<13, 1152>> = ConstStaticCell::new(TaskStorage::new());
-static READY: ReadySet<13> = ReadySet::new();
+static FUTURES: ConstStaticCell<TaskStorage<14, 1152>> = ConstStaticCell::new(TaskStorage::new());
+static READY: ReadySet<14> = ReadySet::new();
+// The page has a quarter of the connections, and for each a future that no row has room for.
+static PAGE: StaticCell<Page> = StaticCell::new();
+static LOOKS: ConstStaticCell<FuturePlaces<{ SLOTS / 4 }, 8192>> =
+    ConstStaticCell::new(FuturePlaces::new());
 static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());
 static DATAGRAMS: ConstStaticCell<Datagrams> = ConstStaticCell::new(Datagrams::new());
 static STACK: StaticCell<Stack<'static>> = StaticCell::new();
@@ -101,12 +107,23 @@ fn main() -> ! {
     let spawned = node.spawn(service::echo(node, 7, Backlog(4)));
     spawned.expect("a free task");
     node.spawn(report::report(node)).expect("a free task");
+    // A page that shows all of it, live.
+    let (page, looks): (&Page, &FuturePlaces<_, _>) = (PAGE.init(Page::new(SLOTS)), LOOKS.take());
+    let serves = page.serve(node, 80, Backlog(2), move |stream| {
+        let look = page.connection(node, stream);
+        // Refused: the future is dropped, and with it the stream closes.
+        let _ = node.spawn_in(looks, look);
+    });
+    node.spawn_named("http", serves).expect("a free task");
     // An address, and who says which one it is.
     let spawned = node.spawn(network::dhcp(node, "mps2-an385"));
     spawned.expect("a free task");
     node.spawn(network::say(node)).expect("a free task");
 
-    console::println!("hello on 5000, echo on 7, report on {}", report::PORT);
+    console::println!(
+        "hello on 5000, echo on 7, report on {}, a page on 80",
+        report::PORT
+    );
     event_loop(&mut board, node);
     console::exit(true)
 }
