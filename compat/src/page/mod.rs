@@ -335,3 +335,23 @@ impl Chunks for Once<'_> {
         chunks.finalize().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Instant, next_refresh};
+
+    #[test]
+    fn who_wakes_late_is_in_time_the_next_time() {
+        for (now, next) in [
+            (0, 250),
+            (3, 250),
+            (9, 250),
+            (11, 500),
+            (250, 500),
+            (499, 750),
+        ] {
+            let expected = Instant::from_millis(next);
+            assert_eq!(next_refresh(Instant::from_millis(now)), expected, "{now}");
+        }
+    }
+}
