@@ -471,3 +471,37 @@ fn a_request_that_is_none_ends_in_time_and_hurts_nobody() {
         );
     }
 }
+
+/// Who is told 503 and stays, or never asks, is cut off.
+#[test]
+fn whoever_is_refused_and_stays_holds_a_slot_for_two_seconds() {
+    for request in ["GET / HTTP/1.1\r\n\r\n", "GET /"] {
+        let stage = Stage::new();
+        for _ in 0..QUARTER {
+            look(&stage, 20);
+        }
+        let (server, visitor) = (stage.server, stage.visitor);
+        let came: &'static Cell<bool> = Box::leak(Box::default());
+        stage.visit(async move {
+            visitor.sleep(Duration::from_secs(3)).await;
+            let mut stream = visitor.connect((SERVER, 80)).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            came.set(true);
+            visitor.sleep(Duration::from_secs(60)).await;
+            drop(stream);
+        });
+        let held = || {
+            server
+                .connections()
+                .filter(|one| one.local.port == 80)
+                .count()
+        };
+        let mut at_most = 0;
+        let end = stage.run(15, |_| {
+            at_most = at_most.max(held());
+            came.get() && at_most > QUARTER && held() == QUARTER
+        });
+        assert_eq!(at_most, QUARTER + 1);
+        assert!(end < Instant::from_millis(5200), "{request:?}: {end}");
+    }
+}

@@ -145,10 +145,9 @@ fn mps2_an385_shows_itself_on_a_page() {
     let report = report(at(port + 2));
     assert_eq!(report.panics, 0);
     println!("mps2-an385 with its page: stack {}", report.stack);
-    let image = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../target/thumbv7m-none-eabi/release/mps2-an385"
-    );
+    let built = std::env::var("CARGO_TARGET_DIR");
+    let built = built.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../target").into());
+    let image = format!("{built}/thumbv7m-none-eabi/release/mps2-an385");
     let size = Command::new("size")
         .arg(image)
         .output()

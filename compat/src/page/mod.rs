@@ -20,7 +20,7 @@
 //! use cygnet_compat::page::Page;
 //!
 //! // `page` is in a static, such as a `StaticCell` of the crate `static_cell`; it takes two of
-//! // the node's eight slots. A task needs some 3 KiB on a 32-bit machine: where the rows of
+//! // the node's eight slots. A task needs 7 KiB on a 32-bit machine: where the rows of
 //! // tasks are smaller, `spawn_in` has a place for it.
 //! fn start(node: Node<'static>, page: &'static Page) {
 //!     let serves = page.serve(node, 80, Backlog(2), move |stream| {
