@@ -9,8 +9,9 @@
 //! Not here: the file. That is `cygnet_world::capture`.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 pub use cygnet_world::capture::{CaptureError, CaptureFile, Direction, Epoch};
 use smoltcp::phy::{self, Device, DeviceCapabilities};
@@ -18,6 +19,44 @@ use smoltcp::time::Instant;
 
 use crate::host::Readable;
 use crate::offload::finish_checksum;
+
+/// What `--pcap` says for standard output.
+const STDOUT: &str = "-";
+
+/// Whether that is where frames go.
+pub fn is_on_stdout(path: Option<&Path>) -> bool {
+    path == Some(Path::new(STDOUT))
+}
+
+/// Opens what `--pcap` says for the frames of `name`: a file, or standard output.
+///
+/// # Errors
+/// One line: the path cannot be written, or somebody would have to look at bytes.
+pub fn open(path: &Path, name: &str, epoch: Epoch) -> Result<CaptureFile, String> {
+    let file = match is_on_stdout(Some(path)) {
+        true if io::stdout().is_terminal() => {
+            return Err(
+                "--pcap - is for a program, not for a terminal; say --pcap - | tshark -r -".into(),
+            );
+        }
+        true => CaptureFile::stdout(name, epoch),
+        false => CaptureFile::create(path, name, epoch),
+    };
+    file.map_err(|error| error.to_string())
+}
+
+/// Says that a capture lacks frames, unless it is only its reader who went away. Gives the
+/// least exit status that the program may end with.
+pub fn lacks(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    let _ = writeln!(
+        io::stderr(),
+        "sim: error: the capture is incomplete: {error}"
+    );
+    1
+}
 
 /// A device whose frames are written to a file.
 pub struct Capture<D> {
@@ -83,6 +122,14 @@ impl<D: Readable> Readable for Capture<D> {
 
     fn is_link_up(&self) -> bool {
         self.device.is_link_up()
+    }
+
+    fn notes_due_at(&self) -> Option<Instant> {
+        self.file.borrow().is_due_at()
+    }
+
+    fn write_notes(&mut self) -> io::Result<()> {
+        self.file.get_mut().show()
     }
 }
 

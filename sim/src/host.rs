@@ -59,6 +59,14 @@ pub trait Readable {
     fn is_link_up(&self) -> bool {
         true
     }
+    /// When what was noted of frames is to be written down, if anything is.
+    fn notes_due_at(&self) -> Option<Instant> {
+        None
+    }
+    /// Writes it down, or says once that it cannot be.
+    fn write_notes(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Set once somebody asked the program to stop. Clones share it.

@@ -14,7 +14,7 @@ pub enum Level {
     Warn,
     /// And who connects.
     Info,
-    /// And every close, reset and drop.
+    /// And every close, reset and drop, but for what every network is full of.
     Debug,
     /// And everything.
     Trace,

@@ -5,7 +5,7 @@
 //!   cli        words to a checked structure for each command
 //!   level      how much to say on the way
 //!   report     the table at the end; totals: a host's rows in it; stdout: where it goes
-//!   observe    lines while it runs; trace: every event
+//!   observe    lines while it runs; log: what a person wants to know; trace: every event
 //!   capture    frames to a file for Wireshark
 //!   tap        a TAP interface as a device; offload: what it leaves to the kernel
 //!   host       clock, readiness, signals
@@ -15,6 +15,7 @@
 //!   swarm      `sim swarm`: many seeds of worlds, on all cores and machines
 //!   step       `sim step`: a run, event by event
 //!   selftest   `sim selftest`: planted bugs, found
+//!   neighborhood  what is wrong on the host's side; greeting: how to talk to a server
 //!   terminal   a terminal as it was, however a screen on it ends
 //!   top        a host that is watched while it runs: `sim tap --top`
 //!   serve      `sim tap`: one host, this machine's programs, real time
@@ -28,9 +29,12 @@
 pub mod capture;
 pub mod cli;
 pub mod explore;
+pub mod greeting;
 pub mod host;
 pub mod level;
+pub mod log;
 pub mod loopback;
+pub mod neighborhood;
 pub mod observe;
 pub mod offload;
 pub mod report;

@@ -35,12 +35,13 @@ use client::{Counts, Job};
 use drive::{Ending, Run};
 use progress::Progress;
 
-use crate::capture::{Capture, CaptureFile, Epoch};
+use crate::capture::{self, Capture, Epoch};
 use crate::cli::values::PARKED;
 use crate::cli::{LoopbackConfig, Serve, Transport};
 use crate::host::StopFlag;
 use crate::level::Level;
-use crate::observe::{All, Log, Out};
+use crate::log::Log;
+use crate::observe::{All, Out};
 use crate::report::{Format, Report, Value};
 use crate::services::{self, TASK_BYTES};
 use crate::stdout;
@@ -70,8 +71,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let pcap = config.pcap.as_deref();
-    let pcap = pcap.map(|path| CaptureFile::create(path, "server", Epoch::Virtual));
-    let mut pcap = pcap.transpose().map_err(|error| text(&error))?;
+    let pcap = pcap.map(|path| capture::open(path, "server", Epoch::Virtual));
+    let mut pcap = pcap.transpose()?;
     if let Some(file) = &mut pcap {
         file.resolve(NAMES.into_iter().flat_map(|(number, name)| {
             let v6 = [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(number)];
@@ -80,7 +81,8 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     }
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| text(&error))?;
-    let out = match config.digest {
+    let out_is_taken = capture::is_on_stdout(config.pcap.as_deref());
+    let out = match config.digest || out_is_taken {
         // That alone is on standard output.
         true => Out::beside(Format::Json),
         false => Out::beside(config.format),
@@ -118,14 +120,15 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
         patience: STUCK_TURNS,
     };
     let start = Clock::now();
+    let mut lacks = 0;
     let (end, now) = match pcap {
         None => run.drive(&mut server_end, &mut client_end),
         Some(file) => {
             let mut captured = Capture::new(server_end, file);
             let end = run.drive(&mut captured, &mut client_end);
-            if let Err(error) = captured.finish() {
-                eprintln!("sim: the capture is incomplete: {error}");
-            }
+            lacks = captured
+                .finish()
+                .map_or_else(|error| capture::lacks(&error), |_| 0);
             end
         }
     };
@@ -138,9 +141,15 @@ pub fn run(config: &LoopbackConfig, level: Level) -> Result<u8, String> {
     let lost = wire.stats().forth.lost + wire.stats().back.lost;
     match config.digest {
         true => stdout::line(format_args!("{:032x}", digest.value())),
-        false => report(config, job, server, (lost, now, wall)).show(config.format),
+        false => {
+            let report = report(config, job, server, (lost, now, wall));
+            match out_is_taken {
+                true => report.show_beside(config.format),
+                false => report.show(config.format),
+            }
+        }
     }
-    Ok(verdict(config, job, &end))
+    Ok(verdict(config, job, &end).max(lacks))
 }
 
 /// The files of a run that are drawn or told event by event.
@@ -293,7 +302,9 @@ fn observe(
     } else if level >= Level::Debug
         || config.clients <= CHATTY_CLIENTS && level >= Level::Info && !config.digest
     {
-        on_server.push(Box::leak(Box::new(Log::new(out, level))));
+        let services = vec![(PORT, config.service.name())];
+        let log = Log::new(out, level).serving(services, TimeLimits::DEFAULT);
+        on_server.push(Box::leak(Box::new(log)));
     }
     if config.digest {
         on_server.push(digest);

@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     let status = match &invocation.command {
         Command::Loopback(config) => loopback::run(config, invocation.level),
         Command::Tap(config) => serve::run(config, invocation.level),
-        Command::World(config) => explore::world(config),
-        Command::Replay(config) => explore::replay(config),
+        Command::World(config) => explore::world(config, invocation.level),
+        Command::Replay(config) => explore::replay(config, invocation.level),
         Command::Plan(config) => explore::plan(config),
         Command::Step(config) => step::step(config),
         Command::Shrink(config) => explore::shrink(config),
@@ -31,9 +31,12 @@ fn main() -> ExitCode {
         Command::Selftest(config) => selftest::run(config),
     };
     let status = status.unwrap_or_else(|why| {
-        // One line for each mistake.
+        // One line for each mistake; below it commands, to copy and paste.
         for line in why.lines() {
-            eprintln!("sim: error: {line}");
+            match line.starts_with("  ") {
+                true => eprintln!("{line}"),
+                false => eprintln!("sim: error: {line}"),
+            }
         }
         2
     });

@@ -1,18 +1,16 @@
-//! What people see while it runs. An [`Out`] is where lines go; a [`Log`] is an
-//! observer that writes the lesson's lines (`Connection from ...`) and, if asked,
-//! what goes wrong; [`All`] tells several observers.
+//! What people see while it runs. An [`Out`] is where lines go; [`All`] tells several
+//! observers.
 //!
-//! Not here: the whole story, event by event. That is `trace.rs`.
+//! Not here: what is said of a server (`log.rs`), and the whole story, event by event
+//! (`trace.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 use cygnet::event::{Event, Observer};
-use cygnet_world::words::{Stamp, deadline_words, drop_words, endpoint};
 use smoltcp::time::Instant;
 
-use crate::level::Level;
 use crate::report::Format;
 use crate::stdout::Stdout;
 
@@ -72,46 +70,27 @@ impl Observer for All<'_> {
     }
 }
 
-/// Writes a line for what a person wants to know of a server.
-pub struct Log<'o> {
-    out: &'o Out,
-    level: Level,
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::rc::Rc;
 
-impl<'o> Log<'o> {
-    /// Connections from [`Level::Info`] on, resets, deadlines, and drops from
-    /// [`Level::Debug`] on.
-    pub fn new(out: &'o Out, level: Level) -> Log<'o> {
-        Log { out, level }
+    /// What was written, kept.
+    #[derive(Clone, Default)]
+    pub(crate) struct Paper(Rc<RefCell<Vec<u8>>>);
+
+    impl Paper {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).unwrap()
+        }
     }
-}
 
-impl Observer for Log<'_> {
-    fn event(&self, now: Instant, event: &Event<'_>) {
-        let wants = |level| self.level >= level;
-        let out = self.out;
-        let debug = |what: fmt::Arguments<'_>| {
-            if wants(Level::Debug) {
-                out.line(format_args!("{} {what}", Stamp(now)));
-            }
-        };
-        match *event {
-            Event::Accepted { remote, .. } if wants(Level::Info) => {
-                out.line(format_args!("Connection from {}", endpoint(remote)));
-            }
-            Event::Done { task, failed: true } if wants(Level::Error) => {
-                out.line(format_args!("task {task} failed"));
-            }
-            Event::Reset { slot } => debug(format_args!("#{slot} was reset by the peer")),
-            Event::Expired { slot, deadline } => {
-                debug(format_args!("#{slot} {}", deadline_words(deadline)));
-            }
-            Event::Reclaimed { slot } => debug(format_args!("#{slot} left TIME-WAIT early")),
-            Event::Freed { slot } => debug(format_args!("#{slot} is free")),
-            Event::Dropped(reason) => {
-                debug(format_args!("a frame was dropped: {}", drop_words(reason)));
-            }
-            _ => (),
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }

@@ -215,6 +215,11 @@ impl Report {
         };
     }
 
+    /// Writes the report to standard error, because standard output has something else.
+    pub fn show_beside(&self, format: Format) {
+        let _ = self.print(format, &mut io::stderr());
+    }
+
     /// Lines are at most as wide as that, where words allow it.
     fn print_table(&self, columns: Option<usize>, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", self.title)?;

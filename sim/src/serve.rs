@@ -13,7 +13,7 @@
 //!
 //! Not here: the services (`services.rs`) and the waiting (`host.rs`).
 
-use std::fmt::Write;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,12 +28,15 @@ use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
-use crate::capture::{Capture, CaptureFile, Epoch};
+use crate::capture::{self, Capture, Epoch};
 use crate::cli::{SOCKETS, Service, TapConfig, Transport};
+use crate::greeting::{draining, greeting};
 use crate::host::{HostPlatform, Readable, poke};
 use crate::level::Level;
-use crate::observe::{Log, Out};
-use crate::report::{Report, Value};
+use crate::log::Log;
+use crate::neighborhood::{Neighborhood, unreached};
+use crate::observe::{All, Out};
+use crate::report::{Format, Report, Value};
 use crate::services::{self, DATAGRAM_BYTES, Stop, TASK_BYTES};
 use crate::tap::{Tap, TapStats, addresses_are_free};
 use crate::top::{Kept, Watch, check_terminal};
@@ -65,8 +68,9 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
         check_terminal()?;
     }
     let pcap = config.pcap.as_deref();
-    let pcap = pcap.map(|path| CaptureFile::create(path, &config.name, Epoch::wall_now()));
-    let pcap = pcap.transpose().map_err(|error| text(&error))?;
+    let out_is_taken = capture::is_on_stdout(pcap);
+    let pcap = pcap.map(|path| capture::open(path, &config.name, Epoch::wall_now()));
+    let pcap = pcap.transpose()?;
     addresses_are_free(&config.ips).map_err(|error| text(&error))?;
     let listeners = config.serve.len();
     let memory = HeapStorage::new(StorageSizes {
@@ -118,12 +122,19 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
     let kept = config.top.then(|| Kept::new(config.format));
     let out = match &kept {
         Some(kept) => kept.out(),
+        None if out_is_taken => Out::beside(Format::Json),
         None => Out::beside(config.format),
     };
     let out: &'static Out = Box::leak(Box::new(out));
     // Shown when the loop first has nothing to do: then the listeners listen.
     out.line(format_args!("{}", greeting(config)));
-    node.set_observer(observer(level, out));
+    let hood: &'static Neighborhood = Box::leak(Box::new(Neighborhood::new(config, out)));
+    if level >= Level::Warn {
+        for warning in unreached(config) {
+            out.line(format_args!("{warning}"));
+        }
+    }
+    node.set_observer(observer(config, level, (out, hood)));
     let stop: &'static Stop = Box::leak(Box::default());
     for what in &config.serve {
         match what.transport {
@@ -165,16 +176,17 @@ pub fn run(config: &TapConfig, level: Level) -> Result<u8, String> {
 
     let status = match pcap {
         None => {
-            let (over, tap) = drive(config, node, (out, stop, kept), tap)?;
+            let (over, tap) = drive(config, node, ((out, hood), level, stop, kept), tap)?;
             finish(config, node, &over, tap.stats())?
         }
         Some(file) => {
-            let (over, mut capture) =
-                drive(config, node, (out, stop, kept), Capture::new(tap, file))?;
-            if let Err(error) = capture.finish() {
-                eprintln!("sim: the capture is incomplete: {error}");
-            }
-            finish(config, node, &over, capture.get_ref().stats())?
+            let device = Capture::new(tap, file);
+            let told = ((out, hood), level, stop, kept);
+            let (over, mut taken) = drive(config, node, told, device)?;
+            let lacks = taken
+                .finish()
+                .map_or_else(|error| capture::lacks(&error), |_| 0);
+            finish(config, node, &over, taken.get_ref().stats())?.max(lacks)
         }
     };
     Ok(status.max(stop.failed.get().into()))
@@ -190,15 +202,30 @@ fn entropy(bytes: &mut [u8; 16]) -> Result<(), String> {
     }
 }
 
-fn observer(level: Level, out: &'static Out) -> Option<&'static dyn Observer> {
+fn observer(
+    config: &TapConfig,
+    level: Level,
+    (out, hood): (&'static Out, &'static Neighborhood),
+) -> Option<&'static dyn Observer> {
     match level {
         Level::Off => None,
         Level::Trace => {
             Trace::head(out);
             let sequences: &'static std::cell::RefCell<Sequences> = Box::leak(Box::default());
-            Some(Box::leak(Box::new(Trace::new("tap", out, sequences))))
+            let trace: &'static Trace<'_> = Box::leak(Box::new(Trace::new("tap", out, sequences)));
+            Some(Box::leak(Box::new(All(vec![trace, hood]))))
         }
-        level => Some(Box::leak(Box::new(Log::new(out, level)))),
+        level => {
+            let streams = config.serve.iter();
+            let streams = streams.filter(|what| what.transport == Transport::Tcp);
+            let services = streams.map(|what| (what.port, what.service.name()));
+            let log = Log::new(out, level).serving(services.collect(), config.limits);
+            if level < Level::Warn {
+                return Some(Box::leak(Box::new(log)));
+            }
+            let log: &'static Log<'_> = Box::leak(Box::new(log));
+            Some(Box::leak(Box::new(All(vec![log, hood]))))
+        }
     }
 }
 
@@ -208,8 +235,8 @@ struct Over {
     /// Connections that we reset because they were not over in time.
     reset: u64,
     device_gone: bool,
-    /// The screen had to end.
-    screen_failed: bool,
+    /// The least exit status.
+    status: u8,
 }
 
 fn given(config: &TapConfig) -> Given {
@@ -219,11 +246,19 @@ fn given(config: &TapConfig) -> Given {
     }
 }
 
+/// Where lines go and who hears neighbors; how much is said; what ends services; the screen.
+type Told<'t> = (
+    (&'t Out, &'t Neighborhood),
+    Level,
+    &'t Stop,
+    Option<Arc<Kept>>,
+);
+
 /// Serves until it is told to stop, then in order.
 fn drive<D: Device + Readable>(
     config: &TapConfig,
     node: Node<'static>,
-    (out, services, screen): (&Out, &Stop, Option<Arc<Kept>>),
+    ((out, hood), level, services, screen): Told<'_>,
     device: D,
 ) -> Result<(Over, D), String> {
     let text = |error: std::io::Error| format!("cannot wait for frames: {error}");
@@ -240,6 +275,7 @@ fn drive<D: Device + Readable>(
     let by_itself = config.run_for.map(|after| Instant::ZERO + after);
     let mut drain_until = None;
     let mut link_is_up = true;
+    let mut status = 0;
     turns(node, |turns| {
         loop {
             let now = host.now();
@@ -250,13 +286,30 @@ fn drive<D: Device + Readable>(
                 node.close_listeners();
                 services.set();
                 drain_until = Some(now + config.drain);
+                if level >= Level::Info {
+                    draining(node, config.drain, out);
+                }
             }
             if host.is_link_up() != link_is_up {
                 link_is_up = !link_is_up;
                 node.set_link(link_is_up);
             }
+            if level >= Level::Warn {
+                hood.ask(host.device(), now);
+            }
             let turn = turns.turn(host.device(), now);
             let sends = watch.serve(node, out);
+            // While it ends, at once: a second signal may end it at any moment.
+            let notes_due = host.get_ref().notes_due_at();
+            if (notes_due.is_some_and(|at| now >= at) || stop.is_set())
+                && let Err(error) = host.device().write_notes()
+            {
+                status = status.max(capture::lacks(&error));
+                // A server that is watched by a program ends with it.
+                if error.kind() == ErrorKind::BrokenPipe {
+                    stop.set();
+                }
+            }
             match turn {
                 Turn::Done => return,
                 _ if drain_until.is_some_and(|at| now >= at) => return node.abort_all(),
@@ -269,7 +322,10 @@ fn drive<D: Device + Readable>(
                     } else {
                         by_itself
                     };
-                    host.wait(deadline.into_iter().chain(ours).min());
+                    let notes = host.get_ref().notes_due_at();
+                    let asks = hood.is_due_at().filter(|_| level >= Level::Warn);
+                    let all = deadline.into_iter().chain(ours).chain(notes).chain(asks);
+                    host.wait(all.min());
                 }
             }
         }
@@ -292,12 +348,13 @@ fn drive<D: Device + Readable>(
     out.flush();
     if let Err(error) = &screen {
         eprintln!("sim: {error}");
+        status = status.max(1);
     }
     let over = Over {
-        screen_failed: screen.is_err(),
         ran: host.now() - Instant::ZERO,
         reset: node.counters().frames_out - before,
         device_gone: host.device_gone(),
+        status,
     };
     Ok((over, host.into_device()))
 }
@@ -353,64 +410,13 @@ fn finish(
         .row_unless_zero("frames oversized", tap.rx_oversized)
         .row_unless_zero("frames with a bad checksum", tap.rx_bad_checksum)
         .row_unless_zero("frames refused by the kernel", tap.tx_dropped);
-    report.show(config.format);
+    match capture::is_on_stdout(config.pcap.as_deref()) {
+        true => report.show_beside(config.format),
+        false => report.show(config.format),
+    }
     if over.device_gone {
         eprintln!("sim: the TAP {:?} was taken away", config.name);
         return Ok(1);
     }
-    Ok(over.screen_failed.into())
-}
-
-/// What runs here and how to talk to it, to copy and paste.
-fn greeting(config: &TapConfig) -> String {
-    let ips: Vec<String> = config.ips.iter().map(ToString::to_string).collect();
-    let mac = config.mac.0.map(|byte| format!("{byte:02x}"));
-    let mut text = format!(
-        "cygnet on {} is {} ({}), {} slots",
-        config.name,
-        ips.join(" and "),
-        mac.join(":"),
-        config.slots
-    );
-    for what in &config.serve {
-        let name = match what.transport {
-            Transport::Tcp => what.service.to_string(),
-            Transport::Udp => format!("{}/udp", what.service),
-        };
-        let port = what.port;
-        for ip in &config.ips {
-            let ip = ip.address();
-            let host = match ip {
-                IpAddress::Ipv4(ip) => ip.to_string(),
-                IpAddress::Ipv6(ip) => format!("[{ip}]"),
-            };
-            let command = match what.service {
-                // Those that speak by datagrams are spoken to first.
-                Service::Daytime if what.transport == Transport::Udp => {
-                    format!("echo | nc -u -w 1 {ip} {port}")
-                }
-                _ if what.transport == Transport::Udp => format!("nc -u {ip} {port}"),
-                // These two speak first; curl shows what they say.
-                Service::Chargen | Service::Daytime => format!("curl telnet://{host}:{port}"),
-                Service::Discard => format!("nc -N {ip} {port} < /etc/services"),
-                Service::Hello | Service::Echo => format!("nc {ip} {port}"),
-                Service::Http if port == 80 => format!("http://{host}/ in a browser"),
-                Service::Http => format!("http://{host}:{port}/ in a browser"),
-            };
-            let _ = write!(text, "\n  {name:<8}  {command}");
-        }
-    }
-    if config.dhcp.is_some() {
-        text.push_str(
-            "\nA DHCP server is asked; in three seconds this address is used, if nobody has it.",
-        );
-    }
-    if config.pings.is_some() || config.dig.is_some() {
-        return text;
-    }
-    for ip in &config.ips {
-        let _ = write!(text, "\n  ping      ping {}", ip.address());
-    }
-    text.push_str("\nCtrl-C stops.");
-    text
+    Ok(over.status)
 }

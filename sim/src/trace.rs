@@ -59,21 +59,8 @@ impl Observer for Trace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::tests::Paper;
     use cygnet::event::{Reason, Source};
-    use std::io::Write;
-    use std::rc::Rc;
-
-    #[derive(Clone, Default)]
-    struct Paper(Rc<RefCell<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_line_says_when_who_and_why() {
@@ -104,7 +91,7 @@ mod tests {
         let bytes = b"Hello World\n";
         trace.event(at, &Event::Written { slot: 3, bytes });
         out.flush();
-        let text = String::from_utf8(paper.0.borrow().clone()).unwrap();
+        let text = paper.text();
         assert_eq!(
             text,
             "      time/s  host    what     who\n\

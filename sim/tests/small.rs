@@ -84,6 +84,34 @@ fn sizes_and_times_are_what_a_person_types() {
     folder.said("world --scenario calm --for 1");
 }
 
+#[test]
+fn a_world_tells_what_happens_in_it_and_is_the_same_run() {
+    let folder = Folder::new("small-told");
+    let words = "world --scenario churn --seed 3 --for 1s";
+    let quiet = folder.said(&format!("{words} --plan-out plan.txt"));
+    let told = folder.said(&format!("{words} -v"));
+    assert!(told.ends_with(&quiet), "the table is below, the same");
+    for line in [
+        "  server  Connection from 10.",
+        " bytes in, ",
+        " to echo:7 closed after ",
+        "  c1  to [fd00::1]:7 closed after ",
+    ] {
+        assert!(told.contains(line), "no {line:?} in {told}");
+        assert!(!quiet.contains(line));
+    }
+    assert!(!told.contains("not unicast"));
+    assert!(!told.contains(" server yield "));
+    let again = folder.said("replay plan.txt -v");
+    let lines = |text: &str| text.lines().filter(|it| it.contains("Connection")).count();
+    assert_eq!(lines(&again), lines(&told));
+    let all = folder.said("replay plan.txt -vv");
+    assert!(all.contains(" server yield ") && all.len() > 5 * told.len());
+    let digest = folder.said(&format!("{words} --digest"));
+    assert_eq!(folder.said(&format!("{words} --digest -v")), digest);
+    assert!(quiet.contains(digest.trim()));
+}
+
 /// The words of the violation are on standard error alone, above what to do next.
 #[test]
 fn a_violation_is_told_once() {

@@ -120,6 +120,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("ping swan", &["say 192.168.69.1"]),
     ("dig swan.example", &["give --dns IP, or --dhcp"]),
     ("world --scenario sunny", &["known: calm, lossy"]),
+    ("world --pcap -", &["give a file, such as run.pcapng"]),
     ("world --budget x", &["give a whole number"]),
     (
         "world --page run.html --page-events 9",

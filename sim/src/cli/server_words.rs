@@ -42,7 +42,8 @@ impl Sizes {
 
 #[derive(Args)]
 pub(super) struct Output {
-    /// Write every frame to this pcapng file, for Wireshark
+    /// Write every frame to this pcapng file, for Wireshark; - is standard output:
+    /// --pcap - | tshark -r -
     #[arg(long, value_name = "FILE")]
     pub(super) pcap: Option<PathBuf>,
     /// How to print the final table

@@ -375,7 +375,7 @@ pub(super) fn is_network_or_broadcast(cidr: IpCidr) -> bool {
 
 /// The lowest address in the network of `ours` that a host can have and none of `all` is:
 /// what the host's side of the link gets by default. `None` in a network that is full.
-pub(super) fn neighbor(ours: IpCidr, all: &[IpCidr]) -> Option<IpCidr> {
+pub fn neighbor(ours: IpCidr, all: &[IpCidr]) -> Option<IpCidr> {
     let above = |n: usize| {
         let address = match ours {
             IpCidr::Ipv4(v4) => {
@@ -415,7 +415,7 @@ pub(super) fn mac(text: &str) -> Result<EthernetAddress, String> {
 /// the same in every run on every machine. 40 bits of a hash (SipHash-1-3 without a key)
 /// of the interface's name, a zero and the IP address in network order, so that several
 /// on one bridge are told apart, whether it is the name or the address that differs.
-pub(super) fn mac_for(name: &str, address: IpAddress) -> EthernetAddress {
+pub fn mac_for(name: &str, address: IpAddress) -> EthernetAddress {
     let mut text = name.as_bytes().to_vec();
     text.push(0);
     match address {

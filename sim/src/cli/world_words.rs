@@ -176,7 +176,7 @@ pub(super) struct DiffWords {
 #[derive(Args)]
 struct KeepWords {
     /// Write every frame of every host to this pcapng file, for Wireshark
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = capture_file)]
     pcap: Option<PathBuf>,
     /// Write every event to this file, a line each
     #[arg(long, value_name = "FILE")]
@@ -267,6 +267,14 @@ pub(super) fn scenario(text: &str) -> Result<String, String> {
             let known = names.join(", ");
             Err(format!("there is no scenario {text:?}; known: {known}"))
         }
+    }
+}
+
+/// Where frames go; standard output has what came of the run.
+fn capture_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("standard output has the table; give a file, such as run.pcapng".into()),
+        file => Ok(file.into()),
     }
 }
 

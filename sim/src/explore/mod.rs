@@ -4,7 +4,7 @@
 //! ```text
 //!   files    plans from and to files
 //!   outcome  what came of a run, as a table
-//!   run      sim world, sim replay
+//!   run      sim world, sim replay; told: its lines with -v
 //!   plan     sim plan
 //!   shrink   sim shrink
 //!   diff     sim diff
@@ -16,6 +16,7 @@ mod outcome;
 mod plan;
 mod run;
 mod shrink;
+mod told;
 
 pub use diff::diff;
 pub use files::read as read_plan;

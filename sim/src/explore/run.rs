@@ -15,15 +15,19 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::files::{never_came, read, write};
 use super::outcome::report;
+use super::told::Told;
 use crate::cli::{Keep, ReplayConfig, WorldConfig};
 use crate::host::StopFlag;
+use crate::level::Level;
+use crate::observe::Out;
+use crate::report::Format;
 use crate::stdout;
 
 /// Runs a scenario. Returns 0, or 1 for a violation.
 ///
 /// # Errors
 /// One line about a file or a name.
-pub fn world(config: &WorldConfig) -> Result<u8, String> {
+pub fn world(config: &WorldConfig, level: Level) -> Result<u8, String> {
     let scenario = Scenario::named(&config.scenario)
         .ok_or_else(|| format!("there is no scenario {:?}", config.scenario))?;
     let horizon = config.run_for.unwrap_or(scenario.horizon);
@@ -35,7 +39,7 @@ pub fn world(config: &WorldConfig) -> Result<u8, String> {
         ..Staging::default()
     };
     let title = format!("{} seed {}", scenario.name, config.seed);
-    let done = perform(&title, &plan, staging, &config.keep)?;
+    let done = perform(&title, &plan, staging, (&config.keep, level))?;
     if let Some(path) = &config.plan_out {
         write(path, &told(&plan, &done.0).to_string())?;
     }
@@ -57,14 +61,14 @@ pub fn world(config: &WorldConfig) -> Result<u8, String> {
 ///
 /// # Errors
 /// One line about the plan or a file.
-pub fn replay(config: &ReplayConfig) -> Result<u8, String> {
+pub fn replay(config: &ReplayConfig, level: Level) -> Result<u8, String> {
     let plan = read(&config.plan)?;
     let staging = Staging {
         budget: config.budget,
         ..Staging::default()
     };
     let title = config.plan.display().to_string();
-    let done = perform(&title, &plan, staging, &config.keep)?;
+    let done = perform(&title, &plan, staging, (&config.keep, level))?;
     let again = format!("sim shrink {title}");
     let status = finish(&title, &plan, &done, &config.keep, &again);
     match &done.0.never_came {
@@ -87,7 +91,12 @@ fn told(plan: &Plan, outcome: &Outcome) -> Plan {
 }
 
 /// Runs with files, a progress bar, and an ear for Ctrl-C.
-fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Result<Done, String> {
+fn perform(
+    title: &str,
+    plan: &Plan,
+    mut staging: Staging,
+    (keep, level): (&Keep, Level),
+) -> Result<Done, String> {
     let wanted = Wanted {
         events: keep.events.as_deref(),
         capture: keep.pcap.as_deref(),
@@ -101,9 +110,22 @@ fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Resul
         staging.watch = Some(Box::new(files));
         notes = Some(about);
     }
+    let format = if keep.digest {
+        Format::Json
+    } else {
+        keep.format
+    };
+    let out: &'static Out = Box::leak(Box::new(Out::beside(format)));
+    if level >= Level::Debug {
+        let told = Told::new(plan, level, out, staging.watch.take());
+        staging.watch = Some(Box::new(told));
+    }
     let stop = StopFlag::default();
     stop.on_signals().map_err(|error| error.to_string())?;
-    let bar = bar(plan);
+    let bar = match level {
+        Level::Debug | Level::Trace => ProgressBar::hidden(),
+        _ => bar(plan),
+    };
     let look = bar.clone();
     let stopped = Rc::new(Cell::new(false));
     let was_stopped = Rc::clone(&stopped);
@@ -113,6 +135,7 @@ fn perform(title: &str, plan: &Plan, mut staging: Staging, keep: &Keep) -> Resul
         !stop.is_set()
     }));
     let outcome = run(plan, staging);
+    out.flush();
     bar.finish_and_clear();
     let notes: Rc<Notes> = notes.unwrap_or_default();
     notes.finish(&About {

@@ -1,7 +1,8 @@
 //! Frames to a file that Wireshark opens: pcapng with nanosecond timestamps, one
 //! interface for each host, and names for their addresses. On virtual time they count from 1970, so that a run
 //! repeats to the byte. Blocks reach the file whole: a process that is killed
-//! leaves a file that is short, not one that is broken.
+//! leaves a file that is short, not one that is broken. A capture of the wall clock is live:
+//! a tenth of a second after a frame passed it is in the file.
 //!
 //! Not here: choosing frames. A disk that fills up ends the capture, never the
 //! program; [`CaptureFile::finish`] says so.
@@ -14,6 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use smoltcp::time::Instant;
+
+/// How long a frame of a live capture stays in memory at most: whoever follows sees it then,
+/// and whoever kills the process loses no more.
+const LIVE: Duration = Duration::from_millis(100);
+/// The same on virtual time, which nobody follows.
+const VIRTUAL: Duration = Duration::from_secs(1);
 
 /// What smoltcp's time 0 is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +59,19 @@ pub struct CaptureFile {
     epoch: Duration,
     /// Whether the header is written.
     started: bool,
+    /// Whether it was opened by its path; what a shell opened is not emptied.
+    is_path: bool,
     /// Whether the file was not there before.
     made: bool,
     frames: u64,
-    flushed: Duration,
-    /// The first failure. Nothing is written after it.
+    /// How long a frame stays in memory.
+    keep: Duration,
+    /// Since when there is one that is not in the file, or some that would be too late.
+    unwritten: Option<Duration>,
+    /// The first failure, until it is told.
     failed: Option<io::Error>,
+    /// There was one, and it is told: nothing is written any more.
+    is_over: bool,
 }
 
 /// The file could not be made: choose another path.
@@ -112,20 +126,46 @@ impl CaptureFile {
             path: path.into(),
             error,
         })?;
-        Ok(CaptureFile {
+        let mut capture = Self::of(path, file, names, epoch);
+        (capture.is_path, capture.made) = (true, made);
+        Ok(capture)
+    }
+
+    /// Writes to standard output, for a program at the other end of a pipe.
+    ///
+    /// # Errors
+    /// [`CaptureError`]: there is no standard output.
+    #[cfg(unix)]
+    pub fn stdout(name: &str, epoch: Epoch) -> Result<CaptureFile, CaptureError> {
+        use std::os::fd::AsFd;
+        let path = Path::new("on standard output");
+        let file = io::stdout().as_fd().try_clone_to_owned();
+        let file = file.map_err(|error| CaptureError {
+            path: path.into(),
+            error,
+        })?;
+        Ok(Self::of(path, file.into(), &[name], epoch))
+    }
+
+    fn of(path: &Path, file: File, names: &[&str], epoch: Epoch) -> CaptureFile {
+        let (epoch, keep) = match epoch {
+            Epoch::Virtual => (Duration::ZERO, VIRTUAL),
+            Epoch::Wall(since_1970) => (since_1970, LIVE),
+        };
+        CaptureFile {
             path: path.into(),
             file: BufWriter::with_capacity(1 << 17, file),
             blocks: header(names),
-            epoch: match epoch {
-                Epoch::Virtual => Duration::ZERO,
-                Epoch::Wall(since_1970) => since_1970,
-            },
+            epoch,
             started: false,
-            made,
+            is_path: false,
+            made: false,
             frames: 0,
-            flushed: Duration::ZERO,
+            keep,
+            unwritten: None,
             failed: None,
-        })
+            is_over: false,
+        }
     }
 
     /// Names addresses, for a reader that shows names. Before the first frame.
@@ -140,7 +180,7 @@ impl CaptureFile {
         self.started = true;
         let mut write = || {
             let file = self.file.get_ref();
-            if file.metadata()?.is_file() {
+            if self.is_path && file.metadata()?.is_file() {
                 file.set_len(0)?; // a pipe to Wireshark has no length
             }
             self.file.write_all(&self.blocks)?;
@@ -163,7 +203,7 @@ impl CaptureFile {
         if !self.started {
             self.start();
         }
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.is_over {
             return;
         }
         let at = Duration::from_micros(u64::try_from(at.total_micros()).unwrap_or(0));
@@ -187,12 +227,45 @@ impl CaptureFile {
         let written = self.file.write_all(&self.blocks);
         self.blocks.clear();
         written?;
-        // Once a second, for the reader who follows along.
-        if at.saturating_sub(self.flushed) >= Duration::from_secs(1) {
-            self.flushed = at;
-            self.file.flush()?;
+        let since = *self.unwritten.get_or_insert(at);
+        match at.saturating_sub(since) >= self.keep {
+            true => self.flush(),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unwritten = None;
+        self.file.flush()
+    }
+
+    /// When [`show`](Self::show) is to be called, if no frame is recorded until then.
+    pub fn is_due_at(&self) -> Option<Instant> {
+        let micros = |at: Duration| i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
+        match (&self.failed, self.unwritten) {
+            (Some(_), _) => Some(Instant::ZERO),
+            (None, since) => Some(Instant::from_micros(micros(since? + self.keep))),
+        }
+    }
+
+    /// Writes what is in memory, for the reader who follows along.
+    ///
+    /// # Errors
+    /// The first failure since the start; it is not told again, and no frame is written
+    /// after it.
+    pub fn show(&mut self) -> io::Result<()> {
+        if self.is_over {
+            return Ok(());
+        }
+        let shown = match self.failed.take() {
+            Some(error) => {
+                self.unwritten = None;
+                Err(error)
+            }
+            None => self.flush(),
+        };
+        self.is_over = shown.is_err();
+        shown
     }
 
     /// Writes what is buffered and returns how many frames the file has.
@@ -200,11 +273,7 @@ impl CaptureFile {
     /// # Errors
     /// The first failure since the start, once; frames after it are missing.
     pub fn finish(&mut self) -> io::Result<u64> {
-        let flushed = self.file.flush();
-        match self.failed.take() {
-            Some(error) => Err(error),
-            None => flushed.map(|()| self.frames),
-        }
+        self.show().map(|()| self.frames)
     }
 }
 
@@ -386,6 +455,32 @@ mod tests {
     }
 
     #[test]
+    fn a_live_frame_is_in_the_file_a_tenth_of_a_second_later() {
+        let path = path("live");
+        let wall = Epoch::Wall(Duration::from_secs(1));
+        let mut file = CaptureFile::create(&path, "cyg0", wall).unwrap();
+        file.start();
+        let written = || std::fs::metadata(&path).unwrap().len();
+        let (head, ms) = (written(), Instant::from_millis);
+        assert_eq!(file.is_due_at(), None);
+        let mut record = |at, due: Option<i64>| {
+            file.record(0, ms(at), Direction::In, &[7; 60], None);
+            assert_eq!(file.is_due_at(), due.map(ms), "at {at}");
+        };
+        record(1_000, Some(1_100));
+        record(1_099, Some(1_100));
+        assert_eq!(written(), head, "not each is written by itself");
+        record(1_100, None);
+        assert!(written() > head, "who never stops sending does not stop it");
+        record(5_000, Some(5_100));
+        let before = written();
+        file.show().unwrap();
+        assert_eq!((file.is_due_at(), written() > before), (None, true));
+        assert_eq!(file.finish().unwrap(), 4);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_ends_the_capture_and_is_told_once() {
         let path = path("full");
@@ -399,6 +494,7 @@ mod tests {
         assert!(file.failed.is_some());
         let told = file.finish().unwrap_err();
         assert_eq!(told.kind(), io::ErrorKind::StorageFull);
+        assert_eq!((file.is_due_at(), file.show().is_ok()), (None, true));
         std::fs::remove_file(path).unwrap();
     }
 }

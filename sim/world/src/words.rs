@@ -147,6 +147,11 @@ pub fn deadline_words(deadline: Deadline) -> &'static str {
         Deadline::Connect => "was not answered in time",
         Deadline::Close => "did not finish its close in time",
         Deadline::Stream => "passed a timeout of its stream",
+        Deadline::Silent => "did not answer when it was asked whether it is there",
+        Deadline::FirstByte => "said nothing at first in time",
+        Deadline::Idle => "moved no byte in time",
+        Deadline::Stalled => "took nothing of what was written in time",
+        Deadline::Exchange => "took too long",
         _ => "passed a deadline",
     }
 }
@@ -216,6 +221,26 @@ mod tests {
             assert_eq!(reason as usize, index);
             assert_ne!(drop_words(reason), "other");
         }
+    }
+
+    #[test]
+    fn every_deadline_has_its_own_words() {
+        let all = [
+            Deadline::Handshake,
+            Deadline::Connect,
+            Deadline::Close,
+            Deadline::Stream,
+            Deadline::Silent,
+            Deadline::FirstByte,
+            Deadline::Idle,
+            Deadline::Stalled,
+            Deadline::Exchange,
+        ];
+        let mut words: Vec<&str> = all.map(deadline_words).to_vec();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), all.len());
+        assert!(!words.contains(&"passed a deadline"));
     }
 
     #[test]
