@@ -109,6 +109,22 @@ fn on_card(
     });
 }
 
+/// As an entropy source leaves it that is not ready.
+#[test]
+fn a_secret_that_nobody_drew_is_refused() {
+    let mac = [2, 0, 0, 0, 0, 1];
+    let stands = |config: Config| {
+        let mut memory: Storage<1, 64, 64> = Storage::new();
+        Stack::new(&mut memory, &config, with_mtu(MOST)).map(drop)
+    };
+    let zeros = stands(Config::new(mac, [0; 16]));
+    assert_eq!(zeros, Err(ConfigError::Secret));
+    let mut last = [0; 16];
+    last[15] = 1;
+    assert_eq!(stands(Config::new(mac, last)), Ok(()));
+    assert_eq!(stands(Config::without_entropy(mac)), Ok(()));
+}
+
 fn result(capabilities: DeviceCapabilities) -> Result<(), ConfigError> {
     let mut storage = Storage::<1, 64, 64>::new();
     Stack::new(&mut storage, &config(1), capabilities).map(drop)

@@ -143,6 +143,9 @@ worded! {
     pub enum ConfigError {
         /// The hardware address is a broadcast or multicast address.
         HardwareAddress: "the hardware address must be a unicast address",
+        /// The secret is all zeros: nobody has drawn one, or the entropy source was not
+        /// ready. A board that has none says so: [`Config::without_entropy`].
+        Secret: "the secret is all zeros; draw it from an entropy source",
         /// The device says that it does not speak Ethernet. Where smoltcp is built
         /// without `medium-ethernet`, as it is if nobody asks for more, there is no
         /// word for Ethernet: a device leaves

@@ -130,6 +130,9 @@ impl<'a> Stack<'a> {
         if !is_unicast(config.hardware_addr) {
             return Err(ConfigError::HardwareAddress);
         }
+        if u128::from_ne_bytes(config.secret) == 0 {
+            return Err(ConfigError::Secret);
+        }
         if parts.slots.is_empty() || parts.rx.is_empty() || parts.tx.is_empty() {
             return Err(ConfigError::Storage);
         }

@@ -78,11 +78,12 @@ fn main() -> ! {
     mac.start(ADDRESS);
     let mut board = Board { mac };
 
-    // FILL IN: 16 bytes from the chip's entropy source.
+    // FILL IN: 16 bytes from the chip's entropy source. All zeros are refused; a chip that
+    // has none says so: `Config::without_entropy`.
     let config = Config::new(ADDRESS, [0; 16]);
     let capabilities = board.mac.capabilities();
     let stack = Stack::new_in(STACK.uninit(), MEMORY.take(), &config, capabilities);
-    let stack = stack.expect("an Ethernet device");
+    let stack = stack.expect("an Ethernet device, and a secret");
     let address = IpCidr::new(IpAddress::v4(192, 168, 1, 2), 24); // FILL IN
     stack.add_address(address).expect("a unicast address");
     let tasks = TASKS.init(Tasks::new(FUTURES.take(), &READY));

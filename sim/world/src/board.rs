@@ -261,7 +261,8 @@ const FRAMES_PER_TURN: u16 = 8;
 const FRAMES_PER_SLOT: u16 = 2;
 
 fn config(who: &Identity) -> Config {
-    let mut config = Config::new(who.hardware.0, [0; 16]);
+    // Until it boots, and draws one.
+    let mut config = Config::new(who.hardware.0, [1; 16]);
     config.frames_per_turn = FRAMES_PER_TURN;
     config.frames_per_slot = FRAMES_PER_SLOT;
     config
