@@ -1,108 +1,14 @@
 //! The page of a node, over a wire in memory, in virtual time.
 
 mod hosts;
+mod stage;
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 
-use cygnet::lab::pair;
-use cygnet::lab::wire::{Faults, Wire};
-use cygnet::service::echo;
-use cygnet::{Backlog, ConnectionState, HeapStorage, HeapTaskStorage, Node, StorageSizes, Tasks};
-use cygnet_compat::page::Page;
-use hosts::{LATENCY, stack};
+use cygnet::ConnectionState;
 use serde_json::Value;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::IpAddress;
-
-const SLOTS: usize = 64;
-/// What the page gives away at once: a quarter.
-const QUARTER: usize = 16;
-const BACKLOG: Backlog = Backlog(4);
-const SERVER: IpAddress = IpAddress::v4(10, 0, 0, 1);
-
-/// A node of 64 slots that serves echo and its page, and a visitor.
-struct Stage {
-    server: Node<'static>,
-    visitor: Node<'static>,
-    wire: Box<Wire<64>>,
-}
-
-fn host(slots: usize, number: u8) -> Node<'static> {
-    let sizes = StorageSizes {
-        parked: 128,
-        ..StorageSizes::new(slots, 2048, 2048)
-    };
-    let memory = Box::leak(Box::new(HeapStorage::new(sizes).unwrap()));
-    let futures = HeapTaskStorage::new(128, 2048).unwrap();
-    let ready = futures.leak_flags(None).unwrap();
-    let stack = Box::leak(Box::new(stack(memory, number)));
-    let tasks = Tasks::new(Box::leak(Box::new(futures)), ready);
-    Node::new(stack, Box::leak(Box::new(tasks)))
-}
-
-impl Stage {
-    fn new() -> Stage {
-        let (server, visitor) = (host(SLOTS, 1), host(128, 2));
-        server
-            .spawn_named("echo", Box::pin(echo(server, 7, Backlog(8))))
-            .unwrap();
-        let page: &'static Page = Box::leak(Box::new(Page::new(SLOTS)));
-        let serves = page.serve(server, 80, BACKLOG, move |stream| {
-            let serves = page.connection(server, stream);
-            println!("a client of the page takes {} bytes", size_of_val(&serves));
-            server.spawn_named("http", Box::pin(serves)).unwrap();
-        });
-        server.spawn_named("http", Box::pin(serves)).unwrap();
-        let wire = Box::new(Wire::new(Faults {
-            latency: LATENCY,
-            ..Faults::NONE
-        }));
-        Stage {
-            server,
-            visitor,
-            wire,
-        }
-    }
-
-    fn visit(&self, task: impl Future<Output = ()> + 'static) {
-        self.visitor.spawn(Box::pin(task)).unwrap();
-    }
-
-    /// Until then, or so many seconds.
-    fn run(&self, seconds: i64, mut done: impl FnMut(Instant) -> bool) -> Instant {
-        let limit = Instant::from_secs(seconds);
-        pair::run(&self.wire, self.server, self.visitor, limit, &mut done)
-    }
-}
-
-/// Something that a task of the visitor leaves behind.
-fn left<T: Default>() -> &'static RefCell<T> {
-    Box::leak(Box::default())
-}
-
-/// Sends this and reads to the end, or for so long.
-async fn ask(node: Node<'static>, request: &[u8], patience: Duration) -> (String, bool) {
-    let mut answer = Vec::new();
-    let reads = async {
-        let Ok(mut stream) = node.connect((SERVER, 80)).await else {
-            return;
-        };
-        if stream.write_all(request).await.is_err() {
-            return;
-        }
-        let mut chunk = [0; 512];
-        while let Ok(count @ 1..) = stream.read(&mut chunk).await {
-            answer.extend_from_slice(&chunk[..count]);
-        }
-    };
-    let ended = node.timeout(patience, reads).await.is_ok();
-    (String::from_utf8_lossy(&answer).into_owned(), ended)
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n")
-}
+use stage::{BACKLOG, QUARTER, SERVER, Stage, ask, body, get, left};
 
 /// The answer to one request.
 fn answer(stage: &Stage, path: &'static str) -> String {
@@ -115,23 +21,6 @@ fn answer(stage: &Stage, path: &'static str) -> String {
     });
     stage.run(10, |_| answer.borrow().is_some());
     answer.take().expect("an answer")
-}
-
-/// What is in the chunks of an answer.
-fn body(answer: &str) -> String {
-    let (head, mut rest) = answer.split_once("\r\n\r\n").expect("a head");
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    assert!(head.contains("Transfer-Encoding: chunked"), "{head}");
-    let mut body = String::new();
-    loop {
-        let (length, more) = rest.split_once("\r\n").expect("a length");
-        let length = usize::from_str_radix(length, 16).expect("a number");
-        if length == 0 {
-            return body;
-        }
-        body += &more[..length];
-        rest = &more[length + 2..];
-    }
 }
 
 /// A client of echo that says something every tenth of a second.
@@ -359,117 +248,6 @@ fn who_looks_goes_with_the_listeners() {
     });
     assert!(end < Instant::from_millis(2500), "{end}");
     assert_eq!(events(&told.borrow()).len(), 1);
-}
-
-/// What is wrong with a request, how it goes on, and the codes that answer it; none: the
-/// connection ends without an answer.
-const MALFORMED: [(&str, &[u8], &[&str]); 30] = [
-    ("nothing, and waits", b"", &[]),
-    ("an empty line", b"\r\n", &["400"]),
-    ("a word", b"GET\r\n\r\n", &["400"]),
-    ("no version", b"GET /\r\n\r\n", &["400"]),
-    ("no path", b"GET  HTTP/1.1\r\n\r\n", &["400"]),
-    ("no slash", b"GET status.json HTTP/1.1\r\n\r\n", &["404"]),
-    ("four words", b"GET / HTTP/1.1 x\r\n\r\n", &["400"]),
-    ("half a line", b"GET / HT", &[]),
-    ("half a head", b"GET / HTTP/1.1\r\nHost: x\r\n", &[]),
-    ("lines end in LF", b"GET / HTTP/1.1\nHost: x\n\n", &["200"]),
-    ("no colon", b"GET / HTTP/1.1\r\nHost\r\n\r\n", &["400"]),
-    ("a colon alone", b"GET / HTTP/1.1\r\n:\r\n\r\n", &["200"]),
-    ("a zero in the path", b"GET /\0 HTTP/1.1\r\n\r\n", &["404"]),
-    (
-        "bytes that are no text",
-        b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
-        &["400"],
-    ),
-    (
-        "bytes as a name",
-        b"GET / HTTP/1.1\r\n\xff\xfe: x\r\n\r\n",
-        &["200"],
-    ),
-    ("another method", b"BREW / HTTP/1.1\r\n\r\n", &["405"]),
-    (
-        "it wants to change",
-        b"POST /status.json HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
-        &["405"],
-    ),
-    ("it wants to delete", b"DELETE / HTTP/1.1\r\n\r\n", &["405"]),
-    (
-        "a hidden path",
-        b"GET /../status.json HTTP/1.1\r\n\r\n",
-        &["404"],
-    ),
-    ("percents", b"GET /%2e%2e/%00 HTTP/1.1\r\n\r\n", &["404"]),
-    ("percents that end", b"GET /%2 HTTP/1.1\r\n\r\n", &["404"]),
-    (
-        "a proxy's",
-        b"GET http://10.0.0.1/ HTTP/1.1\r\n\r\n",
-        &["404"],
-    ),
-    ("CONNECT", b"CONNECT 10.0.0.2:22 HTTP/1.1\r\n\r\n", &["404"]),
-    (
-        "a body that is shorter",
-        b"GET / HTTP/1.1\r\nContent-Length: 99\r\n\r\nx",
-        &["200"],
-    ),
-    (
-        "all the bytes there are",
-        b"GET / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n",
-        &["200"],
-    ),
-    (
-        "fewer than none",
-        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        &["200"],
-    ),
-    (
-        "chunks that are none",
-        b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        &["200"],
-    ),
-    (
-        "TLS",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        &["400"],
-    ),
-    ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &["404"]),
-    ("a path without end", &[b'/'; 3000], &["400"]),
-];
-
-/// Each is told what is wrong or is cut off within the page's limits, its slot comes back, and
-/// who asks for the page afterwards gets it.
-#[test]
-fn a_request_that_is_none_ends_in_time_and_hurts_nobody() {
-    for (what, request, codes) in MALFORMED {
-        let stage = Stage::new();
-        let (answers, visitor) = (left::<Vec<String>>(), stage.visitor);
-        stage.visit(async move {
-            let (text, ended) = ask(visitor, request, Duration::from_secs(6)).await;
-            assert!(ended, "{what} is not ended: {text}");
-            answers.borrow_mut().push(text);
-            let honest = get("/metrics");
-            let (text, _) = ask(visitor, honest.as_bytes(), Duration::from_secs(6)).await;
-            answers.borrow_mut().push(text);
-        });
-        let server = stage.server;
-        stage.run(60, |_| {
-            answers.borrow().len() == 2 && server.counters().slots_used == 0
-        });
-        let answers = answers.take();
-        let lines = answers[0].split("HTTP/1.1 ").skip(1);
-        let found: Vec<&str> = lines.map(|line| &line[..3]).collect();
-        assert_eq!(found, codes, "{what}: {}", answers[0]);
-        assert!(
-            body(&answers[1]).contains("\ncygnet_tasks_used 3\n"),
-            "{what}"
-        );
-        let counters = server.counters();
-        assert_eq!(
-            (counters.slots_used, counters.tasks_failed),
-            (0, 0),
-            "{what}"
-        );
-    }
 }
 
 /// Who is told 503 and stays, or never asks, is cut off.
