@@ -26,7 +26,7 @@ fn a_browser_sees_itself_who_waits_and_who_comes() {
         return;
     };
     let sim = Sim::start(&netns, "--format json");
-    let mut browser = Browser::open(&netns, &format!("http://{V4}/"));
+    let mut browser = Browser::open(netns.command("timeout"), &format!("http://{V4}/"));
     let is_itself = |row: &String| row.contains(" 192.168.69.1:") && row.contains(" http open ");
     browser.rows("connections", |rows| rows.iter().any(is_itself));
     let serves = |row: &String| row.contains(" http running ");

@@ -50,6 +50,20 @@ pub fn has(program: &str) -> bool {
     found
 }
 
+/// Whether the boards can be booted; if not, the test is skipped.
+pub fn has_qemu() -> bool {
+    has("qemu-system-arm") && has("qemu-system-riscv32")
+}
+
+/// The first of four ports in a row that are free.
+pub fn four_ports() -> u16 {
+    let free = |port: &u16| {
+        (0..4).all(|more| std::net::TcpListener::bind(("127.0.0.1", port + more)).is_ok())
+    };
+    let first = 20_000 + (std::process::id() % 1000 * 10) as u16;
+    (first..).step_by(4).find(free).expect("four free ports")
+}
+
 /// The script that boots boards.
 fn run() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -2,15 +2,14 @@
 //! the client.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use check::client::{connect, echo, hello, noise, page, read_on, report};
+use check::client::{connect, echo, hello, noise, report};
 use check::flood::flood;
-use check::{BOARDS, Board, Dnsmasq, Netns, has};
+use check::{BOARDS, Board, Dnsmasq, Netns, four_ports, has, has_qemu};
 
 const BOARD: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const HELLO: u16 = 5000;
@@ -19,18 +18,6 @@ const REPORT: u16 = 79;
 
 fn at(port: u16) -> SocketAddr {
     (BOARD, port).into()
-}
-
-fn has_qemu() -> bool {
-    has("qemu-system-arm") && has("qemu-system-riscv32")
-}
-
-/// The first of four ports in a row that are free.
-fn four_ports() -> u16 {
-    let free =
-        |port: &u16| (0..4).all(|more| TcpListener::bind(("127.0.0.1", port + more)).is_ok());
-    let first = 20_000 + (std::process::id() % 1000 * 10) as u16;
-    (first..).step_by(4).find(free).expect("four free ports")
 }
 
 #[test]
@@ -87,72 +74,6 @@ fn a_board_takes_the_address_that_the_network_gives_it() {
         assert_eq!(report.panics, 0);
         println!("{name}: an address from DHCP, stack {}", report.stack);
     }
-}
-
-/// It has two places for who looks, a quarter of its slots.
-#[test]
-fn mps2_an385_shows_itself_on_a_page() {
-    if !(has_qemu() && has("promtool")) {
-        return;
-    }
-    let port = four_ports();
-    let _board = Board::on_port("mps2-an385", port);
-    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-    let (all, site) = (|_: &str| false, at(port + 3));
-
-    let (html, _) = page(site, "/", all);
-    assert!(
-        html.contains("<!doctype html>") && html.ends_with("</html>\n"),
-        "{html}"
-    );
-    let (metrics, _) = page(site, "/metrics", all);
-    // The lengths of chunks are no metrics.
-    let is_metric = |line: &&str| line.starts_with('#') || line.starts_with("cygnet_");
-    let metrics: String = metrics
-        .lines()
-        .filter(is_metric)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert!(metrics.contains("cygnet_uptime_seconds "), "{metrics}");
-    let mut check = Command::new("promtool");
-    let check = check.args(["check", "metrics"]).stdin(Stdio::piped());
-    let mut check = check.spawn().expect("promtool");
-    let mut input = check.stdin.take().expect("piped");
-    input.write_all(metrics.as_bytes()).expect("read");
-    drop(input);
-    assert!(check.wait().expect("our child").success(), "{metrics}");
-
-    // Whoever looks sees itself, and then somebody else.
-    let event = |text: &str| text.ends_with("}}\n\n");
-    let (first, mut looks) = page(site, "/events", event);
-    assert!(first.contains(r#""state":"running""#), "{first}");
-    assert!(!first.contains(r#""reason":"read""#), "{first}");
-    let mut other = connect(at(port + 1));
-    other.write_all(b"swan").expect("sent");
-    other.read_exact(&mut [0; 4]).expect("an answer");
-    read_on(&mut looks, |text| {
-        text.contains(r#""reason":"read""#) && event(text)
-    });
-
-    let (_, second) = page(site, "/events", event);
-    let (third, _) = page(site, "/events", all);
-    assert!(
-        third.starts_with("HTTP/1.1 503 ") && third.contains("\r\nRetry-After: 2\r\n"),
-        "{third}"
-    );
-    drop((looks, second, other));
-    echo(at(port + 1), &noise(100_000));
-    let report = report(at(port + 2));
-    assert_eq!(report.panics, 0);
-    println!("mps2-an385 with its page: stack {}", report.stack);
-    let built = std::env::var("CARGO_TARGET_DIR");
-    let built = built.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../target").into());
-    let image = format!("{built}/thumbv7m-none-eabi/release/mps2-an385");
-    let size = Command::new("size")
-        .arg(image)
-        .output()
-        .expect("size, of binutils");
-    println!("{}", String::from_utf8_lossy(&size.stdout));
 }
 
 /// Without a server it has the address that it was told; when one comes, the server's, and

@@ -3,16 +3,17 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::netns::{Ends, LONG, Netns};
+/// Enough for any step on a slow machine; reached only when something is wrong.
+const LONG: Duration = Duration::from_secs(100);
 
 /// A browser that shows one page.
 pub struct Browser {
-    _child: Ends,
+    child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     session: Option<String>,
@@ -21,10 +22,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens `url` in a namespace.
-    pub fn open(netns: &Netns, url: &str) -> Browser {
+    /// Opens `url`. `timeout` is the command of that name, such as it is in a namespace.
+    pub fn open(timeout: Command, url: &str) -> Browser {
         let home = std::env::temp_dir().join(format!("cygnet-browser-{}", std::process::id()));
-        let mut child = netns.command("timeout");
+        let mut child = timeout;
         // Its tools' pipes are the descriptors 3 and 4.
         child.args([
             "300",
@@ -40,7 +41,7 @@ impl Browser {
         let mut child = child.stderr(Stdio::null()).spawn().unwrap();
         let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut browser = Browser {
-            _child: Ends(child),
+            child,
             to,
             from: BufReader::new(from),
             session: None,
@@ -99,7 +100,7 @@ impl Browser {
                 return rows;
             }
             assert!(start.elapsed() < LONG, "{table}: {text}");
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -124,6 +125,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // Not at once: `timeout` must take it along.
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").arg(pid).status();
+        let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.home);
     }
 }
