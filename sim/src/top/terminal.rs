@@ -3,7 +3,6 @@
 //! Ctrl-C is a signal then.
 
 use std::io::{self, stdout};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -51,7 +50,7 @@ struct Stops<'s> {
 
 impl Drop for Stops<'_> {
     fn drop(&mut self) {
-        self.kept.is_over.store(true, Ordering::Release);
+        self.kept.over();
         self.stop.set();
         poke();
     }
