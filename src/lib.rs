@@ -98,6 +98,15 @@
 //!
 //! A table of their calls and ours, and the differences that bite: [`from_embassy_net`],
 //! [`from_smoltcp`]. Work that an interrupt has for a task: [`interrupts`].
+//!
+//! # Further pages
+//!
+//! - [`boards`]: three in QEMU, and a port to one of your own.
+//! - [`tap`]: the server among your own tools, its page, and what it gives beside others.
+//! - [`worlds`]: deterministic tests, of a service and of firmware; [`runs`]: plans, pages, a
+//!   debugger, millions of seeds.
+//! - [`costs`]: instructions, time, bytes, and what each feature adds.
+//! - [`hostile`]: what peers can do; [`limits`]: what cannot be done.
 #![no_std]
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -170,17 +179,38 @@ pub use task::{
 };
 
 #[cfg(doc)]
+#[doc = include_str!("docs/boards.md")]
+pub mod boards {}
+#[cfg(doc)]
+#[doc = include_str!("docs/costs.md")]
+pub mod costs {}
+#[cfg(doc)]
 #[doc = include_str!("docs/from_embassy_net.md")]
 pub mod from_embassy_net {}
 #[cfg(doc)]
 #[doc = include_str!("docs/from_smoltcp.md")]
 pub mod from_smoltcp {}
 #[cfg(doc)]
+#[doc = include_str!("docs/hostile.md")]
+pub mod hostile {}
+#[cfg(doc)]
 #[doc = include_str!("docs/interrupts.md")]
 pub mod interrupts {}
 #[cfg(doc)]
+#[doc = include_str!("docs/limits.md")]
+pub mod limits {}
+#[cfg(doc)]
+#[doc = include_str!("docs/runs.md")]
+pub mod runs {}
+#[cfg(doc)]
+#[doc = include_str!("docs/tap.md")]
+pub mod tap {}
+#[cfg(doc)]
 #[doc = include_str!("docs/tcp.md")]
 pub mod tcp {}
+#[cfg(doc)]
+#[doc = include_str!("docs/worlds.md")]
+pub mod worlds {}
 
 /// The README's programs compile.
 #[cfg(all(doctest, feature = "lab"))]

@@ -197,10 +197,10 @@ fn a_short_plan_is_told_in_words_written_whole_and_runs_the_same() {
 }
 
 #[test]
-fn the_plan_of_the_readme_can_be_run() {
-    let folder = Folder::new("readme");
-    let readme = include_str!("../../README.md");
-    let plan = readme
+fn the_plan_of_the_documentation_can_be_run() {
+    let folder = Folder::new("documentation");
+    let page = include_str!("../../src/docs/runs.md");
+    let plan = page
         .split("```text\n")
         .find(|text| text.starts_with("cygnet-plan 1"));
     let plan = plan.unwrap().split("```").next().unwrap();
