@@ -104,9 +104,12 @@ impl Browser {
         }
     }
 
-    /// A picture of the page.
+    /// A picture of the page, as high as what is on it.
     pub fn picture(&mut self, path: &Path) {
-        let params = json!({ "format": "png", "captureBeyondViewport": true });
+        let height = self.evaluate("String(document.body.getBoundingClientRect().bottom + 17)");
+        let height: f64 = height.parse().unwrap();
+        let clip = json!({ "x": 0, "y": 0, "width": 1100, "height": height, "scale": 1 });
+        let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.does("Page.captureScreenshot", params);
         let file = std::fs::File::create(path).unwrap();
         let mut decode = Command::new("base64");
