@@ -102,7 +102,8 @@ pub struct Page {
 type Task = Option<u32>;
 
 impl Page {
-    /// A page for a node with so many slots, of which it takes a quarter.
+    /// A page for a node with so many slots, of which it takes a quarter. Of fewer than four it
+    /// takes none, and tells everybody 503.
     pub const fn new(slots: usize) -> Page {
         Page {
             places: [const { Cell::new(None) }; PLACES],
