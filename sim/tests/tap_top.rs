@@ -6,7 +6,7 @@ mod folder;
 mod netns;
 mod tmux;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -279,10 +279,10 @@ fn without_colors_there_are_none() {
     }
 }
 
-/// How much processor a screen takes on an idle host, and how often it looks:
+/// How much processor a screen takes, and an open page beside it, and how often they look:
 /// `cargo test --release -p cygnet-sim --test tap_top -- --ignored --nocapture costs`.
 #[test]
-#[ignore = "takes two minutes"]
+#[ignore = "takes three minutes"]
 fn a_screen_costs_little_and_looks_four_times_a_second_at_most() {
     const SECONDS: u64 = 60;
     let Some(netns) = Netns::new(&["tmux"]) else {
@@ -291,47 +291,68 @@ fn a_screen_costs_little_and_looks_four_times_a_second_at_most() {
     let Some(tmux) = terminal(&netns, "top-costs") else {
         return;
     };
-    for (what, options) in [("a screen", "--top"), ("no screen", "")] {
-        let script = match options {
-            "" => "echo $$ >pid; exec \"$1\" tap --create >out\n",
-            _ => "echo $$ >pid; exec \"$1\" tap --create --top\n",
-        };
-        tmux.folder.write("top.sh", script);
-        tmux.types(&format!(
-            "clear; sh top.sh '{}'\n",
-            env!("CARGO_BIN_EXE_sim")
-        ));
+    let sim = env!("CARGO_BIN_EXE_sim");
+    for (what, options, has_page) in [
+        ("idle, no screen", ">out", false),
+        ("idle, a screen", "--top", false),
+        ("ten messages a second, no screen", ">out", false),
+        ("ten messages a second, a screen and a page", "--top", true),
+    ] {
+        let speaks = what.starts_with("ten");
+        let script = format!("echo $$ >pid; exec '{sim}' tap --create {options}\n");
+        tmux.folder.write("top.sh", &script);
+        tmux.types("clear; sh top.sh\n");
         let start = Instant::now();
         while !netns.does("ip link").contains("cyg0") {
             assert!(start.elapsed() < netns::LONG, "it does not start");
         }
+        // Until the kernel has said what it says to a new interface.
         std::thread::sleep(Duration::from_secs(5));
+        let mut page = has_page.then(|| netns.inside(|| connect(V4, 80).unwrap()));
+        let mut client = speaks.then(|| netns.inside(|| connect(V4, 7).unwrap()));
+        if let Some(page) = &mut page {
+            let ask = format!("GET /events HTTP/1.1\r\nHost: {V4}\r\n\r\n");
+            page.write_all(ask.as_bytes()).unwrap();
+            page.set_nonblocking(true).unwrap();
+        }
         let pid: u32 = tmux.folder.text("pid").trim().parse().unwrap();
-        let before = ticks(pid);
-        std::thread::sleep(Duration::from_secs(SECONDS));
-        let used = ticks(pid) - before;
+        let (before, start) = (ticks(pid), Instant::now());
+        let mut seen = Vec::new();
+        while start.elapsed() < Duration::from_secs(SECONDS) {
+            std::thread::sleep(Duration::from_millis(100));
+            if let Some(client) = &mut client {
+                echo(client, b"hello").unwrap();
+            }
+            if let Some(page) = &mut page {
+                // It ends with what would block.
+                assert!(page.read_to_end(&mut seen).is_err(), "the page is over");
+            }
+        }
         // Of a hundred ticks a second.
-        let percent = used as f64 / SECONDS as f64;
+        let percent = (ticks(pid) - before) as f64 / SECONDS as f64;
+        drop((page, client));
         tmux.keys(&["C-c"]);
         let start = Instant::now();
         let turns = loop {
             let told = match options {
-                "" => tmux.folder.text("out"),
-                _ => tmux.rows().join("\n"),
+                "--top" => tmux.rows().join("\n"),
+                _ => tmux.folder.text("out"),
             };
-            let turns = told
-                .lines()
-                .find_map(|line| line.trim().strip_prefix("turns "));
-            if let Some(turns) = turns {
+            let mut lines = told.lines().map(str::trim);
+            if let Some(turns) = lines.find_map(|line| line.strip_prefix("turns ")) {
                 break turns.trim().replace(',', "");
             }
             assert!(start.elapsed() < netns::LONG, "{told}");
             std::thread::sleep(Duration::from_millis(20));
         };
-        println!("{what}: {percent:.2} % of a processor in {SECONDS} s, {turns} turns");
-        if options == "--top" {
-            let turns: u64 = turns.parse().unwrap();
-            // And what the kernel says to a new interface.
+        let turns: u64 = turns.parse().unwrap();
+        let seen = String::from_utf8_lossy(&seen).matches("data:").count() as u64;
+        println!(
+            "{what}: {percent:.2} % of a processor in {SECONDS} s, {turns} turns, \
+             {seen} refreshes of the page"
+        );
+        assert!(seen <= 4 * SECONDS + 4, "{seen}");
+        if !speaks {
             assert!(turns <= 4 * (SECONDS + 6) + 60, "{turns}");
         }
     }
