@@ -105,6 +105,7 @@ fn twenty_clients_are_seen_and_get_their_answers_after_q() {
 
     // The terminal is as it was while the clients still get their answers.
     tmux.types("q");
+    tmux.until(|rows| has(rows, &["draining 19 streams"]));
     let start = Instant::now();
     netns.inside(|| {
         while connect(V4, 7).is_ok() {
@@ -178,7 +179,12 @@ fn a_signal_ends_it_and_usr1_prints_the_same_as_text() {
     kill("USR1");
     let before = tmux.rows();
     tmux.until(|rows| rows[0] != before[0] && has(rows, &["[connections 0]"]));
+    let mut client = netns.inside(|| connect(V4, 7).unwrap());
+    echo(&mut client, b"hello").unwrap();
     kill("TERM");
+    // Also what was said before the screen had heard of it.
+    tmux.until(|rows| has(rows, &["draining 1 stream"]));
+    drop(client);
     tmux.is_sane("status 0");
 
     let mut sim = netns::Sim::start(&netns, "--limit idle=50s");
