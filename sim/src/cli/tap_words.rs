@@ -32,7 +32,7 @@ pub struct TapConfig {
     pub name: String,
     /// Make it, instead of attaching to one that exists.
     pub create: bool,
-    /// Our addresses; at least one, at most [`ADDRESSES`].
+    /// Our addresses; at least one, at most four.
     pub ips: Vec<IpCidr>,
     /// The way to other networks, for each version of IP at most one.
     pub gateways: Vec<IpAddress>,
