@@ -93,9 +93,6 @@ initial! {
         /// The hardware address that the flow's own frames come from.
         pub(crate) peer: [u8; 6] = NOBODY,
         pub(crate) waits_for_neighbor: bool = false,
-        /// How often the way to its peer was asked for; the first time since it answers no
-        /// more is zero.
-        pub(crate) polls: u8 = 0,
         /// What the cache had learned when it began to wait for a neighbor: its epoch
         /// then, for `audit`.
         pub(crate) waits_since: u8 = 0,
@@ -109,6 +106,9 @@ initial! {
         pub(crate) listener: u32 = 0,
         /// How often in a row the same numbers left, while nothing good came.
         pub(crate) repeats: u8 = 0,
+        /// How often the way to its peer was asked for; the first time since it answers no
+        /// more is zero.
+        pub(crate) polls: u8 = 0,
         /// How long its packets may be; zero: as long as the link lets them.
         pub(crate) mtu: u16 = 0,
         /// Owners: one stream, or one or two halves.

@@ -177,9 +177,9 @@ impl<'a> Slots<'a> {
         slot.heard = PeerView::NOTHING;
         (slot.peer, slot.listener) = (NOBODY, NO_LISTENER);
         (slot.cut, slot.timer) = (Cut::No, Timer::Exact);
-        (slot.owners, slot.repeats, slot.mtu) = (0, 0, 0);
-        // Where it is nobody knows yet.
-        slot.polls = 1;
+        // Where its peer is nobody knows yet: everybody is asked.
+        (slot.repeats, slot.polls, slot.mtu) = (0, 1, 0);
+        slot.owners = 0;
         slot.asked = Asked::Nothing;
         (slot.questions, slot.missed, slot.spared) = (0, false, false);
         self.used += 1;
