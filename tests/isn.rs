@@ -190,7 +190,7 @@ fn nor_do_cookies() {
 fn no_sequence_number_comes_again_after_a_reboot_at_the_same_time() {
     for cookies in [false, true] {
         let mut seen = HashSet::new();
-        for boot in 0..20u8 {
+        for boot in 1..=20u8 {
             let mut config = config(1);
             config.cookies = cookies;
             config.secret = [boot; 16];
