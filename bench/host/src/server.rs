@@ -117,10 +117,18 @@ pub struct Size {
 fn sim(size: Size, name: &str, address: &str, offload: &str) -> Result<Command, String> {
     let mut sim = Command::new(built(SIM)?);
     // A few slots more for connections that are closing.
-    let slots = (size.clients + 64).to_string();
+    let slots = size.clients + 64;
+    let (slots, backlog) = (slots.to_string(), slots.min(256).to_string());
     let bytes = size.buffer.to_string();
     sim.args(["tap", "--create", "--name", name, "--ip", address])
-        .args(["--offload", offload, "--slots", &slots, "--backlog", "256"])
+        .args([
+            "--offload",
+            offload,
+            "--slots",
+            &slots,
+            "--backlog",
+            &backlog,
+        ])
         .args(["--rx", &bytes, "--tx", &bytes, "--log", "off"])
         .args(["--serve", "echo:7", "discard:9", "chargen:19"])
         .args(["--format", "json", "--drain", "0"]);
