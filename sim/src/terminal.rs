@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal, stdout};
 use std::panic;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
@@ -25,10 +25,23 @@ pub(crate) fn wants_color() -> bool {
 
 /// Whether a [`Raw`] is there, and no panic has undone it.
 pub(crate) fn is_raw() -> bool {
-    IS_RAW.load(Ordering::Relaxed)
+    matches!(*state(), State::Raw)
 }
 
-static IS_RAW: AtomicBool = AtomicBool::new(false);
+/// Whose the terminal is. A panic of one thread ends what another has begun, and does not
+/// come between its halves.
+static STATE: Mutex<State> = Mutex::new(State::Shells);
+
+enum State {
+    Shells,
+    Raw,
+    /// There was a panic. It stays the shell's.
+    Undone,
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A terminal that is a program's own: key by key, on a second screen. Dropped, it is as it
 /// was.
@@ -36,23 +49,33 @@ pub(crate) struct Raw;
 
 impl Raw {
     pub(crate) fn new() -> io::Result<Raw> {
+        let mut state = state();
+        if matches!(*state, State::Undone) {
+            return Err(io::Error::other("something has panicked"));
+        }
         enable_raw_mode()?;
-        IS_RAW.store(true, Ordering::Relaxed);
+        *state = State::Raw;
+        let entered = execute!(stdout(), EnterAlternateScreen);
+        drop(state);
         let raw = Raw;
-        execute!(stdout(), EnterAlternateScreen)?;
-        Ok(raw)
+        entered.map(|()| raw)
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        restore();
+        restore(State::Shells);
     }
 }
 
 /// Once: a second time would bring the cursor back to where it was before the screen.
-fn restore() {
-    if !IS_RAW.swap(false, Ordering::Relaxed) {
+fn restore(now: State) {
+    let mut state = state();
+    let is_raw = matches!(*state, State::Raw);
+    if !matches!(*state, State::Undone) {
+        *state = now;
+    }
+    if !is_raw {
         return;
     }
     // Whoever took the terminal away does not miss it.
@@ -64,7 +87,7 @@ fn restore() {
 pub(crate) fn restore_at_a_panic() {
     let others = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        restore();
+        restore(State::Undone);
         others(panic);
     }));
 }

@@ -186,7 +186,7 @@ impl Drop for Flood {
 
 #[test]
 fn a_hundred_of_a_hundred_connect_during_a_flood_of_syns() {
-    let Some(netns) = Netns::new(&["hping3"]) else {
+    let Some(netns) = Netns::patient(&["hping3"], 30) else {
         return;
     };
     let sim = start(&netns, "");
@@ -250,7 +250,7 @@ fn a_sweep_of_resets_cuts_nobody() {
 
 #[test]
 fn slowloris_holds_no_slot_longer_than_an_exchange() {
-    let Some(netns) = Netns::new(&["slowhttptest"]) else {
+    let Some(netns) = Netns::patient(&["slowhttptest"], 15) else {
         return;
     };
     let sim = start(&netns, "--serve echo:7 discard:9 --limit exchange=3s");
@@ -325,7 +325,7 @@ fn an_impossible_source_is_dropped_and_counted() {
 
 #[test]
 fn scans_of_every_kind_break_nothing() {
-    let Some(netns) = Netns::new(&["nmap"]) else {
+    let Some(netns) = Netns::patient(&["nmap"], 40) else {
         return;
     };
     let sim = start(&netns, "");

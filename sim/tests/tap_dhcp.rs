@@ -87,7 +87,7 @@ fn an_address_from_dnsmasq_is_served_and_known_by_its_name() {
 
 #[test]
 fn without_a_server_the_fallback_is_served() {
-    let Some(netns) = Netns::new(&[]) else {
+    let Some(netns) = Netns::patient(&[], 10) else {
         return;
     };
     let sim = Sim::start(&netns, "--dhcp --serve echo:7 --format json");
@@ -144,7 +144,7 @@ fn speaks(stream: &mut TcpStream) {
 /// and the one that was told is used.
 #[test]
 fn a_lease_of_kea_is_renewed_rebound_and_given_up() {
-    let Some(netns) = Netns::new(&["kea-dhcp4"]) else {
+    let Some(netns) = Netns::patient(&["kea-dhcp4"], 50) else {
         return;
     };
     let folder = Folder::new("kea");
@@ -183,7 +183,7 @@ fn a_lease_of_kea_is_renewed_rebound_and_given_up() {
 /// Somebody else has the address that the server gives: it is declined, and another used.
 #[test]
 fn an_address_that_somebody_has_is_declined() {
-    let Some(netns) = Netns::new(&["kea-dhcp4"]) else {
+    let Some(netns) = Netns::patient(&["kea-dhcp4"], 20) else {
         return;
     };
     let folder = Folder::new("declined");
@@ -231,7 +231,7 @@ fn said(frame: &[u8]) -> Option<(u8, bool, bool)> {
 /// 3.2), and what is open goes on.
 #[test]
 fn a_lease_of_kea_is_confirmed_when_the_link_comes_up() {
-    let Some(netns) = Netns::new(&["kea-dhcp4"]) else {
+    let Some(netns) = Netns::patient(&["kea-dhcp4"], 10) else {
         return;
     };
     let folder = Folder::new("confirmed");
@@ -269,7 +269,7 @@ fn a_lease_of_kea_is_confirmed_when_the_link_comes_up() {
 /// old one, to its last byte.
 #[test]
 fn a_download_outlives_a_change_of_address() {
-    let Some(netns) = Netns::new(&["kea-dhcp4"]) else {
+    let Some(netns) = Netns::patient(&["kea-dhcp4"], 20) else {
         return;
     };
     let folder = Folder::new("download");
@@ -310,7 +310,7 @@ fn a_download_outlives_a_change_of_address() {
 /// open from it is reset (RFC 5227, 2.4), and a new address is asked for.
 #[test]
 fn a_lease_that_is_refused_ends_at_once() {
-    let Some(netns) = Netns::new(&["kea-dhcp4"]) else {
+    let Some(netns) = Netns::patient(&["kea-dhcp4"], 30) else {
         return;
     };
     let folder = Folder::new("refused");

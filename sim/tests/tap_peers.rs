@@ -60,7 +60,7 @@ fn lwip(folder: &Folder) -> Option<String> {
 fn lwip_gets_every_byte_and_a_clean_end() {
     const TRANSFERS: u64 = 150;
     let folder = Folder::new("lwip");
-    let Some(netns) = Netns::new(&["cc"]) else {
+    let Some(netns) = Netns::patient(&["cc"], 15) else {
         return;
     };
     let Some(lwip) = lwip(&folder) else { return };

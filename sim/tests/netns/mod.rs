@@ -89,6 +89,18 @@ impl Netns {
         Some(netns)
     }
 
+    /// The same for a test that waits long, for other programs' timers or for many streams:
+    /// so many seconds. It runs where every test must, and is skipped elsewhere, so that all
+    /// of them are done in minutes.
+    pub fn patient(programs: &[&str], seconds: u32) -> Option<Netns> {
+        if !require_all() {
+            let why = "CYGNET_REQUIRE_ALL=1 runs it, as CI does";
+            skip(&format!("it takes {seconds} seconds; {why}"));
+            return None;
+        }
+        Netns::new(programs)
+    }
+
     /// A program in the namespace. It is ended after a minute.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
