@@ -1,9 +1,5 @@
-//! The handle that programs hold. A [`Node`] is one host: its stack and its
-//! tasks behind one lifetime, two words, `Copy`. One handle with one lifetime
-//! is what lets a task spawn tasks that borrow the same things.
-
-#[cfg(feature = "addressing")]
-use core::future::poll_fn;
+//! The handle that programs hold. A [`Node`] is one host: its stack and its tasks behind one
+//! lifetime, so that a task can spawn tasks that borrow the same things.
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpListenEndpoint;
@@ -73,6 +69,11 @@ impl<'a> Node<'a> {
     /// Puts a stack and tasks together.
     pub fn new(stack: &'a Stack<'a>, tasks: &'a Tasks<'a>) -> Self {
         Node { stack, tasks }
+    }
+
+    /// Its stack, which is given addresses and a gateway.
+    pub fn stack(&self) -> &'a Stack<'a> {
+        self.stack
     }
 
     /// Makes a task of `future`; it runs in the next turn. Its name is the
@@ -147,8 +148,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Every task: its name, its state, the reason and the socket it waits
-    /// for, how often it was polled and when last.
+    /// Every task: name, state, reason and socket it waits for, how often polled, when last.
     pub fn waiting(&self) -> impl Iterator<Item = Waiting> + use<'a> {
         self.tasks.waiting()
     }
@@ -339,7 +339,7 @@ impl<'a> Node<'a> {
         address: IpCidr,
     ) -> impl Future<Output = Result<(), ClaimError>> + use<'a> {
         let watch = Watch::claim(self.stack, address);
-        poll_fn(move |cx| watch.poll(cx))
+        core::future::poll_fn(move |cx| watch.poll(cx))
     }
 
     /// Uses `address` no more for anything new: no connection begins from it or to it. Those
@@ -454,7 +454,7 @@ impl<'a> Node<'a> {
         family: Family,
     ) -> impl Future<Output = Result<heapless::Vec<IpAddress, 4>, ResolveError>> + use<'a> {
         let question = Resolving::begin(self.stack, name, family);
-        poll_fn(move |cx| question.poll(cx))
+        core::future::poll_fn(move |cx| question.poll(cx))
     }
 
     /// Connects to a port of the host that has this name. Its addresses are tried in turn, one

@@ -24,8 +24,9 @@ pub struct Backlog(pub u16);
 /// Accepts connections on one port, of every address of the host or of one. Made by
 /// [`Node::listen`](crate::Node::listen).
 ///
-/// Dropping it resets the connections that were not accepted and frees the
-/// port.
+/// A clone is another handle of the same listener. Dropping the last one resets the
+/// connections that were not accepted and frees the port. There may be 65,536 handles; one
+/// more is closed from the beginning.
 ///
 /// ```
 /// use cygnet::{AcceptError, Backlog, ListenError, Node, TcpListener, TimeLimits};
@@ -165,6 +166,15 @@ impl<'a> TcpListener<'a> {
     pub fn close(&self) {
         let Place { stack, id, .. } = self.0;
         stack.with(|core| core.connections.listeners.close(id));
+    }
+}
+
+impl Clone for TcpListener<'_> {
+    fn clone(&self) -> Self {
+        let Place { stack, id, port } = self.0;
+        let id = stack.with_quiet(|core| core.connections.listeners.share(id));
+        let id = id.unwrap_or(ListenerId::NONE);
+        TcpListener(Place { stack, id, port })
     }
 }
 

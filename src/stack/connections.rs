@@ -472,10 +472,9 @@ impl<'a> Connections<'a> {
     /// Resets every connection of a listener that was not accepted, and
     /// forgets the listener, which is none of an earlier boot.
     pub(crate) fn remove_listener(&mut self, listener: ListenerId, now: Instant) {
-        if self.listeners.get(listener).is_none() {
+        if !self.listeners.release(listener) {
             return;
         }
-        self.listeners.close(listener);
         for id in self.slots.ids() {
             let slot = &mut self.slots[id];
             if slot.state.is_over() || slot.listener != listener.index {

@@ -29,6 +29,8 @@ initial! {
         /// Zero: this place is free.
         pub(crate) port: u16 = 0,
         open: bool = false,
+        /// Handles of it beyond the first.
+        others: u32 = 0,
         /// Of which address, in so many words; of none: every one of the host's.
         words: u32 = 0,
         local: [u32; WORDS] = [0; WORDS],
@@ -48,6 +50,14 @@ initial! {
         /// What a program calls it.
         pub(crate) name: Option<&'static str> = None,
     }
+}
+
+impl ListenerId {
+    /// Of no listener.
+    pub(crate) const NONE: Self = ListenerId {
+        index: u32::MAX,
+        generation: 0,
+    };
 }
 
 impl Listener {
@@ -267,6 +277,25 @@ impl<'a> Listeners<'a> {
             };
         }
         self.half_open = 0;
+    }
+
+    /// One handle more. `None`: there are more than can be counted.
+    pub(crate) fn share(&mut self, id: ListenerId) -> Option<ListenerId> {
+        let listener = self.get(id)?;
+        listener.others = listener.others.checked_add(1)?;
+        Some(id)
+    }
+
+    /// One handle less. Whether it was the last.
+    pub(crate) fn release(&mut self, id: ListenerId) -> bool {
+        match self.get(id) {
+            None => false,
+            Some(Listener { others: 0, .. }) => true,
+            Some(listener) => {
+                listener.others -= 1;
+                false
+            }
+        }
     }
 
     /// Forgets a listener whose slots have been freed.

@@ -55,7 +55,7 @@ pub const FILE_LINES: usize = 500;
 /// go, the fourth of datagrams and pings, the fifth of DHCP and names: each of these three is behind
 /// a feature. The sixth is of the room in which a digest gathers events, the seventh of what
 /// other crates ask of a stack that they run on, the last of what who watches is shown.
-pub const CODE_LINES: usize = 8_200 + 1_465 + 708 + 2_190 + 1_678 + 53 + 650 + 229;
+pub const CODE_LINES: usize = 8_200 + 1_465 + 708 + 2_190 + 1_678 + 53 + 660 + 229;
 pub const UNCOUNTED: &[&str] = &["src/lab/", "src/table/heap.rs", "src/task/heap.rs"];
 
 /// The floor of a file.

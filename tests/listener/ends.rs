@@ -1,5 +1,8 @@
 //! How a listener ends, and what becomes of who waits there.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use super::*;
 
 #[test]
@@ -145,4 +148,61 @@ fn a_closed_port_resets() {
         assert!(hands.pass(TICK)[0].is_rst());
         assert_eq!(server.counters().slots_high, 0);
     });
+}
+
+/// Whoever has a handle keeps the port; a stale one of before a reboot has none.
+#[test]
+fn the_last_handle_frees_the_port() {
+    pair!(server, client);
+    let wire: Wire<32> = Wire::new(LAN);
+    let target = targets(1, 7)[0];
+    let serve = async {
+        let first = server.listen(7, Backlog(4)).unwrap();
+        let (second, third) = (first.clone(), first.clone());
+        drop(first);
+        for listener in [second, third] {
+            let taken = server.listen(7, Backlog(1)).err();
+            assert_eq!(taken, Some(ListenError::InUse));
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert_eq!(stream.read(&mut [0; 9]).await, Ok(2));
+        }
+        server.sleep(secs(1)).await;
+        let stale = server.listen(7, Backlog(1)).unwrap();
+        let other = stale.clone();
+        stale.close();
+        assert_eq!(other.accept().await.err(), Some(AcceptError::Closed));
+        server.reboot([5; 16]);
+        let listener = server.listen(7, Backlog(1)).unwrap();
+        drop((stale.clone(), stale, other));
+        let taken = server.listen(7, Backlog(1)).err();
+        assert_eq!(taken, Some(ListenError::InUse));
+        drop(listener);
+        drop(server.listen(7, Backlog(1)).unwrap());
+    };
+    let ask = async {
+        for _ in 0..2 {
+            let mut stream = client.connect(target).await.unwrap();
+            stream.write_all(b"hi").await.unwrap();
+            stream.close().await.unwrap();
+        }
+    };
+    play(&wire, server, client, serve, ask);
+}
+
+#[test]
+fn a_handle_more_than_can_be_counted_is_closed() {
+    pair!(server, _client);
+    let first = server.listen(7, Backlog(1)).unwrap();
+    let mut others = vec![first.clone(); usize::from(u16::MAX)];
+    let more = first.clone();
+    let mut cx = Context::from_waker(Waker::noop());
+    let closed = pin!(more.accept()).poll(&mut cx);
+    assert!(matches!(closed, Poll::Ready(Err(AcceptError::Closed))));
+    assert!(pin!(first.accept()).poll(&mut cx).is_pending());
+    drop((more, first));
+    others.truncate(1);
+    let taken = server.listen(7, Backlog(1)).err();
+    assert_eq!(taken, Some(ListenError::InUse));
+    drop(others);
+    drop(server.listen(7, Backlog(1)).unwrap());
 }
