@@ -28,19 +28,28 @@ impl Bell {
     pub async fn task<F: Future>(&self, runner: F) -> F::Output {
         let mut runner = pin!(runner);
         poll_fn(|cx| {
-            let mut heard = self.waker.borrow_mut();
-            match &mut *heard {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => {
-                    // Whatever came before is looked at in the next turn.
-                    cx.waker().wake_by_ref();
-                    *none = Some(cx.waker().clone());
-                }
+            if self.heard_by(cx.waker()) {
+                // Whatever came before is looked at in the next turn.
+                cx.waker().wake_by_ref();
             }
-            drop(heard);
             runner.as_mut().poll(cx)
         })
         .await
+    }
+
+    /// From now on this one hears it. True: it is the first.
+    pub(crate) fn heard_by(&self, waker: &Waker) -> bool {
+        let mut heard = self.waker.borrow_mut();
+        match &mut *heard {
+            Some(before) => {
+                before.clone_from(waker);
+                false
+            }
+            none => {
+                *none = Some(waker.clone());
+                true
+            }
+        }
     }
 
     /// Lets a driver be asked, with the waker of the task that hears.

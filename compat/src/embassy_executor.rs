@@ -30,6 +30,8 @@
 //! # let _ = start;
 //! ```
 //!
+//! With a driver of embassy-net's, all of it comes from one static: the feature `embassy`.
+//!
 //! What a task does with a socket between two turns begins the next turn at once, because it
 //! wakes the one that drives. A device must do the same when a frame comes: a driver that was
 //! written for embassy-net does, through the task of its bell (the feature

@@ -5,6 +5,8 @@
 //! | `embassy-net-driver` | a driver written for embassy-net is a device of cygnet |
 //! | `xarxa-driver` 0.1 | a driver written for xarxa is one, too; needs Rust 1.95 |
 //! | `embassy-net-driver-reverse` | a device of smoltcp's is a driver for embassy-net |
+//! | `embassy` | a firmware of embassy's from one static: driver, executor and time |
+//! | `addressing` | and its link is told to the node |
 //! | `embassy-executor` | a node's turns as one task there, sleeping by embassy-time 0.5 |
 //! | `embassy-time` 0.5 | its time driver, on the platform's clock |
 //! | `edge-nal` 0.7 | its traits, for edge-http, edge-dhcp and their kin |
@@ -31,6 +33,8 @@ mod bell;
 pub mod defmt;
 #[cfg(feature = "edge-nal")]
 pub mod edge_nal;
+#[cfg(feature = "embassy")]
+pub mod embassy;
 #[cfg(feature = "embassy-executor")]
 pub mod embassy_executor;
 #[cfg(feature = "embassy-net-driver")]

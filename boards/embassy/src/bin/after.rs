@@ -5,19 +5,15 @@
 #![no_main]
 
 use core::fmt::Write as _;
-use core::future::pending;
 use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use console as _; // says where it panicked
-use cygnet::{Backlog, Config, Node, ReadySet, Stack, Storage, TaskStorage, Tasks, TcpListener};
-use cygnet_compat::embassy_executor::drive;
-use cygnet_compat::embassy_net_driver::{Bell, Driven};
+use cygnet::{Backlog, Node as Net, TcpListener};
+use cygnet_compat::embassy::{Resources, Runner};
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Ticker, with_timeout};
 use embedded_io_async::{Read, Write};
-use smoltcp::{phy::Device, wire::IpCidr};
-use static_cell::{ConstStaticCell, StaticCell};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -25,15 +21,8 @@ const HELLO: u16 = 5000;
 const ECHO: u16 = 7;
 const CONTROL: u16 = 79;
 
-type Net = Node<'static>;
-
 /// Two clients of each port, and a call.
-static MEMORY: ConstStaticCell<Storage<8, 1024, 1024>> = ConstStaticCell::new(Storage::new());
-static FUTURES: ConstStaticCell<TaskStorage<1, 64>> = ConstStaticCell::new(TaskStorage::new());
-static READY: ReadySet<1> = ReadySet::new();
-static BELL: ConstStaticCell<Bell> = ConstStaticCell::new(Bell::new());
-static NODE: StaticCell<(Stack, Tasks)> = StaticCell::new();
-static LISTENERS: [StaticCell<TcpListener>; 3] = [const { StaticCell::new() }; 3];
+static MEMORY: Resources<8, 1024, 1024> = Resources::new();
 
 /// What the sensor said last, and how often somebody was served.
 static READING: AtomicU32 = AtomicU32::new(0);
@@ -63,8 +52,8 @@ impl core::fmt::Write for Line {
 }
 
 #[embassy_executor::task]
-async fn network(net: Net, device: Driven<'static, board::Ethernet>) -> ! {
-    drive(net, device).await
+async fn network(mut runner: Runner<board::Ethernet>) -> ! {
+    runner.run().await
 }
 
 /// Ten readings a second; a real one would ask its sensor.
@@ -79,13 +68,10 @@ async fn sensor() {
 }
 
 #[embassy_executor::task(pool_size = 6)]
-async fn server(net: Net, listener: &'static TcpListener<'static>) {
-    loop {
-        let Ok((mut socket, _)) = listener.accept().await else {
-            continue;
-        };
+async fn server(net: Net<'static>, port: u16, listener: TcpListener<'static>) {
+    while let Ok((mut socket, _)) = listener.accept().await {
         CALLS.fetch_add(1, Relaxed);
-        let _ = match listener.port() {
+        let _ = match port {
             HELLO => hello(&mut socket).await,
             ECHO => echo(&mut socket).await,
             _ => control(net, &mut socket).await,
@@ -112,7 +98,7 @@ async fn echo<S: Read + Write>(socket: &mut S) -> Result<(), S::Error> {
 }
 
 /// One command after the other, each a line.
-async fn control<S: Read + Write>(net: Net, socket: &mut S) -> Result<(), S::Error> {
+async fn control<S: Read + Write>(net: Net<'static>, socket: &mut S) -> Result<(), S::Error> {
     let (mut line, mut length) = ([0; 32], 0);
     while length < line.len() {
         let count = socket.read(&mut line[length..]).await?;
@@ -139,7 +125,7 @@ async fn control<S: Read + Write>(net: Net, socket: &mut S) -> Result<(), S::Err
 }
 
 /// Calls the host and tells it the reading; what came of it.
-async fn call(net: Net, port: u16) -> &'static str {
+async fn call(net: Net<'static>, port: u16) -> &'static str {
     let told = async {
         let Ok(mut socket) = net.connect((HOST, port)).await else {
             return "nobody is there";
@@ -156,20 +142,16 @@ async fn call(net: Net, port: u16) -> &'static str {
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
-    let bell = BELL.take();
-    let device = Driven::new(board::start(), bell);
-    let config = Config::new(board::MAC, board::entropy());
-    let stack = Stack::new(MEMORY.take(), &config, device.capabilities()).unwrap();
-    stack.add_address(IpCidr::new(ADDRESS.into(), 24)).unwrap();
-    let (stack, tasks) = NODE.init((stack, Tasks::new(FUTURES.take(), &READY)));
-    let net = Node::new(stack, tasks);
-    net.spawn(bell.task(pending::<()>())).unwrap();
-    spawner.spawn(network(net, device).unwrap());
+    let device = board::start();
+    let (net, runner) = MEMORY.start(device, board::entropy()).unwrap();
+    let address = smoltcp::wire::IpCidr::new(ADDRESS.into(), 24);
+    net.stack().add_address(address).unwrap();
+    spawner.spawn(network(runner).unwrap());
     spawner.spawn(sensor().unwrap());
-    for (port, listener) in [HELLO, ECHO, CONTROL].into_iter().zip(&LISTENERS) {
-        let listener = listener.init(net.listen(port, Backlog(2)).unwrap());
+    for port in [HELLO, ECHO, CONTROL] {
+        let listener = net.listen(port, Backlog(2)).unwrap();
         for _ in 0..2 {
-            spawner.spawn(server(net, listener).unwrap());
+            spawner.spawn(server(net, port, listener.clone()).unwrap());
         }
     }
 }

@@ -11,10 +11,10 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use console as _; // says where it panicked
 use embassy_executor::Spawner;
 use embassy_net::tcp::TcpSocket;
-use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Config, Ipv4Cidr, Runner, Stack as Net, StackResources, StaticConfigV4};
 use embassy_time::{Duration, Instant, Ticker, with_timeout};
 use embedded_io_async::{Read, Write};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -22,10 +22,8 @@ const HELLO: u16 = 5000;
 const ECHO: u16 = 7;
 const CONTROL: u16 = 79;
 
-type Net = Stack<'static>;
-
 /// Two clients of each port, and a call.
-static RESOURCES: StaticCell<StackResources<8>> = StaticCell::new();
+static MEMORY: ConstStaticCell<StackResources<8>> = ConstStaticCell::new(StackResources::new());
 
 /// What the sensor said last, and how often somebody was served.
 static READING: AtomicU32 = AtomicU32::new(0);
@@ -71,7 +69,7 @@ async fn sensor() {
 }
 
 #[embassy_executor::task(pool_size = 6)]
-async fn server(net: Net, port: u16) {
+async fn server(net: Net<'static>, port: u16) {
     let (mut rx, mut tx) = ([0; 1024], [0; 1024]);
     loop {
         let mut socket = TcpSocket::new(net, &mut rx, &mut tx);
@@ -108,7 +106,7 @@ async fn echo<S: Read + Write>(socket: &mut S) -> Result<(), S::Error> {
 }
 
 /// One command after the other, each a line.
-async fn control<S: Read + Write>(net: Net, socket: &mut S) -> Result<(), S::Error> {
+async fn control<S: Read + Write>(net: Net<'static>, socket: &mut S) -> Result<(), S::Error> {
     let (mut line, mut length) = ([0; 32], 0);
     while length < line.len() {
         let count = socket.read(&mut line[length..]).await?;
@@ -135,13 +133,13 @@ async fn control<S: Read + Write>(net: Net, socket: &mut S) -> Result<(), S::Err
 }
 
 /// Calls the host and tells it the reading; what came of it.
-async fn call(net: Net, port: u16) -> &'static str {
+async fn call(net: Net<'static>, port: u16) -> &'static str {
     let (mut rx, mut tx) = ([0; 256], [0; 256]);
     let mut socket = TcpSocket::new(net, &mut rx, &mut tx);
     let told = async {
-        if socket.connect((HOST, port)).await.is_err() {
+        let Ok(()) = socket.connect((HOST, port)).await else {
             return "nobody is there";
-        }
+        };
         let mut reading = Line::default();
         let _ = writeln!(reading, "reading {}", READING.load(Relaxed));
         let told = socket.write_all(reading.text()).await;
@@ -161,8 +159,7 @@ async fn main(spawner: Spawner) {
         gateway: None,
         dns_servers: Default::default(),
     });
-    let resources = RESOURCES.init(StackResources::new());
-    let (net, runner) = embassy_net::new(device, config, resources, board::seed());
+    let (net, runner) = embassy_net::new(device, config, MEMORY.take(), board::seed());
     spawner.spawn(network(runner).unwrap());
     spawner.spawn(sensor().unwrap());
     for port in [HELLO, ECHO, CONTROL] {
