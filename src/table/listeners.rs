@@ -30,7 +30,7 @@ initial! {
         pub(crate) port: u16 = 0,
         open: bool = false,
         /// Handles of it beyond the first.
-        others: u32 = 0,
+        others: u16 = 0,
         /// Of which address, in so many words; of none: every one of the host's.
         words: u32 = 0,
         local: [u32; WORDS] = [0; WORDS],
