@@ -33,7 +33,7 @@ fn address(sim: &Sim, not: &str) -> String {
 
 #[test]
 fn an_address_from_dnsmasq_is_served_and_known_by_its_name() {
-    let Some(netns) = Netns::new(&["dnsmasq", "dig"]) else {
+    let Some(netns) = Netns::patient(&["dnsmasq", "dig"], 15) else {
         return;
     };
     let folder = Folder::new("dhcp");

@@ -22,8 +22,8 @@ const DOWNLOAD: usize = 10 << 20;
 /// bytes, the second what fits into 1,280; a client in the second has the first between
 /// itself and `sim`, one in the third has both.
 fn routers() -> Option<[Netns; 3]> {
-    let [a, b, c] = [(); 3].map(|()| Netns::new(&["nft"]));
-    let all = [a?, b?, c?];
+    let first = Netns::patient(&["nft"], 10)?;
+    let all = [first, Netns::new(&[])?, Netns::new(&[])?];
     for (number, mtu) in [(1, 1400), (2, 1280)] {
         let (near, far) = (&all[number - 1], &all[number]);
         near.does(&format!(

@@ -60,7 +60,7 @@ fn dig(netns: &Netns, name: &str, servers: &[&str]) -> (Vec<String>, bool) {
 
 #[test]
 fn names_are_found_by_unbound_whatever_becomes_of_its_servers() {
-    let Some(netns) = Netns::new(&["unbound"]) else {
+    let Some(netns) = Netns::patient(&["unbound"], 40) else {
         return;
     };
     let folder = Folder::new("unbound");
