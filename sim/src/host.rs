@@ -360,14 +360,15 @@ impl Drop for OnLoopThread {
 ///
 /// Call it after making what the loop should see visible.
 pub fn poke() {
-    if ON_LOOP_THREAD.get() || WAKE_PENDING.swap(true, Ordering::AcqRel) {
+    if ON_LOOP_THREAD.get() {
         return;
     }
-    if let Some(wake) = WAKE.get() {
+    let Some(wake) = WAKE.get() else {
+        return; // nobody waits yet, and whoever begins to looks first
+    };
+    if !WAKE_PENDING.swap(true, Ordering::AcqRel) {
         // It can only fail when the counter is full, and then it is readable.
         let _ = rustix::io::write(wake, &1u64.to_ne_bytes());
-    } else {
-        WAKE_PENDING.store(false, Ordering::Release); // nobody waits yet
     }
 }
 
