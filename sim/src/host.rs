@@ -360,13 +360,11 @@ impl Drop for OnLoopThread {
 ///
 /// Call it after making what the loop should see visible.
 pub fn poke() {
-    if ON_LOOP_THREAD.get() {
-        return;
-    }
-    let Some(wake) = WAKE.get() else {
-        return; // nobody waits yet, and whoever begins to looks first
-    };
-    if !WAKE_PENDING.swap(true, Ordering::AcqRel) {
+    // Before there is one nobody waits, and whoever begins to looks first.
+    if !ON_LOOP_THREAD.get()
+        && let Some(wake) = WAKE.get()
+        && !WAKE_PENDING.swap(true, Ordering::AcqRel)
+    {
         // It can only fail when the counter is full, and then it is readable.
         let _ = rustix::io::write(wake, &1u64.to_ne_bytes());
     }

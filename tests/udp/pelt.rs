@@ -68,6 +68,9 @@ fn finish(frame: &mut [u8]) {
         1 | 2 => (2, 0),
         _ => return,
     };
+    if frame.len() < start + at + 2 {
+        return; // cut off before its sum
+    }
     frame[start + at..start + at + 2].fill(0);
     let right = (!sum(&frame[start..], before) as u16).to_be_bytes();
     frame[start + at..start + at + 2].copy_from_slice(&right);
