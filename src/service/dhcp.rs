@@ -217,6 +217,8 @@ impl<'a> Client<'a> {
             State::Rebinding => ask_again(now, end(|lease| lease.end)),
             _ => after(now, patience(self.tried, draw(self.node))),
         };
+        // Whatever is asked, a lease is given up when it ends.
+        let until = until.min(lease.map_or(FAR, |lease| lease.end));
         // An answer to what is asked once in a minute counts from that question, and one to
         // what is said again from the first time.
         let is_one = matches!(self.state, State::Renewing | State::Rebinding);
@@ -291,10 +293,14 @@ impl<'a> Client<'a> {
             |at: fn(&Lease) -> Instant| self.lease.as_ref().is_none_or(|it| at(it) <= now);
         match self.state {
             State::Requesting { .. } if self.tried >= REQUESTS => self.enter(State::Selecting),
-            // The lease holds, to its end.
-            State::Rebooting if self.tried >= CONFIRMS => self.enter(State::Bound),
             State::Pausing => self.enter(State::Selecting),
-            State::Bound | State::Renewing | State::Rebinding => {
+            State::Rebooting if !is_over(|lease| lease.end) => {
+                if self.tried >= CONFIRMS {
+                    // The lease holds, to its end.
+                    self.enter(State::Bound);
+                }
+            }
+            State::Rebooting | State::Bound | State::Renewing | State::Rebinding => {
                 if is_over(|lease| lease.end) {
                     self.lose();
                 } else if is_over(|lease| lease.rebind) {

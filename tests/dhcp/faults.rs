@@ -81,6 +81,25 @@ fn a_lease_ends_while_the_link_is_down() {
     );
 }
 
+/// The server is silent when the link comes up just before the end: the wait for its word does
+/// not make the lease longer.
+#[test]
+fn a_lease_ends_while_it_is_being_confirmed() {
+    let silent = Server {
+        silent_after: Some(seconds(20)),
+        ..Server::honest(100)
+    };
+    let mut given_up = None;
+    served(silent, 200, |node, now| {
+        node.set_link(now < seconds(93) || now > seconds(96));
+        if !has(node, given()) && now > seconds(20) {
+            given_up.get_or_insert(now);
+        }
+    });
+    let given_up = given_up.expect("given up");
+    assert!(given_up > seconds(99), "{given_up}");
+}
+
 /// Another network: the server there says no, and the address is given up at once.
 #[test]
 fn a_lease_of_another_network_is_given_up() {
