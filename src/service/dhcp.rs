@@ -208,7 +208,8 @@ impl<'a> Client<'a> {
                 let to = server.filter(|_| self.state == State::Renewing);
                 (to.unwrap_or(everybody), held.unwrap_or(nobody))
             }
-            State::Checking => return FAR,
+            // An address that a server gives with another mask may be the host's already.
+            State::Checking => return end(|lease| lease.end),
             State::Bound => return end(|lease| lease.renew),
             State::Pausing => return after(now, PAUSE),
         };
@@ -294,21 +295,13 @@ impl<'a> Client<'a> {
         match self.state {
             State::Requesting { .. } if self.tried >= REQUESTS => self.enter(State::Selecting),
             State::Pausing => self.enter(State::Selecting),
-            State::Rebooting if !is_over(|lease| lease.end) => {
-                if self.tried >= CONFIRMS {
-                    // The lease holds, to its end.
-                    self.enter(State::Bound);
-                }
-            }
-            State::Rebooting | State::Bound | State::Renewing | State::Rebinding => {
-                if is_over(|lease| lease.end) {
-                    self.lose();
-                } else if is_over(|lease| lease.rebind) {
-                    self.state = State::Rebinding;
-                } else if is_over(|lease| lease.renew) {
-                    self.state = State::Renewing;
-                }
-            }
+            State::Selecting | State::Requesting { .. } => (),
+            _ if is_over(|lease| lease.end) => self.lose(),
+            // The lease holds, to its end.
+            State::Rebooting if self.tried >= CONFIRMS => self.enter(State::Bound),
+            State::Rebooting | State::Checking => (),
+            _ if is_over(|lease| lease.rebind) => self.state = State::Rebinding,
+            _ if is_over(|lease| lease.renew) => self.state = State::Renewing,
             _ => (),
         }
     }
