@@ -25,6 +25,9 @@ const SHRINK_RUNS: u64 = 20_000;
 /// The most facts of a plan that a person takes in at a glance.
 pub(super) const FACTS: usize = 8;
 
+/// How often a run is repeated that may differ from the first.
+const AGAIN: usize = 12;
+
 /// How many catches are looked at for one that small.
 const TRIES: usize = 5;
 
@@ -191,15 +194,26 @@ fn shows(bug: &Bug, plan: &Plan, scratch: &Path) -> Option<String> {
             .violation
             .map(|violation| violation.invariant.to_owned()),
         Sign::Twice => {
-            let [one, two] = [(); 2].map(|()| stage(plan, None, false).digest);
-            (one != two).then(|| "digest, run twice".to_owned())
+            let digest = || Some(stage(plan, None, false).digest);
+            differs(digest)?.then(|| "digest, run twice".to_owned())
         }
         Sign::TwoProcesses => {
             let digest = || child(bug, plan, scratch);
-            let (one, two) = (digest()?, digest()?);
-            (one != two).then(|| "digest, two processes".to_owned())
+            differs(digest)?.then(|| "digest, two processes".to_owned())
         }
     }
+}
+
+/// Whether a run is not always the same. Two runs of a small plan may be by chance, and it
+/// would not be known whether the bug shows in it.
+fn differs<D: PartialEq>(mut digest: impl FnMut() -> Option<D>) -> Option<bool> {
+    let first = digest()?;
+    for _ in 0..AGAIN {
+        if digest()? != first {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 /// What [`digest_of`] prints, in a process that ran nothing before.
